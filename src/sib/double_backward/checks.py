@@ -1,0 +1,49 @@
+"""Refusals: what cannot be differentiated twice, told before it fails in the backward pass."""
+
+from torch import Tensor, nn
+
+# Autograd nodes that have a gradient but no gradient of that gradient, and the way out.
+_ONCE_ONLY = {
+    "ScaledDotProduct": (
+        "a fused attention kernel was used, which cannot be differentiated twice: compute the "
+        "logits inside `with sib.second_order():`"
+    ),
+    "CompiledFunction": (
+        "the model was compiled by torch.compile, which cannot be differentiated twice: pass the "
+        "model as it was before torch.compile"
+    ),
+}
+
+
+def check_model(model: nn.Module) -> None:
+    """Raise where a model holds a layer that cannot be differentiated twice.
+
+    Raises:
+        ValueError: the model holds SyncBatchNorm (pytorch#61222), or was compiled.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.SyncBatchNorm):
+            raise ValueError(
+                f"model must not hold SyncBatchNorm (at {name or 'its root'}), which has no second "
+                "derivative (pytorch#61222): use BatchNorm2d, GroupNorm or FrozenBatchNorm2d"
+            )
+    if type(model).__name__ == "OptimizedModule":
+        raise ValueError(f"model must be differentiable twice: {_ONCE_ONLY['CompiledFunction']}")
+
+
+def check_graph(logits: Tensor) -> None:
+    """Raise where the graph behind ``logits`` holds a step that cannot be differentiated twice.
+
+    Raises:
+        ValueError: fused attention or a compiled model was met; says what to change.
+    """
+    waiting, seen = [logits.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        for prefix, reason in _ONCE_ONLY.items():
+            if node.name().startswith(prefix):
+                raise ValueError(f"logits must be differentiable twice: {reason}")
+        waiting.extend(previous for previous, _ in node.next_functions)

@@ -1,0 +1,112 @@
+"""2-D convolution whose gradient's gradient runs on the ordinary kernels.
+
+For y = x ∗ w the images' VJP is gx = gyᵀ∗ w. With v arriving at gx, its gradients are v ∗ w for gy
+and, for w, the weight gradient of an ordinary convolution whose input is v. torch computes the
+latter as a convolution with batch and channels exchanged, which is slower on every backend.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sib.double_backward.wanted import wanted
+
+_aten = torch.ops.aten
+
+
+class Geometry(NamedTuple):
+    """Stride, padding and dilation of both axes, and the number of groups."""
+
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+    groups: int
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """y = x ∗ w + b."""
+        stride, padding, dilation, groups = self
+        return _aten.convolution(x, weight, bias, stride, padding, dilation, False, [0, 0], groups)
+
+    def backward(
+        self, gy: Tensor, x: Tensor, weight: Tensor, mask: list[bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Gradients of x, w and b, each where ``mask`` asks for it."""
+        stride, padding, dilation, groups = self
+        bias = [weight.shape[0]] if mask[2] else None
+        return _aten.convolution_backward(
+            gy, x, weight, bias, stride, padding, dilation, False, [0, 0], groups, mask
+        )
+
+
+def conv2d(
+    scope: Any,
+    func: Callable[..., Tensor],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | str | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Stands in for ``torch.conv2d`` inside `sib.second_order`."""
+    plain = input.ndim != 4 or not input.is_floating_point() or not torch.is_grad_enabled()
+    if plain or isinstance(padding, str):
+        return func(input, weight, bias, stride, padding, dilation, groups)
+    geometry = Geometry(_pair(stride), _pair(padding), _pair(dilation), groups)
+    device = input.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        input, weight = input.to(dtype), weight.to(dtype)
+        bias = None if bias is None else bias.to(dtype)
+    return _Convolution.apply(input, weight, bias, geometry, scope if input.is_leaf else None)
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias, geometry, scope_of_leaf):
+        ctx.save_for_backward(x, weight)
+        ctx.geometry, ctx.scope_of_leaf = geometry, scope_of_leaf
+        with torch.autocast(x.device.type, enabled=False):
+            return geometry.forward(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, gy):
+        x, weight = ctx.saved_tensors
+        mask = [wanted(ctx, index) for index in range(3)]
+        if ctx.scope_of_leaf is not None and ctx.scope_of_leaf.images_done:
+            mask[0] = False
+        with torch.autocast(x.device.type, enabled=False):
+            if torch.is_grad_enabled() and mask == [True, False, False]:
+                gx, gw, gb = _InputGradient.apply(gy, weight, ctx.geometry, [x]), None, None
+            else:
+                gx, gw, gb = ctx.geometry.backward(gy, x, weight, mask)
+        return gx, gw, gb, None, None
+
+
+class _InputGradient(torch.autograd.Function):
+    """gx as a function of gy and w; x stands in a list, since only its shape matters."""
+
+    @staticmethod
+    def forward(ctx, gy, weight, geometry, x):
+        ctx.save_for_backward(gy, weight)
+        ctx.geometry = geometry
+        return geometry.backward(gy, x[0], weight, [True, False, False])[0]
+
+    @staticmethod
+    def backward(ctx, v):
+        gy, weight = ctx.saved_tensors
+        with torch.autocast(v.device.type, enabled=False):
+            ggy = ctx.geometry.forward(v, weight, None) if wanted(ctx, 0) else None
+            gw = None
+            if wanted(ctx, 1):
+                gw = ctx.geometry.backward(gy, v, weight, [False, True, False])[1]
+        return ggy, gw, None, None
+
+
+def _pair(value: int | tuple[int, ...]) -> list[int]:
+    if isinstance(value, int):
+        return [value, value]
+    return list(value) * (2 // len(value))

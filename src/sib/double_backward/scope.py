@@ -1,0 +1,68 @@
+"""The context of a forward pass whose gradient will be differentiated."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from sib.double_backward.batch_norm import batch_norm
+from sib.double_backward.convolution import conv2d
+
+
+@contextmanager
+def second_order() -> Iterator["Scope"]:
+    """Compute a forward pass whose gradient can be differentiated again, and cheaply.
+
+    Put it around the forward pass; the backward passes may lie outside. The values computed are
+    those of torch. `sib.SpatialIBTask` does this by itself. Inside,
+
+    - attention runs through its plain formula: the flash and memory-efficient kernels have no
+      second derivative (pytorch#116350, pytorch#117974);
+    - ``hardsigmoid``, whose backward has no derivative in torch, is computed as relu6(x + 3) / 6;
+    - 2-D convolution, and batch norm in train mode, get a second derivative made of the same
+      kernels as the first one; torch composes it from slower pieces. Third derivatives of batch
+      norm are refused.
+
+    Code under `torch.compile` or `torch.func` keeps torch's own derivatives.
+    """
+    with sdpa_kernel(SDPBackend.MATH), Scope() as scope:
+        yield scope
+
+
+class Scope(TorchFunctionMode):
+    """Replaces a few functions of torch by equal ones with a better second derivative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images_done = False
+        """Set once nobody can ask for the images' gradient any more: it is skipped from then on,
+        as far as a convolution is the first layer."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Called for every function of torch inside the context."""
+        replacement = _REPLACEMENTS.get(func)
+        if replacement is None or _is_transformed():
+            return func(*args, **(kwargs or {}))
+        return replacement(self, func, *args, **(kwargs or {}))
+
+
+def _hardsigmoid(scope: Scope, func: Callable, input: Tensor, inplace: bool = False) -> Tensor:
+    return F.relu6(input + 3) / 6
+
+
+_REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {
+    torch.conv2d: conv2d,
+    F.batch_norm: batch_norm,
+    F.hardsigmoid: _hardsigmoid,
+}
+
+
+def _is_transformed() -> bool:
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()

@@ -1,0 +1,36 @@
+"""Checks at the boundary of the public functions, shared so that each is worded once."""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+
+def choice(name: str, value: object, allowed: Iterable[str]) -> None:
+    """Raise unless ``value`` is one of the ``allowed`` names."""
+    allowed = list(allowed)
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
+
+
+def positive(name: str, value: float) -> None:
+    """Raise unless ``value`` is a finite number above zero."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
+
+
+def image_batch(name: str, tensor: Tensor) -> None:
+    """Raise unless ``tensor`` is a floating-point batch (B, C, H, W) that is not empty."""
+    if tensor.ndim != 4 or tensor.numel() == 0:
+        raise ValueError(f"{name} must be a non-empty (B, C, H, W); got {shape(tensor)}")
+    floating(name, tensor)
+
+
+def floating(name: str, tensor: Tensor) -> None:
+    """Raise unless ``tensor`` holds real floating-point numbers."""
+    if not tensor.is_floating_point():
+        raise ValueError(f"{name} must be floating point; got {tensor.dtype}")
+
+
+def shape(tensor: Tensor) -> str:
+    """The shape of a tensor as it stands in a message."""
+    return str(tuple(tensor.shape))

@@ -1,0 +1,139 @@
+"""Model and objective as one module: the step that a loop, DDP or a compiler wraps."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sib.double_backward import check_model, second_order
+from sib.functional import checks
+from sib.objective import SpatialIB, SpatialIBTerms
+
+
+class TaskOutput(NamedTuple):
+    """What one training step computed."""
+
+    loss: Tensor
+    """Scalar to be minimised: cross-entropy plus the method's own terms."""
+    logits: Tensor
+    """(B, K)."""
+    cross_entropy: Tensor
+    """Scalar."""
+    terms: SpatialIBTerms | None
+    """The S-IB terms; None for methods that have none."""
+
+
+class CrossEntropyTask(nn.Module):
+    """Plain cross-entropy behind the contract of `SpatialIBTask`: the baseline.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K).
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, labels: Tensor) -> TaskOutput:
+        """Loss of one batch; arguments and errors as in `SpatialIBTask.forward`."""
+        check_batch(images, labels)
+        logits = self.model(images)
+        check_logits(logits, labels)
+        loss = F.cross_entropy(logits.float(), labels)
+        return TaskOutput(loss, logits, loss, None)
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate the gradients of the parameters."""
+        loss.backward()
+
+
+class SpatialIBTask(nn.Module):
+    """A classifier and the S-IB objective as one module.
+
+    loss = cross-entropy + objective. The images' gradient, attention that can be differentiated
+    twice and float32 for everything after the logits are seen to.
+
+    >>> task = SpatialIBTask(model, SpatialIB())
+    >>> out = task(images, labels)
+    >>> task.backward(out.loss)          # or out.loss.backward(), slower
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K), differentiable twice, not compiled.
+        objective: None for the published defaults.
+        validate: look at the values of each batch (finite images, labels in range). On a GPU the
+            check waits for the device once a step.
+
+    Raises:
+        ValueError: the model holds SyncBatchNorm or was compiled.
+    """
+
+    def __init__(
+        self, model: nn.Module, objective: SpatialIB | None = None, *, validate: bool = True
+    ) -> None:
+        super().__init__()
+        check_model(model)
+        self.model = model
+        self.objective = SpatialIB() if objective is None else objective
+        self.validate = validate
+
+    def forward(self, images: Tensor, labels: Tensor) -> TaskOutput:
+        """Loss of one batch.
+
+        Args:
+            images: (B, C, H, W), finite, floating point. The tensor itself is left as it is.
+            labels: (B,), int64 in [0, K).
+
+        Returns:
+            `TaskOutput`.
+
+        Raises:
+            ValueError: shapes or dtypes that do not fit, images that are not finite, labels out of
+                range, a batch too small for HSIC, gradients switched off.
+        """
+        check_batch(images, labels, self.validate)
+        if not torch.is_grad_enabled():
+            raise ValueError("the S-IB loss needs gradients: call the task outside torch.no_grad()")
+        images = images.detach().requires_grad_()
+        with second_order() as scope:
+            logits = self.model(images)
+        check_logits(logits, labels, self.validate)
+        cross_entropy = F.cross_entropy(logits.float(), labels)
+        terms = self.objective(logits, images)
+        scope.images_done = True
+        return TaskOutput(cross_entropy + terms.loss, logits, cross_entropy, terms)
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate the gradients of the parameters, and of nothing else.
+
+        ``loss.backward()`` also computes the images' gradient, a double backward of the first
+        layer that nobody uses.
+        """
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        torch.autograd.backward(loss, inputs=parameters)
+
+
+def check_batch(images: Tensor, labels: Tensor, values: bool = True) -> None:
+    """Raise unless images and labels form a batch; with ``values``, unless images are finite."""
+    checks.image_batch("images", images)
+    if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+        raise ValueError(
+            f"labels must be int64 of shape ({images.shape[0]},), one per image; "
+            f"got {labels.dtype} of shape {checks.shape(labels)}"
+        )
+    if values and not images.isfinite().all():
+        raise ValueError("images must be finite; got NaN or infinity")
+
+
+def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:
+    """Raise unless the logits have a row per label; with ``values``, unless labels are in range."""
+    if logits.ndim != 2 or logits.shape[0] != labels.shape[0]:
+        raise ValueError(
+            f"model must give logits of shape ({labels.shape[0]}, K), a row per image; "
+            f"got {checks.shape(logits)}"
+        )
+    if values and not ((labels >= 0) & (labels < logits.shape[1])).all():
+        raise ValueError(
+            f"labels must lie in [0, {logits.shape[1]}), the number of the model's classes; "
+            f"got {int(labels.min())} to {int(labels.max())}"
+        )

@@ -1,0 +1,185 @@
+"""The replaced functions compute what torch computes, once, and twice differentiated."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import sib
+from sib.double_backward import second_order
+from sib.models import build
+
+GEOMETRIES = [
+    {},
+    {"stride": 2, "padding": 1},
+    {"padding": (2, 0), "dilation": (1, 2)},
+    {"groups": 2, "padding": 1},
+    {"stride": (1, 2), "bias": False},
+]
+
+
+def draw(*shape):
+    return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+
+def inside(function):
+    def run(*inputs):
+        with second_order():
+            return function(*inputs)
+
+    return run
+
+
+def vjp(function):
+    """Gradient of a nonlinear scalar of the output at the first input: what S-IB differentiates."""
+
+    def run(*inputs):
+        y = function(*inputs)
+        return torch.autograd.grad(y.sigmoid().square().sum(), inputs[0], create_graph=True)[0]
+
+    return run
+
+
+@pytest.mark.parametrize("options", GEOMETRIES, ids=str)
+def test_convolution_has_exact_first_and_second_derivatives(options):
+    options = dict(options)
+    bias = draw(4) if options.pop("bias", True) else None
+    inputs = (draw(2, 4, 6, 5), draw(4, 4 // options.get("groups", 1), 3, 2), bias)
+    function = inside(lambda x, w, b: F.conv2d(x, w, b, **options))
+    assert torch.equal(function(*inputs), F.conv2d(*inputs, **options))
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+    assert torch.autograd.gradcheck(vjp(function), inputs)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [(3, 2, 4, 3), (4, 3, 5)])
+def test_batch_norm_has_exact_first_and_second_derivatives(affine, shape):
+    weights = (draw(shape[1]), draw(shape[1])) if affine else (None, None)
+    inputs = (draw(*shape), *weights)
+
+    def function(x, weight, bias):
+        return F.batch_norm(x, None, None, weight, bias, training=True)
+
+    torch.testing.assert_close(inside(function)(*inputs), function(*inputs), rtol=1e-12, atol=0)
+    assert torch.autograd.gradcheck(inside(function), inputs)
+    assert torch.autograd.gradcheck(vjp(inside(function)), inputs)
+
+
+def test_batch_norm_with_a_zero_weight_stays_finite():
+    """Residual networks may start their last batch norm at γ = 0."""
+    x, weight, bias = draw(3, 2, 4, 4), torch.zeros(2).double().requires_grad_(), draw(2)
+    function = inside(lambda *a: F.batch_norm(a[0], None, None, a[1], a[2], training=True))
+    R = vjp(function)(x, weight, bias)
+    (gradient,) = torch.autograd.grad((R + 1).square().sum(), weight)
+    assert gradient.isfinite().all() and gradient.any()
+
+
+def test_running_statistics_are_torchs_own():
+    x = torch.randn(4, 3, 5, 5)
+    ours, torchs = nn.BatchNorm2d(3, momentum=0.3), nn.BatchNorm2d(3, momentum=0.3)
+    with second_order():
+        ours(x)
+    torchs(x)
+    for a, b in zip(ours.buffers(), torchs.buffers(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_single_value_per_channel_is_refused_as_torch_does():
+    with second_order(), pytest.raises(ValueError, match="more than 1 value per channel"):
+        nn.BatchNorm2d(3)(torch.randn(1, 3, 1, 1, requires_grad=True))
+
+
+def test_third_derivatives_of_batch_norm_are_refused():
+    x = draw(3, 2, 3, 3)
+    R = vjp(inside(lambda a: F.batch_norm(a, None, None, training=True)))(x)
+    (second,) = torch.autograd.grad(R.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        second.sum().backward()
+
+
+def test_hardsigmoid_is_torchs_and_differentiable_twice():
+    x = torch.linspace(-4, 4, 23, dtype=torch.float64, requires_grad=True)
+    function = inside(nn.Hardsigmoid())
+    torch.testing.assert_close(function(x), F.hardsigmoid(x), rtol=1e-12, atol=0)
+    assert torch.autograd.gradcheck(vjp(function), (x,))
+
+
+@pytest.mark.parametrize(
+    ("input", "padding"), [((3, 8, 8), 1), ((2, 3, 8, 8), "same"), ((2, 3, 8, 8), "valid")]
+)
+def test_other_calls_of_conv2d_are_left_to_torch(input, padding):
+    x, weight = torch.randn(*input), torch.randn(4, 3, 3, 3)
+    with second_order():
+        y = F.conv2d(x, weight, padding=padding)
+    assert torch.equal(y, F.conv2d(x, weight, padding=padding))
+
+
+def gradients(task, images, labels, plain, monkeypatch):
+    if plain:
+        monkeypatch.setattr("sib.double_backward.scope._REPLACEMENTS", {})
+    task.zero_grad()
+    task.backward(task(images, labels).loss)
+    monkeypatch.undo()
+    return torch.cat([p.grad.flatten() for p in task.parameters()])
+
+
+@pytest.mark.parametrize(
+    "name", ["small_resnet", "resnet18", "resnet50", "densenet121", "vit_b_32"]
+)
+def test_the_step_is_the_one_of_plain_torch(name, monkeypatch):
+    """Float64, all parameters: our derivatives against torch's own."""
+    task = sib.SpatialIBTask(build(name, 5, 64).double(), sib.SpatialIB(1.0, 1e7))
+    images, labels = torch.randn(3, 3, 64, 64).double(), torch.tensor([0, 1, 4])
+    ours = gradients(task, images, labels, False, monkeypatch)
+    torchs = gradients(task, images, labels, True, monkeypatch)
+    assert (ours - torchs).norm() <= 1e-10 * torchs.norm()
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_the_step_is_the_one_of_plain_torch_in_lower_precision(kind, monkeypatch):
+    task = sib.SpatialIBTask(build("resnet18", 5, 64), sib.SpatialIB(1.0, 1e6))
+    images, labels = torch.randn(8, 3, 64, 64), torch.randint(5, (8,))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=kind == "bfloat16"):
+        ours = gradients(task, images, labels, False, monkeypatch)
+        torchs = gradients(task, images, labels, True, monkeypatch)
+    tolerance = 1e-5 if kind == "float32" else 0.05
+    assert (ours - torchs).norm() <= tolerance * torchs.norm()
+
+
+def test_plain_backward_of_the_task_skips_the_images_as_well(monkeypatch):
+    """`out.loss.backward()` knows that nobody can read the gradient of the task's own images."""
+    masks = []
+    from sib.double_backward import convolution
+
+    original = convolution.Geometry.backward
+
+    def watch(self, gy, x, weight, mask):
+        masks.append((x.shape[1], mask))
+        return original(self, gy, x, weight, mask)
+
+    monkeypatch.setattr(convolution.Geometry, "backward", watch)
+    task = sib.SpatialIBTask(build("small_resnet", 5, 32), sib.SpatialIB(1.0, 1e6))
+    out = task(torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3]))
+    masks.clear()
+    out.loss.backward()
+    of_images = [mask for channels, mask in masks if channels == 3]
+    assert of_images and all(not mask[0] for mask in of_images)
+
+
+def test_a_plain_loop_still_gets_the_gradient_of_its_images():
+    images = torch.randn(4, 3, 32, 32, requires_grad=True)
+    model = build("small_resnet", 5, 32)
+    with second_order():
+        logits = model(images)
+    (logits.sum() + sib.SpatialIB()(logits, images).loss).backward()
+    assert images.grad is not None and images.grad.any()
+
+
+def test_torch_func_keeps_torchs_derivatives():
+    weight = torch.randn(2, 1, 3, 3)
+    x = torch.randn(1, 1, 5, 5)
+    with second_order():
+        ours = torch.func.grad(lambda w: F.conv2d(x, w).square().sum())(weight)
+    expected = torch.func.grad(lambda w: F.conv2d(x, w).square().sum())(weight)
+    assert torch.equal(ours, expected)

@@ -1,0 +1,29 @@
+"""The README's lines run as they stand."""
+
+import re
+from pathlib import Path
+
+import torch
+
+from sib.models import SmallResNet
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_loop_of_the_readme_trains():
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    model = SmallResNet(3, 8)
+    before = [p.clone() for p in model.parameters()]
+    generator = torch.Generator().manual_seed(0)
+    loader = [
+        (torch.randn(4, 3, 32, 32, generator=generator), torch.tensor([0, 1, 2, 1]))
+        for _ in range(2)
+    ]
+    optimizer = torch.optim.AdamW(model.parameters())
+    exec(code, {"loader": loader, "model": model, "optimizer": optimizer})
+    assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_the_loop_of_the_readme_has_about_ten_lines():
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
