@@ -261,7 +261,7 @@ def bad(images=None, labels=None):
         (None, lambda y: y - 9, r"labels must lie in \[0, 5\)"),
         (None, lambda y: y[:2], "labels must be int64"),
         (None, lambda y: y.float(), "labels must be int64"),
-        (lambda x: x[:1], lambda y: y[:1], "at least 2 samples; got 1"),
+        (lambda x: x[:1], lambda y: y[:1], "batch size of at least 2; got 1"),
     ],
 )
 def test_bad_batches_are_told_in_one_sentence(images, labels, sentence):

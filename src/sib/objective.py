@@ -170,8 +170,9 @@ class SpatialIB(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             R = reconstruct(logits, images, cotangent=self.cotangent)
             mask = self._foreground_mask(R)
-            foreground = self._alignment(R=R, images=images, mask=mask)
-            background = self._background(R, images, mask)
+            constant = images.detach()  # the final backward pass needs no gradient of the images
+            foreground = self._alignment(R=R, images=constant, mask=mask)
+            background = self._background(R, constant, mask)
             loss = self._combine(foreground, background)
         if self._first_call:
             self._first_call = False

@@ -53,7 +53,7 @@ def hsic_of_kernels(K: Tensor, L: Tensor, estimator: str = "biased") -> Tensor:
     batch, minimum = K.shape[0], ESTIMATORS[estimator]
     if batch < minimum:
         raise ValueError(
-            f"the {estimator} HSIC needs a batch of at least {minimum} samples; got {batch}"
+            f"the {estimator} HSIC needs a batch size of at least {minimum}; got {batch}"
         )
     return _biased(K, L) if estimator == "biased" else _unbiased(K, L)
 

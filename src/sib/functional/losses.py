@@ -30,7 +30,7 @@ def foreground_alignment(
 
     Args:
         R: (B, C, H, W), any scale above zero.
-        images: (B, C, H, W). No gradient flows into them.
+        images: (B, C, H, W).
         mask: (B, 1, H, W), in [0, 1].
         projection_dim: columns of the random matrix; None for no projection.
         kind: ``"hsic"`` (published) or ``"ssim"``.
@@ -110,6 +110,10 @@ def _row_dependence(
 ) -> Tensor:
     a, b = ((values * weight).flatten(1) for values in (R, images))
     if projection_dim is not None:
+        if not isinstance(projection_dim, int) or projection_dim < 1:
+            raise ValueError(
+                f"projection_dim must be a whole number of at least 1; got {projection_dim!r}"
+            )
         projection = random_projection(a.shape[1], projection_dim, generator, a.device, a.dtype)
         a, b = _unit_rows(a) @ projection, _unit_rows(b) @ projection
     return hsic_of_kernels(_cosines(a), _cosines(b), estimator)
@@ -150,7 +154,7 @@ def _checked(R: Tensor, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, T
             f"images must have the shape of R, {checks.shape(R)}; got {checks.shape(images)}"
         )
     R, mask = _checked_pair(R, mask)
-    return R, at_least_float32(images.detach()).to(R.dtype), mask
+    return R, at_least_float32(images).to(R.dtype), mask
 
 
 def _checked_pair(R: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
