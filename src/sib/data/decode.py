@@ -1,0 +1,93 @@
+"""Read image files: their size from the header, their pixels as RGB."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torchvision import tv_tensors
+
+from sib.errors import InputError
+
+ORIENTATION = 0x0112
+TURNED = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
+
+
+def read_image(path: Path) -> tv_tensors.Image:
+    """Read an image as RGB, upright.
+
+    The EXIF orientation is applied. Transparency is laid over white. Grey, palette, CMYK and
+    other colour models are converted; 16-bit grey is divided by 257. Of several frames the first
+    is taken.
+
+    Args:
+        path: a file that Pillow can read.
+
+    Returns:
+        uint8 (3, H, W).
+
+    Raises:
+        InputError: the file is missing, damaged, cut off, or holds floating-point numbers.
+    """
+    with opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        pixels = np.asarray(_to_rgb(upright, path)).transpose(2, 0, 1)
+    return tv_tensors.Image(torch.from_numpy(pixels.copy(order="C")))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of an upright image, from the file's header.
+
+    Raises:
+        InputError: the file is missing or its header is damaged.
+    """
+    with opened(path) as image:
+        width, height = image.size
+        # a PNG's own getexif would decode all of its pixels; TIFF files are upright already
+        turned = image.format != "TIFF" and Image.Image.getexif(image).get(ORIENTATION) in TURNED
+    return (width, height) if turned else (height, width)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image file, open; whatever goes wrong with it becomes one sentence.
+
+    Raises:
+        InputError: the file is missing, damaged or cut off.
+    """
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (InputError, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    # Pillow lets many kinds of exceptions through from damaged files, even TypeError
+    except Exception as error:
+        reason = str(error).replace(f" {str(path)!r}", "") or type(error).__name__
+        raise InputError(f"{path} cannot be read as an image: {reason}") from None
+
+
+def grey16_to_grey8(image: Image.Image) -> Image.Image:
+    """A 16-bit grey image divided by 257, so that white stays white."""
+    values = np.asarray(image).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def is_grey16(image: Image.Image) -> bool:
+    """Whether Pillow holds the image as 16-bit grey; ``I`` is how it opens some 16-bit PNGs."""
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
+def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode == "F":
+        raise InputError(f"{path} holds floating-point numbers; save it with 8 or 16 bits")
+    if is_grey16(image):
+        image = grey16_to_grey8(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")

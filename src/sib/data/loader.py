@@ -1,0 +1,119 @@
+"""Batches of a source, the same whatever the number of worker processes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from sib.data.sample import BadSample, Batch, Sample, collate
+from sib.data.sampler import Key, KeySampler
+from sib.data.source import Source
+from sib.data.transforms import Augment, JointTransform
+from sib.errors import InputError
+
+
+def make_loader(
+    source: Source,
+    *,
+    image_size: int,
+    batch_size: int,
+    augment: Augment = "none",
+    train: bool,
+    seed: int = 0,
+    workers: int = 0,
+    minimum_batch: int = 2,
+    drop_last: bool = False,
+) -> "Loader":
+    """Make the loader of one split.
+
+    The order of an epoch is a function of (seed, epoch), the random transform of an image a
+    function of (seed, epoch, index).
+
+    Args:
+        source: the images.
+        image_size: side of the square images in pixels.
+        batch_size: images in a batch.
+        augment: ``"none"``, ``"flip"`` or ``"crop"``; see `JointTransform`.
+        train: shuffle, and leave out a last batch that is too small.
+        seed: of order and transforms.
+        workers: processes that read images; 0 reads in this one.
+        minimum_batch: fewest images in a training batch.
+        drop_last: leave out every incomplete training batch.
+
+    Returns:
+        `Loader`.
+
+    Raises:
+        InputError: an argument that is not allowed.
+    """
+    if augment != "none" and not train:
+        raise InputError(f"augment must be none where train is False; got {augment!r}")
+    if workers < 0:
+        raise InputError(f"workers must be at least 0; got {workers}")
+    smallest = (batch_size if drop_last else minimum_batch) if train else 1
+    sampler = KeySampler(len(source), batch_size, shuffle=train, seed=seed, smallest=smallest)
+    return Loader(KeyedDataset(source, JointTransform(image_size, augment), seed), sampler, workers)
+
+
+class Loader:
+    """Iterable of `Batch`; a `BadSample` stands in place of a batch that cannot be read."""
+
+    def __init__(self, dataset: "KeyedDataset", sampler: KeySampler, workers: int) -> None:
+        self._sampler = sampler
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=workers,
+            collate_fn=collate,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # its own, because a loader draws a number whenever it starts: measuring between two
+            # epochs must not change the random numbers of training
+            generator=torch.Generator(),
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order and transforms the next iteration has."""
+        self._sampler.epoch = epoch
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[Batch | BadSample]:
+        """The batches of the current epoch."""
+        return iter(self._loader)
+
+
+class KeyedDataset(Dataset):
+    """A source behind keys (epoch, index), with the transform seeded by the key."""
+
+    def __init__(self, source: Source, transform: JointTransform, seed: int) -> None:
+        self.source, self.transform, self.seed = source, transform, seed
+        self.names = source.names
+
+    def __getitem__(self, key: Key) -> tuple[str, Sample] | BadSample:
+        """The transformed sample with its name, or the sentence about what is wrong with it."""
+        try:
+            sample = self.source[key.image]
+        except InputError as error:
+            return BadSample(str(error))
+        return self.names[key.image], self._transformed(sample, key)
+
+    def _transformed(self, sample: Sample, key: Key) -> Sample:
+        if not self.transform.random:
+            return self.transform(sample)
+        # torch.manual_seed would reseed every GPU as well, and nothing would put that back
+        generator = torch.random.default_generator
+        state = generator.get_state()
+        try:
+            generator.manual_seed(_mix(self.seed, key))
+            return self.transform(sample)
+        finally:
+            generator.set_state(state)
+
+
+def _mix(seed: int, key: Key) -> int:
+    entropy = np.random.SeedSequence((seed, key.epoch, key.image))
+    return int(entropy.generate_state(1, np.uint64)[0])

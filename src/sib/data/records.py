@@ -1,0 +1,66 @@
+"""Images on disk as a source."""
+
+from collections.abc import Iterable, Sequence
+
+from sib.data.decode import opened, read_image, read_size
+from sib.data.masks import check_box, check_size, read_foreground
+from sib.data.sample import MaskFile, Record, Sample
+from sib.errors import InputError
+
+
+class RecordSource:
+    """Images that are read from disk whenever they are asked for.
+
+    Args:
+        records: (N,) where they stand.
+        classes: (K,) names by label.
+    """
+
+    def __init__(self, records: Sequence[Record], classes: list[str]) -> None:
+        self.records, self.classes = list(records), classes
+        self.labels = [record.label for record in records]
+        self.names = [record.name for record in records]
+        self.annotated = any(record.foreground is not None for record in records)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read image ``index`` and its foreground at their own size.
+
+        Raises:
+            InputError: a file is missing or damaged, or the mask does not fit.
+        """
+        record = self.records[index]
+        image = read_image(record.image)
+        if record.foreground is None:
+            return Sample(image, record.label, None)
+        height, width = image.shape[-2:]
+        return Sample(image, record.label, read_foreground(record.foreground, (height, width)))
+
+
+def check_headers(records: Iterable[Record]) -> None:
+    """Read the header of every image and mask, and compare sizes and boxes.
+
+    Raises:
+        InputError: about the first record that is wrong, with the number of further ones.
+    """
+    problems = [problem for record in records if (problem := _problem(record))]
+    if problems:
+        more = len(problems) - 1
+        further = f" (and {more} more image{'s' * (more > 1)} with a problem)" if more else ""
+        raise InputError(problems[0] + further)
+
+
+def _problem(record: Record) -> str | None:
+    try:
+        size = read_size(record.image)
+        if isinstance(record.foreground, MaskFile):
+            with opened(record.foreground.path) as mask:
+                check_size(record.foreground.path, (mask.height, mask.width), size)
+        for box in record.foreground if isinstance(record.foreground, tuple) else ():
+            check_box(box, size, record.name)
+    except InputError as error:
+        return str(error)
+    return None

@@ -1,0 +1,120 @@
+"""What passes between the data sets, the transforms and the loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+
+class MaskRule(Enum):
+    """Which stored values of a mask file are foreground."""
+
+    LEEDS = "values 1 and 3 of the values 0 to 3"
+    HALF = "values of at least 128"
+    BINARY_OR_HALF = "1 where the mask holds 0 and 1 only, values of at least 128 elsewhere"
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A foreground given as an image file."""
+
+    path: Path
+    rule: MaskRule
+
+
+@dataclass(frozen=True)
+class Box:
+    """A foreground given as a box, in pixels from the image's upper left corner."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image on disk.
+
+    Args:
+        image: its file.
+        label: its class, 0 ≤ label < K.
+        foreground: where its foreground stands: a mask file, boxes, or None for unknown.
+        name: its path below the data set's folder, for messages.
+    """
+
+    image: Path
+    label: int
+    foreground: MaskFile | tuple[Box, ...] | None
+    name: str
+
+
+class Sample(NamedTuple):
+    """One image in memory."""
+
+    image: tv_tensors.Image
+    """uint8 (3, H, W), RGB."""
+    label: int
+    foreground: tv_tensors.Mask | None
+    """bool (1, H, W); None for unknown."""
+
+
+class Batch(NamedTuple):
+    """Samples of one size, stacked."""
+
+    images: Tensor
+    """uint8 (B, 3, H, W)."""
+    labels: Tensor
+    """int64 (B,)."""
+    foreground: Tensor
+    """bool (B, 1, H, W), False everywhere where it is unknown."""
+    annotated: Tensor
+    """bool (B,), whether the foreground is known and has a pixel inside this image."""
+    names: list[str]
+    """Of the images, for messages."""
+
+
+class BadSample(NamedTuple):
+    """A sample that could not be read, carried as data out of a worker process.
+
+    An exception of a worker reaches the main process as a traceback inside a traceback; a
+    sentence is wanted.
+    """
+
+    message: str
+
+
+def collate(samples: Sequence[tuple[str, Sample] | BadSample]) -> Batch | BadSample:
+    """Stack named samples of one size into a batch.
+
+    Args:
+        samples: (name, sample) pairs, or `BadSample` in their place.
+
+    Returns:
+        `Batch`, or the first `BadSample` where there is one.
+    """
+    good = []
+    for item in samples:
+        if isinstance(item, BadSample):
+            return item
+        good.append(item)
+    foregrounds = [_known(sample) for _, sample in good]
+    foreground = torch.stack(foregrounds)
+    return Batch(
+        images=torch.stack([sample.image.as_subclass(Tensor) for _, sample in good]),
+        labels=torch.tensor([sample.label for _, sample in good], dtype=torch.int64),
+        foreground=foreground,
+        annotated=foreground.flatten(1).any(dim=1),
+        names=[name for name, _ in good],
+    )
+
+
+def _known(sample: Sample) -> Tensor:
+    if sample.foreground is None:
+        return torch.zeros(1, *sample.image.shape[-2:], dtype=torch.bool)
+    return sample.foreground.as_subclass(Tensor)

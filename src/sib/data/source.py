@@ -1,0 +1,41 @@
+"""What every data set offers."""
+
+from typing import Protocol
+
+from sib.data.sample import Sample
+
+
+class Source(Protocol):
+    """A sequence of images with labels and, where annotated, foregrounds."""
+
+    @property
+    def labels(self) -> list[int]:
+        """The class of each image, without reading it."""
+        ...
+
+    @property
+    def classes(self) -> list[str]:
+        """The K class names, by label."""
+        ...
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each image, for messages: a relative path, or ``digits/train/17``."""
+        ...
+
+    @property
+    def annotated(self) -> bool:
+        """Whether any image comes with a foreground."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """Image ``index`` at its own size.
+
+        Raises:
+            InputError: its files cannot be read.
+        """
+        ...

@@ -1,0 +1,84 @@
+"""Transforms that move an image and its foreground together."""
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, RandomResizedCrop
+from torchvision.transforms.v2 import functional as F
+
+from sib.data.sample import Sample
+from sib.errors import InputError
+
+Augment = Literal["none", "flip", "crop"]
+
+# The published transform: 256 for images of 224.
+RESIZE_RATIO = 256 / 224
+CROP_SCALE = (0.35, 1.0)
+CROP_RATIO = (3 / 4, 4 / 3)
+
+
+class Part(NamedTuple):
+    """Pixels (C, H, W) and how to resize them.
+
+    The joint transforms of torchvision resize masks with ``nearest``, which takes the pixel left
+    of the centre and so moves a mask by up to half a pixel; ``nearest-exact`` does not.
+    """
+
+    pixels: Tensor
+    mode: InterpolationMode
+
+
+class JointTransform:
+    """Bring a sample to ``image_size`` × ``image_size``, its foreground with it.
+
+    Images are resized with antialiased bilinear weights, foregrounds with the nearest pixel.
+    ``none`` resizes the short side to round(image_size · 256/224) and crops the centre; an image
+    of the wanted size is left as it is. ``flip`` is the same and a horizontal flip of every
+    second image. ``crop`` is a random crop of 35 to 100 % of the area, resized, and the flip.
+    Randomness comes from torch's global CPU generator.
+
+    Args:
+        image_size: side of the result in pixels, at least 1.
+        augment: ``"none"``, ``"flip"`` or ``"crop"``.
+
+    Raises:
+        InputError: an argument that is not allowed.
+
+    Source: arXiv 2511.09239, published scripts (``none``).
+    """
+
+    def __init__(self, image_size: int, augment: Augment = "none") -> None:
+        if image_size < 1:
+            raise InputError(f"image_size must be at least 1; got {image_size}")
+        if augment not in get_args(Augment):
+            raise InputError(f"augment must be none, flip or crop; got {augment!r}")
+        self.image_size, self.augment = image_size, augment
+        self.random = augment != "none"
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Transform a sample of any size into one of (3, image_size, image_size), uint8."""
+        parts = [Part(sample.image.as_subclass(Tensor), InterpolationMode.BILINEAR)]
+        if sample.foreground is not None:
+            # the same bytes, because bool would be resized by way of float
+            mask = sample.foreground.as_subclass(Tensor).view(torch.uint8)
+            parts.append(Part(mask, InterpolationMode.NEAREST_EXACT))
+        image, *masks = self._flipped(self._resized(parts))
+        foreground = tv_tensors.Mask(masks[0].view(torch.bool)) if masks else None
+        return Sample(tv_tensors.Image(image), sample.label, foreground)
+
+    def _resized(self, parts: list[Part]) -> list[Tensor]:
+        size = [self.image_size, self.image_size]
+        if self.augment == "crop":
+            box = RandomResizedCrop.get_params(parts[0].pixels, list(CROP_SCALE), list(CROP_RATIO))
+            return [F.resized_crop(pixels, *box, size, mode) for pixels, mode in parts]
+        if list(parts[0].pixels.shape[-2:]) == size:
+            return [pixels for pixels, _ in parts]
+        short_side = [round(self.image_size * RESIZE_RATIO)]
+        return [F.center_crop(F.resize(pixels, short_side, mode), size) for pixels, mode in parts]
+
+    def _flipped(self, parts: list[Tensor]) -> list[Tensor]:
+        if self.random and torch.rand(()) < 0.5:
+            return [F.horizontal_flip(part) for part in parts]
+        return parts

@@ -1,0 +1,186 @@
+"""Batches: their content, and that seed and epoch alone determine them."""
+
+import pickle
+
+import pytest
+import torch
+
+from data.pictures import save, save_classes, square_mask
+from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
+from sib.data.sampler import KeySampler
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Digits("train", 30, image_size=24)
+
+
+def loader_of(source, **options):
+    defaults = {"image_size": 20, "batch_size": 8, "train": True, "augment": "crop", "seed": 5}
+    return make_loader(source, **(defaults | options))
+
+
+def epochs_of(loader, epochs):
+    result = []
+    for epoch in epochs:
+        loader.set_epoch(epoch)
+        result.append(list(loader))
+    return result
+
+
+def names_of(batches):
+    return [name for batch in batches for name in batch.names]
+
+
+def assert_same(first, second):
+    assert len(first) == len(second) > 0
+    for a, b in zip(first, second, strict=True):
+        assert a.names == b.names
+        for left, right in zip(a[:4], b[:4], strict=True):
+            assert torch.equal(left, right)
+
+
+def test_batch_holds_what_the_contract_says(digits):
+    batch = next(iter(loader_of(digits)))
+    assert (batch.images.dtype, batch.images.shape) == (torch.uint8, (8, 3, 20, 20))
+    assert (batch.labels.dtype, batch.labels.shape) == (torch.int64, (8,))
+    assert (batch.foreground.dtype, batch.foreground.shape) == (torch.bool, (8, 1, 20, 20))
+    assert batch.annotated.tolist() == [True] * 8
+    assert type(batch.images) is torch.Tensor and type(batch.foreground) is torch.Tensor
+    for name, label in zip(batch.names, batch.labels.tolist(), strict=True):
+        assert name.startswith("digits/train/") and int(name.split("/")[2]) % 10 == label
+
+
+def test_evaluation_keeps_order_and_every_image(digits):
+    loader = loader_of(digits, train=False, augment="none")
+    batches = list(loader)
+    assert len(loader) == len(batches) == 4
+    assert names_of(batches) == digits.names
+
+
+def test_evaluation_keeps_a_single_last_image():
+    source = Digits("test", 9, image_size=24)
+    assert [len(b.labels) for b in loader_of(source, train=False, augment="none")] == [8, 1]
+
+
+def test_workers_do_not_change_the_batches(digits):
+    alone = epochs_of(loader_of(digits), (0, 1, 2, 0))
+    helped = epochs_of(loader_of(digits, workers=2), (0, 1, 2, 0))
+    for first, second in zip(alone, helped, strict=True):
+        assert_same(first, second)
+    assert_same(alone[0], alone[3])
+
+
+def test_an_iteration_that_is_left_early_does_not_disturb_the_next(digits):
+    loader = loader_of(digits, workers=2)
+    next(iter(loader))
+    loader.set_epoch(1)
+    assert_same(list(loader), epochs_of(loader_of(digits), (1,))[0])
+
+
+def test_each_epoch_has_its_own_order_and_transforms(digits):
+    first, second = epochs_of(loader_of(digits), (0, 1))
+    assert names_of(first) != names_of(second)
+    assert sorted(names_of(first)) == sorted(names_of(second)) == sorted(digits.names)
+    images = [image_named(batches, "digits/train/7") for batches in (first, second)]
+    assert not torch.equal(*images)
+
+
+def test_seed_changes_order_and_transforms(digits):
+    first, second = (list(loader_of(digits, seed=seed)) for seed in (1, 2))
+    assert names_of(first) != names_of(second)
+    images = [image_named(batches, "digits/train/7") for batches in (first, second)]
+    assert not torch.equal(*images)
+
+
+def test_transform_of_an_image_does_not_depend_on_its_batch(digits):
+    small, large = list(loader_of(digits, batch_size=4)), list(loader_of(digits, batch_size=10))
+    name = digits.names[13]
+    assert torch.equal(image_named(small, name), image_named(large, name))
+
+
+def test_global_random_numbers_are_left_alone(digits):
+    before = torch.get_rng_state()
+    for workers in (0, 2):
+        list(loader_of(digits, workers=workers))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "batches"),
+    [
+        (17, {}, [8, 8]),  # one image is left, fewer than two
+        (18, {}, [8, 8, 2]),
+        (18, {"minimum_batch": 4}, [8, 8]),
+        (20, {"minimum_batch": 4}, [8, 8, 4]),
+        (23, {"drop_last": True}, [8, 8]),
+        (24, {"drop_last": True}, [8, 8, 8]),
+        (1, {}, []),
+        (3, {}, [3]),
+    ],
+)
+def test_last_training_batch(size, options, batches):
+    loader = loader_of(Digits("train", size, image_size=24), augment="none", **options)
+    assert [len(batch.labels) for batch in loader] == batches
+    assert len(loader) == len(batches)
+
+
+def test_order_is_shuffled_uniformly():
+    sampler = KeySampler(4, 4, shuffle=True, seed=0, smallest=2)
+    firsts = []
+    for epoch in range(400):
+        sampler.epoch = epoch
+        firsts.append(next(iter(sampler))[0].image)
+    assert all(70 < firsts.count(index) < 130 for index in range(4))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_image_arrives_as_one_sentence(tmp_path, workers):
+    splits = open_data(str(save_classes(tmp_path, count=6)))
+    path = tmp_path / splits.train.names[2]
+    path.write_bytes(path.read_bytes()[:60])
+    items = list(loader_of(splits.train, batch_size=2, workers=workers))
+    bad = [item for item in items if isinstance(item, BadSample)]
+    assert len(bad) == 1 and len(items) == len(splits.train) // 2
+    assert str(path) in bad[0].message and "\n" not in bad[0].message
+
+
+def test_unknown_and_empty_foregrounds_are_not_annotated(tmp_path):
+    save_classes(tmp_path, count=6)
+    save(tmp_path / "cat" / "0_mask.png", square_mask(255))
+    save(tmp_path / "cat" / "1_mask.png", square_mask(0))
+    splits = open_data(str(tmp_path))
+    seen = {}
+    for source in (splits.train, splits.validation, splits.test):
+        for batch in loader_of(source, train=False, augment="none"):
+            assert torch.equal(batch.annotated, batch.foreground.flatten(1).any(dim=1))
+            seen |= dict(zip(batch.names, batch.annotated.tolist(), strict=True))
+    assert [name for name, annotated in seen.items() if annotated] == ["cat/0.png"]
+    assert len(seen) == 12
+
+
+def test_collate_returns_the_first_bad_sample(digits):
+    good = ("a", digits[0])
+    assert collate([good, BadSample("one"), BadSample("two")]) == BadSample("one")
+
+
+def test_what_workers_get_can_be_pickled(digits):
+    """macOS starts workers by spawning them."""
+    loader = loader_of(digits)
+    dataset = pickle.loads(pickle.dumps(loader._loader.dataset))
+    key = next(iter(loader._sampler))[0]
+    name, sample = dataset[key]
+    expected_name, expected = loader._loader.dataset[key]
+    assert name == expected_name and torch.equal(sample.image, expected.image)
+    assert pickle.loads(pickle.dumps(collate)) is collate
+
+
+def test_transform_is_called_with_the_samples_own_size(tmp_path):
+    splits = open_data(str(save_classes(tmp_path)))
+    batch = next(iter(loader_of(splits.test, train=False, augment="none")))
+    expected = JointTransform(20)(Sample(*splits.test[0]))
+    assert torch.equal(batch.images[0], expected.image)
+
+
+def image_named(batches, name):
+    return next(b.images[b.names.index(name)] for b in batches if name in b.names)
