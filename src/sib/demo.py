@@ -1,0 +1,101 @@
+"""The demonstration: cross-entropy and S-IB on the built-in data, and a picture of both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from sib.models import build
+from sib.report.console import ConsoleWatcher
+from sib.report.picture import Column, draw_columns
+from sib.training import TrainConfig, train
+from sib.training.config import InputConfig, ObjectiveConfig
+from sib.training.device import choose_device
+from sib.training.run_folder import RunFolder
+from sib.training.setup import open_splits
+
+METHODS = ("ce", "sib")
+NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Train cross-entropy and S-IB on the built-in digits, and draw what each looks at."""
+
+    out: Path = Path("demo")
+    """Folder for both runs and the picture; runs in it that are finished are replaced."""
+    epochs: int = 8
+    """Passes over the training images."""
+    background_weight: float = 1000.0
+    """λ_bg of the S-IB run."""
+    background_strength: float = 0.5
+    """0 to 1: how strongly the background predicts the class."""
+    seed: int = 0
+    """Seed of both runs."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+
+
+def demo(config: DemoConfig, console: Console) -> None:
+    """Run the demonstration.
+
+    Raises:
+        InputError: the device or the folder cannot be used.
+    """
+    results: dict[str, dict[str, Any]] = {}
+    for method in METHODS:
+        console.rule(NAMES[method])
+        run = _train_config(config, method)
+        RunFolder(run.folder).clear()
+        result = train(run, ConsoleWatcher(console))
+        assert result is not None  # only a dry run has none
+        results[method] = result["test"]
+    console.rule("the built-in test images")
+    console.print(_table(results))
+    picture = _draw(config)
+    console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+
+
+def _train_config(config: DemoConfig, method: Any) -> TrainConfig:
+    return TrainConfig(
+        data="digits",
+        out=config.out / method,
+        arch="small_resnet",
+        method=method,
+        epochs=config.epochs,
+        seed=config.seed,
+        device=config.device,
+        workers=0,
+        objective=ObjectiveConfig(background_weight=config.background_weight),
+        input=InputConfig(background_strength=config.background_strength),
+    )
+
+
+def _table(results: dict[str, dict[str, Any]]) -> Table:
+    table = Table("trained with", "test accuracy", "foreground energy of the VJP")
+    for method, test in results.items():
+        table.add_row(NAMES[method], f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}")
+    share = next(iter(results.values()))["foreground_share"]
+    table.add_row("a map without preference", "", f"{share:.3f}")
+    return table
+
+
+def _draw(config: DemoConfig) -> Path:
+    """Six test images, their foregrounds, and the VJP and mask under each method."""
+    splits = open_splits(_train_config(config, "sib"))
+    samples = [splits.test[index] for index in range(6)]
+    images = torch.stack([sample.image for sample in samples])
+    foregrounds = [sample.foreground for sample in samples]
+    device = choose_device(config.device)
+    columns = []
+    for method in METHODS:
+        run = _train_config(config, method)
+        model = build(run.arch, len(splits.classes), run.side)
+        RunFolder(run.folder).load_weights("best", model)
+        columns.append(Column.of_model(NAMES[method], model.to(device), images, device))
+    path = config.out / "picture.png"
+    draw_columns(path, images, foregrounds, columns)
+    return path

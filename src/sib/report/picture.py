@@ -1,0 +1,73 @@
+"""A picture of images, foregrounds, VJPs and masks."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from sib.functional import foreground_mask
+from sib.training.device import normalise
+from sib.training.measure import decision_vjp
+
+
+class Column(NamedTuple):
+    """What one model shows for a batch of images."""
+
+    name: str
+    strength: Tensor
+    """(B, H, W), Σ_c |R|."""
+    mask: Tensor
+    """(B, H, W), the foreground found from R."""
+
+    @classmethod
+    def of_model(
+        cls, name: str, model: nn.Module, images: Tensor, device: torch.device
+    ) -> "Column":
+        """VJP and mask of a model in evaluation mode; images are uint8 (B, 3, H, W)."""
+        model.eval()
+        inputs = normalise(images, device).requires_grad_()
+        R = decision_vjp(model(inputs), inputs)
+        # decision_vjp has no scale of its own, so the mask's absolute epsilon must not act
+        mask = foreground_mask(R, min(31, *R.shape[-2:]), epsilon=1e-30)
+        return cls(name, R.abs().sum(dim=1).cpu(), mask.squeeze(1).cpu())
+
+
+def draw_columns(
+    path: Path, images: Tensor, foregrounds: list[Tensor | None], columns: list[Column]
+) -> None:
+    """Write one row per image: the image with its foreground outlined, then each model's maps.
+
+    Args:
+        path: of the PNG.
+        images: uint8 (B, 3, H, W).
+        foregrounds: B of bool (1, H, W), or None.
+        columns: two panels each, the VJP (each image scaled to its own 99.5th percentile) and the
+            mask M (0 to 1).
+    """
+    titles = ["image, foreground outlined"]
+    titles += [f"{column.name}: {what}" for column in columns for what in ("VJP Σ|R|", "mask M")]
+    rows, width = len(images), len(titles)
+    figure = Figure(figsize=(2.1 * width, 2.05 * rows + 0.5), layout="constrained", dpi=110)
+    axes = figure.subplots(rows, width, squeeze=False)
+    for row, (image, foreground) in enumerate(zip(images, foregrounds, strict=True)):
+        axes[row, 0].imshow(image.permute(1, 2, 0).numpy())
+        _outline(axes[row, 0], foreground)
+        for index, column in enumerate(columns):
+            strength, mask = column.strength[row], column.mask[row]
+            top = strength.flatten().double().quantile(0.995).item() or 1.0
+            axes[row, 1 + 2 * index].imshow(strength.numpy(), cmap="magma", vmin=0, vmax=top)
+            axes[row, 2 + 2 * index].imshow(mask.detach().numpy(), cmap="gray", vmin=0, vmax=1)
+            _outline(axes[row, 1 + 2 * index], foreground)
+            _outline(axes[row, 2 + 2 * index], foreground)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
+    figure.savefig(path)
+
+
+def _outline(axis, foreground: Tensor | None) -> None:
+    if foreground is not None and bool(foreground.any()):
+        axis.contour(foreground[0].float().numpy(), levels=[0.5], colors="#00d5ff", linewidths=0.8)

@@ -1,0 +1,6 @@
+"""Training: from a configuration to a run folder."""
+
+from sib.training.config import TrainConfig
+from sib.training.loop import TrainingFailed, train
+
+__all__ = ["TrainConfig", "TrainingFailed", "train"]

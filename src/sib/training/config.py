@@ -1,0 +1,167 @@
+"""What a training run can be told: typed, nested, documented; the command line is made of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sib.errors import InputError
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """The S-IB objective. The defaults are the published ones."""
+
+    foreground_weight: float = 0.01
+    """λ_fg, weight of the alignment inside the foreground."""
+    background_weight: float = 1000.0
+    """λ_bg, weight of the information outside it."""
+    window_size: int = 31
+    """Side of the mask's density window, in pixels."""
+    temperature: float = 0.1
+    """Temperature of the soft quantiles, in ranks."""
+    slope: float = 10.0
+    """Slope of the mask's sigmoids."""
+    projection_dim: int | None = None
+    """Columns of the random projection before HSIC; None for no projection."""
+    form: Literal["linear", "exp"] = "linear"
+    """linear: the published description. exp: the published scripts."""
+    cotangent: Literal["probabilities", "logits"] = "probabilities"
+    """What the VJP starts from."""
+    mask: Literal["density", "hard", "centred", "area"] = "density"
+    """How the foreground is found."""
+    area: float = 0.1
+    """Wanted mean of the mask, for mask area."""
+    alignment: Literal["hsic", "ssim"] = "hsic"
+    """The foreground term."""
+    background: Literal["variance", "hsic", "magnitude"] = "variance"
+    """The background term."""
+    estimator: Literal["biased", "unbiased"] = "biased"
+    """Estimator of HSIC; the published one is biased."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW."""
+
+    learning_rate: float = 1e-3
+    """Highest learning rate."""
+    weight_decay: float = 1e-4
+    """Decoupled weight decay."""
+    clip_norm: float | None = None
+    """Largest norm of the whole gradient; None for no clipping."""
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """The learning rate over the run."""
+
+    kind: Literal["cosine", "step"] = "cosine"
+    """cosine: to zero at the end. step: times gamma every step_epochs."""
+    step_epochs: int = 30
+    """Epochs between two steps."""
+    gamma: float = 0.1
+    """Factor of a step."""
+    warmup_epochs: float = 0.0
+    """Epochs of linear warm-up from zero."""
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """Splits, foreground masks and image transforms."""
+
+    validation_fraction: float = 0.1
+    """Share of the training images held out to choose the best epoch."""
+    test_fraction: float = 0.2
+    """Share held out for the test where the folder has no test split of its own."""
+    split_seed: int = 0
+    """Seed of these splits."""
+    masks: str | None = None
+    """Folder of foreground masks, where they do not lie beside the images."""
+    augment: Literal["none", "flip", "crop"] = "none"
+    """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip."""
+    background_strength: float = 0.5
+    """digits only, 0 to 1: how strongly the background predicts the class."""
+    train_size: int = 4000
+    """digits only: images to train and validate on."""
+    test_size: int = 1000
+    """digits only: images to test on."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train an image classifier, with S-IB or with plain cross-entropy.
+
+    Options can come from a file, --config FILE.yaml; those on the command line win.
+    """
+
+    data: str
+    """digits (built in), or a folder of images: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg,
+    or root/CLASS/*.jpg, or CUB-200-2011's layout."""
+    out: Path | None = None
+    """Run folder; runs/DATA-ARCH-METHOD-SEED where not given."""
+    arch: str = "resnet18"
+    """Architecture: small_resnet, any torchvision classifier, or timm/NAME."""
+    method: Literal["sib", "ce"] = "sib"
+    """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline."""
+    image_size: int | None = None
+    """Side of the square input in pixels; 48 for digits and 224 for folders where not given."""
+    epochs: int = 30
+    """Passes over the training images."""
+    batch_size: int = 32
+    """Images in a step."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the model; everything after the logits is float32."""
+    workers: int = 2
+    """Processes that read images; 0 reads in the main one."""
+    resume: bool = False
+    """Go on from the last finished epoch of the run folder."""
+    dry_run: bool = False
+    """Say what the run would cost, and stop."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a number is out of its range."""
+        smallest = 2 if self.objective.estimator == "biased" else 4
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch-size", self.batch_size, smallest if self.method == "sib" else 2)
+        _at_least("workers", self.workers, 0)
+        _at_least("seed", self.seed, 0)
+        if self.image_size is not None:
+            _at_least("image-size", self.image_size, 1)
+        _at_least("schedule.step-epochs", self.schedule.step_epochs, 1)
+        _at_least("schedule.warmup-epochs", self.schedule.warmup_epochs, 0)
+        _at_least("optimizer.weight-decay", self.optimizer.weight_decay, 0)
+        _above_zero("optimizer.learning-rate", self.optimizer.learning_rate)
+        _above_zero("schedule.gamma", self.schedule.gamma)
+        if self.optimizer.clip_norm is not None:
+            _above_zero("optimizer.clip-norm", self.optimizer.clip_norm)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        if self.out is not None:
+            return self.out
+        data, arch = Path(self.data).name or "data", self.arch.replace("/", "-")
+        return Path("runs") / f"{data}-{arch}-{self.method}-{self.seed}"
+
+    @property
+    def side(self) -> int:
+        """Side of the square input in pixels."""
+        return self.image_size or (48 if self.data == "digits" else 224)
+
+
+def _at_least(name: str, value: float, smallest: float) -> None:
+    if not smallest <= value < float("inf"):
+        raise InputError(f"--{name} must be at least {smallest}; got {value}")
+
+
+def _above_zero(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise InputError(f"--{name} must be above 0; got {value}")

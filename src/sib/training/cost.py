@@ -1,0 +1,89 @@
+"""What a run will cost, measured before it starts."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sib.task import CrossEntropyTask, SpatialIBTask
+from sib.training.device import peak_memory, synchronize
+
+Task = CrossEntropyTask | SpatialIBTask
+
+
+class Cost(NamedTuple):
+    """Measured on one real batch of the run."""
+
+    parameters: int
+    """Weights to be trained."""
+    plain_step: float
+    """Seconds of a cross-entropy step."""
+    sib_step: float
+    """Seconds of an S-IB step; NaN for a run without S-IB."""
+    total: float
+    """Seconds of the whole training, reading images and validation not counted."""
+    memory: int
+    """Peak in bytes."""
+
+
+def estimate_cost(
+    task: Task,
+    images: Tensor,
+    labels: Tensor,
+    steps: int,
+    context: Callable[[], "torch.autocast"],
+    repeats: int = 3,
+) -> Cost:
+    """Time plain and S-IB steps in turn, on a copy of the model.
+
+    Args:
+        task: of the run; it is left as it is, and so are the random generators.
+        images: (B, 3, H, W), normalised, on the device.
+        labels: (B,).
+        steps: optimiser steps of the whole run.
+        context: makes the autocast context of the run.
+        repeats: counted steps of each kind, after one that is not counted; the median counts.
+
+    Returns:
+        `Cost`.
+    """
+    model = copy.deepcopy(task.model).train()
+    tasks: list[Task] = [CrossEntropyTask(model)]
+    if isinstance(task, SpatialIBTask):
+        tasks.append(SpatialIBTask(model, copy.deepcopy(task.objective)))
+    times: list[list[float]] = [[] for _ in tasks]
+    cuda = [images.device] if images.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        for _ in range(repeats + 1):
+            for timed, each in zip(times, tasks, strict=True):
+                timed.append(_time_step(each, images, labels, context))
+    medians = [statistics.median(timed[1:]) for timed in times]
+    return Cost(
+        parameters=count_parameters(model),
+        plain_step=medians[0],
+        sib_step=medians[1] if len(medians) > 1 else float("nan"),
+        total=medians[-1] * steps,
+        memory=peak_memory(images.device),
+    )
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Weights of a model that are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _time_step(
+    task: Task, images: Tensor, labels: Tensor, context: Callable[[], "torch.autocast"]
+) -> float:
+    synchronize(images.device)
+    start = time.perf_counter()
+    with context():
+        out = task(images, labels)
+    task.backward(out.loss)
+    task.zero_grad()
+    synchronize(images.device)
+    return time.perf_counter() - start

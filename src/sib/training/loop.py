@@ -1,0 +1,255 @@
+"""The training loop, from a configuration to a run folder."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sib.data import BadSample, Batch, Splits
+from sib.errors import InputError
+from sib.models import build
+from sib.training.config import TrainConfig
+from sib.training.cost import Cost, Task, estimate_cost
+from sib.training.device import choose_device, normalise, peak_memory
+from sib.training.diagnostics import Totals, describe_step, gradient_ratio
+from sib.training.measure import Measurement, measure
+from sib.training.run_folder import RunFolder, versions
+from sib.training.schedule import factor
+from sib.training.setup import make_autocast, make_split_loader, make_task, open_splits
+
+
+class TrainingFailed(RuntimeError):
+    """The run cannot go on; what was saved before stays."""
+
+
+class Watcher(Protocol):
+    """Who shows a run to a person; see `training.console`."""
+
+    def data(self, splits: Splits, config: TrainConfig) -> None: ...
+    def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None: ...
+    def steps(self, epoch: int, loader: Any) -> Iterator[Any]: ...
+    def epoch(self, record: dict[str, Any]) -> None: ...
+    def result(self, result: dict[str, Any]) -> None: ...
+
+
+def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
+    """Train, choose the best epoch on validation, test once.
+
+    Args:
+        config: what to do.
+        watcher: is told of every stage.
+
+    Returns:
+        The content of ``result.json``; None after a dry run.
+
+    Raises:
+        InputError: bad input, in one sentence.
+        TrainingFailed: the loss is no longer finite.
+    """
+    device = choose_device(config.device)
+    run = RunFolder(config.folder)
+    if config.resume:
+        run.check_same(config)
+    elif not config.dry_run:
+        run.check_free()
+    splits = open_splits(config)
+    watcher.data(splits, config)
+    torch.manual_seed(config.seed)
+    model = build(config.arch, len(splits.classes), config.side)
+    task = make_task(config, model).to(device)
+    loader = make_split_loader(config, splits, "train")
+    if len(loader) == 0:
+        raise InputError(
+            f"--batch-size {config.batch_size}: the {len(splits.train)} training images give no "
+            "batch of at least 2 images"
+        )
+    batch = next(good(loader))
+    cost = estimate_cost(
+        task,
+        normalise(batch.images, device),
+        batch.labels.to(device),
+        len(loader) * config.epochs,
+        make_autocast(config, device),
+    )
+    watcher.cost(cost, config, len(loader) * config.epochs)
+    if config.dry_run:
+        return None
+    if config.resume:
+        run.save_config(config)
+    else:
+        run.create(config, {"versions": versions(), "data": splits.description})
+    return Training(config, task, splits, loader, device, run, watcher).run_all()
+
+
+class Training:
+    """One run in progress: its optimiser, its best epoch, its files."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        task: Task,
+        splits: Splits,
+        loader: Any,
+        device: torch.device,
+        run: RunFolder,
+        watcher: Watcher,
+    ) -> None:
+        self.config, self.task, self.splits, self.loader = config, task, splits, loader
+        self.device, self.run, self.watcher = device, run, watcher
+        self.validation = make_split_loader(config, splits, "validation")
+        optimizer = config.optimizer
+        self.optimizer = torch.optim.AdamW(
+            task.model.parameters(),
+            lr=optimizer.learning_rate,
+            weight_decay=optimizer.weight_decay,
+        )
+        self.autocast = make_autocast(config, device)
+        self.step, self.epoch = 0, 0
+        self.best: dict[str, float] = {}
+        if config.resume:
+            self._restore()
+
+    def run_all(self) -> dict[str, Any]:
+        """Every epoch that is left, then the test."""
+        while self.epoch < self.config.epochs:
+            record = self._train_epoch()
+            validation = measure(self.task.model, good(self.validation), self.device)
+            record["validation"] = validation._asdict()
+            self._save(record, validation)
+            self.epoch += 1
+            self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
+        return self._test()
+
+    def _train_epoch(self) -> dict[str, Any]:
+        self.task.train()
+        self.loader.set_epoch(self.epoch)
+        totals, images_seen, ratio = Totals(), 0, float("nan")
+        start = time.perf_counter()
+        for index, batch in enumerate(good(self.watcher.steps(self.epoch, self.loader))):
+            rate = self._set_learning_rate()
+            images = normalise(batch.images, self.device)
+            labels = batch.labels.to(self.device)
+            with self.autocast():
+                out = self.task(images, labels)
+            self._check_finite(out.loss, batch)
+            if index == 0 and out.terms is not None:
+                ratio = gradient_ratio(out, self.task.model)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.task.backward(out.loss)
+            if self.config.optimizer.clip_norm is not None:
+                nn.utils.clip_grad_norm_(
+                    self.task.model.parameters(), self.config.optimizer.clip_norm
+                )
+            self.optimizer.step()
+            self.step += 1
+            images_seen += len(labels)
+            totals.add(describe_step(out, labels), len(labels))
+        means = totals.means()
+        seconds = time.perf_counter() - start
+        return {
+            "epoch": self.epoch + 1,
+            "step": self.step,
+            "learning_rate": rate,
+            **means,
+            **({"gradient_ratio": ratio} if ratio == ratio else {}),
+            "seconds": seconds,
+            "images_per_second": images_seen / seconds,
+            "memory_bytes": peak_memory(self.device),
+        }
+
+    def _set_learning_rate(self) -> float:
+        scale = factor(self.config.schedule, self.step, len(self.loader), self.config.epochs)
+        rate = scale * self.config.optimizer.learning_rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _check_finite(self, loss: Tensor, batch: Batch) -> None:
+        if not loss.isfinite():
+            shown = ", ".join(batch.names[:4])
+            raise TrainingFailed(
+                f"the loss is {loss.item()} in epoch {self.epoch + 1}, step {self.step + 1} "
+                f"(images {shown}, …): lower --optimizer.learning-rate or the objective's weights; "
+                f"the {self.epoch} finished epochs are in {self.run.path}"
+            )
+
+    def _save(self, record: dict[str, Any], validation: Measurement) -> None:
+        """Weights first, then the state that counts the epoch as done."""
+        better = (validation.accuracy, -validation.cross_entropy) > (
+            self.best.get("accuracy", -1.0),
+            -self.best.get("cross_entropy", float("inf")),
+        )
+        if better:
+            self.best = {
+                "epoch": self.epoch + 1,
+                "accuracy": validation.accuracy,
+                "cross_entropy": validation.cross_entropy,
+            }
+            self.run.save_weights("best", self.task.model, self._facts())
+        self.run.save_weights("last", self.task.model, self._facts())
+        self.run.log(record)
+        self.run.save_state(
+            {
+                "epoch": self.epoch + 1,
+                "step": self.step,
+                "best": self.best,
+                "model": self.task.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "random": torch.get_rng_state(),
+                "random_projection": self._projection_generator().get_state(),
+                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            }
+        )
+
+    def _restore(self) -> None:
+        state = self.run.load_state()
+        if state is None:
+            self.run.drop_after(0)
+            return
+        self.task.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
+        torch.set_rng_state(state["random"])
+        self._projection_generator().set_state(state["random_projection"])
+        if state["random_cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["random_cuda"])
+        self.run.drop_after(self.epoch)
+
+    def _projection_generator(self) -> torch.Generator:
+        objective = getattr(self.task, "objective", None)
+        return torch.default_generator if objective is None else objective.generator
+
+    def _test(self) -> dict[str, Any]:
+        self.run.load_weights("best", self.task.model)
+        test = measure(
+            self.task.model,
+            good(make_split_loader(self.config, self.splits, "test")),
+            self.device,
+        )
+        result = {
+            "selection": "validation",
+            "best_epoch": self.best["epoch"],
+            "validation_accuracy": self.best["accuracy"],
+            "test": test._asdict(),
+        }
+        self.run.save_result(result)
+        self.watcher.result(result)
+        return result
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "arch": self.config.arch,
+            "classes": self.splits.classes,
+            "image_size": self.config.side,
+            "epoch": self.epoch + 1,
+        }
+
+
+def good(batches: Any) -> Iterator[Batch]:
+    """The batches, or the one sentence about an image that cannot be read."""
+    for batch in batches:
+        if isinstance(batch, BadSample):
+            raise InputError(batch.message)
+        yield batch

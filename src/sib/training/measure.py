@@ -1,0 +1,102 @@
+"""A model's accuracy and the place of its decision, on one split."""
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sib.data.sample import Batch
+from sib.metrics import foreground_energy
+from sib.training.device import normalise
+
+
+class Measurement(NamedTuple):
+    """What was measured on one split."""
+
+    accuracy: float
+    """Share of the images whose largest logit is their class, in [0, 1]."""
+    cross_entropy: float
+    """Mean over the images."""
+    foreground_energy: float
+    """Mean over the annotated images of the VJP's energy inside the foreground; NaN for none."""
+    foreground_share: float
+    """Mean share of the area that is foreground: the energy of a map without any preference."""
+    images: int
+    """Images measured."""
+    annotated: int
+    """Images with a foreground and a VJP that is not zero, the ones behind the energy."""
+
+
+def measure(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> Measurement:
+    """Measure a model in evaluation mode, and leave its mode as it was.
+
+    Args:
+        model: classifier (B, 3, H, W) → (B, K).
+        batches: uint8 images with labels and, where annotated, foregrounds.
+        device: where the model is.
+
+    Returns:
+        `Measurement`.
+    """
+    rows = []
+    with _evaluation(model):
+        for batch in batches:
+            images = normalise(batch.images, device).requires_grad_()
+            logits = model(images)
+            R = decision_vjp(logits, images)
+            rows.append(_measure_batch(batch, logits.detach(), R))
+    correct, entropy, energy, share = (torch.cat(column) for column in zip(*rows, strict=True))
+    return Measurement(
+        accuracy=correct.double().mean().item(),
+        cross_entropy=entropy.double().mean().item(),
+        foreground_energy=energy.nanmean().item(),
+        foreground_share=share.nanmean().item(),
+        images=len(correct),
+        annotated=int(energy.isfinite().sum()),
+    )
+
+
+def decision_vjp(logits: Tensor, images: Tensor) -> Tensor:
+    """R of each image up to its scale, for maps and their localisation.
+
+    The cotangent p ∘ (p − ‖p‖²) is computed in float64 and divided by its largest entry: in float32
+    a certain network's p is exactly 1, and the share of that class in R would be lost.
+
+    Args:
+        logits: (B, K), from a model in evaluation mode, so that images do not depend on each other.
+        images: (B, C, H, W).
+
+    Returns:
+        (B, C, H, W); zero where the float64 probabilities are one-hot or uniform.
+    """
+    p = logits.detach().double().softmax(dim=1)
+    cotangent = p * (p - p.square().sum(dim=1, keepdim=True))
+    largest = cotangent.abs().amax(dim=1, keepdim=True)
+    cotangent = torch.where(largest > 0, cotangent / largest, 0).to(logits.dtype)
+    return torch.autograd.grad(logits, images, cotangent)[0]
+
+
+def _measure_batch(batch: Batch, logits: Tensor, R: Tensor) -> tuple[Tensor, ...]:
+    labels = batch.labels.to(logits.device)
+    foreground = batch.foreground.squeeze(1).to(logits.device)
+    energy = foreground_energy(R.abs().sum(dim=1), foreground)
+    share = foreground.flatten(1).float().mean(dim=1)
+    return (
+        (logits.argmax(dim=1) == labels).cpu(),
+        F.cross_entropy(logits.float(), labels, reduction="none").cpu(),
+        energy.cpu(),
+        torch.where(share > 0, share, torch.nan).cpu(),
+    )
+
+
+@contextmanager
+def _evaluation(model: nn.Module):
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,181 @@
+"""The run folder: everything that a later stage reads."""
+
+import dataclasses
+import json
+import math
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from sib.errors import InputError
+from sib.training.config import TrainConfig
+
+FORMAT = 1
+# What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
+MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs"}
+FILES = (
+    "config.yaml",
+    "environment.json",
+    "metrics.jsonl",
+    "last.safetensors",
+    "best.safetensors",
+    "state.pt",
+    "result.json",
+)
+
+
+class RunFolder:
+    """Files of one training run.
+
+    ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
+    ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights;
+    ``state.pt`` what resuming needs; ``result.json`` the end. Files that are rewritten are written
+    under another name first, so that a stop at any moment leaves the old one or the new one.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check_free(self) -> None:
+        """Raise InputError where the folder holds a run already."""
+        if (self.path / "config.yaml").exists():
+            raise InputError(
+                f"{self.path} holds a run already: go on with --resume, or choose another --out"
+            )
+
+    def create(self, config: TrainConfig, environment: dict[str, Any]) -> None:
+        """Start a run in a new or empty folder.
+
+        Raises:
+            InputError: a run is there already, or the folder cannot be written.
+        """
+        self.check_free()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.save_config(config)
+        except OSError as error:
+            raise InputError(f"--out {self.path} cannot be written: {error.strerror}") from None
+        self._write("environment.json", json.dumps(environment, indent=2))
+
+    def clear(self) -> None:
+        """Remove the files of a run, and nothing else."""
+        for name in (*FILES, *(f".{name}.part" for name in FILES)):
+            (self.path / name).unlink(missing_ok=True)
+
+    def check_same(self, config: TrainConfig) -> None:
+        """Raise InputError unless the folder holds a run of this configuration."""
+        stored_file = self.path / "config.yaml"
+        if not stored_file.exists():
+            raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
+        stored = _flat(yaml.safe_load(stored_file.read_text()))
+        given = _flat(as_dict(config))
+        changed = [
+            f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
+            for key in sorted(stored.keys() | given.keys())
+            if key.split(".")[0] not in MAY_CHANGE and stored.get(key) != given.get(key)
+        ]
+        if changed:
+            raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
+
+    def save_config(self, config: TrainConfig) -> None:
+        """Write ``config.yaml``."""
+        self._write("config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to ``metrics.jsonl``; NaN becomes null."""
+        with open(self.path / "metrics.jsonl", "a") as file:
+            file.write(json.dumps(_plain(record)) + "\n")
+
+    def drop_after(self, epoch: int) -> None:
+        """Drop the lines of epochs that were logged but never saved."""
+        file = self.path / "metrics.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+        self._write("metrics.jsonl", "".join(line + "\n" for line in kept))
+
+    def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
+        """Write ``NAME.safetensors`` with facts (architecture, classes, …) in its header."""
+        weights = {key: value.contiguous() for key, value in model.state_dict().items()}
+        header = {key: json.dumps(value) for key, value in facts.items()}
+        content = save(weights, header)
+        self._replace(f"{name}.safetensors", lambda file: Path(file).write_bytes(content))
+
+    def load_weights(self, name: str, model: torch.nn.Module) -> None:
+        """Read ``NAME.safetensors`` into the model.
+
+        Raises:
+            InputError: the file is missing, torn, or of another architecture.
+        """
+        path = self.path / f"{name}.safetensors"
+        try:
+            with safe_open(path, framework="pt") as file:
+                model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+        except (FileNotFoundError, SafetensorError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path} does not hold this model's weights: {reason}") from None
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Write ``state.pt``: tensors and plain values only."""
+        self._replace("state.pt", lambda file: torch.save(state, file))
+
+    def load_state(self) -> dict[str, Any] | None:
+        """Read ``state.pt`` without running any code; None before the first finished epoch."""
+        path = self.path / "state.pt"
+        return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
+
+    def save_result(self, result: dict[str, Any]) -> None:
+        """Write ``result.json``."""
+        self._write("result.json", json.dumps(_plain(result), indent=2))
+
+    def _write(self, name: str, text: str) -> None:
+        self._replace(name, lambda file: Path(file).write_text(text))
+
+    def _replace(self, name: str, write: Any) -> None:
+        temporary = self.path / f".{name}.part"
+        write(str(temporary))
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path / name)
+
+
+def as_dict(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as plain values, with the run folder resolved."""
+    values = dataclasses.asdict(dataclasses.replace(config, out=config.folder))
+    return values | {"out": str(values["out"]), "image_size": config.side}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"format": str(FORMAT), "python": platform.python_version()}
+    for package in ("sib", "torch", "torchvision", "numpy", "scikit-learn", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

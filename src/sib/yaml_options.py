@@ -1,0 +1,88 @@
+"""Options from a YAML file, turned into command-line arguments so that one parser checks both."""
+
+import dataclasses
+import difflib
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import tyro
+import yaml
+
+from sib.errors import InputError
+
+
+def expand_config(kind: type, arguments: list[str]) -> list[str]:
+    """Replace ``--config FILE`` by the file's options, put first so that later ones win.
+
+    Args:
+        kind: dataclass of the options.
+        arguments: of the command line, without the command.
+
+    Returns:
+        The arguments without ``--config``.
+
+    Raises:
+        InputError: the file cannot be read, or has a key or a value that is not allowed.
+    """
+    rest, files = [], []
+    waiting = iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.partition("=")
+        if name != "--config":
+            rest.append(argument)
+        elif equals or (value := next(waiting, "")):
+            files.append(Path(value))
+        else:
+            raise InputError("--config needs the path of a YAML file")
+    return [option for file in files for option in _read(kind, file)] + rest
+
+
+def _read(kind: type, file: Path) -> list[str]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config {file} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"--config {file} is not valid YAML: {reason}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"--config {file} must hold `option: value` lines, one for each option")
+    return _options(kind, values, file, "")
+
+
+def _options(kind: type, values: dict[Any, Any], file: Path, prefix: str) -> list[str]:
+    fields = get_type_hints(kind)
+    found: list[str] = []
+    for key, value in values.items():
+        name = str(key).replace("-", "_")
+        if name not in fields:
+            raise InputError(_unknown(file, f"{prefix}{key}", name, list(fields), prefix))
+        if dataclasses.is_dataclass(fields[name]):
+            if not isinstance(value, dict):
+                raise InputError(f"{file}: {prefix}{key} must hold options of its own, indented")
+            found += _options(fields[name], value, file, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            found += _option(fields[name], f"{prefix}{name}", value, file)
+    return found
+
+
+def _option(kind: Any, name: str, value: Any, file: Path) -> list[str]:
+    """One option, tried alone so that a wrong value is told with its file."""
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool) and kind is bool:
+        return [flag if value else f"--no-{flag.removeprefix('--')}"]
+    if isinstance(value, (list, dict)):
+        raise InputError(f"{file}: {name} must be a single value; got {value!r}")
+    text = "None" if value is None else str(value)
+    try:
+        tyro.cli(kind, args=[text] if text[:1] != "-" else ["--", text], console_outputs=False)
+    except SystemExit:
+        allowed = getattr(kind, "__name__", str(kind).replace("typing.", ""))
+        raise InputError(f"{file}: {name} must be {allowed}; got {value!r}") from None
+    return [f"{flag}={text}"] if text[:1] == "-" else [flag, text]
+
+
+def _unknown(file: Path, shown: str, name: str, allowed: list[str], prefix: str) -> str:
+    close = difflib.get_close_matches(name, allowed, n=1)
+    perhaps = f", perhaps {prefix}{close[0]}" if close else f"; allowed are {', '.join(allowed)}"
+    return f"{file}: {shown} is no option{perhaps}"

@@ -1,0 +1,134 @@
+"""The command line: exit codes, sentences, files of options."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sib.cli import main, parse
+
+TINY = ["--data", "digits", "--arch", "small_resnet", "--epochs", "1", "--workers", "0"]
+TINY += ["--device", "cpu", "--input.train-size", "60", "--input.test-size", "20"]
+
+
+def run(arguments, capsys):
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_train_ends_with_0_and_a_run_folder(tmp_path, capsys):
+    code, out, _ = run(["train", *TINY, "--out", str(tmp_path / "run")], capsys)
+    assert code == 0
+    assert "M parameters" in out and "S-IB step" in out and "accuracy" in out
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_help_names_every_command_and_exit_code(capsys):
+    code, out, _ = run(["--help"], capsys)
+    assert code == 0
+    assert all(word in out for word in ("train", "demo", "130", "143", "Exit codes"))
+
+
+def test_help_of_train_documents_every_option(capsys):
+    code, out, _ = run(["train", "--help"], capsys)
+    assert code == 0
+    for option in ("--objective.background-weight", "--schedule.kind", "--input.augment"):
+        assert option in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--data", "digits", "--epoch", "3"], ["--epoch", "--epochs"]),
+        (["train", "--data", "digits", "--method", "sibb"], ["--method", "sib", "ce"]),
+        (["train", "--data", "digits", "--epochs", "many"], ["--epochs", "many"]),
+        (["train", "--data", "digits", "--epochs", "0"], ["--epochs must be at least 1"]),
+        (["train"], ["--data"]),
+        (["tran"], ["train", "demo"]),
+        (["train", "--data", "/nowhere"], ["/nowhere does not exist"]),
+        (["train", *TINY, "--arch", "resnet81"], ["resnet81", "perhaps resnet18"]),
+    ],
+)
+def test_bad_input_ends_with_2_and_names_what_is_wrong(arguments, words, capsys):
+    code, out, err = run(arguments, capsys)
+    assert code == 2
+    assert all(word in " ".join((out + err).split()) for word in words)
+    assert "Traceback" not in out + err
+
+
+def test_options_from_a_file_yield_to_the_command_line(tmp_path):
+    file = tmp_path / "options.yaml"
+    file.write_text("data: digits\nepochs: 5\nseed: 3\nobjective: {slope: 4.5, mask: hard}\n")
+    config = parse(["train", "--config", str(file), "--epochs", "7"])
+    assert (config.epochs, config.seed) == (7, 3)
+    assert (config.objective.slope, config.objective.mask) == (4.5, "hard")
+
+
+def test_a_file_can_hold_every_kind_of_value(tmp_path):
+    file = tmp_path / "options.yaml"
+    file.write_text(
+        "data: digits\nresume: true\nimage_size: null\nout: some/where\n"
+        "optimizer: {learning_rate: 1.0e-3, clip_norm: 2}\n"
+    )
+    config = parse(["train", f"--config={file}"])
+    assert config.resume and config.image_size is None and str(config.out) == "some/where"
+    assert config.optimizer.clip_norm == 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("epoch: 3", "epoch is no option, perhaps epochs"),
+        (
+            "objective: {windw_size: 3}",
+            "windw_size is no option, perhaps objective.window",
+        ),
+        ("epochs: many", "epochs must be int; got 'many'"),
+        ("epochs: [1]", "epochs must be a single value"),
+        ("objective: 3", "objective must hold options of its own"),
+        ("- 1", "must hold `option: value` lines"),
+        ("a: [", "is not valid YAML"),
+        ("a: !!python/object/apply:os.system ['true']", "is not valid YAML"),
+    ],
+)
+def test_bad_files_of_options_are_told_with_their_name(tmp_path, capsys, text, sentence):
+    file = tmp_path / "options.yaml"
+    file.write_text(text)
+    code, _, err = run(["train", "--data", "digits", "--config", str(file)], capsys)
+    assert code == 2
+    assert "options.yaml" in err and sentence in err and "Traceback" not in err
+
+
+def test_a_missing_file_of_options_is_told(capsys):
+    code, _, err = run(["train", "--config", "none.yaml"], capsys)
+    assert code == 2 and "none.yaml cannot be read" in err
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_with_its_code_and_the_finished_epochs_stay(tmp_path, number, expected):
+    out = tmp_path / "run"
+    arguments = [*TINY, "--epochs", "500", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sib", "train", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "state.pt").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == expected
+    assert "go on with --resume" in err and "Traceback" not in err
+    assert all(json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())

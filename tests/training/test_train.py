@@ -1,0 +1,240 @@
+"""Whole runs on the built-in images, tiny but real."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from sib.errors import InputError
+from sib.training import TrainConfig, TrainingFailed, train
+from sib.training.config import InputConfig, ObjectiveConfig, OptimizerConfig
+
+
+class Silent:
+    """A watcher that shows nothing and can stop the run after some steps."""
+
+    def __init__(self, stop_after=None):
+        self.left = stop_after
+        self.costs, self.epochs = [], []
+
+    def data(self, splits, config):
+        self.splits = splits
+
+    def cost(self, cost, config, steps):
+        self.costs.append((cost, steps))
+
+    def steps(self, epoch, loader):
+        for batch in loader:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left = None if self.left is None else self.left - 1
+            yield batch
+
+    def epoch(self, record):
+        self.epochs.append(record)
+
+    def result(self, result):
+        pass
+
+
+def tiny(out, **options):
+    defaults = {
+        "data": "digits",
+        "arch": "small_resnet",
+        "epochs": 2,
+        "batch_size": 16,
+        "workers": 0,
+        "device": "cpu",
+        "input": InputConfig(train_size=100, test_size=40),
+    }
+    return TrainConfig(out=out, **(defaults | options))
+
+
+def metrics(path):
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("method", ["sib", "ce"])
+def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
+    result = train(tiny(tmp_path / "run", method=method), Silent())
+    run = tmp_path / "run"
+    assert sorted(path.name for path in run.iterdir()) == [
+        "best.safetensors",
+        "config.yaml",
+        "environment.json",
+        "last.safetensors",
+        "metrics.jsonl",
+        "result.json",
+        "state.pt",
+    ]
+    assert yaml.safe_load((run / "config.yaml").read_text())["method"] == method
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["torch"] == torch.__version__.split("+")[0]
+    lines = metrics(run)
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert {"loss", "cross_entropy", "accuracy", "images_per_second", "memory_bytes"} <= set(
+        lines[0]
+    )
+    own = {
+        "foreground",
+        "background",
+        "gradient_ratio",
+        "mask_area",
+        "mask_softness",
+        "reconstruction_scale",
+    }
+    assert own & set(lines[0]) == (own if method == "sib" else set())
+    assert json.loads((run / "result.json").read_text())["test"]["images"] == 40
+    assert result["test"]["annotated"] > 0
+    best = max(lines, key=lambda line: (line["validation"]["accuracy"], -line["epoch"]))
+    assert result["validation_accuracy"] == best["validation"]["accuracy"]
+
+
+def test_weights_say_what_they_are(tmp_path):
+    train(tiny(tmp_path), Silent())
+    with safe_open(tmp_path / "best.safetensors", framework="pt") as file:
+        header = {key: json.loads(value) for key, value in file.metadata().items()}
+    assert header["arch"] == "small_resnet" and header["image_size"] == 48
+    assert len(header["classes"]) == 10
+
+
+def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(tiny(tmp_path / name, seed=seed, epochs=1), Silent())
+    a, b, c = (load_file(tmp_path / name / "last.safetensors") for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not torch.equal(a["head.weight"], c["head.weight"])
+
+
+@pytest.mark.parametrize("stop_after", [1, 9])
+def test_a_stopped_run_ends_as_if_never_stopped(tmp_path, stop_after):
+    """Six steps an epoch: stopped before anything was saved, and in the middle of epoch 2."""
+    config = tiny(tmp_path / "whole", epochs=3, objective=ObjectiveConfig(projection_dim=8))
+    train(config, Silent())
+    stopped = replace(config, out=tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, Silent(stop_after))
+    train(replace(stopped, resume=True), Silent())
+    whole, resumed = (
+        load_file(tmp_path / name / "last.safetensors") for name in ("whole", "stopped")
+    )
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    timing = {"seconds", "images_per_second", "memory_bytes"}
+    for a, b in zip(metrics(tmp_path / "whole"), metrics(tmp_path / "stopped"), strict=True):
+        assert {k: v for k, v in a.items() if k not in timing} == {
+            k: v for k, v in b.items() if k not in timing
+        }
+
+
+def test_resume_refuses_another_configuration_and_names_the_difference(tmp_path):
+    train(tiny(tmp_path, epochs=1), Silent())
+    other = tiny(tmp_path, epochs=1, resume=True, objective=ObjectiveConfig(background_weight=7.0))
+    with pytest.raises(InputError, match=r"objective\.background_weight was 1000\.0 and is 7\.0"):
+        train(other, Silent())
+
+
+def test_resume_may_go_on_for_more_epochs(tmp_path):
+    train(tiny(tmp_path, epochs=1), Silent())
+    train(tiny(tmp_path, epochs=2, resume=True), Silent())
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2]
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["epochs"] == 2
+
+
+def test_a_folder_with_a_run_is_never_overwritten(tmp_path):
+    train(tiny(tmp_path, epochs=1), Silent())
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match="holds a run already"):
+        train(tiny(tmp_path, epochs=1, seed=3), Silent())
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_resume_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no run"):
+        train(tiny(tmp_path / "none", resume=True), Silent())
+
+
+def test_a_dry_run_measures_and_writes_nothing(tmp_path):
+    watcher = Silent()
+    assert train(tiny(tmp_path / "run", dry_run=True), watcher) is None
+    assert not (tmp_path / "run").exists()
+    ((cost, steps),) = watcher.costs
+    assert steps == 2 * 6  # 90 training images, batches of 16, the last of 10
+    assert cost.plain_step > 0 and cost.sib_step > 0 and cost.parameters > 1e5
+    assert cost.total == pytest.approx(cost.sib_step * steps)
+
+
+def test_the_test_split_is_read_once_at_the_end(tmp_path, monkeypatch):
+    read = []
+    from sib.training import loop
+
+    original = loop.make_split_loader
+
+    def watch(config, splits, split):
+        read.append(split)
+        return original(config, splits, split)
+
+    monkeypatch.setattr(loop, "make_split_loader", watch)
+    train(tiny(tmp_path), Silent())
+    assert read == ["train", "validation", "test"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_is_saved(tmp_path):
+    config = tiny(tmp_path, optimizer=OptimizerConfig(learning_rate=1e30))
+    with pytest.raises(TrainingFailed, match=r"the loss is .* in epoch 1, step \d .*digits"):
+        train(config, Silent())
+    assert (tmp_path / "config.yaml").exists()
+
+
+def test_clipping_bounds_the_gradient(tmp_path, monkeypatch):
+    norms = []
+    original = torch.nn.utils.clip_grad_norm_
+
+    def watch(parameters, largest):
+        parameters = list(parameters)
+        original(parameters, largest)
+        norms.append(torch.stack([p.grad.norm() for p in parameters]).norm().item())
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", watch)
+    train(tiny(tmp_path, epochs=1, optimizer=OptimizerConfig(clip_norm=0.01)), Silent())
+    assert norms and max(norms) <= 0.0101
+
+
+def test_bfloat16_trains(tmp_path):
+    train(tiny(tmp_path, epochs=1, precision="bfloat16"), Silent())
+    assert np.isfinite(metrics(tmp_path)[0]["loss"])
+
+
+def test_worker_processes_change_nothing(tmp_path):
+    for name, workers in (("a", 0), ("b", 2)):
+        train(tiny(tmp_path / name, epochs=1, workers=workers), Silent())
+    a, b = (load_file(tmp_path / name / "last.safetensors") for name in "ab")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"arch": "resnet81"}, "'resnet81' is unknown, perhaps resnet18"),
+        ({"device": "tpu7"}, "--device must be auto, cpu"),
+        ({"device": "cuda:99"}, "--device cuda:99 is not on this machine"),
+        ({"objective": ObjectiveConfig(window_size=64)}, "64 pixels do not fit into 48 × 48"),
+        ({"objective": ObjectiveConfig(background_weight=-1)}, "background_weight must be"),
+        ({"data": "/nowhere"}, "/nowhere does not exist"),
+    ],
+)
+def test_bad_configurations_are_told_before_anything_is_written(tmp_path, options, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        train(tiny(tmp_path / "run", **options), Silent())
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_out_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        train(tiny(tmp_path / "file"), Silent())
