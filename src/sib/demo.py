@@ -29,8 +29,12 @@ class DemoConfig:
     """Folder for both runs and the picture; runs in it that are finished are replaced."""
     epochs: int = 8
     """Passes over the training images."""
+    images: int = 4000
+    """Images to train and validate on; a quarter as many to test on."""
     background_weight: float = 1000.0
-    """λ_bg of the S-IB run."""
+    """λ_bg of the S-IB run; the default is the published one."""
+    window_size: int = 7
+    """Side of the mask's density window: the published 31 of 224 pixels, on 48."""
     background_strength: float = 0.5
     """0 to 1: how strongly the background predicts the class."""
     seed: int = 0
@@ -69,8 +73,14 @@ def _train_config(config: DemoConfig, method: Any) -> TrainConfig:
         seed=config.seed,
         device=config.device,
         workers=0,
-        objective=ObjectiveConfig(background_weight=config.background_weight),
-        input=InputConfig(background_strength=config.background_strength),
+        objective=ObjectiveConfig(
+            background_weight=config.background_weight, window_size=config.window_size
+        ),
+        input=InputConfig(
+            background_strength=config.background_strength,
+            train_size=config.images,
+            test_size=config.images // 4,
+        ),
     )
 
 
@@ -95,7 +105,9 @@ def _draw(config: DemoConfig) -> Path:
         run = _train_config(config, method)
         model = build(run.arch, len(splits.classes), run.side)
         RunFolder(run.folder).load_weights("best", model)
-        columns.append(Column.of_model(NAMES[method], model.to(device), images, device))
+        columns.append(
+            Column.of_model(NAMES[method], model.to(device), images, config.window_size, device)
+        )
     path = config.out / "picture.png"
     draw_columns(path, images, foregrounds, columns)
     return path

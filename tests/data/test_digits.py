@@ -201,3 +201,19 @@ def test_open_data_makes_three_splits():
     assert splits.name == "digits" and splits.train.annotated
     assert splits.description["images"] == {"train": 90, "validation": 10, "test": 30}
     assert splits.description["background_strength"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("split", "means", "areas", "families"),
+    [
+        ("train", [127.4, 111.5, 77.3, 113.2], [343, 314, 463, 246], [0, 1, 7, 8]),
+        ("test", [92.8, 119.1, 68.6, 60.0], [260, 369, 349, 376], [8, 1, 6, 9]),
+    ],
+)
+def test_images_stay_the_same_from_version_to_version(split, means, areas, families):
+    """Published numbers rest on them."""
+    source = Digits(split, 4)
+    assert [source.family(i) for i in range(4)] == families
+    assert [int(source[i].foreground.sum()) for i in range(4)] == pytest.approx(areas, abs=1)
+    drawn = [float(source[i].image.float().mean()) for i in range(4)]
+    assert drawn == pytest.approx(means, abs=0.1)

@@ -47,8 +47,7 @@ TERMS = {
 # M = 1: unit rows of R (.6, .8), (1, 0), so K = [[1, .6], [.6, 1]]; of x (0, 1), (1, 0), so L = I.
 # Centring a 2 × 2 matrix leaves (k11 + k22 − 2 k12)/4 · [[1, −1], [−1, 1]]: .2 and .5 of it,
 # whose product summed is 4 · .2 · .5 = .4; (B − 1)² = 1.
-# With the second pixel masked out, all unit rows are (1, 0) or (0, 0): see the second case,
-# R rows (1, 0), (1, 0): nothing is left after centring.
+# With the second pixel masked out both unit rows of R are (1, 0): centring leaves nothing.
 @pytest.mark.parametrize(("mask", "expected"), [([1.0, 1.0], 0.4), ([1.0, 0.0], 0.0)])
 def test_alignment_by_hand(mask, expected):
     R, images = rows([3.0, 4.0], [5.0, 0.0]), rows([0.0, 2.0], [1.0, 0.0])

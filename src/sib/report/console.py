@@ -31,6 +31,7 @@ class ConsoleWatcher:
             f"{len(splits.validation)} to validate, {len(splits.test)} to test, "
             f"{len(splits.classes)} classes, {annotated}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
@@ -44,6 +45,7 @@ class ConsoleWatcher:
             f"{cost.parameters / 1e6:.2f} M parameters; {step}; {steps} steps, about "
             f"{duration(cost.total)} of training; peak memory {cost.memory / 2**30:.2f} GiB",
             highlight=False,
+            soft_wrap=True,
         )
 
     def steps(self, epoch: int, loader: Any) -> Iterator[Any]:
@@ -88,7 +90,7 @@ class ConsoleWatcher:
                 f", foreground energy {test['foreground_energy']:.3f} "
                 f"(a map without preference: {test['foreground_share']:.3f})"
             )
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

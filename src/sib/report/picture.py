@@ -23,14 +23,22 @@ class Column(NamedTuple):
 
     @classmethod
     def of_model(
-        cls, name: str, model: nn.Module, images: Tensor, device: torch.device
+        cls, name: str, model: nn.Module, images: Tensor, window_size: int, device: torch.device
     ) -> "Column":
-        """VJP and mask of a model in evaluation mode; images are uint8 (B, 3, H, W)."""
+        """VJP and mask of a model in evaluation mode.
+
+        Args:
+            name: of the model.
+            model: classifier, on the device.
+            images: uint8 (B, 3, H, W).
+            window_size: of the mask.
+            device: where the model is.
+        """
         model.eval()
         inputs = normalise(images, device).requires_grad_()
         R = decision_vjp(model(inputs), inputs)
         # decision_vjp has no scale of its own, so the mask's absolute epsilon must not act
-        mask = foreground_mask(R, min(31, *R.shape[-2:]), epsilon=1e-30)
+        mask = foreground_mask(R, window_size, epsilon=1e-30)
         return cls(name, R.abs().sum(dim=1).cpu(), mask.squeeze(1).cpu())
 
 

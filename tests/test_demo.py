@@ -1,0 +1,30 @@
+"""The demonstration, shortened."""
+
+import io
+import json
+
+from PIL import Image
+from rich.console import Console
+
+from sib.demo import DemoConfig, demo
+
+
+def test_the_demo_trains_both_methods_and_draws_them(tmp_path):
+    screen = io.StringIO()
+    config = DemoConfig(out=tmp_path, epochs=1, images=100, device="cpu")
+    demo(config, Console(file=screen, width=100))
+    text = screen.getvalue()
+    for method, name in (("ce", "cross-entropy"), ("sib", "S-IB")):
+        test = json.loads((tmp_path / method / "result.json").read_text())["test"]
+        row = next(line for line in text.splitlines() if line.startswith(f"│ {name}"))
+        assert f"{test['accuracy']:.3f}" in row and f"{test['foreground_energy']:.3f}" in row
+    picture = Image.open(tmp_path / "picture.png")
+    assert min(picture.size) > 500
+    assert len(picture.convert("RGB").getcolors(2**24)) > 1000  # more than empty axes
+
+
+def test_the_demo_can_be_run_again(tmp_path):
+    for seed in (0, 1):
+        config = DemoConfig(out=tmp_path, epochs=1, images=60, seed=seed, device="cpu")
+        demo(config, Console(file=io.StringIO()))
+    assert "seed: 1" in (tmp_path / "sib" / "config.yaml").read_text()
