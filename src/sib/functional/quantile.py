@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
+from sib.functional.selection import ranked
 
 
 def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 0.1) -> Tensor:
@@ -32,27 +33,24 @@ def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 
     checks.floating("values", values)
     if values.ndim == 0 or values.shape[dim] == 0:
         raise ValueError(f"values must have entries along dim; got shape {checks.shape(values)}")
-    rows = at_least_float32(values).movedim(dim, -1)
-    (result,) = soft_quantiles(rows, (q,), temperature)
-    return result.movedim(-1, dim)
+    moved = at_least_float32(values).movedim(dim, -1)
+    (result,) = soft_quantiles(moved.reshape(-1, moved.shape[-1]), (q,), temperature)
+    return result.view(*moved.shape[:-1], 1).movedim(-1, dim)
 
 
 def soft_quantiles(rows: Tensor, qs: tuple[float, ...], temperature: float) -> list[Tensor]:
-    """Soft quantiles of the last dimension at several ``qs``, from one sort.
+    """Soft quantiles of the last dimension of (B, n) at several ``qs``, from one selection.
 
-    The sort itself is kept out of the graph: a gradient reaches only the few ranks whose weight
-    is not zero, so the backward pass scatters tens of values in place of all n.
+    The selection is kept out of the graph: a gradient reaches only the few ranks whose weight is
+    not zero, so the backward pass scatters tens of values in place of all n.
     """
     checks.positive("temperature", temperature)
-    with torch.no_grad():
-        order = rows.argsort(dim=-1)
-    return [_at(rows, order, q, temperature) for q in qs]
-
-
-def _at(rows: Tensor, order: Tensor, q: float, temperature: float) -> Tensor:
-    first, weights = _weights(rows.shape[-1], q, temperature, rows.dtype)
-    ranks = order.narrow(-1, first, len(weights))
-    return (rows.gather(-1, ranks) * weights.to(rows.device)).sum(dim=-1, keepdim=True)
+    weighted = [_weights(rows.shape[-1], q, temperature, rows.dtype) for q in qs]
+    windows = [(first, first + len(weights) - 1) for first, weights in weighted]
+    return [
+        (rows.gather(-1, ranks) * weights.to(rows.device)).sum(dim=-1, keepdim=True)
+        for ranks, (_, weights) in zip(ranked(rows, windows), weighted, strict=True)
+    ]
 
 
 def _weights(n: int, q: float, temperature: float, dtype: torch.dtype) -> tuple[int, Tensor]:

@@ -1,0 +1,66 @@
+"""Order statistics without a full sort."""
+
+import torch
+from torch import Tensor
+
+# Below this length a sort is as fast; above it, every STRIDE-th value makes the sample.
+SHORTEST, STRIDE = 4096, 16
+# The bracket around a rank reaches this many standard deviations of the sample's rank.
+DEVIATIONS = 4.0
+
+
+@torch.no_grad()
+def ranked(rows: Tensor, windows: list[tuple[int, int]]) -> list[Tensor]:
+    """Where the values of some ranks stand in each row.
+
+    On a CPU a sorted sample gives two values that enclose the wanted ranks (Floyd & Rivest 1975);
+    only the values between them are sorted. Where they turn out not to enclose them, as happens
+    with many equal values, and on other devices, the rows are sorted.
+
+    Args:
+        rows: (B, n).
+        windows: pairs (first, last) of ranks, both included, 0 ≤ first ≤ last < n.
+
+    Returns:
+        For each window the indices (B, last − first + 1), by rising value.
+    """
+    n = rows.shape[-1]
+    if rows.device.type == "cpu" and n >= SHORTEST and not torch.compiler.is_compiling():
+        sample = rows[:, ::STRIDE].sort(dim=-1).values
+        found = [_between(rows, sample, first, last) for first, last in windows]
+        if all(indices is not None for indices in found):
+            return [indices for indices in found if indices is not None]
+    order = rows.argsort(dim=-1)
+    return [order[:, first : last + 1] for first, last in windows]
+
+
+def _between(rows: Tensor, sample: Tensor, first: int, last: int) -> Tensor | None:
+    """Indices of ranks first … last; None where the sample's bracket does not enclose them."""
+    low, high = (value[:, None] for value in _bracket(sample, rows.shape[-1], first, last))
+    below = (rows < low).sum(dim=-1)
+    inside = (rows >= low) & (rows <= high)
+    counts = inside.sum(dim=-1)
+    missed = (below > first) | (below + counts <= last)
+    if missed.any() or counts.max() > rows.shape[-1] // 4:
+        return None
+    row, column = inside.nonzero(as_tuple=True)
+    starts = counts.cumsum(0) - counts
+    place = torch.arange(len(row), device=rows.device) - starts[row]
+    values = rows.new_full((len(rows), int(counts.max())), torch.inf)
+    columns = column.new_zeros(values.shape)
+    values[row, place], columns[row, place] = rows[row, column], column
+    wanted = torch.arange(first, last + 1, device=rows.device) - below[:, None]
+    return columns.gather(-1, values.argsort(dim=-1).gather(-1, wanted))
+
+
+def _bracket(sample: Tensor, n: int, first: int, last: int) -> tuple[Tensor, Tensor]:
+    size = sample.shape[-1]
+    share = (first + last + 1) / 2 / n
+    margin = DEVIATIONS * (share * (1 - share) * size) ** 0.5 + 2
+    low = int(first * size / n - margin)
+    high = int(last * size / n + margin)
+    edge = torch.full_like(sample[:, 0], torch.inf)
+    return (
+        -edge if low < 0 else sample[:, low],
+        edge if high >= size else sample[:, high],
+    )

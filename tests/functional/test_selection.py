@@ -1,0 +1,68 @@
+"""Order statistics without a full sort, against a full sort."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sib.functional import selection
+from sib.functional.selection import SHORTEST, ranked
+
+WINDOWS = [(0, 0), (190, 230), (3270, 3290), (4095, 4095)]
+
+
+def values_at(rows, windows):
+    return [rows.gather(-1, indices) for indices in ranked(rows, windows)]
+
+
+def sorted_at(rows, windows):
+    ordered = rows.sort(dim=-1).values
+    return [ordered[:, first : last + 1] for first, last in windows]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**20),
+    rows=st.integers(1, 5),
+    extra=st.integers(0, 3000),
+    kind=st.sampled_from(["normal", "smooth", "few values", "constant", "huge", "tiny", "ramp"]),
+)
+def test_ranks_are_those_of_a_sort(seed, rows, extra, kind):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, SHORTEST + extra, generator=generator)
+    x = {
+        "normal": x,
+        "smooth": x.cumsum(-1),
+        "few values": x.round(),
+        "constant": torch.full_like(x, 0.5),
+        "huge": x * 1e30,
+        "tiny": x * 1e-38,
+        "ramp": torch.arange(x.shape[1]).float().expand_as(x) * x[:, :1].sign(),
+    }[kind]
+    for found, expected in zip(values_at(x, WINDOWS), sorted_at(x, WINDOWS), strict=True):
+        assert torch.equal(found, expected)
+    for indices in ranked(x, WINDOWS):
+        assert all(len(set(row)) == len(row) for row in indices.tolist())
+
+
+def test_the_sample_misses_an_unfair_row_and_the_sort_steps_in():
+    """Every sixteenth value is high: the sample knows nothing of the others."""
+    x = torch.rand(2, SHORTEST)
+    x[:, :: selection.STRIDE] += 100
+    for found, expected in zip(values_at(x, WINDOWS), sorted_at(x, WINDOWS), strict=True):
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_only_values_in_the_bracket_are_sorted(dtype, monkeypatch):
+    lengths = []
+    original = torch.Tensor.argsort
+
+    def watch(self, *args, **kwargs):
+        lengths.append(self.shape[-1])
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "argsort", watch)
+    x = torch.randn(4, 224 * 224, dtype=dtype)
+    ranked(x, [(2498, 2520), (40129, 40151), (47656, 47678)])
+    assert len(lengths) == 3 and max(lengths) < 224 * 224 // 8
