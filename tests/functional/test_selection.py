@@ -46,7 +46,7 @@ def test_ranks_are_those_of_a_sort(seed, rows, extra, kind):
 
 
 def test_the_sample_misses_an_unfair_row_and_the_sort_steps_in():
-    """Every sixteenth value is high: the sample knows nothing of the others."""
+    """Every value of the sample is high: it knows nothing of the others."""
     x = torch.rand(2, SHORTEST)
     x[:, :: selection.STRIDE] += 100
     for found, expected in zip(values_at(x, WINDOWS), sorted_at(x, WINDOWS), strict=True):

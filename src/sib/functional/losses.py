@@ -71,7 +71,7 @@ def background_variance(R: Tensor, mask: Tensor) -> Tensor:
     Source: arXiv 2511.09239.
     """
     R, mask = _checked_pair(R, mask)
-    return (R * (1 - mask)).flatten(1).var(dim=1).mean()
+    return _RowVariance.apply((R * (1 - mask)).flatten(1)).mean()
 
 
 def background_magnitude(R: Tensor, mask: Tensor) -> Tensor:
@@ -108,38 +108,66 @@ def _row_dependence(
     estimator: str,
     generator: torch.Generator | None,
 ) -> Tensor:
-    a, b = ((values * weight).flatten(1) for values in (R, images))
+    a, b = (_weighted_rows(values, weight) for values in (R, images))
     if projection_dim is not None:
         if not isinstance(projection_dim, int) or projection_dim < 1:
             raise ValueError(
                 f"projection_dim must be a whole number of at least 1; got {projection_dim!r}"
             )
         projection = random_projection(a.shape[1], projection_dim, generator, a.device, a.dtype)
-        a, b = _unit_rows(a) @ projection, _unit_rows(b) @ projection
+        a, b = F.normalize(a, dim=1) @ projection, F.normalize(b, dim=1) @ projection
     return hsic_of_kernels(_cosines(a), _cosines(b), estimator)
 
 
 def _cosines(rows: Tensor) -> Tensor:
     """Kernel matrix of the rows divided by their norms: normalising B² products, not B·D values."""
-    rows = _rescaled(rows)
-    products = rows @ rows.T
+    products = _Gram.apply(rows)
     inverse_norms = products.diagonal().clamp_min(torch.finfo(rows.dtype).tiny).rsqrt()
     return products * inverse_norms[:, None] * inverse_norms
 
 
-def _unit_rows(rows: Tensor) -> Tensor:
-    return F.normalize(_rescaled(rows), dim=1)
+class _Gram(torch.autograd.Function):
+    """rows rowsᵀ, whose gradient (G + Gᵀ) rows is one product in place of two."""
+
+    @staticmethod
+    def forward(ctx, rows):
+        ctx.save_for_backward(rows)
+        return rows @ rows.T
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (rows,) = ctx.saved_tensors
+        return (gradient + gradient.T) @ rows
 
 
-def _rescaled(rows: Tensor) -> Tensor:
-    """Rows with a largest entry of 1, so that squares neither underflow nor overflow.
+class _RowVariance(torch.autograd.Function):
+    """Unbiased variance of each row, in few passes: torch's own is slow on CPUs."""
 
-    A constant factor leaves the normalised row, and its gradient, as they are. A row too small
-    for its gradient 1 / |row| to be a number counts as zero, and gets no gradient.
+    @staticmethod
+    def forward(ctx, rows):
+        ctx.save_for_backward(rows)
+        centred = rows - rows.mean(dim=1, keepdim=True)
+        squares = torch.bmm(centred[:, None, :], centred[:, :, None])
+        return squares.flatten() / (rows.shape[1] - 1)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (rows,) = ctx.saved_tensors
+        scale = (2 / (rows.shape[1] - 1) * gradient)[:, None]
+        return torch.addcmul(-scale * rows.mean(dim=1, keepdim=True), rows, scale)
+
+
+def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
+    """values ∘ weight as rows (B, C·H·W), scaled so that squares neither underflow nor overflow.
+
+    Only the direction of a row will count, so a constant factor changes neither the result nor
+    its gradient; it goes into the weight, which has one channel. A row too small for its gradient
+    1 / |row| to be a number counts as zero, and gets no gradient.
     """
-    largest = rows.detach().abs().amax(dim=1, keepdim=True)
-    smallest = 1e6 * torch.finfo(rows.dtype).tiny
-    return rows * torch.where(largest > smallest, 1 / largest, 0)
+    largest = values.detach().abs().amax(dim=(1, 2, 3)) * weight.detach().amax(dim=(1, 2, 3))
+    smallest = 1e6 * torch.finfo(values.dtype).tiny
+    factor = torch.where(largest > smallest, 1 / largest, 0)
+    return (values * (weight * factor[:, None, None, None])).flatten(1)
 
 
 def _unit_range(values: Tensor) -> Tensor:

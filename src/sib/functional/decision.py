@@ -1,0 +1,25 @@
+"""The reconstruction up to its scale, for maps and their localisation."""
+
+import torch
+from torch import Tensor
+
+
+def decision_vjp(logits: Tensor, images: Tensor, *, retain_graph: bool = False) -> Tensor:
+    """R of each image up to its scale, for maps and their localisation.
+
+    The cotangent p ∘ (p − ‖p‖²) is computed in float64 and divided by its largest entry: in float32
+    a certain network's p is exactly 1, and the share of that class in R would be lost.
+
+    Args:
+        logits: (B, K), from a model in evaluation mode, so that images do not depend on each other.
+        images: (B, C, H, W).
+        retain_graph: keep the graph of the logits for a further backward pass.
+
+    Returns:
+        (B, C, H, W); zero where the float64 probabilities are one-hot or uniform.
+    """
+    p = logits.detach().double().softmax(dim=1)
+    cotangent = p * (p - p.square().sum(dim=1, keepdim=True))
+    largest = cotangent.abs().amax(dim=1, keepdim=True)
+    cotangent = torch.where(largest > 0, cotangent / largest, 0).to(logits.dtype)
+    return torch.autograd.grad(logits, images, cotangent, retain_graph=retain_graph)[0]
