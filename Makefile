@@ -1,12 +1,13 @@
 # make demo   train cross-entropy and S-IB on the built-in images, and draw both
 # make test   everything that continuous integration checks
+# make bench  time the S-IB step and its head against plain and naive ones, in a short form
 # Each makes its own virtual environment in .venv and installs what it needs there.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/sib demo --out demo
@@ -18,6 +19,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/head.py --rounds 5
+	$(BIN)/python benchmarks/step.py --architectures resnet18 vit_b_32 --rounds 3
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sib needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'

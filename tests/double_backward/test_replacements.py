@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import sib
 from sib.double_backward import second_order
@@ -183,3 +184,26 @@ def test_torch_func_keeps_torchs_derivatives():
         ours = torch.func.grad(lambda w: F.conv2d(x, w).square().sum())(weight)
     expected = torch.func.grad(lambda w: F.conv2d(x, w).square().sum())(weight)
     assert torch.equal(ours, expected)
+
+
+@pytest.mark.parametrize("hooks", ["checkpoint", "save on CPU"])
+def test_saved_tensor_hooks_of_the_model_keep_working(hooks):
+    """Checkpointing runs a stage again in the backward pass, and must meet the same functions."""
+    model = build("small_resnet", 5, 32)
+    task = sib.SpatialIBTask(model, sib.SpatialIB(1.0, 1e6))
+    images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
+    task.backward(task(images, labels).loss)
+    expected = torch.cat([p.grad.flatten() for p in model.parameters()])
+    task.zero_grad()
+
+    stage = model.stages[1]
+    original = stage.forward
+    if hooks == "checkpoint":
+        stage.forward = lambda x: checkpoint(original, x, use_reentrant=False)
+        task.backward(task(images, labels).loss)
+    else:
+        with torch.autograd.graph.save_on_cpu():
+            out = task(images, labels)
+        task.backward(out.loss)
+    found = torch.cat([p.grad.flatten() for p in model.parameters()])
+    assert (found - expected).norm() <= 1e-5 * expected.norm()

@@ -28,7 +28,9 @@ def second_order() -> Iterator["Scope"]:
       kernels as the first one; torch composes it from slower pieces. Third derivatives of batch
       norm are refused.
 
-    Code under `torch.compile` or `torch.func` keeps torch's own derivatives.
+    Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
+    The hooks are how activation checkpointing works: it runs a part of the model again during the
+    backward pass, outside this context, and must then meet the same functions.
     """
     with sdpa_kernel(SDPBackend.MATH), Scope() as scope:
         yield scope
@@ -48,7 +50,7 @@ class Scope(TorchFunctionMode):
     ) -> Any:
         """Called for every function of torch inside the context."""
         replacement = _REPLACEMENTS.get(func)
-        if replacement is None or _is_transformed():
+        if replacement is None or _belongs_to_torch():
             return func(*args, **(kwargs or {}))
         return replacement(self, func, *args, **(kwargs or {}))
 
@@ -64,5 +66,9 @@ _REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {
 }
 
 
-def _is_transformed() -> bool:
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+def _belongs_to_torch() -> bool:
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+    )

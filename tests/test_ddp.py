@@ -1,0 +1,57 @@
+"""Two gloo ranks: DistributedDataParallel around the task averages the local gradients."""
+
+import os
+import socket
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+import sib
+from sib.models import SmallResNet
+
+
+def make_task():
+    torch.manual_seed(0)
+    return sib.SpatialIBTask(SmallResNet(5, 8), sib.SpatialIB(1.0, 1e6))
+
+
+def local_batch(rank):
+    generator = torch.Generator().manual_seed(rank)
+    return torch.randn(4, 3, 32, 32, generator=generator), torch.arange(4) + rank % 2
+
+
+def gradient(task):
+    return torch.cat([p.grad.flatten() for p in task.parameters()])
+
+
+def work(rank, port, folder):
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    task = make_task()
+    parallel = DistributedDataParallel(task)
+    for name in ("of the task", "plain"):
+        task.zero_grad()
+        loss = parallel(*local_batch(rank)).loss
+        task.backward(loss) if name == "of the task" else loss.backward()
+        torch.save(gradient(task), f"{folder}/{name} {rank}")
+    dist.destroy_process_group()
+
+
+def test_two_ranks_get_the_mean_of_their_gradients(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(work, args=(port, str(tmp_path)), nprocs=2)
+    locals_ = []
+    for rank in range(2):
+        task = make_task()
+        task.backward(task(*local_batch(rank)).loss)
+        locals_.append(gradient(task))
+    expected = (locals_[0] + locals_[1]) / 2
+    for name in ("of the task", "plain"):
+        for rank in range(2):
+            found = torch.load(tmp_path / f"{name} {rank}", weights_only=True)
+            assert (found - expected).norm() <= 1e-5 * expected.norm(), (name, rank)
