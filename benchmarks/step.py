@@ -1,6 +1,6 @@
 """One training step: plain, naive S-IB and ours, interleaved.
 
-    python benchmarks/step.py [--sides 64 224] [--out benchmarks/results/step-cpu.json]
+python benchmarks/step.py [--sides 64 224] [--out benchmarks/results/step-cpu.json]
 """
 
 from collections.abc import Callable

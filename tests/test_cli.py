@@ -112,23 +112,56 @@ def test_a_missing_file_of_options_is_told(capsys):
     assert code == 2 and "none.yaml cannot be read" in err
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_with_its_code_and_the_finished_epochs_stay(tmp_path, number, expected):
-    out = tmp_path / "run"
-    arguments = [*TINY, "--epochs", "500", "--out", str(out)]
-    process = subprocess.Popen(
+def start(arguments):
+    return subprocess.Popen(
         [sys.executable, "-m", "sib", "train", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
     )
+
+
+def wait_for(path, process):
     deadline = time.monotonic() + 120
-    while not (out / "state.pt").exists():
+    while not path.exists():
         assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_the_step_and_resuming_ends_as_if_never_stopped(tmp_path, number, expected):
+    """Steps are slow enough (4 epochs of 12) for the signal to fall into the middle of the run."""
+    arguments = [*TINY, "--epochs", "4", "--batch-size", "4"]
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    process = start([*arguments, "--out", str(stopped)])
+    wait_for(stopped / "last.safetensors", process)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == expected
-    assert "go on with --resume" in err and "Traceback" not in err
-    assert all(json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
+    assert process.returncode == expected, err
+    assert "is saved: go on with --resume" in err and "Traceback" not in err
+    assert not (stopped / "result.json").exists()
+    for extra in (["--out", str(stopped), "--resume"], ["--out", str(whole)]):
+        process = start([*arguments, *extra])
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    for name in ("last.safetensors", "best.safetensors", "result.json"):
+        assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name
+    timing = {"seconds", "images_per_second", "memory_bytes"}
+    lines = [
+        [
+            {key: value for key, value in json.loads(line).items() if key not in timing}
+            for line in (folder / "metrics.jsonl").read_text().splitlines()
+        ]
+        for folder in (stopped, whole)
+    ]
+    assert lines[0] == lines[1] and len(lines[0]) == 4
+
+
+def test_a_signal_before_the_first_step_writes_nothing(tmp_path):
+    process = start([*TINY, "--out", str(tmp_path / "run")])
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode in (143, -signal.SIGTERM)  # before or after our handler is there
+    assert not (tmp_path / "run").exists()

@@ -106,6 +106,20 @@ def test_batch_norm_statistics_advance_once_a_step():
     assert counts and set(counts) == {1}
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_couples_the_images_of_a_batch_in_train_mode_only(training):
+    images, _ = batch()
+    model = SmallResNet(5, 8).train(training)
+
+    def first_reconstruction(others):
+        x = torch.cat([images[:1], others]).requires_grad_(True)
+        return sib.functional.reconstruct(model(x), x)[0]
+
+    change = first_reconstruction(images[1:]) - first_reconstruction(images[1:].flip(-1) * 2)
+    scale = first_reconstruction(images[1:]).norm()
+    assert (change.norm() > 0.1 * scale) if training else (change.norm() < 1e-4 * scale)
+
+
 def test_the_forms_report_the_same_information_near_the_start():
     """exp − 1 ≈ its argument: the losses differ from the linear form by second order only."""
     images, labels = batch(dtype=torch.float64)

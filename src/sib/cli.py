@@ -13,14 +13,14 @@ from sib import __version__
 from sib.demo import DemoConfig, demo
 from sib.errors import InputError
 from sib.report.console import ConsoleWatcher
-from sib.training import TrainConfig, TrainingFailed, train
+from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.yaml_options import expand_config
 
 DESCRIPTION = """Train image classifiers whose explanations fall on the object
 (Spatial Information Bottleneck, arXiv 2511.09239).
 
 Exit codes: 0 done; 1 some work failed, the rest is saved; 2 bad input; 130 and 143 stopped by a
-signal, with the finished epochs saved."""
+signal, after saving."""
 
 COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     TrainConfig: lambda config, console: train(config, ConsoleWatcher(console)),
@@ -31,14 +31,6 @@ Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
 )
-
-
-class Stopped(BaseException):
-    """A signal asked the program to stop."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(complaints, str(error))
         return 1
     except Stopped as stop:
-        _complain(complaints, "stopped; finished epochs are saved: go on with --resume")
+        _complain(complaints, str(stop))
         return 128 + stop.number
     return 0
 
@@ -85,7 +77,7 @@ def parse(arguments: list[str]) -> Any:
 
 
 def _stop(number: int, frame: object) -> None:
-    raise Stopped(number)
+    raise Stopped(number, "stopped before the first step; nothing was written")
 
 
 def _complain(console: Console, sentence: str) -> None:

@@ -1,6 +1,7 @@
 """Whole runs on the built-in images, tiny but real."""
 
 import json
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from sib.errors import InputError
-from sib.training import TrainConfig, TrainingFailed, train
+from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.training.config import InputConfig, ObjectiveConfig, OptimizerConfig
+from sib.training.interrupt import Interrupt
 
 
 class Silent:
@@ -20,7 +22,7 @@ class Silent:
 
     def __init__(self, stop_after=None):
         self.left = stop_after
-        self.costs, self.epochs = [], []
+        self.costs, self.epochs, self.seen = [], [], 0
 
     def data(self, splits, config):
         self.splits = splits
@@ -33,6 +35,7 @@ class Silent:
             if self.left == 0:
                 raise KeyboardInterrupt
             self.left = None if self.left is None else self.left - 1
+            self.seen += 1
             yield batch
 
     def epoch(self, record):
@@ -57,6 +60,31 @@ def tiny(out, **options):
 
 def metrics(path):
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+class Asking(Silent):
+    """A watcher that raises SIGTERM once a number of batches has been handed out."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def steps(self, epoch, loader):
+        for batch in super().steps(epoch, loader):
+            yield batch
+            # the loop asks for the next batch after the step is done
+            if self.seen == self.step:
+                signal.raise_signal(signal.SIGTERM)
+
+
+def assert_equal_runs(one, other):
+    a, b = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
+    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    timing = {"seconds", "images_per_second", "memory_bytes"}
+    for x, y in zip(metrics(one), metrics(other), strict=True):
+        assert {k: v for k, v in x.items() if k not in timing} == {
+            k: v for k, v in y.items() if k not in timing
+        }
 
 
 @pytest.mark.parametrize("method", ["sib", "ce"])
@@ -98,7 +126,7 @@ def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
 def test_weights_say_what_they_are(tmp_path):
     train(tiny(tmp_path), Silent())
     with safe_open(tmp_path / "best.safetensors", framework="pt") as file:
-        header = {key: json.loads(value) for key, value in file.metadata().items()}
+        header = json.loads(file.metadata()["sib"])
     assert header["arch"] == "small_resnet" and header["image_size"] == 48
     assert len(header["classes"]) == 10
 
@@ -120,15 +148,30 @@ def test_a_stopped_run_ends_as_if_never_stopped(tmp_path, stop_after):
     with pytest.raises(KeyboardInterrupt):
         train(stopped, Silent(stop_after))
     train(replace(stopped, resume=True), Silent())
-    whole, resumed = (
-        load_file(tmp_path / name / "last.safetensors") for name in ("whole", "stopped")
-    )
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-    timing = {"seconds", "images_per_second", "memory_bytes"}
-    for a, b in zip(metrics(tmp_path / "whole"), metrics(tmp_path / "stopped"), strict=True):
-        assert {k: v for k, v in a.items() if k not in timing} == {
-            k: v for k, v in b.items() if k not in timing
-        }
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("step", [1, 8, 12])
+def test_a_run_asked_to_stop_goes_on_from_that_very_step(tmp_path, step):
+    """Six steps an epoch; after step 12 the signal falls into the validation of epoch 2."""
+    config = tiny(tmp_path / "whole", epochs=3, objective=ObjectiveConfig(projection_dim=8))
+    train(config, Silent())
+    stopped = replace(config, out=tmp_path / "stopped")
+    with pytest.raises(Stopped, match=f"stopped after step {step}, which is saved"):
+        train(stopped, Asking(step))
+    watcher = Silent()
+    train(replace(stopped, resume=True), watcher)
+    assert watcher.seen == 18 - step
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_second_signal_stops_at_once():
+    interrupt = Interrupt()
+    with interrupt.listening():
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.number == signal.SIGINT
+        with pytest.raises(Stopped, match="at once"):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_resume_refuses_another_configuration_and_names_the_difference(tmp_path):

@@ -73,16 +73,24 @@ class Loader:
             generator=torch.Generator(),
         )
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order and transforms the next iteration has."""
-        self._sampler.epoch = epoch
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch whose order and transforms the next iteration has, and its first batch.
+
+        Batches before ``start`` are not read.
+        """
+        self._sampler.epoch, self._sampler.start = epoch, start
+
+    @property
+    def start(self) -> int:
+        """First batch of the next iteration."""
+        return self._sampler.start
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
         return len(self._sampler)
 
     def __iter__(self) -> Iterator[Batch | BadSample]:
-        """The batches of the current epoch."""
+        """The batches of the current epoch from ``start`` on."""
         return iter(self._loader)
 
 

@@ -38,7 +38,8 @@ class KeySampler:
         if seed < 0:
             raise InputError(f"seed must be at least 0; got {seed}")
         self.size, self.batch_size, self.shuffle = size, batch_size, shuffle
-        self.seed, self.smallest, self.epoch = seed, smallest, 0
+        self.seed, self.smallest = seed, smallest
+        self.epoch, self.start = 0, 0
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -46,10 +47,10 @@ class KeySampler:
         return full + (rest >= max(self.smallest, 1))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        """The batches of the current epoch."""
+        """The batches of the current epoch, from batch ``start`` on."""
         epoch = self.epoch
         order = self._order(epoch)
-        for batch in range(len(self)):
+        for batch in range(self.start, len(self)):
             indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             yield [Key(epoch, int(index)) for index in indices]
 

@@ -27,6 +27,7 @@ def foreground_mask(
     g = |mean_c R|;  n = (g − Q.05(g)) / (Q.95(g) − Q.05(g) + epsilon);
     h = sigmoid(slope (n − Q.8(n)));  d = mean of h over a window × window neighbourhood;
     M = sigmoid(slope (d − Q.8(d))), with the soft quantile Q. Everything is differentiable.
+    Channels of opposite sign cancel in the mean (published).
 
     Other kinds, left unused by the published scripts, with s = g / (max g + 1e-6):
     ``"hard"``: n > Q.8(n), then d ≥ Q.8(d), with true quantiles and no gradient;

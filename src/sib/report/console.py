@@ -60,7 +60,7 @@ class ConsoleWatcher:
             transient=True,
             disable=not self.console.is_terminal,
         ) as progress:
-            yield from progress.track(loader, total=len(loader))
+            yield from progress.track(loader, total=len(loader), completed=loader.start)
 
     def epoch(self, record: dict[str, Any]) -> None:
         """One finished epoch."""

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from sib.functional import foreground_mask
+from sib.functional.decision import decision_vjp
 from sib.training.device import normalise
-from sib.training.measure import decision_vjp
 
 
 class Column(NamedTuple):

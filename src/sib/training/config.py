@@ -118,7 +118,7 @@ class TrainConfig:
     workers: int = 2
     """Processes that read images; 0 reads in the main one."""
     resume: bool = False
-    """Go on from the last finished epoch of the run folder."""
+    """Go on from the last saved step of the run folder."""
     dry_run: bool = False
     """Say what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -35,24 +35,6 @@ def describe_step(out: TaskOutput, labels: Tensor) -> dict[str, Tensor]:
     return values | terms | describe_terms(out.terms)
 
 
-class Totals:
-    """Running means of scalars that stay on the device until they are asked for."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, values: dict[str, Tensor], count: int) -> None:
-        """Add the means of ``count`` images."""
-        self.count += count
-        for key, value in values.items():
-            self.sums[key] = self.sums.get(key, 0) + value.detach().double() * count
-
-    def means(self) -> dict[str, float]:
-        """Mean of each over all images."""
-        return {key: (value / self.count).item() for key, value in self.sums.items()}
-
-
 def gradient_ratio(out: TaskOutput, model: nn.Module) -> float:
     """Norm of the S-IB terms' gradient over that of cross-entropy's, over all parameters.
 

@@ -13,9 +13,11 @@ from sib.models import build
 from sib.training.config import TrainConfig
 from sib.training.cost import Cost, Task, estimate_cost
 from sib.training.device import choose_device, normalise, peak_memory
-from sib.training.diagnostics import Totals, describe_step, gradient_ratio
+from sib.training.diagnostics import describe_step, gradient_ratio
+from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
-from sib.training.run_folder import RunFolder, versions
+from sib.training.progress import EpochProgress
+from sib.training.run_folder import FORMAT, RunFolder, versions
 from sib.training.schedule import factor
 from sib.training.setup import make_autocast, make_split_loader, make_task, open_splits
 
@@ -47,6 +49,7 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
     Raises:
         InputError: bad input, in one sentence.
         TrainingFailed: the loss is no longer finite.
+        Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     device = choose_device(config.device)
     run = RunFolder(config.folder)
@@ -106,6 +109,7 @@ class Training:
             weight_decay=optimizer.weight_decay,
         )
         self.autocast = make_autocast(config, device)
+        self.interrupt, self.progress = Interrupt(), EpochProgress()
         self.step, self.epoch = 0, 0
         self.best: dict[str, float] = {}
         if config.resume:
@@ -113,58 +117,57 @@ class Training:
 
     def run_all(self) -> dict[str, Any]:
         """Every epoch that is left, then the test."""
-        while self.epoch < self.config.epochs:
-            record = self._train_epoch()
-            validation = measure(self.task.model, good(self.validation), self.device)
-            record["validation"] = validation._asdict()
-            self._save(record, validation)
-            self.epoch += 1
-            self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
-        return self._test()
+        with self.interrupt.listening():
+            while self.epoch < self.config.epochs:
+                self._train_epoch()
+                validation = measure(self.task.model, self._read(self.validation), self.device)
+                self._finish_epoch(validation)
+            return self._test()
 
-    def _train_epoch(self) -> dict[str, Any]:
+    def _train_epoch(self) -> None:
         self.task.train()
-        self.loader.set_epoch(self.epoch)
-        totals, images_seen, ratio = Totals(), 0, float("nan")
+        self.loader.set_epoch(self.epoch, self.progress.batches)
+        batches = self._read(self.watcher.steps(self.epoch, self.loader))
         start = time.perf_counter()
-        for index, batch in enumerate(good(self.watcher.steps(self.epoch, self.loader))):
-            rate = self._set_learning_rate()
-            images = normalise(batch.images, self.device)
-            labels = batch.labels.to(self.device)
-            with self.autocast():
-                out = self.task(images, labels)
-            self._check_finite(out.loss, batch)
-            if index == 0 and out.terms is not None:
-                ratio = gradient_ratio(out, self.task.model)
-            self.optimizer.zero_grad(set_to_none=True)
-            self.task.backward(out.loss)
-            if self.config.optimizer.clip_norm is not None:
-                nn.utils.clip_grad_norm_(
-                    self.task.model.parameters(), self.config.optimizer.clip_norm
-                )
-            self.optimizer.step()
-            self.step += 1
-            images_seen += len(labels)
-            totals.add(describe_step(out, labels), len(labels))
-        means = totals.means()
-        seconds = time.perf_counter() - start
-        return {
-            "epoch": self.epoch + 1,
-            "step": self.step,
-            "learning_rate": rate,
-            **means,
-            **({"gradient_ratio": ratio} if ratio == ratio else {}),
-            "seconds": seconds,
-            "images_per_second": images_seen / seconds,
-            "memory_bytes": peak_memory(self.device),
-        }
+        for batch in batches:
+            self._train_step(batch)
+            now = time.perf_counter()
+            self.progress.seconds, start = self.progress.seconds + now - start, now
 
-    def _set_learning_rate(self) -> float:
+    def _train_step(self, batch: Batch) -> None:
+        self._set_learning_rate()
+        images, labels = normalise(batch.images, self.device), batch.labels.to(self.device)
+        with self.autocast():
+            out = self.task(images, labels)
+        self._check_finite(out.loss, batch)
+        if self.progress.batches == 0 and out.terms is not None:
+            self.progress.gradient_ratio = gradient_ratio(out, self.task.model)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.task.backward(out.loss)
+        largest = self.config.optimizer.clip_norm
+        if largest is not None:
+            nn.utils.clip_grad_norm_(self.task.model.parameters(), largest)
+        self.optimizer.step()
+        self.step += 1
+        self.progress.add(describe_step(out, labels), len(labels))
+
+    def _read(self, batches: Any) -> Iterator[Batch]:
+        """The batches, until one cannot be read or a signal asks to stop."""
+        for batch in good(batches):
+            if self.interrupt.number is not None:
+                self._stop(self.interrupt.number)
+            yield batch
+
+    def _stop(self, number: int) -> None:
+        self.run.save_state(self._state())
+        raise Stopped(
+            number, f"stopped after step {self.step}, which is saved: go on with --resume"
+        )
+
+    def _set_learning_rate(self) -> None:
         scale = factor(self.config.schedule, self.step, len(self.loader), self.config.epochs)
-        rate = scale * self.config.optimizer.learning_rate
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+            group["lr"] = scale * self.config.optimizer.learning_rate
 
     def _check_finite(self, loss: Tensor, batch: Batch) -> None:
         if not loss.isfinite():
@@ -175,46 +178,61 @@ class Training:
                 f"the {self.epoch} finished epochs are in {self.run.path}"
             )
 
-    def _save(self, record: dict[str, Any], validation: Measurement) -> None:
-        """Weights first, then the state that counts the epoch as done."""
-        better = (validation.accuracy, -validation.cross_entropy) > (
-            self.best.get("accuracy", -1.0),
-            -self.best.get("cross_entropy", float("inf")),
-        )
-        if better:
+    def _finish_epoch(self, validation: Measurement) -> None:
+        """Weights and metrics first, then the state that counts the epoch as done."""
+        self.epoch += 1
+        record = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            **self.progress.record(),
+            "memory_bytes": peak_memory(self.device),
+            "validation": validation._asdict(),
+        }
+        if self._is_best(validation):
             self.best = {
-                "epoch": self.epoch + 1,
+                "epoch": self.epoch,
                 "accuracy": validation.accuracy,
                 "cross_entropy": validation.cross_entropy,
             }
             self.run.save_weights("best", self.task.model, self._facts())
         self.run.save_weights("last", self.task.model, self._facts())
         self.run.log(record)
-        self.run.save_state(
-            {
-                "epoch": self.epoch + 1,
-                "step": self.step,
-                "best": self.best,
-                "model": self.task.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "random": torch.get_rng_state(),
-                "random_projection": self._projection_generator().get_state(),
-                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            }
-        )
+        self.progress = EpochProgress()
+        self.run.save_state(self._state())
+        self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
+
+    def _is_best(self, validation: Measurement) -> bool:
+        if not self.best:
+            return True
+        found = (validation.accuracy, -validation.cross_entropy)
+        return found > (self.best["accuracy"], -self.best["cross_entropy"])
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "epoch": self.epoch,
+            "step": self.step,
+            "progress": self.progress.state(),
+            "best": self.best,
+            "model": self.task.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_projection": self._projection_generator().get_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
 
     def _restore(self) -> None:
         state = self.run.load_state()
-        if state is None:
-            self.run.drop_after(0)
-            return
-        self.task.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-        torch.set_rng_state(state["random"])
-        self._projection_generator().set_state(state["random_projection"])
-        if state["random_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random_cuda"])
+        if state is not None:
+            self.task.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
+            self.progress = EpochProgress.from_state(state["progress"], self.device)
+            torch.set_rng_state(state["random"])
+            self._projection_generator().set_state(state["random_projection"])
+            if state["random_cuda"] and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(state["random_cuda"])
         self.run.drop_after(self.epoch)
 
     def _projection_generator(self) -> torch.Generator:
@@ -225,7 +243,7 @@ class Training:
         self.run.load_weights("best", self.task.model)
         test = measure(
             self.task.model,
-            good(make_split_loader(self.config, self.splits, "test")),
+            self._read(make_split_loader(self.config, self.splits, "test")),
             self.device,
         )
         result = {
@@ -243,7 +261,7 @@ class Training:
             "arch": self.config.arch,
             "classes": self.splits.classes,
             "image_size": self.config.side,
-            "epoch": self.epoch + 1,
+            "epoch": self.epoch,
         }
 
 

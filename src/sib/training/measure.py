@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib.data.sample import Batch
+from sib.functional.decision import decision_vjp
 from sib.metrics import foreground_energy
 from sib.training.device import normalise
 
@@ -57,26 +58,6 @@ def measure(model: nn.Module, batches: Iterable[Batch], device: torch.device) ->
         images=len(correct),
         annotated=int(energy.isfinite().sum()),
     )
-
-
-def decision_vjp(logits: Tensor, images: Tensor) -> Tensor:
-    """R of each image up to its scale, for maps and their localisation.
-
-    The cotangent p ∘ (p − ‖p‖²) is computed in float64 and divided by its largest entry: in float32
-    a certain network's p is exactly 1, and the share of that class in R would be lost.
-
-    Args:
-        logits: (B, K), from a model in evaluation mode, so that images do not depend on each other.
-        images: (B, C, H, W).
-
-    Returns:
-        (B, C, H, W); zero where the float64 probabilities are one-hot or uniform.
-    """
-    p = logits.detach().double().softmax(dim=1)
-    cotangent = p * (p - p.square().sum(dim=1, keepdim=True))
-    largest = cotangent.abs().amax(dim=1, keepdim=True)
-    cotangent = torch.where(largest > 0, cotangent / largest, 0).to(logits.dtype)
-    return torch.autograd.grad(logits, images, cotangent)[0]
 
 
 def _measure_batch(batch: Batch, logits: Tensor, R: Tensor) -> tuple[Tensor, ...]:

@@ -106,8 +106,8 @@ class RunFolder:
     def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
         """Write ``NAME.safetensors`` with facts (architecture, classes, …) in its header."""
         weights = {key: value.contiguous() for key, value in model.state_dict().items()}
-        header = {key: json.dumps(value) for key, value in facts.items()}
-        content = save(weights, header)
+        # one key, since safetensors writes several in an order that changes between processes
+        content = save(weights, {"sib": json.dumps(facts)})
         self._replace(f"{name}.safetensors", lambda file: Path(file).write_bytes(content))
 
     def load_weights(self, name: str, model: torch.nn.Module) -> None:

@@ -1,0 +1,44 @@
+"""How far an epoch has come, and what its steps said so far."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class EpochProgress:
+    """Counts and running means of one epoch; the sums stay on the device until asked for."""
+
+    def __init__(self) -> None:
+        self.batches, self.images, self.seconds = 0, 0, 0.0
+        self.gradient_ratio: float | None = None
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, values: dict[str, Tensor], images: int) -> None:
+        """Count one batch, described by means over its images."""
+        self.batches += 1
+        self.images += images
+        for key, value in values.items():
+            # MPS has no float64
+            wide = value.detach().to(torch.float32 if value.is_mps else torch.float64)
+            self.sums[key] = self.sums.get(key, 0) + wide * images
+
+    def record(self) -> dict[str, float]:
+        """Means over the images seen, and the speed."""
+        means = {key: (value / self.images).item() for key, value in self.sums.items()}
+        if self.gradient_ratio is not None:
+            means["gradient_ratio"] = self.gradient_ratio
+        speed = {"seconds": self.seconds, "images_per_second": self.images / self.seconds}
+        return means | speed
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as a checkpoint can hold it."""
+        return vars(self) | {"sums": {key: value.cpu() for key, value in self.sums.items()}}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], device: torch.device) -> "EpochProgress":
+        """Go on from `state`."""
+        progress = cls()
+        vars(progress).update(state)
+        progress.sums = {key: value.to(device) for key, value in state["sums"].items()}
+        return progress
