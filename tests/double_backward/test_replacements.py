@@ -99,6 +99,30 @@ def test_third_derivatives_of_batch_norm_are_refused():
         second.sum().backward()
 
 
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_concatenation_has_exact_first_and_second_derivatives(dim):
+    shapes = [[2, 3, 4], [2, 3, 4], [2, 3, 4]]
+    shapes[1][dim] = 1
+    inputs = tuple(draw(*shape) for shape in shapes)
+    function = inside(lambda *tensors: torch.cat(tensors, dim) ** 2)
+    assert torch.equal(inside(lambda *t: torch.cat(t, dim))(*inputs), torch.cat(inputs, dim))
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+    assert torch.autograd.gradcheck(vjp(function), inputs)
+
+
+def test_other_calls_of_cat_are_left_to_torch():
+    a, b = torch.randn(2, 3, requires_grad=True), torch.randn(2, 3)
+    with second_order():
+        assert torch.equal(torch.cat([torch.empty(0), a]), a)
+        assert torch.equal(torch.cat([a]), a)
+        assert torch.cat([a, b.double()]).dtype == torch.float64
+        assert torch.equal(torch.cat([a.long(), b.long()]), torch.cat([a.long(), b.long()]))
+        with torch.no_grad():
+            out = torch.empty(4, 3)
+            assert torch.cat((a, b), dim=0, out=out) is out
+
+
 def test_hardsigmoid_is_torchs_and_differentiable_twice():
     x = torch.linspace(-4, 4, 23, dtype=torch.float64, requires_grad=True)
     function = inside(nn.Hardsigmoid())

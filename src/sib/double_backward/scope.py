@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from sib.double_backward.batch_norm import batch_norm
+from sib.double_backward.concatenation import cat
 from sib.double_backward.convolution import conv2d
 
 
@@ -24,9 +25,9 @@ def second_order() -> Iterator["Scope"]:
     - attention runs through its plain formula: the flash and memory-efficient kernels have no
       second derivative (pytorch#116350, pytorch#117974);
     - ``hardsigmoid``, whose backward has no derivative in torch, is computed as relu6(x + 3) / 6;
-    - 2-D convolution, and batch norm in train mode, get a second derivative made of the same
-      kernels as the first one; torch composes it from slower pieces. Third derivatives of batch
-      norm are refused.
+    - 2-D convolution, batch norm in train mode and concatenation get a second derivative made of
+      the same kernels as the first one; torch composes it from slower pieces. Third derivatives of
+      batch norm are refused.
 
     Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
     The hooks are how activation checkpointing works: it runs a part of the model again during the
@@ -62,6 +63,7 @@ def _hardsigmoid(scope: Scope, func: Callable, input: Tensor, inplace: bool = Fa
 _REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {
     torch.conv2d: conv2d,
     F.batch_norm: batch_norm,
+    torch.cat: cat,
     F.hardsigmoid: _hardsigmoid,
 }
 

@@ -1,0 +1,53 @@
+"""Concatenation whose gradient's gradient is a concatenation.
+
+The VJP of a concatenation cuts gy into slices. torch differentiates each slice by itself: a tensor
+of zeros as large as gy, a copy into it, and a sum over all of them. DenseNet concatenates up to 24
+maps in each of its 58 layers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def cat(
+    scope: Any,
+    func: Callable[..., Tensor],
+    tensors: Sequence[Tensor],
+    dim: int = 0,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Stands in for ``torch.cat`` inside `sib.second_order`."""
+    alike = len({(each.dtype, each.ndim) for each in tensors}) == 1
+    plain = out is not None or len(tensors) < 2 or not alike or not torch.is_grad_enabled()
+    # an empty vector may be concatenated with anything, which slices cannot undo
+    if plain or not tensors[0].is_floating_point() or any(not each.numel() for each in tensors):
+        return func(tensors, dim) if out is None else func(tensors, dim, out=out)
+    return _Concatenate.apply(dim, *tensors)
+
+
+class _Concatenate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, dim, *tensors):
+        ctx.dim, ctx.sizes = dim, [each.shape[dim] for each in tensors]
+        return torch.cat(tensors, dim)
+
+    @staticmethod
+    def backward(ctx, gy):
+        if torch.is_grad_enabled():
+            return None, *_Split.apply(gy, ctx.sizes, ctx.dim)
+        return None, *gy.split(ctx.sizes, ctx.dim)
+
+
+class _Split(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, gy, sizes, dim):
+        ctx.dim = dim
+        return gy.split(sizes, dim)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return torch.cat(gradients, ctx.dim), None, None
