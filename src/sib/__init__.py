@@ -3,13 +3,18 @@
 Spatial Information Bottleneck (S-IB): arXiv 2511.09239.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from sib import functional
 from sib.double_backward import second_order
 from sib.errors import InputError
 from sib.objective import SpatialIB, SpatialIBTerms
 from sib.task import CrossEntropyTask, SpatialIBTask, TaskOutput
+
+if TYPE_CHECKING:
+    from sib import explain, metrics
 
 __version__ = version("sib")
 
@@ -20,6 +25,15 @@ __all__ = [
     "SpatialIBTask",
     "SpatialIBTerms",
     "TaskOutput",
+    "explain",
     "functional",
+    "metrics",
     "second_order",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # captum and torchmetrics take seconds to load, and training needs neither
+    if name in ("explain", "metrics"):
+        return import_module(f"sib.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

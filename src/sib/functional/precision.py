@@ -11,3 +11,8 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     float16 and below the resolution of bfloat16.
     """
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """As float64, where the device has it; MPS does not, and gives float32."""
+    return tensor.float() if tensor.is_mps else tensor.double()

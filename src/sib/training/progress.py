@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sib.functional.precision import wide
+
 
 class EpochProgress:
     """Counts and running means of one epoch; the sums stay on the device until asked for."""
@@ -19,9 +21,7 @@ class EpochProgress:
         self.batches += 1
         self.images += images
         for key, value in values.items():
-            # MPS has no float64
-            wide = value.detach().to(torch.float32 if value.is_mps else torch.float64)
-            self.sums[key] = self.sums.get(key, 0) + wide * images
+            self.sums[key] = self.sums.get(key, 0) + wide(value.detach()) * images
 
     def record(self) -> dict[str, float]:
         """Means over the images seen, and the speed."""

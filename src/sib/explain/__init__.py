@@ -1,0 +1,17 @@
+"""Attribution methods behind one call: (model, images, targets) → (B, H, W), raw."""
+
+from sib.explain.api import METHODS, attribute, attribute_all, available_methods
+from sib.explain.layers import CamLayer, cam_layer, candidate_layers
+from sib.explain.normalization import NORMALIZATIONS, normalize_maps
+
+__all__ = [
+    "METHODS",
+    "NORMALIZATIONS",
+    "CamLayer",
+    "attribute",
+    "attribute_all",
+    "available_methods",
+    "cam_layer",
+    "candidate_layers",
+    "normalize_maps",
+]

@@ -1,0 +1,57 @@
+"""Checks of the arguments, with messages that say what is allowed."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sib.functional import checks
+
+
+def whole_number(name: str, value: object, smallest: int = 1) -> None:
+    """Raise unless ``value`` is an int that is large enough."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
+        raise ValueError(f"{name} must be a whole number of at least {smallest}; got {value!r}")
+
+
+def names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raise unless ``values`` is a list of allowed names."""
+    if isinstance(values, str) or not values:
+        raise ValueError(f"{name} must be a list of names; got {values!r}")
+    for value in values:
+        checks.choice(name, value, allowed)
+
+
+def broadcastable(name: str, value: float | Tensor, images: Tensor) -> None:
+    """Raise unless ``value`` is a number or broadcasts to the images."""
+    if not isinstance(value, Tensor):
+        return
+    try:
+        torch.broadcast_to(value, images.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"{name} must be a number or broadcast to images {checks.shape(images)}; got "
+            f"{checks.shape(value)}"
+        ) from None
+
+
+def resolve_targets(targets: object, logits: Tensor) -> Tensor:
+    """Class indices (B,): the predicted classes for None, one class for all images for an int.
+
+    Raises:
+        ValueError: not B whole numbers, or one outside [0, K).
+    """
+    count, classes = logits.shape
+    if targets is None:
+        return logits.detach().argmax(dim=1)
+    chosen = torch.as_tensor(targets, device=logits.device)
+    if chosen.ndim == 0:
+        chosen = chosen.expand(count)
+    if chosen.is_floating_point() or chosen.dtype == torch.bool or chosen.shape != (count,):
+        raise ValueError(
+            f"targets must be None, one class or {count} classes as whole numbers; got "
+            f"{chosen.dtype} of shape {checks.shape(chosen)}"
+        )
+    if ((chosen < 0) | (chosen >= classes)).any():
+        raise ValueError(f"targets must lie in 0 to {classes - 1}; got {chosen.tolist()}")
+    return chosen.long()

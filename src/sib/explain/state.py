@@ -1,0 +1,49 @@
+"""Working with a model and leaving it as it was found."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put every module into evaluation mode, and give each its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def gradients_enabled(device: torch.device) -> Iterator[None]:
+    """Autograd on, also inside ``torch.no_grad`` and ``torch.inference_mode``; autocast off."""
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+    ):
+        yield
+
+
+def device_of(model: nn.Module, images: Tensor) -> torch.device:
+    """The device of the model's first parameter; the images' where it has none."""
+    first = next(model.parameters(), None)
+    return images.device if first is None else first.device
+
+
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+    """Logits (B, K) of images (B, C, H, W).
+
+    Raises:
+        ValueError: the model gives something else.
+    """
+    logits = model(images)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"model must give logits (B, K) with B = {len(images)}; got {got}")
+    return logits

@@ -1,0 +1,38 @@
+"""What every measure of a map checks and shares."""
+
+import torch
+from torch import Tensor
+
+from sib.functional import checks
+from sib.functional.precision import wide
+
+
+def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
+    """Raise unless the maps, and the foregrounds where there are any, can be measured."""
+    if foreground is None:
+        if attribution.ndim != 3 or attribution.numel() == 0:
+            raise ValueError(
+                f"attribution must be a non-empty (B, H, W); got {checks.shape(attribution)}"
+            )
+    elif attribution.ndim != 3 or attribution.shape != foreground.shape:
+        raise ValueError(
+            "attribution and foreground must both have shape (B, H, W); got "
+            f"{checks.shape(attribution)} and {checks.shape(foreground)}"
+        )
+    elif foreground.dtype != torch.bool:
+        raise ValueError(f"foreground must be bool; got {foreground.dtype}")
+    checks.floating("attribution", attribution)
+
+
+def positive_rows(attribution: Tensor) -> Tensor:
+    """max(a, 0) as float64 rows (B, HW)."""
+    return wide(attribution.clamp(min=0).flatten(1))
+
+
+def scored(values: Tensor, rows: Tensor, foreground: Tensor | None = None) -> Tensor:
+    """The values (B,) in float32, NaN where a row is zero or not finite, or has no foreground."""
+    total = rows.sum(dim=1)
+    known = (total > 0) & total.isfinite()
+    if foreground is not None:
+        known &= foreground.flatten(1).any(dim=1)
+    return torch.where(known, values, torch.nan).float()

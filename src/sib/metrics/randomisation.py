@@ -1,0 +1,120 @@
+"""The sanity check: does an explanation change when the model forgets what it learned?"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sib.explain import attribute
+from sib.explain.arguments import resolve_targets, whole_number
+from sib.explain.state import device_of, evaluation_mode, logits_of
+from sib.functional import checks
+from sib.functional.precision import wide
+
+
+class Randomisation(NamedTuple):
+    """What became of the maps as the parameters were randomised."""
+
+    layers: list[str]
+    """(L,) the last module randomised before each comparison, from the head down."""
+    correlation: Tensor
+    """(L, B) rank correlation with the map of the model as it was; NaN for a constant map."""
+
+
+def parameter_randomisation(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | Sequence[int] | int | None = None,
+    method: str = "gradcam",
+    *,
+    comparisons: int = 8,
+    seed: int = 0,
+    **options: Any,
+) -> Randomisation:
+    """Rank correlation of the maps before and after randomising the model from the head down.
+
+    ρ_l = Spearman(a(x; θ), a(x; θ_l)), θ_l with the parameters of the last l modules drawn anew
+    from N(mean, variance) of each parameter tensor itself, so that the logits keep their scale.
+    In [−1, 1], smaller is better at every depth: a method whose maps stay is not about the model.
+    The cascade follows the order in which modules are registered, backwards, and works on a copy.
+    Ranks are those of the signed map, ties share their mean rank.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K); left as found.
+        images: (B, C, H, W).
+        targets: (B,) classes, one class for all, or None for those that the whole model predicts.
+        method: one of `sib.explain.METHODS`.
+        comparisons: depths at which maps are compared, evenly spread, the last at the bottom;
+            fewer where the model has fewer modules with parameters.
+        seed: of the drawn parameters.
+        options: further options of `sib.explain.attribute`; ``layer`` as a name.
+
+    Returns:
+        `Randomisation`.
+
+    Raises:
+        ValueError: an argument that is not allowed, or a model without parameters.
+
+    Source: Adebayo et al. 2018, Sanity checks for saliency maps.
+    """
+    whole_number("comparisons", comparisons)
+    whole_number("seed", seed, smallest=0)
+    if isinstance(options.get("layer"), nn.Module):
+        raise ValueError("layer must be a name here: the modules randomised are copies")
+    checks.image_batch("images", images)
+    twin = copy.deepcopy(model)
+    images = images.to(device_of(model, images))
+    with evaluation_mode(twin), torch.no_grad():
+        chosen = resolve_targets(targets, logits_of(twin, images))
+    before = attribute(twin, images, chosen, method, **options)
+    cascade = [
+        (name, module)
+        for name, module in reversed(list(twin.named_modules()))
+        if any(True for _ in module.parameters(recurse=False))
+    ]
+    if not cascade:
+        raise ValueError(f"model must have parameters to randomise; got a {type(model).__name__}")
+    depths = _spread(len(cascade), comparisons)
+    generator = torch.Generator().manual_seed(seed)
+    layers, correlations = [], []
+    for depth, (name, module) in enumerate(cascade, start=1):
+        _randomise(module, generator)
+        if depth in depths:
+            layers.append(name or "the model's own parameters")
+            after = attribute(twin, images, chosen, method, **options)
+            correlations.append(rank_correlation(before, after))
+    return Randomisation(layers, torch.stack(correlations))
+
+
+def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Spearman's rank correlation (B,) of maps (B, H, W); ties share their mean rank.
+
+    ρ = Pearson(rank(first), rank(second)), in [−1, 1], NaN where a map is constant.
+    """
+    a, b = (_ranks(maps.flatten(1)) for maps in (first, second))
+    a, b = a - a.mean(dim=1, keepdim=True), b - b.mean(dim=1, keepdim=True)
+    scale = (a.square().sum(dim=1) * b.square().sum(dim=1)).sqrt()
+    return torch.where(scale > 0, (a * b).sum(dim=1) / scale, torch.nan).float()
+
+
+def _ranks(rows: Tensor) -> Tensor:
+    """Mean ranks (B, N) in float64."""
+    ascending = rows.sort(dim=1).values
+    below = torch.searchsorted(ascending, rows.contiguous(), right=False)
+    through = torch.searchsorted(ascending, rows.contiguous(), right=True)
+    return wide(below + through - 1) / 2
+
+
+def _spread(modules: int, comparisons: int) -> set[int]:
+    count = min(modules, comparisons)
+    return {round(modules * (index + 1) / count) for index in range(count)}
+
+
+@torch.no_grad()
+def _randomise(module: nn.Module, generator: torch.Generator) -> None:
+    for parameter in module.parameters(recurse=False):
+        noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+        deviation = parameter.std(correction=0)
+        parameter.copy_(noise * deviation + parameter.mean())
