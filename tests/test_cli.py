@@ -55,6 +55,11 @@ def test_help_of_train_documents_every_option(capsys):
         (["tran"], ["train", "demo"]),
         (["train", "--data", "/nowhere"], ["/nowhere does not exist"]),
         (["train", *TINY, "--arch", "resnet81"], ["resnet81", "perhaps resnet18"]),
+        (["train", *TINY, "--seed", "9" * 30], ["--seed must be below"]),
+        (
+            ["train", *TINY, "--objective.alignment", "ssim", "--image-size", "10"],
+            ["image_size must be at least 16"],
+        ),
     ],
 )
 def test_bad_input_ends_with_2_and_names_what_is_wrong(arguments, words, capsys):
@@ -66,7 +71,9 @@ def test_bad_input_ends_with_2_and_names_what_is_wrong(arguments, words, capsys)
 
 def test_options_from_a_file_yield_to_the_command_line(tmp_path):
     file = tmp_path / "options.yaml"
-    file.write_text("data: digits\nepochs: 5\nseed: 3\nobjective: {slope: 4.5, mask: hard}\n")
+    file.write_text(
+        "data: digits\nepochs: 5\nseed: 3\nobjective.mask: hard\nobjective: {slope: 4.5}\n"
+    )
     config = parse(["train", "--config", str(file), "--epochs", "7"])
     assert (config.epochs, config.seed) == (7, 3)
     assert (config.objective.slope, config.objective.mask) == (4.5, "hard")
@@ -91,7 +98,9 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
             "objective: {windw_size: 3}",
             "windw_size is no option, perhaps objective.window",
         ),
-        ("epochs: many", "epochs must be int; got 'many'"),
+        ("epochs: many", "options.yaml: epochs must be int; got 'many'"),
+        ("method: sibb", "options.yaml: method must be sib or ce; got 'sibb'"),
+        ("objective.slop: 3", "objective.slop is no option, perhaps objective.slope"),
         ("epochs: [1]", "epochs must be a single value"),
         ("objective: 3", "objective must hold options of its own"),
         ("- 1", "must hold `option: value` lines"),
@@ -112,13 +121,14 @@ def test_a_missing_file_of_options_is_told(capsys):
     assert code == 2 and "none.yaml cannot be read" in err
 
 
-def start(arguments):
+def start(arguments, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "sib", "train", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
+        **options,
     )
 
 
@@ -165,3 +175,14 @@ def test_a_signal_before_the_first_step_writes_nothing(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode in (143, -signal.SIGTERM)  # before or after our handler is there
     assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_in_one_sentence(tmp_path):
+    out = tmp_path / "run"
+    arguments = [*TINY, "--epochs", "500", "--workers", "2", "--out", str(out)]
+    process = start(arguments, start_new_session=True)
+    wait_for(out / "last.safetensors", process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.count("\n") == 1 and "is saved: go on with --resume" in err

@@ -3,10 +3,12 @@
 import io
 import json
 
+import pytest
 from PIL import Image
 from rich.console import Console
 
 from sib.demo import DemoConfig, demo
+from sib.errors import InputError
 
 
 def test_the_demo_trains_both_methods_and_draws_them(tmp_path):
@@ -28,3 +30,26 @@ def test_the_demo_can_be_run_again(tmp_path):
         config = DemoConfig(out=tmp_path, epochs=1, images=60, seed=seed, device="cpu")
         demo(config, Console(file=io.StringIO()))
     assert "seed: 1" in (tmp_path / "sib" / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"device": "nope"}, "--device"),
+        ({"images": 30}, "--images must be at least 40"),
+        ({"window_size": 49}, "--window-size must be 1 to 48"),
+        ({"background_strength": 3.0}, "background_strength"),
+    ],
+)
+def test_bad_input_leaves_an_earlier_demo_alone(tmp_path, options, sentence):
+    (tmp_path / "ce").mkdir()
+    (tmp_path / "ce" / "result.json").write_text("{}")
+    with pytest.raises(InputError, match=sentence):
+        demo(DemoConfig(out=tmp_path, **options), Console(file=io.StringIO()))
+    assert (tmp_path / "ce" / "result.json").exists()
+
+
+def test_an_out_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be used"):
+        demo(DemoConfig(out=tmp_path / "file"), Console(file=io.StringIO()))

@@ -304,6 +304,9 @@ def test_a_window_larger_than_the_images_is_refused():
         ({"temperature": 0}, "temperature"),
         ({"slope": -1}, "slope"),
         ({"window_size": 0}, "window_size"),
+        ({"window_size": 3.5}, "window_size must be a whole number"),
+        ({"window_size": "31"}, "window_size must be a whole number"),
+        ({"slope": "10"}, "slope must be a finite number"),
         ({"projection_dim": 0}, "projection_dim"),
         ({"form": "square"}, "form must be one of linear, exp"),
         ({"mask": "round"}, "mask must be one of"),
@@ -325,3 +328,57 @@ def test_cross_entropy_task_is_the_plain_step():
     out = sib.CrossEntropyTask(model)(images, labels)
     assert out.terms is None
     assert torch.equal(out.loss, F.cross_entropy(model(images), labels))
+
+
+class WithTemplate(nn.Module):
+    """Convolves a parameter, which is a leaf like the images."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.conv = SmallResNet(5, 8), nn.Conv2d(3, 5, 3)
+        self.template = nn.Parameter(torch.randn(1, 3, 8, 8))
+
+    def forward(self, x):
+        return self.body(x) + self.conv(self.template).mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_parameter_that_is_convolved_gets_its_gradient(own):
+    images, labels = batch()
+    task = sib.SpatialIBTask(WithTemplate(), strong())
+    loss = task(images, labels).loss
+    task.backward(loss) if own else loss.backward()
+    assert task.model.template.grad is not None and task.model.template.grad.any()
+
+
+def test_float32_logits_of_a_float16_model_lose_nothing():
+    images, _ = batch(side=16)
+    weight = torch.randn(5, 3 * 256) * 1e-4
+    exact = images.clone().requires_grad_(True)
+    R = sib.functional.reconstruct(exact.flatten(1) @ weight.T, exact)
+    x = images.clone().requires_grad_(True)
+    logits = (x.half().flatten(1) @ weight.half().T).float()
+    error = (sib.functional.reconstruct(logits, x) - R).norm() / R.norm()
+    assert error < 0.01
+
+
+def test_options_can_be_changed_and_take_effect():
+    images, labels = batch()
+    objective = strong()
+    task = sib.SpatialIBTask(SmallResNet(5, 8), objective)
+    before = task(images, labels).terms.mask
+    objective.window_size = 3
+    assert not torch.equal(task(images, labels).terms.mask, before)
+
+
+def test_models_without_a_tensor_or_a_free_parameter_are_told():
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    images, labels = batch()
+    with pytest.raises(ValueError, match="one tensor of logits; got tuple"):
+        sib.SpatialIBTask(Pair())(images, labels)
+    task = sib.SpatialIBTask(SmallResNet(5, 8).requires_grad_(False), strong())
+    with pytest.raises(ValueError, match="all are frozen"):
+        task.backward(task(images, labels).loss)

@@ -8,14 +8,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sib.models import build
+from sib.errors import InputError
+from sib.models import SmallResNet, build
 from sib.report.console import ConsoleWatcher
 from sib.report.picture import Column, draw_columns
-from sib.training import TrainConfig, train
+from sib.training import Stopped, TrainConfig, train
 from sib.training.config import InputConfig, ObjectiveConfig
 from sib.training.device import choose_device
 from sib.training.run_folder import RunFolder
-from sib.training.setup import open_splits
+from sib.training.setup import make_task, open_splits
 
 METHODS = ("ce", "sib")
 NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
@@ -30,7 +31,7 @@ class DemoConfig:
     """Train cross-entropy and S-IB on the built-in digits, and draw what each looks at."""
 
     out: Path = Path("demo")
-    """Folder for both runs and the picture; runs in it that are finished are replaced."""
+    """Folder for both runs and the picture; those in it are replaced."""
     epochs: int = 8
     """Passes over the training images."""
     images: int = 4000
@@ -53,12 +54,16 @@ def demo(config: DemoConfig, console: Console) -> None:
     Raises:
         InputError: the device or the folder cannot be used.
     """
+    _check(config)
+    for method in METHODS:
+        RunFolder(config.out / method).clear()
     results: dict[str, dict[str, Any]] = {}
     for method in METHODS:
         console.rule(NAMES[method])
-        run = _train_config(config, method)
-        RunFolder(run.folder).clear()
-        result = train(run, ConsoleWatcher(console))
+        try:
+            result = train(_train_config(config, method), ConsoleWatcher(console))
+        except Stopped as stop:
+            raise Stopped(stop.number, "stopped; sib demo starts from the beginning") from None
         assert result is not None  # only a dry run has none
         results[method] = result["test"]
     console.rule("the built-in test images")
@@ -66,6 +71,19 @@ def demo(config: DemoConfig, console: Console) -> None:
     console.print(HINT.format(weight=config.background_weight), highlight=False)
     picture = _draw(config)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+
+
+def _check(config: DemoConfig) -> None:
+    """Everything that can be wrong, before anything is removed."""
+    if config.images < 40:
+        raise InputError(f"--images must be at least 40; got {config.images}")
+    if not 1 <= config.window_size <= 48:
+        raise InputError(f"--window-size must be 1 to 48; got {config.window_size}")
+    choose_device(config.device)
+    for method in METHODS:
+        run = _train_config(config, method)
+        make_task(run, SmallResNet(10), torch.device("cpu"))
+    open_splits(run)
 
 
 def _train_config(config: DemoConfig, method: Any) -> TrainConfig:

@@ -1,7 +1,6 @@
 """The Spatial Information Bottleneck objective as a module."""
 
 import warnings
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -110,13 +109,14 @@ class SpatialIB(nn.Module):
             if not 0 <= weight < float("inf"):
                 raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
         for name, number in (
-            ("window_size", window_size),
             ("temperature", temperature),
             ("slope", slope),
             ("epsilon", epsilon),
-            ("projection_dim", 1 if projection_dim is None else projection_dim),
         ):
             checks.positive(name, number)
+        checks.whole_number("window_size", window_size)
+        if projection_dim is not None:
+            checks.whole_number("projection_dim", projection_dim)
         for name, value, allowed in (
             ("form", form, FORMS),
             ("cotangent", cotangent, COTANGENTS),
@@ -132,23 +132,9 @@ class SpatialIB(nn.Module):
         self.form, self.cotangent, self.mask = form, cotangent, mask
         self.alignment, self.background = alignment, background
         self.window_size, self.generator = window_size, generator
-        self._foreground_mask = partial(
-            foreground_mask,
-            window_size=window_size,
-            temperature=temperature,
-            slope=slope,
-            kind=mask,
-            area=area,
-            count_include_pad=count_include_pad,
-            epsilon=epsilon,
-        )
-        dependence: dict[str, Any] = {"estimator": estimator, "generator": generator}
-        self._alignment = partial(
-            foreground_alignment, projection_dim=projection_dim, kind=alignment, **dependence
-        )
-        self._dependence = partial(
-            background_dependence, projection_dim=projection_dim, **dependence
-        )
+        self.temperature, self.slope, self.area = temperature, slope, area
+        self.count_include_pad, self.epsilon = count_include_pad, epsilon
+        self.projection_dim, self.estimator = projection_dim, estimator
         self._first_call = True
 
     def forward(self, logits: Tensor, images: Tensor) -> SpatialIBTerms:
@@ -171,7 +157,9 @@ class SpatialIB(nn.Module):
             R = reconstruct(logits, images, cotangent=self.cotangent)
             mask = self._foreground_mask(R)
             constant = images.detach()  # the final backward pass needs no gradient of the images
-            foreground = self._alignment(R=R, images=constant, mask=mask)
+            foreground = foreground_alignment(
+                R, constant, mask, kind=self.alignment, **self._dependence_options()
+            )
             background = self._background(R, constant, mask)
             loss = self._combine(foreground, background)
         if self._first_call:
@@ -193,9 +181,28 @@ class SpatialIB(nn.Module):
         )
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
+    def _foreground_mask(self, R: Tensor) -> Tensor:
+        return foreground_mask(
+            R,
+            self.window_size,
+            self.temperature,
+            self.slope,
+            kind=self.mask,
+            epsilon=self.epsilon,
+            count_include_pad=self.count_include_pad,
+            area=self.area,
+        )
+
+    def _dependence_options(self) -> dict[str, Any]:
+        return {
+            "projection_dim": self.projection_dim,
+            "estimator": self.estimator,
+            "generator": self.generator,
+        }
+
     def _background(self, R: Tensor, images: Tensor, mask: Tensor) -> Tensor:
         if self.background == "hsic":
-            return self._dependence(R=R, images=images, mask=mask)
+            return background_dependence(R, images, mask, **self._dependence_options())
         if self.background == "variance":
             return background_variance(R, mask)
         return background_magnitude(R, mask)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sib.double_backward import check_model, second_order
 from sib.functional import checks
+from sib.functional.precision import at_least_float32
 from sib.objective import SpatialIB, SpatialIBTerms
 
 
@@ -40,7 +41,7 @@ class CrossEntropyTask(nn.Module):
         check_batch(images, labels)
         logits = self.model(images)
         check_logits(logits, labels)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = F.cross_entropy(at_least_float32(logits), labels)
         return TaskOutput(loss, logits, loss, None)
 
     def backward(self, loss: Tensor) -> None:
@@ -96,9 +97,10 @@ class SpatialIBTask(nn.Module):
             raise ValueError("the S-IB loss needs gradients: call the task outside torch.no_grad()")
         images = images.detach().requires_grad_()
         with second_order() as scope:
+            scope.images = images
             logits = self.model(images)
         check_logits(logits, labels, self.validate)
-        cross_entropy = F.cross_entropy(logits.float(), labels)
+        cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
         terms = self.objective(logits, images)
         scope.images_done = True
         return TaskOutput(cross_entropy + terms.loss, logits, cross_entropy, terms)
@@ -110,6 +112,8 @@ class SpatialIBTask(nn.Module):
         layer that nobody uses.
         """
         parameters = [p for p in self.parameters() if p.requires_grad]
+        if not parameters:
+            raise ValueError("model must have a parameter that requires a gradient; all are frozen")
         torch.autograd.backward(loss, inputs=parameters)
 
 
@@ -127,6 +131,8 @@ def check_batch(images: Tensor, labels: Tensor, values: bool = True) -> None:
 
 def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:
     """Raise unless the logits have a row per label; with ``values``, unless labels are in range."""
+    if not isinstance(logits, Tensor):
+        raise ValueError(f"model must give one tensor of logits; got {type(logits).__name__}")
     if logits.ndim != 2 or logits.shape[0] != labels.shape[0]:
         raise ValueError(
             f"model must give logits of shape ({labels.shape[0]}, K), a row per image; "

@@ -2,8 +2,10 @@
 
 import dataclasses
 import difflib
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 import yaml
@@ -55,6 +57,10 @@ def _options(kind: type, values: dict[Any, Any], file: Path, prefix: str) -> lis
     found: list[str] = []
     for key, value in values.items():
         name = str(key).replace("-", "_")
+        if "." in name:  # objective.slope: 3 means the same as slope below objective
+            group, _, rest = name.partition(".")
+            found += _options(kind, {group: {rest: value}}, file, prefix)
+            continue
         if name not in fields:
             raise InputError(_unknown(file, f"{prefix}{key}", name, list(fields), prefix))
         if dataclasses.is_dataclass(fields[name]):
@@ -75,11 +81,16 @@ def _option(kind: Any, name: str, value: Any, file: Path) -> list[str]:
         raise InputError(f"{file}: {name} must be a single value; got {value!r}")
     text = "None" if value is None else str(value)
     try:
-        tyro.cli(kind, args=[text] if text[:1] != "-" else ["--", text], console_outputs=False)
+        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+            tyro.cli(kind, args=[text] if text[:1] != "-" else ["--", text])
     except SystemExit:
-        allowed = getattr(kind, "__name__", str(kind).replace("typing.", ""))
+        allowed = " or ".join(get_args(kind)) if get_origin(kind) is Literal else _name(kind)
         raise InputError(f"{file}: {name} must be {allowed}; got {value!r}") from None
     return [f"{flag}={text}"] if text[:1] == "-" else [flag, text]
+
+
+def _name(kind: Any) -> str:
+    return getattr(kind, "__name__", str(kind)) if isinstance(kind, type) else str(kind)
 
 
 def _unknown(file: Path, shown: str, name: str, allowed: list[str], prefix: str) -> str:

@@ -231,3 +231,22 @@ def test_saved_tensor_hooks_of_the_model_keep_working(hooks):
         task.backward(out.loss)
     found = torch.cat([p.grad.flatten() for p in model.parameters()])
     assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+def test_normalize_is_torchs_and_finite_at_zero():
+    x = torch.randn(4, 3, dtype=torch.float64)
+    x[2] = 0
+    x.requires_grad_(True)
+    function = inside(lambda a: F.normalize(a, dim=1))
+    torch.testing.assert_close(function(x), F.normalize(x, dim=1), rtol=1e-12, atol=0)
+    assert torch.autograd.gradcheck(vjp(function), (x.detach()[:2].requires_grad_(),))
+    R = vjp(function)(x)
+    (gradient,) = torch.autograd.grad(R[:2].square().sum(), x)
+    assert gradient.isfinite().all()
+
+
+def test_a_model_with_padded_tokens_has_finite_gradients():
+    """Swin v2 normalises queries and keys, of which those in the padding are zero."""
+    task = sib.SpatialIBTask(build("swin_v2_t", 3, 64), sib.SpatialIB(1.0, 1e4))
+    task.backward(task(torch.randn(2, 3, 64, 64), torch.tensor([0, 1])).loss)
+    assert all(p.grad is None or p.grad.isfinite().all() for p in task.parameters())

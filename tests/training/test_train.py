@@ -281,3 +281,75 @@ def test_an_out_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         train(tiny(tmp_path / "file"), Silent())
+
+
+def test_resume_refuses_other_images(tmp_path):
+    train(tiny(tmp_path, epochs=1), Silent())
+    environment = json.loads((tmp_path / "environment.json").read_text())
+    environment["data"]["splits_sha256"] = "0" * 64
+    (tmp_path / "environment.json").write_text(json.dumps(environment))
+    with pytest.raises(InputError, match="images are not those"):
+        train(tiny(tmp_path, epochs=2, resume=True), Silent())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_finished_run_is_not_run_again(tmp_path, epochs):
+    train(tiny(tmp_path, epochs=2), Silent())
+    before = (tmp_path / "result.json").read_bytes()
+    with pytest.raises(InputError, match="has 2 finished epochs; --epochs must be above that"):
+        train(tiny(tmp_path, epochs=epochs, resume=True), Silent())
+    assert (tmp_path / "result.json").read_bytes() == before
+
+
+def test_the_cost_of_a_resumed_run_is_that_of_the_steps_left(tmp_path):
+    train(tiny(tmp_path, epochs=1), Silent())
+    watcher = Silent()
+    train(tiny(tmp_path, epochs=3, resume=True), watcher)
+    assert watcher.costs[0][1] == 12
+
+
+def test_best_weights_are_those_of_the_best_epoch_after_a_stop_between_state_and_weights(
+    tmp_path, monkeypatch
+):
+    config = tiny(tmp_path / "whole", epochs=3)
+    train(config, Silent())
+    stopped = replace(config, out=tmp_path / "stopped")
+
+    def fail(self, *args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sib.training.run_folder.RunFolder.save_weights", fail)
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, Silent())
+    monkeypatch.undo()
+    train(replace(stopped, resume=True), Silent())
+    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+    for name in ("best.safetensors", "result.json"):
+        assert (tmp_path / "stopped" / name).read_bytes() == (
+            tmp_path / "whole" / name
+        ).read_bytes()
+
+
+def test_a_torn_last_line_of_metrics_is_dropped(tmp_path):
+    train(tiny(tmp_path, epochs=1), Silent())
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 2, "lo')
+    train(tiny(tmp_path, epochs=2, resume=True), Silent())
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["state.pt", "config.yaml", "environment.json"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x02["])
+def test_damaged_files_of_a_run_are_told(tmp_path, name, content):
+    train(tiny(tmp_path, epochs=1), Silent())
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} is damaged"):
+        train(tiny(tmp_path, epochs=2, resume=True), Silent())
+
+
+def test_the_stored_configuration_starts_another_run(tmp_path):
+    from sib.cli import parse
+
+    train(tiny(tmp_path / "a", epochs=1), Silent())
+    config = parse(["train", "--config", str(tmp_path / "a" / "config.yaml"), "--out", "b"])
+    assert not config.resume and config.arch == "small_resnet" and str(config.out) == "b"

@@ -8,6 +8,9 @@ _ONCE_ONLY = {
         "a fused attention kernel was used, which cannot be differentiated twice: compute the "
         "logits inside `with sib.second_order():`"
     ),
+    "SyncBatchNorm": (
+        "SyncBatchNorm has no second derivative (pytorch#61222): use BatchNorm2d or GroupNorm"
+    ),
     "CompiledFunction": (
         "the model was compiled by torch.compile, which cannot be differentiated twice: pass the "
         "model as it was before torch.compile"

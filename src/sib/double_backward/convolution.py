@@ -53,22 +53,25 @@ def conv2d(
 ) -> Tensor:
     """Stands in for ``torch.conv2d`` inside `sib.second_order`."""
     plain = input.ndim != 4 or not input.is_floating_point() or not torch.is_grad_enabled()
-    if plain or isinstance(padding, str):
+    autocast = torch.is_autocast_enabled(input.device.type)
+    # autocast leaves float64 alone
+    if plain or isinstance(padding, str) or (autocast and input.dtype == torch.float64):
         return func(input, weight, bias, stride, padding, dilation, groups)
     geometry = Geometry(_pair(stride), _pair(padding), _pair(dilation), groups)
-    device = input.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
+    if autocast:
+        dtype = torch.get_autocast_dtype(input.device.type)
         input, weight = input.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
-    return _Convolution.apply(input, weight, bias, geometry, scope if input.is_leaf else None)
+    return _Convolution.apply(
+        input, weight, bias, geometry, scope if input is scope.images else None
+    )
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weight, bias, geometry, scope_of_leaf):
+    def forward(ctx, x, weight, bias, geometry, scope_of_images):
         ctx.save_for_backward(x, weight)
-        ctx.geometry, ctx.scope_of_leaf = geometry, scope_of_leaf
+        ctx.geometry, ctx.scope_of_images = geometry, scope_of_images
         with torch.autocast(x.device.type, enabled=False):
             return geometry.forward(x, weight, bias)
 
@@ -76,7 +79,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx, gy):
         x, weight = ctx.saved_tensors
         mask = [wanted(ctx, index) for index in range(3)]
-        if ctx.scope_of_leaf is not None and ctx.scope_of_leaf.images_done:
+        if ctx.scope_of_images is not None and ctx.scope_of_images.images_done:
             mask[0] = False
         with torch.autocast(x.device.type, enabled=False):
             if torch.is_grad_enabled() and mask == [True, False, False]:

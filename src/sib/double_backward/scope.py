@@ -24,7 +24,8 @@ def second_order() -> Iterator["Scope"]:
 
     - attention runs through its plain formula: the flash and memory-efficient kernels have no
       second derivative (pytorch#116350, pytorch#117974);
-    - ``hardsigmoid``, whose backward has no derivative in torch, is computed as relu6(x + 3) / 6;
+    - ``hardsigmoid``, whose backward has no derivative in torch, is computed as relu6(x + 3) / 6,
+      and ``normalize``, whose second derivative is NaN at zero, as x / √max(Σ x², ε²);
     - 2-D convolution, batch norm in train mode and concatenation get a second derivative made of
       the same kernels as the first one; torch composes it from slower pieces. Third derivatives of
       batch norm are refused.
@@ -42,9 +43,10 @@ class Scope(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
+        self.images: Tensor | None = None
+        """A tensor that nobody else holds, and whose gradient nobody can ask for …"""
         self.images_done = False
-        """Set once nobody can ask for the images' gradient any more: it is skipped from then on,
-        as far as a convolution is the first layer."""
+        """… once this is set: it is skipped from then on, if a convolution is the first layer."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -56,6 +58,21 @@ class Scope(TorchFunctionMode):
         return replacement(self, func, *args, **(kwargs or {}))
 
 
+def _normalize(
+    scope: Scope,
+    func: Callable,
+    input: Tensor,
+    p: float = 2.0,
+    dim: int = 1,
+    eps: float = 1e-12,
+    out: Tensor | None = None,
+) -> Tensor:
+    if p != 2 or out is not None or input.dtype not in (torch.float32, torch.float64):
+        return func(input, p, dim, eps, out)
+    squares = input.square().sum(dim, keepdim=True)
+    return input / squares.clamp_min(eps**2).sqrt()
+
+
 def _hardsigmoid(scope: Scope, func: Callable, input: Tensor, inplace: bool = False) -> Tensor:
     return F.relu6(input + 3) / 6
 
@@ -65,6 +82,7 @@ _REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {
     F.batch_norm: batch_norm,
     torch.cat: cat,
     F.hardsigmoid: _hardsigmoid,
+    F.normalize: _normalize,
 }
 
 

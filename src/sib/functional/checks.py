@@ -14,8 +14,14 @@ def choice(name: str, value: object, allowed: Iterable[str]) -> None:
 
 def positive(name: str, value: float) -> None:
     """Raise unless ``value`` is a finite number above zero."""
-    if not 0 < value < float("inf"):
+    if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
+
+
+def whole_number(name: str, value: object) -> None:
+    """Raise unless ``value`` is a whole number of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
 
 
 def image_batch(name: str, tensor: Tensor) -> None:

@@ -110,10 +110,7 @@ def _row_dependence(
 ) -> Tensor:
     a, b = (_weighted_rows(values, weight) for values in (R, images))
     if projection_dim is not None:
-        if not isinstance(projection_dim, int) or projection_dim < 1:
-            raise ValueError(
-                f"projection_dim must be a whole number of at least 1; got {projection_dim!r}"
-            )
+        checks.whole_number("projection_dim", projection_dim)
         projection = random_projection(a.shape[1], projection_dim, generator, a.device, a.dtype)
         a, b = F.normalize(a, dim=1) @ projection, F.normalize(b, dim=1) @ projection
     return hsic_of_kernels(_cosines(a), _cosines(b), estimator)

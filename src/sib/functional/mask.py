@@ -93,8 +93,7 @@ def window_mean(values: Tensor, window_size: int, count_include_pad: bool = True
 
 def check_window(window_size: int, images: Tensor) -> None:
     """Raise unless the window is a whole number of pixels that fits into the images."""
-    if not isinstance(window_size, int) or isinstance(window_size, bool) or window_size < 1:
-        raise ValueError(f"window_size must be a whole number of at least 1; got {window_size!r}")
+    checks.whole_number("window_size", window_size)
     height, width = images.shape[-2:]
     if window_size > min(height, width):
         raise ValueError(

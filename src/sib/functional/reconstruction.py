@@ -8,9 +8,10 @@ from sib.functional.precision import at_least_float32
 
 COTANGENTS = ("probabilities", "logits")
 
-# A VJP of 1e-6 lies under float16's normal range (6e-5). A power of two scales without rounding,
-# and 2^12 keeps the cotangent, at most 1/4 per logit, far below float16's largest number.
-HALF_PRECISION_SCALE = 2.0**12
+# A VJP of 1e-6 lies under float16's normal range (6e-5), and float32 logits may come from a model
+# in float16. A power of two scales without rounding; 2^12 keeps the cotangent, at most 1/4 per
+# logit, far below float16's largest number.
+SCALE = 2.0**12
 
 
 def reconstruct(
@@ -37,7 +38,7 @@ def reconstruct(
     Source: arXiv 2511.09239, reconstruction by VJP.
     """
     _check(logits, images, cotangent)
-    scale = HALF_PRECISION_SCALE if logits.dtype == torch.float16 else 1.0
+    scale = 1.0 if logits.dtype == torch.float64 else SCALE
     logits = at_least_float32(logits)
     if cotangent == "probabilities":
         output = 0.5 * logits.softmax(dim=1).square().sum()

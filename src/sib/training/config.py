@@ -133,6 +133,8 @@ class TrainConfig:
         _at_least("batch-size", self.batch_size, smallest if self.method == "sib" else 2)
         _at_least("workers", self.workers, 0)
         _at_least("seed", self.seed, 0)
+        if self.seed >= 2**63:
+            raise InputError(f"--seed must be below 2^63; got {self.seed}")
         if self.image_size is not None:
             _at_least("image-size", self.image_size, 1)
         _at_least("schedule.step-epochs", self.schedule.step_epochs, 1)

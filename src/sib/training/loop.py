@@ -58,10 +58,12 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
     elif not config.dry_run:
         run.check_free()
     splits = open_splits(config)
+    if config.resume:
+        run.check_same_data(splits.description)
     watcher.data(splits, config)
     torch.manual_seed(config.seed)
     model = build(config.arch, len(splits.classes), config.side)
-    task = make_task(config, model).to(device)
+    task = make_task(config, model, device)
     loader = make_split_loader(config, splits, "train")
     if len(loader) == 0:
         raise InputError(
@@ -69,18 +71,19 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
             "batch of at least 2 images"
         )
     batch = next(good(loader))
+    steps = len(loader) * config.epochs - run.steps_done()
     cost = estimate_cost(
         task,
         normalise(batch.images, device),
         batch.labels.to(device),
-        len(loader) * config.epochs,
+        steps,
         make_autocast(config, device),
     )
-    watcher.cost(cost, config, len(loader) * config.epochs)
+    watcher.cost(cost, config, steps)
     if config.dry_run:
         return None
     if config.resume:
-        run.save_config(config)
+        run.go_on(config)
     else:
         run.create(config, {"versions": versions(), "data": splits.description})
     return Training(config, task, splits, loader, device, run, watcher).run_all()
@@ -179,7 +182,7 @@ class Training:
             )
 
     def _finish_epoch(self, validation: Measurement) -> None:
-        """Weights and metrics first, then the state that counts the epoch as done."""
+        """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
         self.epoch += 1
         record = {
             "epoch": self.epoch,
@@ -195,12 +198,16 @@ class Training:
                 "accuracy": validation.accuracy,
                 "cross_entropy": validation.cross_entropy,
             }
-            self.run.save_weights("best", self.task.model, self._facts())
-        self.run.save_weights("last", self.task.model, self._facts())
         self.run.log(record)
         self.progress = EpochProgress()
         self.run.save_state(self._state())
+        self._save_weights()
         self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
+
+    def _save_weights(self) -> None:
+        self.run.save_weights("last", self.task.model, self._facts())
+        if self.best["epoch"] == self.epoch:
+            self.run.save_weights("best", self.task.model, self._facts())
 
     def _is_best(self, validation: Measurement) -> bool:
         if not self.best:
@@ -233,6 +240,8 @@ class Training:
             self._projection_generator().set_state(state["random_projection"])
             if state["random_cuda"] and torch.cuda.is_available():
                 torch.cuda.set_rng_state_all(state["random_cuda"])
+            if self.epoch and not self.progress.batches:
+                self._save_weights()  # the stop may have come between state and weights
         self.run.drop_after(self.epoch)
 
     def _projection_generator(self) -> torch.Generator:

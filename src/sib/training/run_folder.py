@@ -68,17 +68,23 @@ class RunFolder:
         self._write("environment.json", json.dumps(environment, indent=2))
 
     def clear(self) -> None:
-        """Remove the files of a run, and nothing else."""
+        """Remove the files of a run, and nothing else.
+
+        Raises:
+            InputError: a file cannot be removed, or the folder is none.
+        """
         for name in (*FILES, *(f".{name}.part" for name in FILES)):
-            (self.path / name).unlink(missing_ok=True)
+            try:
+                (self.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise InputError(f"--out {self.path} cannot be used: {error.strerror}") from None
 
     def check_same(self, config: TrainConfig) -> None:
         """Raise InputError unless the folder holds a run of this configuration."""
         stored_file = self.path / "config.yaml"
         if not stored_file.exists():
             raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
-        stored = _flat(yaml.safe_load(stored_file.read_text()))
-        given = _flat(as_dict(config))
+        stored, given = _flat(self._read("config.yaml", yaml.safe_load)), _flat(as_dict(config))
         changed = [
             f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
             for key in sorted(stored.keys() | given.keys())
@@ -86,6 +92,32 @@ class RunFolder:
         ]
         if changed:
             raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
+        done = (self.load_state() or {"epoch": 0})["epoch"]
+        finished = done == config.epochs and (self.path / "result.json").exists()
+        if finished or config.epochs < done:
+            raise InputError(
+                f"--resume: {self.path} has {done} finished epochs; --epochs must be above that, "
+                f"got {config.epochs}"
+            )
+
+    def check_same_data(self, description: dict[str, Any]) -> None:
+        """Raise InputError where images were added, removed or moved to another split."""
+        stored = self._read("environment.json", json.loads)["data"]
+        if stored["splits_sha256"] != description["splits_sha256"]:
+            raise InputError(
+                f"--resume: the images are not those that {self.path} was started with "
+                f"({stored['images']} then, {description['images']} now), and test images could "
+                "get into training; start a new run"
+            )
+
+    def go_on(self, config: TrainConfig) -> None:
+        """Take the run up again: its configuration may have changed, its result is no more."""
+        self.save_config(config)
+        (self.path / "result.json").unlink(missing_ok=True)
+
+    def steps_done(self) -> int:
+        """Optimiser steps in the saved state."""
+        return (self.load_state() or {"step": 0})["step"]
 
     def save_config(self, config: TrainConfig) -> None:
         """Write ``config.yaml``."""
@@ -99,8 +131,10 @@ class RunFolder:
     def drop_after(self, epoch: int) -> None:
         """Drop the lines of epochs that were logged but never saved."""
         file = self.path / "metrics.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
-        kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+        # the line of a stop in the middle of writing has no end
+        lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+        whole = [line.rstrip("\n") for line in lines if line.endswith("\n")]
+        kept = [line for line in whole if json.loads(line)["epoch"] <= epoch]
         self._write("metrics.jsonl", "".join(line + "\n" for line in kept))
 
     def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
@@ -131,11 +165,28 @@ class RunFolder:
     def load_state(self) -> dict[str, Any] | None:
         """Read ``state.pt`` without running any code; None before the first finished epoch."""
         path = self.path / "state.pt"
-        return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return torch.load(path, weights_only=True, map_location="cpu")
+        except Exception as error:  # torch lets many kinds through from a damaged file
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(f"{path} is damaged and cannot be resumed from: {reason}") from None
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json``."""
         self._write("result.json", json.dumps(_plain(result), indent=2))
+
+    def _read(self, name: str, parse: Any) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            content = parse(path.read_text())
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
+        if not isinstance(content, dict):
+            raise InputError(f"{path} is damaged: it holds no options")
+        return content
 
     def _write(self, name: str, text: str) -> None:
         self._replace(name, lambda file: Path(file).write_text(text))
@@ -151,6 +202,7 @@ class RunFolder:
 def as_dict(config: TrainConfig) -> dict[str, Any]:
     """The configuration as plain values, with the run folder resolved."""
     values = dataclasses.asdict(dataclasses.replace(config, out=config.folder))
+    del values["resume"], values["dry_run"]  # so that the file can start another run
     return values | {"out": str(values["out"]), "image_size": config.side}
 
 

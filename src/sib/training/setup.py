@@ -8,6 +8,7 @@ from torch import nn
 
 from sib.data import Splits, make_loader, open_data
 from sib.errors import InputError
+from sib.functional.similarity import WINDOW
 from sib.objective import SpatialIB
 from sib.task import CrossEntropyTask, SpatialIBTask
 from sib.training.config import TrainConfig
@@ -45,21 +46,26 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
     )
 
 
-def make_task(config: TrainConfig, model: nn.Module) -> Task:
+def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Task:
     """The model with the method's loss."""
     if config.method == "ce":
-        return CrossEntropyTask(model)
-    generator = torch.Generator().manual_seed(config.seed)
+        return CrossEntropyTask(model).to(device)
+    generator = torch.Generator(device).manual_seed(config.seed)
     try:
         objective = SpatialIB(**vars(config.objective), generator=generator)
         _check_window(config)
     except ValueError as error:
         raise InputError(f"--objective: {error}") from None
-    return SpatialIBTask(model, objective)
+    return SpatialIBTask(model, objective).to(device)
 
 
 def _check_window(config: TrainConfig) -> None:
-    """Raise ValueError where the density window does not fit into the images."""
+    """Raise ValueError where a window does not fit into the images."""
+    if config.objective.alignment == "ssim" and config.side < WINDOW:
+        raise ValueError(
+            f"alignment ssim needs images of at least {WINDOW} × {WINDOW} pixels; got "
+            f"{config.side} × {config.side}"
+        )
     if config.objective.mask in ("density", "hard") and config.objective.window_size > config.side:
         raise ValueError(
             f"window-size must not exceed the image: {config.objective.window_size} pixels do not "
