@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from sib import __version__
+from sib.console import ConsoleWatcher
 from sib.demo import DemoConfig, demo
 from sib.errors import InputError
-from sib.report.console import ConsoleWatcher
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.yaml_options import expand_config
 

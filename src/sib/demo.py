@@ -7,14 +7,17 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor, nn
 
+from sib.console import ConsoleWatcher
 from sib.errors import InputError
+from sib.functional import foreground_mask
+from sib.functional.decision import decision_vjp
 from sib.models import SmallResNet, build
-from sib.report.console import ConsoleWatcher
 from sib.report.picture import Column, draw_columns
 from sib.training import Stopped, TrainConfig, train
 from sib.training.config import InputConfig, ObjectiveConfig
-from sib.training.device import choose_device
+from sib.training.device import choose_device, normalise
 from sib.training.run_folder import RunFolder
 from sib.training.setup import make_task, open_splits
 
@@ -129,8 +132,19 @@ def _draw(config: DemoConfig) -> Path:
         model = build(run.arch, len(splits.classes), run.side)
         RunFolder(run.folder).load_weights("best", model)
         columns.append(
-            Column.of_model(NAMES[method], model.to(device), images, config.window_size, device)
+            _column(NAMES[method], model.to(device).eval(), images, config.window_size, device)
         )
     path = config.out / "picture.png"
     draw_columns(path, images, foregrounds, columns)
     return path
+
+
+def _column(
+    name: str, model: nn.Module, images: Tensor, window_size: int, device: torch.device
+) -> Column:
+    """VJP and mask of a model in evaluation mode; images are uint8 (B, 3, H, W)."""
+    inputs = normalise(images, device).requires_grad_()
+    R = decision_vjp(model(inputs), inputs)
+    # decision_vjp has no scale of its own, so the mask's absolute epsilon must not act
+    mask = foreground_mask(R, window_size, epsilon=1e-30)
+    return Column(name, R.abs().sum(dim=1).cpu(), mask.squeeze(1).cpu())

@@ -1,1 +1,1 @@
-"""What a person sees: lines on a terminal, figures."""
+"""What a person looks at: figures."""

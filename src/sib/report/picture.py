@@ -3,13 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
-
-from sib.functional import foreground_mask
-from sib.functional.decision import decision_vjp
-from sib.training.device import normalise
+from torch import Tensor
 
 
 class Column(NamedTuple):
@@ -20,26 +15,6 @@ class Column(NamedTuple):
     """(B, H, W), Σ_c |R|."""
     mask: Tensor
     """(B, H, W), the foreground found from R."""
-
-    @classmethod
-    def of_model(
-        cls, name: str, model: nn.Module, images: Tensor, window_size: int, device: torch.device
-    ) -> "Column":
-        """VJP and mask of a model in evaluation mode.
-
-        Args:
-            name: of the model.
-            model: classifier, on the device.
-            images: uint8 (B, 3, H, W).
-            window_size: of the mask.
-            device: where the model is.
-        """
-        model.eval()
-        inputs = normalise(images, device).requires_grad_()
-        R = decision_vjp(model(inputs), inputs)
-        # decision_vjp has no scale of its own, so the mask's absolute epsilon must not act
-        mask = foreground_mask(R, window_size, epsilon=1e-30)
-        return cls(name, R.abs().sum(dim=1).cpu(), mask.squeeze(1).cpu())
 
 
 def draw_columns(

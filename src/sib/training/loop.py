@@ -27,7 +27,7 @@ class TrainingFailed(RuntimeError):
 
 
 class Watcher(Protocol):
-    """Who shows a run to a person; see `training.console`."""
+    """Who shows a run to a person; see `sib.console`."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None: ...
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None: ...
