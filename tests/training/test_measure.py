@@ -95,3 +95,18 @@ def test_measure_by_hand():
     assert found.foreground_energy == pytest.approx(0.5)
     assert found.foreground_share == pytest.approx((0.5 + 0.5 + 0.25) / 3)
     assert model.training
+
+
+def test_measure_gives_every_module_its_own_mode_back():
+    """A part that is kept in evaluation mode during training stays there."""
+    model = nn.Sequential(BrightSide().eval()).train(False)
+    model.training = True
+    batch = Batch(
+        torch.zeros(1, 3, 2, 4, dtype=torch.uint8),
+        torch.tensor([0]),
+        torch.ones(1, 1, 2, 4, dtype=torch.bool),
+        torch.tensor([True]),
+        ["x"],
+    )
+    measure(model, [batch], torch.device("cpu"))
+    assert model.training and not model[0].training

@@ -353,3 +353,10 @@ def test_the_stored_configuration_starts_another_run(tmp_path):
     train(tiny(tmp_path / "a", epochs=1), Silent())
     config = parse(["train", "--config", str(tmp_path / "a" / "config.yaml"), "--out", "b"])
     assert not config.resume and config.arch == "small_resnet" and str(config.out) == "b"
+
+
+def test_a_dry_run_beside_a_run_counts_all_its_own_steps(tmp_path):
+    train(tiny(tmp_path, epochs=1), Silent())
+    watcher = Silent()
+    train(tiny(tmp_path, dry_run=True), watcher)
+    assert watcher.costs[0][1] == 12

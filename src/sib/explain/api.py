@@ -9,12 +9,12 @@ from sib.explain.layers import CamLayer, Reshape, cam_layer
 from sib.explain.normalization import NORMALIZATIONS, normalize_maps
 from sib.explain.state import (
     device_of,
-    evaluation_mode,
     gradients_enabled,
     logits_of,
 )
 from sib.functional import checks
 from sib.functional.decision import decision_vjp
+from sib.models.mode import evaluation_mode
 
 METHODS = (
     "saliency",
@@ -155,8 +155,8 @@ def attribute_all(
     arguments.names("methods", methods, METHODS)
     checks.choice("normalize", normalize, NORMALIZATIONS)
     for name, value in (("n_steps", n_steps), ("n_samples", n_samples), ("chunk_size", chunk_size)):
-        arguments.whole_number(name, value)
-    arguments.whole_number("seed", seed, smallest=0)
+        checks.whole_number(name, value)
+    checks.whole_number("seed", seed, smallest=0)
     checks.positive("noise_level", noise_level)
     arguments.broadcastable("baseline", baseline, images)
     device = device_of(model, images)

@@ -8,12 +8,6 @@ from torch import Tensor
 from sib.functional import checks
 
 
-def whole_number(name: str, value: object, smallest: int = 1) -> None:
-    """Raise unless ``value`` is an int that is large enough."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
-        raise ValueError(f"{name} must be a whole number of at least {smallest}; got {value!r}")
-
-
 def names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
     """Raise unless ``values`` is a list of allowed names."""
     if isinstance(values, str) or not values:

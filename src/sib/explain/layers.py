@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sib.explain.state import evaluation_mode
+from sib.models.mode import evaluation_mode
 
 Reshape = Callable[[Tensor], Tensor]
 

@@ -8,18 +8,6 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode, and give each its own mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-@contextmanager
 def gradients_enabled(device: torch.device) -> Iterator[None]:
     """Autograd on, also inside ``torch.no_grad`` and ``torch.inference_mode``; autocast off."""
     with (

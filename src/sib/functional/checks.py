@@ -18,10 +18,10 @@ def positive(name: str, value: float) -> None:
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
 
 
-def whole_number(name: str, value: object) -> None:
-    """Raise unless ``value`` is a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+def whole_number(name: str, value: object, smallest: int = 1) -> None:
+    """Raise unless ``value`` is a whole number that is large enough."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
+        raise ValueError(f"{name} must be a whole number of at least {smallest}; got {value!r}")
 
 
 def image_batch(name: str, tensor: Tensor) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
 
+# Each with the smallest batch that it needs.
 ESTIMATORS = {"biased": 2, "unbiased": 4}
 
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from sib.explain.arguments import resolve_targets, whole_number
-from sib.explain.state import device_of, evaluation_mode, logits_of
+from sib.explain.arguments import resolve_targets
+from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.precision import wide
 from sib.metrics.arguments import check_maps, scored
+from sib.models.mode import evaluation_mode
 
 BASELINES = ("blur", "mean")
 DIRECTIONS = ("insertion", "deletion")
@@ -163,8 +164,8 @@ def _check(
         )
     checks.choice("direction", direction, DIRECTIONS)
     checks.choice("baseline", baseline, BASELINES)
-    whole_number("steps", steps)
-    whole_number("batch_size", batch_size)
+    checks.whole_number("steps", steps)
+    checks.whole_number("batch_size", batch_size)
 
 
 def _area(curve: Tensor, attribution: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from sib.explain import attribute
-from sib.explain.arguments import resolve_targets, whole_number
-from sib.explain.state import device_of, evaluation_mode, logits_of
+from sib.explain.arguments import resolve_targets
+from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.precision import wide
+from sib.models.mode import evaluation_mode
 
 
 class Randomisation(NamedTuple):
@@ -59,8 +60,8 @@ def parameter_randomisation(
 
     Source: Adebayo et al. 2018, Sanity checks for saliency maps.
     """
-    whole_number("comparisons", comparisons)
-    whole_number("seed", seed, smallest=0)
+    checks.whole_number("comparisons", comparisons)
+    checks.whole_number("seed", seed, smallest=0)
     if isinstance(options.get("layer"), nn.Module):
         raise ValueError("layer must be a name here: the modules randomised are copies")
     checks.image_batch("images", images)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from sib.errors import InputError
+from sib.functional.dependence import ESTIMATORS
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""
-        smallest = 2 if self.objective.estimator == "biased" else 4
+        smallest = ESTIMATORS[self.objective.estimator]
         _at_least("epochs", self.epochs, 1)
         _at_least("batch-size", self.batch_size, smallest if self.method == "sib" else 2)
         _at_least("workers", self.workers, 0)

@@ -53,8 +53,10 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
     """
     device = choose_device(config.device)
     run = RunFolder(config.folder)
+    state = None
     if config.resume:
-        run.check_same(config)
+        state = run.load_state()
+        run.check_same(config, state)
     elif not config.dry_run:
         run.check_free()
     splits = open_splits(config)
@@ -71,7 +73,7 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
             "batch of at least 2 images"
         )
     batch = next(good(loader))
-    steps = len(loader) * config.epochs - run.steps_done()
+    steps = len(loader) * config.epochs - (state["step"] if state else 0)
     cost = estimate_cost(
         task,
         normalise(batch.images, device),
@@ -86,7 +88,7 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
         run.go_on(config)
     else:
         run.create(config, {"versions": versions(), "data": splits.description})
-    return Training(config, task, splits, loader, device, run, watcher).run_all()
+    return Training(config, task, splits, loader, device, run, watcher, state).run_all()
 
 
 class Training:
@@ -101,6 +103,7 @@ class Training:
         device: torch.device,
         run: RunFolder,
         watcher: Watcher,
+        state: dict[str, Any] | None,
     ) -> None:
         self.config, self.task, self.splits, self.loader = config, task, splits, loader
         self.device, self.run, self.watcher = device, run, watcher
@@ -116,7 +119,7 @@ class Training:
         self.step, self.epoch = 0, 0
         self.best: dict[str, float] = {}
         if config.resume:
-            self._restore()
+            self._restore(state)
 
     def run_all(self) -> dict[str, Any]:
         """Every epoch that is left, then the test."""
@@ -229,8 +232,7 @@ class Training:
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
-    def _restore(self) -> None:
-        state = self.run.load_state()
+    def _restore(self, state: dict[str, Any] | None) -> None:
         if state is not None:
             self.task.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])

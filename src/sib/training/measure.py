@@ -1,7 +1,6 @@
 """A model's accuracy and the place of its decision, on one split."""
 
 from collections.abc import Iterable
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from sib.data.sample import Batch
 from sib.functional.decision import decision_vjp
 from sib.metrics import foreground_energy
+from sib.models.mode import evaluation_mode
 from sib.training.device import normalise
 
 
@@ -43,7 +43,7 @@ def measure(model: nn.Module, batches: Iterable[Batch], device: torch.device) ->
         `Measurement`.
     """
     rows = []
-    with _evaluation(model):
+    with evaluation_mode(model):
         for batch in batches:
             images = normalise(batch.images, device).requires_grad_()
             logits = model(images)
@@ -71,13 +71,3 @@ def _measure_batch(batch: Batch, logits: Tensor, R: Tensor) -> tuple[Tensor, ...
         energy.cpu(),
         torch.where(share > 0, share, torch.nan).cpu(),
     )
-
-
-@contextmanager
-def _evaluation(model: nn.Module):
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)

@@ -79,8 +79,13 @@ class RunFolder:
             except OSError as error:
                 raise InputError(f"--out {self.path} cannot be used: {error.strerror}") from None
 
-    def check_same(self, config: TrainConfig) -> None:
-        """Raise InputError unless the folder holds a run of this configuration."""
+    def check_same(self, config: TrainConfig, state: dict[str, Any] | None) -> None:
+        """Raise InputError unless the folder holds a run of this configuration that can go on.
+
+        Args:
+            config: of the run that is to go on.
+            state: as `load_state` gave it.
+        """
         stored_file = self.path / "config.yaml"
         if not stored_file.exists():
             raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
@@ -92,7 +97,7 @@ class RunFolder:
         ]
         if changed:
             raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
-        done = (self.load_state() or {"epoch": 0})["epoch"]
+        done = state["epoch"] if state else 0
         finished = done == config.epochs and (self.path / "result.json").exists()
         if finished or config.epochs < done:
             raise InputError(
@@ -114,10 +119,6 @@ class RunFolder:
         """Take the run up again: its configuration may have changed, its result is no more."""
         self.save_config(config)
         (self.path / "result.json").unlink(missing_ok=True)
-
-    def steps_done(self) -> int:
-        """Optimiser steps in the saved state."""
-        return (self.load_state() or {"step": 0})["step"]
 
     def save_config(self, config: TrainConfig) -> None:
         """Write ``config.yaml``."""

@@ -8,6 +8,7 @@ from torch import nn
 
 from sib.data import Splits, make_loader, open_data
 from sib.errors import InputError
+from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.objective import SpatialIB
 from sib.task import CrossEntropyTask, SpatialIBTask
@@ -42,7 +43,7 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
         train=training,
         seed=config.seed,
         workers=config.workers,
-        minimum_batch=4 if config.objective.estimator == "unbiased" else 2,
+        minimum_batch=ESTIMATORS[config.objective.estimator],
     )
 
 
