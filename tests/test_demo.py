@@ -23,6 +23,8 @@ def test_the_demo_trains_both_methods_and_draws_them(tmp_path):
     picture = Image.open(tmp_path / "picture.png")
     assert min(picture.size) > 500
     assert len(picture.convert("RGB").getcolors(2**24)) > 1000  # more than empty axes
+    report = (tmp_path / "report.html").read_text()
+    assert "S-IB minus cross-entropy" in report and "data:image/jpeg" in report
 
 
 def test_the_demo_can_be_run_again(tmp_path):

@@ -1,8 +1,11 @@
 """The command ``sib``."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Annotated, Any
 
 import tyro
@@ -13,6 +16,11 @@ from sib import __version__
 from sib.console import ConsoleWatcher
 from sib.demo import DemoConfig, demo
 from sib.errors import InputError
+from sib.evaluation.compare import compare
+from sib.evaluation.config import CompareConfig, EvaluateConfig, ExplainConfig, ReportConfig
+from sib.evaluation.evaluate import evaluate_and_show
+from sib.evaluation.explain import explain
+from sib.report.command import report
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.yaml_options import expand_config
 
@@ -25,10 +33,25 @@ signal, after saving."""
 COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     TrainConfig: lambda config, console: train(config, ConsoleWatcher(console)),
     DemoConfig: demo,
+    EvaluateConfig: evaluate_and_show,
+    ExplainConfig: explain,
+    CompareConfig: compare,
+    ReportConfig: report,
 }
-NAMES = {"train": TrainConfig, "demo": DemoConfig}
+NAMES = {
+    "train": TrainConfig,
+    "demo": DemoConfig,
+    "evaluate": EvaluateConfig,
+    "explain": ExplainConfig,
+    "compare": CompareConfig,
+    "report": ReportConfig,
+}
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
+    | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[ExplainConfig, tyro.conf.subcommand("explain")]
+    | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
+    | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
 )
 
@@ -55,6 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Stopped as stop:
         _complain(complaints, str(stop))
         return 128 + stop.number
+    except BrokenPipeError:  # the reader of our output has gone, as in `sib … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
@@ -68,16 +94,32 @@ def parse(arguments: list[str]) -> Any:
     if arguments and arguments[0] in NAMES:
         command = arguments[0]
         arguments = [command, *expand_config(NAMES[command], arguments[1:])]
-    return tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="sib",
-        description=DESCRIPTION,
-        args=arguments,
-    )
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            return tyro.cli(
+                Command,  # type: ignore[arg-type]
+                prog="sib",
+                description=DESCRIPTION,
+                args=arguments,
+            )
+    except SystemExit as stop:
+        error = _cause(stop)
+        if error is not None:  # tyro puts a box around it; a sentence is enough
+            raise error from None
+        sys.stderr.write(said.getvalue())
+        raise
+
+
+def _cause(stop: BaseException | None) -> InputError | None:
+    """The InputError that a configuration raised about its own values."""
+    while stop is not None and not isinstance(stop, InputError):
+        stop = stop.__context__
+    return stop
 
 
 def _stop(number: int, frame: object) -> None:
-    raise Stopped(number, "stopped before the first step; nothing was written")
+    raise Stopped(number, "stopped; nothing more was written")
 
 
 def _complain(console: Console, sentence: str) -> None:

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from sib.console import ConsoleWatcher
 from sib.errors import InputError
+from sib.evaluation.config import EvaluateConfig, ReportConfig
+from sib.evaluation.evaluate import evaluate
 from sib.functional import foreground_mask
 from sib.functional.decision import decision_vjp
 from sib.models import SmallResNet, build
+from sib.report.command import report
 from sib.report.picture import Column, draw_columns
 from sib.training import Stopped, TrainConfig, train
 from sib.training.config import InputConfig, ObjectiveConfig
@@ -22,6 +25,7 @@ from sib.training.run_folder import RunFolder
 from sib.training.setup import make_task, open_splits
 
 METHODS = ("ce", "sib")
+REPORT_IMAGES = 200
 NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
 HINT = (
     "S-IB ran with λ_bg = {weight:g}, the published weight is 1000. One seed on synthetic images "
@@ -34,7 +38,7 @@ class DemoConfig:
     """Train cross-entropy and S-IB on the built-in digits, and draw what each looks at."""
 
     out: Path = Path("demo")
-    """Folder for both runs and the picture; those in it are replaced."""
+    """Folder for both runs, the picture and the report; those in it are replaced."""
     epochs: int = 8
     """Passes over the training images."""
     images: int = 4000
@@ -74,6 +78,15 @@ def demo(config: DemoConfig, console: Console) -> None:
     console.print(HINT.format(weight=config.background_weight), highlight=False)
     picture = _draw(config)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+    _report(config, console)
+
+
+def _report(config: DemoConfig, console: Console) -> None:
+    """Evaluate both runs by every method, and write the page about them."""
+    runs = tuple(config.out / method for method in METHODS)
+    for run in runs:
+        evaluate(EvaluateConfig(run=run, limit=REPORT_IMAGES, device=config.device), console)
+    report(ReportConfig(runs=runs, out=config.out / "report.html", device=config.device), console)
 
 
 def _check(config: DemoConfig) -> None:

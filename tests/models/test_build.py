@@ -82,3 +82,26 @@ def test_a_model_of_ones_own_works_through_the_api():
     task = sib.SpatialIBTask(model, sib.SpatialIB(window_size=5))
     task.backward(task(torch.randn(3, 1, 28, 28), torch.tensor([0, 1, 1])).loss)
     assert model[0].weight.grad.any()
+
+
+def test_an_architecture_of_the_users_own(tmp_path, monkeypatch):
+    (tmp_path / "own_models.py").write_text(
+        "from torch import nn\n"
+        "def make(classes):\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),\n"
+        "                         nn.Linear(4, classes))\n"
+        "def wrong(classes):\n"
+        "    return 3\n"
+        "def broken(classes):\n"
+        "    raise KeyError('width')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert build("own_models:make", 5, 16)(torch.zeros(1, 3, 16, 16)).shape == (1, 5)
+    for name, sentence in (
+        ("own_models:wrong", "gives a int in place of an nn.Module"),
+        ("own_models:broken", "cannot be made: KeyError: 'width'"),
+        ("own_models:none", "cannot be made: AttributeError"),
+        ("no_such_module:make", "cannot be made: ModuleNotFoundError"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            build(name, 5, 16)

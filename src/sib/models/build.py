@@ -1,6 +1,8 @@
 """Building a classifier from the name of its architecture."""
 
 import difflib
+import sys
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -23,7 +25,9 @@ def build(name: str, num_classes: int, image_size: int = 224) -> nn.Module:
     """A classifier with random weights, ready to be differentiated twice.
 
     Args:
-        name: a name from `architectures`, or ``timm/NAME`` where timm is installed.
+        name: a name from `architectures`, ``timm/NAME`` where timm is installed, or
+            ``MODULE:FUNCTION`` of the user's own, called with the number of classes. The module is
+            imported, from the working folder too, and so must be trusted.
         num_classes: K, outputs of the head.
         image_size: side of the square images that it will see.
 
@@ -50,6 +54,8 @@ def _construct(name: str, num_classes: int, image_size: int) -> nn.Module:
         return SmallResNet(num_classes)
     if name.startswith(TIMM):
         return _from_timm(name.removeprefix(TIMM), num_classes, image_size)
+    if ":" in name:
+        return _from_module(name, num_classes)
     if name not in architectures():
         raise InputError(_unknown(name))
     options: dict[str, Any] = {}
@@ -75,6 +81,21 @@ def _from_timm(name: str, num_classes: int, image_size: int) -> nn.Module:
         model = timm.create_model(name, num_classes=num_classes, img_size=image_size)
     except TypeError:  # convolutional networks know no img_size
         model = timm.create_model(name, num_classes=num_classes)
+    return model
+
+
+def _from_module(name: str, num_classes: int) -> nn.Module:
+    module_name, _, function = name.partition(":")
+    sys.path.insert(0, "")  # the working folder, as python -m has it
+    try:
+        model = getattr(import_module(module_name), function)(num_classes)
+    except Exception as error:  # whatever the user's own code raises
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"arch {name} cannot be made: {reason}") from error
+    finally:
+        sys.path.remove("")
+    if not isinstance(model, nn.Module):
+        raise InputError(f"arch {name} gives a {type(model).__name__} in place of an nn.Module")
     return model
 
 
@@ -112,7 +133,7 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name, architectures(), n=3)
     return (
         f"arch {name!r} is unknown{_perhaps(close)}; allowed are small_resnet, torchvision's "
-        "classifiers (resnet18, resnet50, densenet121, vit_b_32, …) and timm/NAME"
+        "classifiers (resnet18, resnet50, densenet121, vit_b_32, …), timm/NAME and MODULE:FUNCTION"
     )
 
 

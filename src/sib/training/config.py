@@ -101,7 +101,8 @@ class TrainConfig:
     out: Path | None = None
     """Run folder; runs/DATA-ARCH-METHOD-SEED where not given."""
     arch: str = "resnet18"
-    """Architecture: small_resnet, any torchvision classifier, or timm/NAME."""
+    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of your
+    own, called with the number of classes."""
     method: Literal["sib", "ce"] = "sib"
     """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline."""
     image_size: int | None = None

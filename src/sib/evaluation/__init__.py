@@ -1,0 +1,1 @@
+"""What can be said about trained classifiers: evaluation, figures, comparison."""

@@ -1,0 +1,89 @@
+"""A trained classifier with all that is needed to show it images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from sib.errors import InputError
+from sib.evaluation.runs import Run, read_run
+from sib.evaluation.weights import State, load_into, read_weights
+from sib.models import build
+from sib.models.inference import for_inference
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A classifier in evaluation mode."""
+
+    name: str
+    """The run folder's name, or the weights file's."""
+    path: Path
+    """The weights file."""
+    folder: Path
+    """Where what is found out about it is written."""
+    model: nn.Module
+    arch: str
+    classes: list[str] | None
+    """(K,) names; None where the file does not tell."""
+    outputs: int
+    """K."""
+    image_size: int
+    run: Run | None
+    """The run that it comes from; None for a file of weights."""
+
+
+def open_checkpoint(
+    path: Path,
+    device: torch.device,
+    *,
+    which: Literal["best", "last"] = "best",
+    arch: str | None = None,
+    image_size: int | None = None,
+) -> Checkpoint:
+    """Open a run folder's weights, or a file of weights.
+
+    Args:
+        path: run folder, or ``.safetensors``, ``.pt`` or ``.pth``.
+        device: where the model goes.
+        which: of a run folder's two files of weights.
+        arch: architecture of a file that does not tell its own.
+        image_size: side of the square input, 224 where neither this nor the file tells.
+
+    Returns:
+        `Checkpoint`.
+
+    Raises:
+        InputError: there are no weights, or they are not of this architecture.
+    """
+    run = read_run(path) if path.is_dir() else None
+    file = path / f"{which}.safetensors" if run else path
+    if run and not file.exists():
+        raise InputError(f"{path} has no {file.name} yet: no epoch was finished")
+    state, facts = read_weights(file)
+    arch = arch or facts.get("arch")
+    if arch is None:
+        raise InputError(f"{path} does not tell its architecture: give --arch")
+    side = image_size or facts.get("image_size") or 224
+    outputs = _outputs(arch, side, state, file)
+    model = build(arch, outputs, side)
+    load_into(model, state, file, f"{arch} with {outputs} classes")
+    classes = facts.get("classes")
+    if classes is not None and len(classes) != outputs:
+        raise InputError(f"{file} is damaged: it names {len(classes)} classes and has {outputs}")
+    folder = path if run else path.parent / f"{path.stem}-evaluation"
+    name = run.name if run else path.stem
+    model = for_inference(model).to(device)
+    return Checkpoint(name, file, folder, model, arch, classes, outputs, side, run)
+
+
+def _outputs(arch: str, image_size: int, state: State, file: Path) -> int:
+    """K, from the parameters whose shape depends on it."""
+    two, three = (build(arch, count, image_size).state_dict() for count in (2, 3))
+    head = [name for name in two if two[name].shape != three[name].shape]
+    found = {len(state[name]) for name in head if name in state and state[name].ndim}
+    if len(found) != 1 or min(found) < 2:
+        raise InputError(f"{file} does not fit {arch}: it lacks the head ({', '.join(head)})")
+    return found.pop()

@@ -1,0 +1,164 @@
+"""By how much, and how surely, runs differ."""
+
+import json
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from sib.errors import InputError
+from sib.evaluation.config import CompareConfig
+from sib.evaluation.groups import Group, check_same_images, group_by_seed
+from sib.evaluation.scores import stack
+from sib.evaluation.statistics import Array, Difference, paired_difference
+from sib.evaluation.stored import Stored, read_or_evaluate
+from sib.evaluation.tables import comparison_table
+from sib.files import write_whole
+from sib.report.scatter import draw_scatter
+
+Columns = list[tuple[str, str]]
+
+
+def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
+    """Compare every group of runs with the first, print tables, write JSON and the scatter.
+
+    Returns:
+        The content of ``comparison.json``.
+
+    Raises:
+        InputError: runs on different images, or one group only.
+    """
+    stored = read_or_evaluate(config.runs, config.device, console, config.metrics)
+    found = compare_stored(stored, config.metrics, config.resamples)
+    for group in found["groups"]:
+        console.print(comparison_table(group, found["reference"]["name"]))
+    console.print(explanation(found), soft_wrap=False, highlight=False)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        write_whole(config.out / "comparison.json", json.dumps(found, indent=1))
+        draw_scatter(config.out / "scatter.png", points(stored))
+    except OSError as error:
+        raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
+    console.print(f"written to {config.out}", highlight=False, soft_wrap=True)
+    return found
+
+
+def compare_stored(
+    stored: list[Stored], metrics: tuple[str, ...] = (), resamples: int = 2000
+) -> dict[str, Any]:
+    """Differences of every group to the first, by method and measure.
+
+    Raises:
+        InputError: runs on different images, no measure in common, or one group only.
+    """
+    check_same_images(stored)
+    groups = group_by_seed(stored)
+    if len(groups) < 2:
+        raise InputError(
+            "the runs differ in their seed alone, so there is nothing to compare; give runs of "
+            "at least two configurations"
+        )
+    columns = _common(stored, metrics)
+    reference, *others = groups
+    return {
+        "reference": _described(reference),
+        "images": len(stored[0].scores.names),
+        "resamples": resamples,
+        "groups": [
+            _described(group) | _differences(reference, group, columns, resamples)
+            for group in others
+        ],
+    }
+
+
+def _common(stored: list[Stored], metrics: tuple[str, ...]) -> Columns:
+    """Pairs of method and measure that all runs have."""
+    first, *others = (item.scores.columns for item in stored)
+    shared = [pair for pair in first if all(pair in columns for columns in others)]
+    shared = [pair for pair in shared if not metrics or pair[1] in metrics]
+    if not shared:
+        raise InputError("the runs were evaluated by no common method and measure")
+    return shared
+
+
+def _described(group: Group) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "runs": [str(member.folder) for member in group.members],
+        "seeds": group.seeds,
+    }
+
+
+def _differences(
+    reference: Group, group: Group, columns: Columns, resamples: int
+) -> dict[str, Any]:
+    first = stack([member.scores for member in reference.members], columns)
+    second = stack([member.scores for member in group.members], columns)
+    paired = reference.seeds is not None and reference.seeds == group.seeds
+    found = paired_difference(first, second, paired, resamples)
+    accuracy = paired_difference(_correct(reference), _correct(group), paired, resamples)
+    table: dict[str, dict[str, Any]] = {}
+    for index, (method, measure) in enumerate(columns):
+        table.setdefault(method, {})[measure] = _entry(
+            found, index, first[..., index], second[..., index], paired
+        )
+    return {
+        "paired_seeds": paired,
+        "accuracy": _entry(
+            accuracy, 0, _correct(reference)[..., 0], _correct(group)[..., 0], paired
+        ),
+        "table": table,
+    }
+
+
+def _correct(group: Group) -> Array:
+    return np.stack([member.scores.correct[:, None] for member in group.members])
+
+
+def _entry(
+    found: Difference, index: int, first: Array, second: Array, paired: bool
+) -> dict[str, Any]:
+    values = {name: float(getattr(found, name)[index]) for name in ("mean", "low", "high", "p")}
+    entry: dict[str, Any] = {
+        name: None if np.isnan(value) else value for name, value in values.items()
+    }
+    entry["images"] = int(found.images[index])
+    if paired and len(first) > 1 and entry["images"]:
+        known = np.isfinite(first).all(axis=0) & np.isfinite(second).all(axis=0)
+        entry["by_seed"] = (second - first)[:, known].mean(axis=1).tolist()
+    return entry
+
+
+def explanation(found: dict[str, Any]) -> str:
+    """What the tables' figures mean, and how far they carry."""
+    fewest = min(len(group["runs"]) for group in [found["reference"], *found["groups"]])
+    text = (
+        f"Difference, ± half its 95 % bootstrap interval ({found['resamples']} replicates, paired "
+        f"over {found['images']} images). Green is better and red worse, where the interval "
+        "leaves out zero."
+    )
+    if fewest == 1:
+        return text + " A group has one seed: the interval says nothing about other seeds."
+    return text + f" Seeds are drawn too; with {fewest} of them the interval is rough."
+
+
+def points(stored: list[Stored]) -> list[dict[str, Any]]:
+    """Accuracy and mean energy inside the foreground over the methods, for each run."""
+    found = []
+    for group in group_by_seed(stored):
+        for member in group.members:
+            energies = [
+                row["energy_pointing_game"]["mean"]
+                for row in member.facts["table"].values()
+                if row.get("energy_pointing_game", {}).get("mean") is not None
+            ]
+            if energies:
+                found.append(
+                    {
+                        "group": group.name,
+                        "name": member.name,
+                        "accuracy": member.facts["accuracy"]["mean"],
+                        "localisation": float(np.mean(energies)),
+                    }
+                )
+    return found

@@ -1,0 +1,69 @@
+"""The images that a checkpoint is shown."""
+
+import inspect
+from pathlib import Path
+
+from sib.data import Splits, open_data
+from sib.data.sample import Sample
+from sib.data.source import Source
+from sib.errors import InputError
+from sib.evaluation.checkpoint import Checkpoint
+
+
+def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -> Splits:
+    """The data set of a checkpoint's run, or the one that is given.
+
+    Raises:
+        InputError: none is known, or it cannot be read.
+    """
+    config = checkpoint.run.config if checkpoint.run else {}
+    if data is None and "data" not in config:
+        raise InputError(f"{checkpoint.path} does not tell its data: give --data")
+    allowed = inspect.signature(open_data).parameters
+    given = {**config.get("input", {}), "root": root or config.get("root")}
+    kept = {name: value for name, value in given.items() if name in allowed and value is not None}
+    return open_data(data or config["data"], **kept, image_size=checkpoint.image_size)
+
+
+def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
+    """Raise InputError where the classifier has other classes than the data.
+
+    A file without class names is taken to have the data's classes in their order.
+    """
+    if checkpoint.outputs != len(splits.classes):
+        raise InputError(
+            f"{checkpoint.path} has {checkpoint.outputs} classes, and {splits.name} has "
+            f"{len(splits.classes)}"
+        )
+    for own, other in zip(checkpoint.classes or splits.classes, splits.classes, strict=True):
+        if own != other:
+            raise InputError(
+                f"{checkpoint.path} has a class {own!r} where {splits.name} has {other!r}: "
+                "the classes must be the same, in the same order"
+            )
+
+
+class Subset:
+    """The images of a source at given places, in that order."""
+
+    def __init__(self, source: Source, places: list[int]) -> None:
+        self._source, self._places = source, places
+        self.classes = source.classes
+        self.labels = [source.labels[place] for place in places]
+        self.names = [source.names[place] for place in places]
+        self.annotated = source.annotated
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Image ``index`` of the part."""
+        return self._source[self._places[index]]
+
+
+def evenly(source: Source, limit: int | None) -> Source:
+    """At most ``limit`` images, spread evenly over the source."""
+    if limit is None or limit >= len(source):
+        return source
+    return Subset(source, [index * len(source) // limit for index in range(limit)])

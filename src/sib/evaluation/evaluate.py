@@ -1,0 +1,210 @@
+"""Measuring the explanations of a classifier over a split."""
+
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from sib.data import BadSample, Batch, Splits, make_loader
+from sib.errors import InputError
+from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.config import EvaluateConfig
+from sib.evaluation.data import check_classes, evenly, open_run_data
+from sib.evaluation.maps import maps_of
+from sib.evaluation.measures import score
+from sib.evaluation.progress import progress
+from sib.evaluation.scores import Scores, to_csv
+from sib.evaluation.statistics import mean_interval
+from sib.evaluation.tables import evaluation_table
+from sib.explain import METHODS, available_methods
+from sib.explain.state import logits_of
+from sib.files import write_whole
+from sib.training.device import choose_device, normalise
+from sib.training.run_folder import versions
+
+FORMAT = 1
+RESULT, IMAGES = "evaluation.json", "evaluation.csv"
+
+
+def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
+    """Measure, and write ``evaluation.json`` and ``evaluation.csv``.
+
+    Args:
+        config: what to do.
+        console: for the progress bar.
+
+    Returns:
+        The content of ``evaluation.json``, and the ``folder`` that it was written into.
+
+    Raises:
+        InputError: bad input, in one sentence.
+    """
+    device = choose_device(config.device)
+    checkpoint = open_checkpoint(
+        config.run, device, which=config.weights, arch=config.arch, image_size=config.image_size
+    )
+    splits = open_run_data(checkpoint, config.data, config.root)
+    check_classes(checkpoint, splits)
+    start = time.perf_counter()
+    scores, pixels = score_split(config, checkpoint, splits, device, console)
+    found = summarise(scores) | {
+        "format": FORMAT,
+        "name": checkpoint.name,
+        "weights": checkpoint.path.name,
+        "weights_sha256": sha256_of(checkpoint.path),
+        "arch": checkpoint.arch,
+        "image_size": checkpoint.image_size,
+        "classes": splits.classes,
+        "options": options(config),
+        "unavailable": [name for name in METHODS if name not in methods_of(scores)],
+        "data": splits.description,
+        "pixels_sha256": pixels,
+        "device": str(device),
+        "seconds": round(time.perf_counter() - start, 1),
+        "command": ["sib", *sys.argv[1:]],
+        "versions": versions(),
+    }
+    folder = config.out or checkpoint.folder
+    save(folder, scores, found)
+    return found | {"folder": str(folder)}
+
+
+def evaluate_and_show(config: EvaluateConfig, console: Console) -> None:
+    """``sib evaluate``: `evaluate`, and its table on the screen."""
+    found = evaluate(config, console)
+    console.print(evaluation_table(found))
+    console.print(f"written to {found['folder']}", highlight=False, markup=False, soft_wrap=True)
+
+
+def score_split(
+    config: EvaluateConfig,
+    checkpoint: Checkpoint,
+    splits: Splits,
+    device: torch.device,
+    console: Console,
+) -> tuple[Scores, str]:
+    """Every image's scores, and a checksum of the pixels that the model saw."""
+    source = evenly(getattr(splits, config.split), config.limit)
+    loader = make_loader(
+        source,
+        image_size=checkpoint.image_size,
+        batch_size=config.batch_size,
+        train=False,
+        workers=config.workers,
+    )
+    methods: list[str] = list(config.methods)
+    rows: list[tuple[Any, ...]] = []
+    checksum = hashlib.sha256()
+    with progress(console, f"evaluating {checkpoint.name}", len(source)) as bar:
+        for batch in loader:
+            if isinstance(batch, BadSample):
+                raise InputError(batch.message)
+            images = normalise(batch.images, device)
+            methods = methods or available_methods(checkpoint.model, images)
+            rows.append(_score_batch(config, checkpoint, methods, images, batch))
+            checksum.update(batch.images.numpy().tobytes())
+            checksum.update(batch.foreground.numpy().tobytes())
+            bar(len(batch.names))
+    names, labels, predicted, probability, share, values = zip(*rows, strict=True)
+    return Scores(
+        [name for part in names for name in part],
+        torch.cat(labels).tolist(),
+        torch.cat(predicted).tolist(),
+        torch.cat(probability).double().tolist(),
+        torch.cat(share).double().tolist(),
+        [(method, metric) for method in methods for metric in config.metrics],
+        torch.cat(values).double().numpy(),
+    ), checksum.hexdigest()
+
+
+def _score_batch(
+    config: EvaluateConfig, checkpoint: Checkpoint, methods: list[str], images: Tensor, batch: Batch
+) -> tuple[Any, ...]:
+    model, device = checkpoint.model, images.device
+    with torch.no_grad():
+        probabilities = logits_of(model, images).float().softmax(dim=1)
+    if not probabilities.isfinite().all():
+        raise InputError(f"{checkpoint.path} gives logits that are not finite ({batch.names[0]})")
+    probability, predicted = probabilities.max(dim=1)
+    targets = predicted if config.target == "predicted" else batch.labels.to(device)
+    foreground = batch.foreground.squeeze(1).to(device)
+    maps = maps_of(model, images, targets, methods, config.attribution)
+    columns = [
+        score(metric, method, model, images, maps[method], targets, foreground).cpu()
+        for method in methods
+        for metric in config.metrics
+    ]
+    share = foreground.flatten(1).float().mean(dim=1).cpu()
+    share = torch.where(batch.annotated, share, torch.nan)
+    values = torch.stack(columns, dim=1)
+    return batch.names, batch.labels, predicted.cpu(), probability.cpu(), share, values
+
+
+def summarise(scores: Scores) -> dict[str, Any]:
+    """Accuracy, and each method's measures, as means with 95 % intervals over images."""
+    accuracy = mean_interval(scores.correct[:, None])
+    table: dict[str, dict[str, Any]] = {method: {} for method in methods_of(scores)}
+    if scores.columns:
+        interval = mean_interval(scores.values)
+        for (method, measure), mean, low, high, images in zip(
+            scores.columns, *(part.tolist() for part in interval), strict=True
+        ):
+            table[method][measure] = _entry(mean, low, high) | {
+                "images": images,
+                "without_value": len(scores.names) - images,
+            }
+    share = np.array(scores.foreground_share)
+    known = share[np.isfinite(share)]
+    return {
+        "images": len(scores.names),
+        "annotated": len(known),
+        "foreground_share": float(known.mean()) if len(known) else None,
+        "accuracy": _entry(*(part.item() for part in accuracy[:3])),
+        "table": table,
+    }
+
+
+def _entry(mean: float, low: float, high: float) -> dict[str, float | None]:
+    values = {"mean": mean, "low": low, "high": high}
+    return {name: None if np.isnan(value) else value for name, value in values.items()}
+
+
+def methods_of(scores: Scores) -> list[str]:
+    """The methods, in order."""
+    return list(dict.fromkeys(method for method, _ in scores.columns))
+
+
+def options(config: EvaluateConfig) -> dict[str, Any]:
+    """What must be the same for two evaluations to be compared."""
+    return {
+        "split": config.split,
+        "limit": config.limit,
+        "target": config.target,
+        "normalize": "none",
+        **vars(config.attribution),
+    }
+
+
+def save(folder: Path, scores: Scores, found: dict[str, Any]) -> None:
+    """Write both files; ``evaluation.json`` holds the other's checksum and comes last."""
+    text = to_csv(scores)
+    found["images_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / IMAGES, text)
+        write_whole(folder / RESULT, json.dumps(found, indent=1, ensure_ascii=False))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

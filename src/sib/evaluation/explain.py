@@ -1,0 +1,123 @@
+"""What a classifier looks at in images of the user's choice."""
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from sib.data.decode import opened, read_image
+from sib.data.sample import Sample
+from sib.data.transforms import JointTransform
+from sib.errors import InputError
+from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.config import ExplainConfig
+from sib.evaluation.maps import maps_of
+from sib.evaluation.progress import progress
+from sib.explain import available_methods
+from sib.explain.normalization import normalize_maps
+from sib.explain.state import logits_of
+from sib.report.overlay import draw_overlays
+from sib.training.device import choose_device, normalise
+
+
+def explain(config: ExplainConfig, console: Console) -> list[Path]:
+    """Write one figure an image, and print what was predicted.
+
+    Returns:
+        The figures.
+
+    Raises:
+        InputError: bad input, in one sentence; then no figure is written.
+    """
+    for image in config.images:
+        with opened(image):  # all are looked at before any is explained
+            pass
+    device = choose_device(config.device)
+    checkpoint = open_checkpoint(
+        config.run, device, which=config.weights, arch=config.arch, image_size=config.image_size
+    )
+    target = None if config.target is None else class_number(checkpoint, config.target)
+    folder = config.out or checkpoint.folder / "explanations"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}") from None
+    figures = []
+    with progress(console, "explaining", len(config.images)) as bar:
+        for image, figure in zip(config.images, _figure_paths(config.images, folder), strict=True):
+            said = _explain_one(config, checkpoint, image, figure, target, device)
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
+            figures.append(figure)
+            bar(1)
+    return figures
+
+
+def _explain_one(
+    config: ExplainConfig,
+    checkpoint: Checkpoint,
+    image: Path,
+    figure: Path,
+    target: int | None,
+    device: torch.device,
+) -> str:
+    sample = JointTransform(checkpoint.image_size)(Sample(read_image(image), 0, None))
+    inputs = normalise(sample.image.as_subclass(torch.Tensor).unsqueeze(0), device)
+    with torch.no_grad():
+        probabilities = logits_of(checkpoint.model, inputs).float().softmax(dim=1)[0]
+    predicted = int(probabilities.argmax())
+    methods = list(config.methods) or available_methods(checkpoint.model, inputs)
+    maps = maps_of(checkpoint.model, inputs, target, methods, config.attribution)
+    shown = {
+        method: normalize_maps(attribution, config.normalize)[0].cpu()
+        for method, attribution in maps.items()
+    }
+    said = f"{_name(checkpoint, predicted)}, {probabilities[predicted]:.3f}"
+    explained = predicted if target is None else target
+    footer = f"{checkpoint.name}; explained class {_name(checkpoint, explained)}"
+    if target is not None and target != predicted:
+        footer += f", probability {probabilities[target]:.3f}"
+    footer += f"; each map divided by its own {_scale(config.normalize)}"
+    try:
+        draw_overlays(figure, sample.image, shown, f"{image.name}: {said}", footer)
+    except OSError as error:
+        raise InputError(f"{figure} cannot be written: {error.strerror}") from None
+    return f"{image}: {said}  → {figure}"
+
+
+def class_number(checkpoint: Checkpoint, target: str) -> int:
+    """The class of a name or number.
+
+    Raises:
+        InputError: there is none.
+    """
+    classes = checkpoint.classes or []
+    if target in classes:
+        return classes.index(target)
+    if target.isdecimal() and int(target) < checkpoint.outputs:
+        return int(target)
+    names = f" or one of {', '.join(classes[:5])}, …" if classes else ""
+    raise InputError(
+        f"--target must be a class number from 0 to {checkpoint.outputs - 1}{names}; got {target!r}"
+    )
+
+
+def _name(checkpoint: Checkpoint, label: int) -> str:
+    return checkpoint.classes[label] if checkpoint.classes else f"class {label}"
+
+
+def _scale(normalize: str) -> str:
+    return {
+        "max": "largest magnitude",
+        "sum": "sum of magnitudes",
+        "percentile": "99th percentile of magnitudes",
+    }[normalize]
+
+
+def _figure_paths(images: tuple[Path, ...], folder: Path) -> list[Path]:
+    """NAME.png for each image, numbered where names meet."""
+    taken: dict[str, int] = {}
+    paths = []
+    for image in images:
+        taken[image.stem] = count = taken.get(image.stem, 0) + 1
+        paths.append(folder / f"{image.stem}{f'-{count}' if count > 1 else ''}.png")
+    return paths

@@ -1,0 +1,100 @@
+"""Runs that differ in their seed alone."""
+
+from typing import Any, NamedTuple
+
+from sib.errors import InputError
+from sib.evaluation.scores import Scores
+from sib.evaluation.stored import Stored
+
+# What two runs of one group may differ in: the seed, and what changes no result.
+SEED_AND_PLACE = ("seed", "out", "device", "workers", "resume", "dry_run")
+
+METHOD_NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
+
+
+class Group(NamedTuple):
+    """Runs of one configuration, by rising seed."""
+
+    name: str
+    members: list[Stored]
+
+    @property
+    def seeds(self) -> list[int] | None:
+        """The seeds; None where the members are files of weights."""
+        runs = [member.run for member in self.members]
+        return [run.config["seed"] for run in runs if run] if all(runs) else None
+
+
+def group_by_seed(stored: list[Stored]) -> list[Group]:
+    """Groups in the order of their first run; a run of weights alone is a group of its own."""
+    groups: list[list[Stored]] = []
+    for item in stored:
+        for group in groups:
+            if _configuration(item) is not None and _configuration(item) == _configuration(
+                group[0]
+            ):
+                group.append(item)
+                break
+        else:
+            groups.append([item])
+    for group in groups:
+        group.sort(key=lambda item: item.run.config["seed"] if item.run else 0)
+    names = _names(groups)
+    return [Group(name, group) for name, group in zip(names, groups, strict=True)]
+
+
+def check_same_images(stored: list[Stored]) -> None:
+    """Raise InputError unless all were evaluated on the same images in the same way."""
+    first, *others = stored
+    for other in others:
+        _check_images(first, other)
+        for option, value in first.facts["options"].items():
+            if other.facts["options"].get(option) != value:
+                raise InputError(
+                    f"{first.folder} and {other.folder} were evaluated otherwise: {option} is "
+                    f"{value!r} and {other.facts['options'].get(option)!r}"
+                )
+
+
+def _check_images(first: Stored, other: Stored) -> None:
+    a, b = _images(first.scores), _images(other.scores)
+    if a != b:
+        ours, theirs = dict(a), dict(b)
+        odd = next((name for name, label in a if theirs.get(name) != label), None)
+        odd = odd or next((name for name, label in b if ours.get(name) != label), a[0][0])
+        raise InputError(
+            f"{first.folder} ({len(a)} images) and {other.folder} ({len(b)} images) were evaluated "
+            f"on different images, the first of them {odd}; only the same images can be compared"
+        )
+    same_size = first.facts["image_size"] == other.facts["image_size"]
+    if same_size and first.facts["pixels_sha256"] != other.facts["pixels_sha256"]:
+        raise InputError(
+            f"{first.folder} and {other.folder} were evaluated on images of the same names and "
+            "different pixels; only the same images can be compared"
+        )
+
+
+def _images(scores: Scores) -> list[tuple[str, int]]:
+    return list(zip(scores.names, scores.labels, strict=True))
+
+
+def _configuration(stored: Stored) -> dict[str, Any] | None:
+    if stored.run is None:
+        return None
+    config = stored.run.config
+    return {key: value for key, value in config.items() if key not in SEED_AND_PLACE}
+
+
+def _names(groups: list[list[Stored]]) -> list[str]:
+    """The method where that tells groups apart, else the folder's name without its seed."""
+    methods = [group[0].run.config["method"] if group[0].run else None for group in groups]
+    if None not in methods and len(set(methods)) == len(methods):
+        return [METHOD_NAMES.get(str(method), str(method)) for method in methods]
+    return [_bare(group) for group in groups]
+
+
+def _bare(group: list[Stored]) -> str:
+    name = group[0].name
+    if group[0].run is None:
+        return name
+    return name.removesuffix(f"-{group[0].run.config['seed']}") if len(group) > 1 else name

@@ -1,0 +1,115 @@
+"""Scores of every image, by method and measure, and their file."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sib.errors import InputError
+from sib.evaluation.statistics import Array
+
+FACTS = ("image", "label", "predicted", "probability", "correct", "foreground_share")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was found for each of N images."""
+
+    names: list[str]
+    """(N,) of the images."""
+    labels: list[int]
+    predicted: list[int]
+    probability: list[float]
+    """(N,) of the predicted class."""
+    foreground_share: list[float]
+    """(N,) of the image's area, NaN where the foreground is unknown."""
+    columns: list[tuple[str, str]]
+    """(C,) pairs of method and measure."""
+    values: Array
+    """(N, C), NaN where an image has no value."""
+
+    @property
+    def correct(self) -> Array:
+        """(N,), 1 where the predicted class is the label."""
+        return (np.array(self.labels) == np.array(self.predicted)).astype(float)
+
+    def column(self, method: str, measure: str) -> Array:
+        """(N,) values of one method under one measure."""
+        return self.values[:, self.columns.index((method, measure))]
+
+
+def to_csv(scores: Scores) -> str:
+    """One line an image; a column ``METHOD/MEASURE`` for each pair, empty where there is no value.
+
+    Floats are written so that reading gives the same bits.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*FACTS, *("/".join(pair) for pair in scores.columns)])
+    facts = zip(
+        scores.names,
+        scores.labels,
+        scores.predicted,
+        scores.probability,
+        scores.correct.astype(int).tolist(),
+        scores.foreground_share,
+        strict=True,
+    )
+    for fact, row in zip(facts, scores.values.tolist(), strict=True):
+        writer.writerow([_text(value) for value in (*fact, *row)])
+    return text.getvalue()
+
+
+def read_scores(path: Path) -> Scores:
+    """Read what `to_csv` wrote.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file))
+        if tuple(header[: len(FACTS)]) != FACTS or not rows:
+            raise ValueError("its first line is another")
+        columns = [_pair(name) for name in header[len(FACTS) :]]
+        # strict zip: a torn line is an error
+        facts = list(zip(*(row[: len(FACTS)] for row in rows), strict=True))
+        values = np.array([[_number(cell) for cell in row[len(FACTS) :]] for row in rows])
+        return Scores(
+            list(facts[0]),
+            [int(cell) for cell in facts[1]],
+            [int(cell) for cell in facts[2]],
+            [float(cell) for cell in facts[3]],
+            [_number(cell) for cell in facts[5]],
+            columns,
+            values.reshape(len(rows), len(columns)),
+        )
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path} is damaged: {error}; run sib evaluate again") from None
+
+
+def stack(runs: Sequence[Scores], columns: Sequence[tuple[str, str]]) -> Array:
+    """(S, N, C) values of several runs."""
+    return np.stack([run.values[:, [run.columns.index(pair) for pair in columns]] for run in runs])
+
+
+def _pair(name: str) -> tuple[str, str]:
+    method, slash, measure = name.partition("/")
+    if not slash:
+        raise ValueError(f"column {name!r} is no METHOD/MEASURE")
+    return method, measure
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else repr(value)
+    return str(value)
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else float("nan")

@@ -1,0 +1,97 @@
+"""Evaluations that were written, read back and made where they are missing."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from sib.errors import InputError
+from sib.evaluation.config import EvaluateConfig
+from sib.evaluation.evaluate import FORMAT, IMAGES, RESULT, evaluate
+from sib.evaluation.runs import Run, is_run, read_json, read_run
+from sib.evaluation.scores import Scores, read_scores
+
+
+class Stored(NamedTuple):
+    """An evaluation and the scores behind it."""
+
+    folder: Path
+    facts: dict[str, Any]
+    """``evaluation.json``."""
+    scores: Scores
+    """``evaluation.csv``."""
+    run: Run | None
+    """The run; None for an evaluation of a file of weights."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+
+def read_or_evaluate(
+    folders: Sequence[Path], device: str, console: Console, metrics: tuple[str, ...] = ()
+) -> list[Stored]:
+    """The evaluation of each run folder, or of each folder that ``sib evaluate`` wrote.
+
+    Args:
+        folders: run folders, or folders that an evaluation was written into.
+        device: for runs that must be evaluated.
+        console: says so.
+        metrics: measures that all must have; none asked for where empty.
+
+    Raises:
+        InputError: a folder is neither, or a file is damaged.
+    """
+    for folder in folders:  # all are looked at before any is evaluated
+        if not is_run(folder) and not (folder / RESULT).exists():
+            read_run(folder)  # says what is missing
+    return [_read_or_evaluate(folder, device, console, metrics) for folder in folders]
+
+
+def read_stored(folder: Path) -> Stored:
+    """Read the evaluation in a folder.
+
+    Raises:
+        InputError: it is damaged, of another format, or its two files do not belong together.
+    """
+    facts = read_json(folder / RESULT)
+    if facts.get("format") != FORMAT:
+        raise InputError(
+            f"{folder / RESULT} has format {facts.get('format')!r}, and this sib reads {FORMAT}: "
+            "run sib evaluate again"
+        )
+    try:
+        digest = hashlib.sha256((folder / IMAGES).read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{folder / IMAGES} cannot be read: {error.strerror}") from None
+    if digest != facts["images_sha256"]:
+        raise InputError(
+            f"{folder / IMAGES} is not the file that {RESULT} beside it belongs to: run sib "
+            "evaluate again"
+        )
+    run = read_run(folder) if is_run(folder) else None
+    return Stored(folder, facts, read_scores(folder / IMAGES), run)
+
+
+def _read_or_evaluate(
+    folder: Path, device: str, console: Console, metrics: tuple[str, ...]
+) -> Stored:
+    config = EvaluateConfig(run=folder, device=device)
+    if not (folder / RESULT).exists():
+        if metrics:
+            config = replace(config, metrics=metrics)
+        console.print(f"{folder} was not evaluated yet", highlight=False, soft_wrap=True)
+        evaluate(config, console)
+    stored = read_stored(folder)
+    had = {measure for _, measure in stored.scores.columns}
+    for metric in metrics:
+        if metric not in had:
+            raise InputError(
+                f"{folder} was evaluated without {metric}: run sib evaluate {folder} --metrics "
+                f"{' '.join([*had, metric])}"
+            )
+    return stored

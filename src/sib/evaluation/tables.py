@@ -1,0 +1,82 @@
+"""Evaluations and comparisons as tables for a terminal."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from sib.evaluation.measures import MEASURES
+
+
+def evaluation_table(found: dict[str, Any]) -> Table:
+    """Methods by measures: the mean, and half the width of its 95 % interval below it."""
+    measures = list(dict.fromkeys(name for row in found["table"].values() for name in row))
+    accuracy = interval(found["accuracy"], one_line=True)
+    title = f"{escape(found['name'])}: accuracy {accuracy} on {found['images']} images"
+    share = found["foreground_share"]
+    annotated = f"{found['annotated']} with a foreground"
+    if share is not None:
+        annotated += f", which takes {share:.3f} of the area: the energy of an even map"
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=title,
+        caption=f"{annotated}. Mean, ± half its 95 % bootstrap interval over images.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("method", no_wrap=True)
+    for name in measures:
+        table.add_column(f"{MEASURES[name].title} {arrow(name)}", justify="right")
+    for method, row in found["table"].items():
+        table.add_row(method, *(interval(row[name]) for name in measures))
+    return table
+
+
+def comparison_table(group: dict[str, Any], reference: str) -> Table:
+    """Methods by measures: the difference to the reference group, and its 95 % interval."""
+    measures = list(dict.fromkeys(name for row in group["table"].values() for name in row))
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=f"{escape(group['name'])} minus {escape(reference)}: "
+        f"accuracy {difference(group['accuracy'], one_line=True)}",
+        title_justify="left",
+    )
+    table.add_column("method", no_wrap=True)
+    for name in measures:
+        table.add_column(f"{MEASURES[name].title} {arrow(name)}", justify="right")
+    for method, row in group["table"].items():
+        table.add_row(method, *(difference(row[name], name) for name in measures))
+    return table
+
+
+def arrow(measure: str) -> str:
+    """Which way is better."""
+    return "↑" if MEASURES[measure].higher_is_better else "↓"
+
+
+def interval(entry: dict[str, float | None], one_line: bool = False) -> str:
+    """The mean, and half the width of its interval."""
+    return _with_half_width(
+        entry, f"{entry['mean']:.3f}" if entry["mean"] is not None else "", one_line
+    )
+
+
+def difference(
+    entry: dict[str, Any], measure: str = "energy_pointing_game", one_line: bool = False
+) -> str:
+    """The difference with its sign; bold where the interval leaves out zero."""
+    if entry["mean"] is None:
+        return "–"
+    mean = f"{entry['mean']:+.3f}"
+    if entry["low"] > 0 or entry["high"] < 0:
+        better = (entry["mean"] > 0) == MEASURES[measure].higher_is_better
+        mean = f"[bold {'green' if better else 'red'}]{mean}[/]"
+    return _with_half_width(entry, mean, one_line)
+
+
+def _with_half_width(entry: dict[str, Any], mean: str, one_line: bool) -> str:
+    if entry["mean"] is None:
+        return "–"
+    half = f"±{(entry['high'] - entry['low']) / 2:.3f}"
+    return f"{mean} {half}" if one_line else f"{mean}\n[dim]{half}[/]"

@@ -1,0 +1,22 @@
+"""Writing files that are whole or not there."""
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write under another name, flush to the disk, rename: a stop leaves the old file or the new.
+
+    Raises:
+        OSError: the folder cannot be written; the old file stays.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""Figures of a page: drawn for light and for dark, carried inside it."""
+
+import base64
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Lightness differs as well as hue, and shapes differ too, for who cannot tell the colours.
+COLOURS = ("#3b82b8", "#d97b3f", "#4f9d69", "#a06cc0", "#bf9b30", "#7d8790")
+SHAPES = ("o", "s", "^", "D", "v", "P")
+DASHES = ("-", "--", "-.", ":")
+INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+INK = {"light": "#22272b", "dark": "#dfe3e6"}
+
+
+class Picture(NamedTuple):
+    """One figure as two data URIs, with words for who cannot see it."""
+
+    light: str
+    dark: str
+    alt: str
+
+
+def both_themes(draw: Callable[[], Figure], alt: str) -> Picture:
+    """Draw a figure in dark ink and in light ink, on no background."""
+    return Picture(_svg(draw, INK["light"]), _svg(draw, INK["dark"]), alt)
+
+
+def curve_figure(
+    runs: list[dict[str, Any]], title: str, label: str, value: Callable[[dict], Any]
+) -> Figure:
+    """One quantity over the epochs, one line a run; runs of a group share a colour.
+
+    Args:
+        runs: each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``.
+        title: of the figure.
+        label: of the axis.
+        value: gives the quantity of a record, or None.
+    """
+    figure = Figure(figsize=(4.4, 3), layout="constrained")
+    axis = figure.subplots()
+    groups = list(dict.fromkeys(run["group"] for run in runs))
+    for place, group in enumerate(groups):
+        for index, run in enumerate([run for run in runs if run["group"] == group]):
+            known = [(e["epoch"], value(e)) for e in run["epochs"] if value(e) is not None]
+            axis.plot(
+                *zip(*known, strict=True) if known else ([], []),
+                color=COLOURS[place % len(COLOURS)],
+                linestyle=DASHES[place % len(DASHES)],
+                linewidth=1.3,
+                alpha=0.9,
+                label=group if index == 0 and known else None,
+            )
+    axis.set_title(title, fontsize=10)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel(label)
+    _quiet(axis)
+    if len(groups) > 1:
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def scatter_figure(points: list[dict[str, Any]]) -> Figure:
+    """Accuracy against localisation, every run a point.
+
+    Args:
+        points: each with ``group``, ``name``, ``accuracy`` and ``localisation``.
+    """
+    figure = Figure(figsize=(5.6, 3.9), layout="constrained", dpi=120)
+    axis = figure.subplots()
+    groups = list(dict.fromkeys(point["group"] for point in points))
+    for index, group in enumerate(groups):
+        own = [point for point in points if point["group"] == group]
+        axis.scatter(
+            [point["accuracy"] for point in own],
+            [point["localisation"] for point in own],
+            label=f"{group} ({len(own)} run{'s' * (len(own) > 1)})",
+            color=COLOURS[index % len(COLOURS)],
+            marker=SHAPES[index % len(SHAPES)],
+            s=46,
+            alpha=0.9,
+        )
+    axis.set_xlabel("accuracy")
+    axis.set_ylabel("energy inside the foreground,\nmean over methods")
+    axis.margins(0.15)
+    _quiet(axis)
+    if groups:
+        axis.legend(frameon=False)
+    return figure
+
+
+def _quiet(axis: Axes) -> None:
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _svg(draw: Callable[[], Figure], ink: str) -> str:
+    settings: Any = dict.fromkeys(INKED, ink) | {"text.parse_math": False}
+    # a name may hold $, which would be read as mathematics
+    with matplotlib.rc_context(settings):
+        content = BytesIO()
+        draw().savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    return data_uri("image/svg+xml", content.getvalue())
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """Bytes as the address of an image that needs no file."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

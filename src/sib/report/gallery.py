@@ -1,0 +1,223 @@
+"""Images of a page: what each run shows in them, and which of them are worth a look."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from sib.data import BadSample, Splits, make_loader
+from sib.errors import InputError
+from sib.evaluation.checkpoint import Checkpoint
+from sib.evaluation.config import AttributionConfig
+from sib.evaluation.data import Subset
+from sib.evaluation.maps import maps_of
+from sib.evaluation.scores import Scores
+from sib.explain import available_methods
+from sib.explain.normalization import normalize_maps
+from sib.report.figures import data_uri
+from sib.training.device import normalise
+
+SIDE = 144
+OUTLINE = (0, 213, 255)
+
+
+class Cell(NamedTuple):
+    """One map over one image."""
+
+    uri: str
+    alt: str
+    energy: float | None
+    """Share inside the foreground; None where the evaluation has none."""
+
+
+class Row(NamedTuple):
+    """One image under all runs and methods."""
+
+    name: str
+    label: str
+    uri: str
+    alt: str
+    predictions: list[tuple[str, float, bool]]
+    """Of each run: class, probability, whether right."""
+    cells: list[Cell]
+
+
+def evenly_spread(count: int, total: int) -> list[int]:
+    """Places of ``count`` images spread over ``total``."""
+    return sorted({index * total // count for index in range(min(count, total))})
+
+
+def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> list[int]:
+    """Images whose mean energy inside the foreground differs most between the groups of runs.
+
+    Args:
+        runs: scores of each run on the same images.
+        groups: (runs,) number of each run's group.
+        count: images wanted; fewer where fewer have a value.
+    """
+    energies = np.stack([_energy(run) for run in runs])
+    means = [
+        energies[[i for i, own in enumerate(groups) if own == group]].mean(axis=0)
+        for group in sorted(set(groups))
+    ]
+    spread = np.max(means, axis=0) - np.min(means, axis=0)
+    return _largest(spread, count)
+
+
+def worst(runs: Sequence[Scores], count: int) -> list[int]:
+    """Images with the least energy inside a foreground relative to its size, mean over the runs."""
+    share = np.array(runs[0].foreground_share)
+    ratio = np.mean([_energy(run) for run in runs], axis=0) / share
+    return _largest(-ratio, count)
+
+
+def confident_mistakes(runs: Sequence[Scores], count: int) -> list[int]:
+    """Images that some run gets wrong, the surest mistake first."""
+    least = [np.where(run.correct == 1, -1.0, np.array(run.probability)) for run in runs]
+    wrong = np.max(least, axis=0)
+    return _largest(np.where(wrong < 0, np.nan, wrong), count)
+
+
+def draw_rows(
+    places: list[int],
+    checkpoints: list[Checkpoint],
+    runs: list[Scores],
+    splits: Splits,
+    split: str,
+    by_name: dict[str, int],
+    methods: tuple[str, ...],
+    device: torch.device,
+) -> list[Row]:
+    """The rows of these images: a column for each run and method, in that order.
+
+    Args:
+        places: of the images among the scores.
+        checkpoints: the models.
+        runs: their scores.
+        splits: the data set.
+        split: name of the split.
+        by_name: place of each image in the split.
+        methods: of explanation; those that a model cannot have leave their column empty.
+        device: of the models.
+    """
+    source = Subset(getattr(splits, split), [by_name[runs[0].names[place]] for place in places])
+    pictures: dict[int, list[tuple[Tensor, Tensor]]] = {}
+    maps: list[dict[str, Tensor]] = []
+    for checkpoint in checkpoints:
+        side = checkpoint.image_size
+        loader = make_loader(source, image_size=side, batch_size=len(places), train=False)
+        batch = next(iter(loader))
+        if isinstance(batch, BadSample):
+            raise InputError(batch.message)
+        images = normalise(batch.images, device)
+        able = available_methods(checkpoint.model, images)
+        chosen = [method for method in methods if method in able]
+        found = (
+            maps_of(checkpoint.model, images, None, chosen, AttributionConfig()) if chosen else {}
+        )
+        maps.append({m: normalize_maps(a, "percentile").cpu() for m, a in found.items()})
+        pictures[side] = list(zip(batch.images, batch.foreground, strict=True))
+    rows = []
+    for index, place in enumerate(places):
+        shown = [pictures[checkpoint.image_size][index] for checkpoint in checkpoints]
+        rows.append(_row(index, place, checkpoints, runs, shown, maps, methods, splits.classes))
+    return rows
+
+
+def _row(
+    index: int,
+    place: int,
+    checkpoints: list[Checkpoint],
+    runs: list[Scores],
+    shown: list[tuple[Tensor, Tensor]],
+    maps: list[dict[str, Tensor]],
+    methods: tuple[str, ...],
+    classes: list[str],
+) -> Row:
+    name, label = runs[0].names[place], classes[runs[0].labels[place]]
+    cells = []
+    for checkpoint, run, (image, foreground), own in zip(
+        checkpoints, runs, shown, maps, strict=True
+    ):
+        for method in methods:
+            if method not in own:
+                cells.append(Cell("", f"{checkpoint.name} has no {method}", None))
+                continue
+            energy = _energy_of(run, method, place)
+            alt = f"{method} of {checkpoint.name} on {name}"
+            alt += f": {energy:.2f} of it inside the foreground" if energy is not None else ""
+            pixels = overlay_pixels(image, own[method][index], foreground)
+            cells.append(Cell(_picture(pixels), alt, energy))
+    predictions = [
+        (classes[run.predicted[place]], run.probability[place], bool(run.correct[place]))
+        for run in runs
+    ]
+    image, foreground = shown[0]
+    outlined = outline(image.permute(1, 2, 0).numpy().copy(), foreground)
+    known = "its foreground outlined" if bool(foreground.any()) else "foreground unknown"
+    return Row(name, label, _picture(outlined), f"{name}, {known}", predictions, cells)
+
+
+def overlay_pixels(image: Tensor, attribution: Tensor, foreground: Tensor) -> NDArray[np.uint8]:
+    """A map over the grey image, the stronger the more opaque, the foreground outlined.
+
+    Args:
+        image: uint8 (3, H, W).
+        attribution: (H, W) in [−1, 1]; signed maps are red and blue.
+        foreground: bool (1, H, W).
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    values = attribution.double().numpy()
+    signed = bool((values < 0).any())
+    scaled = (values + 1) / 2 if signed else values
+    colours = colormaps["RdBu_r" if signed else "inferno"](scaled)[..., :3] * 255
+    opacity = 0.15 + 0.75 * np.abs(values).clip(0, 1)[..., None]
+    grey = image.double().mean(dim=0).numpy()[..., None]
+    mixed = opacity * colours + (1 - opacity) * grey
+    return outline(mixed.round().astype(np.uint8), foreground)
+
+
+def outline(pixels: NDArray[np.uint8], foreground: Tensor) -> NDArray[np.uint8]:
+    """Draw the inner border of the foreground into the pixels."""
+    inside = foreground[0].numpy()
+    padded = np.pad(inside, 1, mode="edge")
+    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    pixels[inside & ~core] = OUTLINE
+    return pixels
+
+
+def _picture(pixels: NDArray[np.uint8]) -> str:
+    content = BytesIO()
+    image = Image.fromarray(pixels)
+    if image.width != SIDE:
+        image = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    image.save(content, format="JPEG", quality=82)
+    return data_uri("image/jpeg", content.getvalue())
+
+
+def _energy(run: Scores) -> NDArray[np.float64]:
+    """(N,) energy inside the foreground, mean over the methods that have it."""
+    own = [run.column(*pair) for pair in run.columns if pair[1] == "energy_pointing_game"]
+    return np.mean(own, axis=0) if own else np.full(len(run.names), np.nan)
+
+
+def _energy_of(run: Scores, method: str, place: int) -> float | None:
+    pair = (method, "energy_pointing_game")
+    if pair not in run.columns:
+        return None
+    value: Any = run.column(*pair)[place]
+    return None if np.isnan(value) else float(value)
+
+
+def _largest(values: NDArray[np.float64], count: int) -> list[int]:
+    """Places of the largest values, the largest first; NaN is never among them."""
+    order = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")
+    return [int(place) for place in order[:count] if not np.isnan(values[place])]

@@ -1,0 +1,129 @@
+"""Comparing runs on the same images."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.trained import FAST, evaluated, quiet, trained
+from sib.cli import main
+from sib.errors import InputError
+from sib.evaluation.compare import compare
+from sib.evaluation.config import CompareConfig, EvaluateConfig
+from sib.evaluation.evaluate import evaluate
+from sib.evaluation.scores import read_scores
+
+SEEDS = (0, 1)
+
+
+def all_runs():
+    return tuple(evaluated(method, seed) for method in ("ce", "sib") for seed in SEEDS)
+
+
+def test_groups_by_seed_and_their_differences(tmp_path):
+    console = quiet()
+    found = compare(CompareConfig(runs=all_runs(), out=tmp_path), console)
+    assert found["reference"]["name"] == "cross-entropy"
+    (group,) = found["groups"]
+    assert (group["name"], group["seeds"], group["paired_seeds"]) == ("S-IB", [0, 1], True)
+    scores = {
+        (method, seed): read_scores(evaluated(method, seed) / "evaluation.csv")
+        for method in ("ce", "sib")
+        for seed in SEEDS
+    }
+    column = ("vjp", "energy_pointing_game")
+    by_seed = [
+        np.nanmean(scores["sib", seed].column(*column) - scores["ce", seed].column(*column))
+        for seed in SEEDS
+    ]
+    entry = group["table"]["vjp"]["energy_pointing_game"]
+    assert entry["by_seed"] == pytest.approx(by_seed)
+    assert entry["mean"] == pytest.approx(np.mean(by_seed))
+    assert entry["low"] <= entry["mean"] <= entry["high"]
+    assert json.loads((tmp_path / "comparison.json").read_text()) == found
+    assert min(Image.open(tmp_path / "scatter.png").size) > 300
+    text = console.file.getvalue()
+    assert "S-IB minus cross-entropy" in text and "Seeds are drawn too" in text
+
+
+def test_one_seed_says_what_its_interval_leaves_out(tmp_path):
+    console = quiet()
+    compare(CompareConfig(runs=(evaluated("ce"), evaluated("sib")), out=tmp_path), console)
+    assert "nothing about other seeds" in " ".join(console.file.getvalue().split())
+
+
+def test_a_run_without_evaluation_is_evaluated(tmp_path):
+    run = tmp_path / "ce-0"
+    shutil.copytree(trained("ce", 0), run)
+    for name in ("evaluation.json", "evaluation.csv"):
+        (run / name).unlink(missing_ok=True)
+    other = tmp_path / "sib-0"
+    shutil.copytree(trained("sib", 0), other)
+    evaluate(EvaluateConfig(run=other, device="cpu", methods=("saliency", "gradcam")), quiet())
+    found = compare(CompareConfig(runs=(run, other), out=tmp_path / "c", device="cpu"), quiet())
+    assert list(found["groups"][0]["table"]) == ["saliency", "gradcam"]  # what both have
+    assert (run / "evaluation.json").is_file()
+
+
+def test_metrics_that_a_run_lacks_are_named(tmp_path):
+    with pytest.raises(InputError, match="was evaluated without insertion_area: run sib evaluate"):
+        compare(CompareConfig(runs=all_runs(), metrics=("insertion_area",), out=tmp_path), quiet())
+
+
+def refused(runs, tmp_path, capsys):
+    code = main(["compare", *map(str, runs), "--out", str(tmp_path / "c")])
+    assert code == 2
+    assert not (tmp_path / "c").exists()
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_different_test_images_are_refused(tmp_path, capsys):
+    other = trained("sib", 0, split_seed=1)
+    evaluate(EvaluateConfig(run=other, device="cpu", attribution=FAST), quiet())
+    said = refused([evaluated("ce"), other], tmp_path, capsys)
+    assert "only the same images can be compared" in said
+
+
+def test_another_number_of_images_is_refused(tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained("sib", 0), run)
+    evaluate(EvaluateConfig(run=run, device="cpu", attribution=FAST, limit=5), quiet())
+    said = refused([evaluated("ce"), run], tmp_path, capsys)
+    assert "(20 images)" in said and "(5 images) were evaluated on different images" in said
+
+
+def test_other_options_are_refused(tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained("sib", 0), run)
+    evaluate(EvaluateConfig(run=run, device="cpu", attribution=FAST, target="label"), quiet())
+    said = refused([evaluated("ce"), run], tmp_path, capsys)
+    assert "target is 'predicted' and 'label'" in said
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda run: (run / "evaluation.json").write_text("{"), "is damaged and cannot be read"),
+        (lambda run: (run / "evaluation.json").write_text('{"format": 99}'), "has format 99"),
+        (lambda run: (run / "evaluation.csv").write_text("image\n"), "is not the file that"),
+        (lambda run: (run / "config.yaml").write_text("[1]"), "is damaged: it holds no options"),
+        (lambda run: (run / "metrics.jsonl").write_text("{\n"), "is damaged and cannot be read"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, capsys, damage, sentence):
+    run = tmp_path / "run"
+    shutil.copytree(evaluated("sib"), run)
+    damage(run)
+    assert sentence in refused([evaluated("ce"), run], tmp_path, capsys)
+
+
+def test_one_run_and_one_run_twice_are_refused(tmp_path, capsys):
+    assert "at least two runs" in refused([evaluated()], tmp_path, capsys)
+    assert "is given twice" in refused([evaluated(), evaluated()], tmp_path, capsys)
+
+
+def test_seeds_alone_are_nothing_to_compare(tmp_path, capsys):
+    said = refused([evaluated("ce", 0), evaluated("ce", 1)], tmp_path, capsys)
+    assert "differ in their seed alone" in said

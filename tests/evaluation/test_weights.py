@@ -1,0 +1,115 @@
+"""Weights from files of every kind, trusted and not."""
+
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sib.errors import InputError
+from sib.evaluation.checkpoint import open_checkpoint
+from sib.evaluation.weights import load_into, read_weights
+from sib.models import build
+
+CPU = torch.device("cpu")
+
+
+class Attack:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (open, (str(self.marker), "w"))
+
+
+@pytest.fixture
+def model():
+    return build("small_resnet", 4, 32)
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": s}])
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod."])
+def test_state_dicts_of_other_loops(tmp_path, model, wrap, prefix):
+    path = tmp_path / "weights.pt"
+    torch.save(wrap({prefix + name: value for name, value in model.state_dict().items()}), path)
+    state, facts = read_weights(path)
+    assert facts == {}
+    other = build("small_resnet", 4, 32)
+    load_into(other, state, path, "small_resnet")
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(other.eval()(images), model.eval()(images))
+
+
+def test_a_pickle_is_refused_and_nothing_of_it_runs(tmp_path):
+    marker = tmp_path / "ran"
+    for name in ("evil.pt", "evil.pth"):
+        (tmp_path / name).write_bytes(pickle.dumps({"fc.weight": Attack(marker)}, protocol=2))
+        with pytest.raises(InputError, match="is refused: it is no file of weights alone"):
+            read_weights(tmp_path / name)
+    torch.save({"state_dict": {"fc.weight": Attack(marker)}}, tmp_path / "zip.pt")
+    with pytest.raises(InputError, match="is refused"):
+        read_weights(tmp_path / "zip.pt")
+    assert not marker.exists()
+
+
+def test_a_whole_pickled_model_is_refused(tmp_path, model):
+    torch.save(model, tmp_path / "model.pt")
+    with pytest.raises(InputError, match=r"save model\.state_dict\(\)"):
+        read_weights(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({}, "holds no weights"),
+        ([1, 2], "holds no weights"),
+        ({"epoch": 3}, "'epoch' is a int"),
+        ({"state_dict": {"lr": 0.1}}, "'lr' is a float"),
+    ],
+)
+def test_files_without_weights(tmp_path, content, sentence):
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=sentence):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_missing_torn_and_foreign_files(tmp_path, model):
+    with pytest.raises(InputError, match="does not exist"):
+        read_weights(tmp_path / "none.pt")
+    save_file(model.state_dict(), tmp_path / "torn.safetensors")
+    whole = (tmp_path / "torn.safetensors").read_bytes()
+    (tmp_path / "torn.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"torn\.safetensors is damaged"):
+        read_weights(tmp_path / "torn.safetensors")
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(InputError, match=r"text\.pt"):
+        read_weights(tmp_path / "text.pt")
+
+
+def test_the_head_tells_the_number_of_classes(tmp_path, model):
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    found = open_checkpoint(tmp_path / "w.safetensors", CPU, arch="small_resnet", image_size=32)
+    assert (found.outputs, found.classes, found.image_size, found.run) == (4, None, 32, None)
+    assert not found.model.training
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.allclose(found.model(images), model.eval()(images), atol=1e-5)
+
+
+def test_another_architecture_is_told_by_its_first_difference(tmp_path, model):
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"w\.safetensors does not fit resnet18"):
+        open_checkpoint(tmp_path / "w.safetensors", CPU, arch="resnet18", image_size=32)
+    state = model.state_dict()
+    first = next(iter(state))
+    del state[first]
+    save_file(state, tmp_path / "part.safetensors")
+    with pytest.raises(InputError, match=f"there is no {first}"):
+        open_checkpoint(tmp_path / "part.safetensors", CPU, arch="small_resnet", image_size=32)
+
+
+def test_an_architecture_must_be_known(tmp_path, model):
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="give --arch"):
+        open_checkpoint(tmp_path / "w.safetensors", CPU)

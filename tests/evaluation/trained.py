@@ -1,0 +1,51 @@
+"""Small runs on the built-in images, trained once for all tests of a process."""
+
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from tempfile import mkdtemp
+
+from rich.console import Console
+
+from sib.console import ConsoleWatcher
+from sib.evaluation.config import AttributionConfig, EvaluateConfig
+from sib.evaluation.evaluate import evaluate
+from sib.training import TrainConfig, train
+from sib.training.config import InputConfig, ObjectiveConfig
+
+FAST = AttributionConfig(steps=2, samples=2)
+
+
+def quiet():
+    """A console whose text can be read with ``file.getvalue()``."""
+    return Console(file=StringIO(), width=120)
+
+
+@cache
+def trained(method="ce", seed=0, test_size=20, split_seed=0) -> Path:
+    """A run folder; not to be written into, see `copied`."""
+    out = Path(mkdtemp(prefix="sib-test-")) / f"{method}-{seed}"
+    config = TrainConfig(
+        data="digits",
+        out=out,
+        arch="small_resnet",
+        method=method,
+        epochs=1,
+        batch_size=16,
+        image_size=32,
+        seed=seed,
+        workers=0,
+        device="cpu",
+        objective=ObjectiveConfig(window_size=7),
+        input=InputConfig(train_size=60, test_size=test_size, split_seed=split_seed),
+    )
+    train(config, ConsoleWatcher(quiet()))
+    return out
+
+
+@cache
+def evaluated(method="ce", seed=0) -> Path:
+    """The same with an evaluation in it."""
+    run = trained(method, seed)
+    evaluate(EvaluateConfig(run=run, device="cpu", attribution=FAST), quiet())
+    return run

@@ -1,0 +1,213 @@
+"""The page about runs: its pieces, its safety, and how a browser shows it."""
+
+import html
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.trained import FAST, evaluated, quiet
+from report.browser import CHROMIUM, everything_heard, run
+from sib.console import ConsoleWatcher
+from sib.errors import InputError
+from sib.evaluation.config import EvaluateConfig, ReportConfig
+from sib.evaluation.evaluate import evaluate
+from sib.report.command import report
+from sib.training import TrainConfig, train
+from sib.training.config import ObjectiveConfig
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+CLASSES = ("<img src=http:x onerror=alert(1)>", "a & b \"quoted\" 'single' {{ 7*7 }}")
+SECTIONS = ("summary", "comparison", "training", "gallery", "differ", "worst", "repeat")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A report about four runs: two methods, two seeds."""
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    runs = tuple(evaluated(method, seed) for method in ("ce", "sib") for seed in (0, 1))
+    report(ReportConfig(runs=runs, out=out, images=3, device="cpu"), quiet())
+    return out
+
+
+class Elements(HTMLParser):
+    """Tags with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_the_page_holds_its_pieces_and_nothing_from_outside(page):
+    elements = Elements(page.read_text())
+    identities = {attributes["id"] for attributes in elements.all("section")}
+    assert set(SECTIONS) <= identities
+    targets = {attributes["href"] for attributes in elements.all("a")}
+    assert targets == {f"#{identity}" for identity in identities}
+    assert not elements.all("script") and not elements.all("link") and not elements.all("iframe")
+    images = elements.all("img")
+    assert len(images) > 3 * (1 + 4 * 3)
+    for attributes in images:
+        assert attributes["src"].startswith("data:image/")
+        assert attributes["alt"]
+    for attributes in elements.all("source"):
+        assert attributes["srcset"].startswith("data:image/svg+xml;base64,")
+    for attributes in elements.all("pre"):  # what scrolls can be reached by keyboard
+        assert attributes["tabindex"] == "0"
+    policy = next(a["content"] for a in elements.all("meta") if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_figures_are_those_of_the_evaluations(page):
+    text = page.read_text()
+    for method in ("ce", "sib"):
+        for seed in (0, 1):
+            facts = json.loads((evaluated(method, seed) / "evaluation.json").read_text())
+            assert f">{facts['accuracy']['mean']:.3f}<" in text
+            assert f">{facts['table']['vjp']['energy_pointing_game']['mean']:.3f}<" in text
+            folder = evaluated(method, seed)
+            assert f"sib train --config {folder}/config.yaml --out NEW" in text
+            assert html.escape(f"seed: {seed}") in text
+    assert "S-IB minus cross-entropy" in text
+
+
+@needs_chromium
+def test_chromium_shows_it_and_asks_for_nothing(page, tmp_path):
+    with everything_heard() as (option, heard):
+        control = tmp_path / "control.html"
+        control.write_text('<img src="http://example.org/picture.png">')
+        run(control, tmp_path / "profile", option)
+        assert any("picture.png" in path for path in heard)  # the server does hear
+        heard.clear()
+        shown = run(page, tmp_path / "profile", option)
+        assert heard == []
+    for anchor in SECTIONS:
+        assert f'id="{anchor}"' in shown
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [360, 1100])
+def test_it_is_no_wider_than_the_screen_and_every_image_shows(page, tmp_path, width):
+    """Measured from a frame around the page, whose policy against scripts is taken out."""
+    inner = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    quoted = json.dumps(inner).replace("</", "<\\/")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f"""<body><iframe id="f" style="border:0;width:{width}px;height:900px"></iframe>
+        <script>
+        const frame = document.getElementById("f");
+        frame.onload = () => {{
+          const inner = frame.contentDocument;
+          const broken = [...inner.images].filter(image => image.naturalWidth === 0).length;
+          const focus = inner.querySelectorAll("a[href], summary, [tabindex='0']").length;
+          document.title = JSON.stringify(
+            {{wide: inner.documentElement.scrollWidth, broken, focus}});
+        }};
+        frame.srcdoc = {quoted};
+        </script></body>"""
+    )
+    shown = run(frame, tmp_path / "profile", "--virtual-time-budget=5000")
+    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", shown).group(1)))
+    assert found["wide"] <= width
+    assert found["broken"] == 0
+    assert found["focus"] > 10
+
+
+@needs_chromium
+def test_light_and_dark(page, tmp_path):
+    """The corner of the page is paper: bright in one, dark in the other; ink is the reverse."""
+    shades = {}
+    for scheme in (0, 1):  # 0 is dark to Chromium
+        picture = tmp_path / f"{scheme}.png"
+        run(
+            page,
+            tmp_path / "profile",
+            f"--blink-settings=preferredColorScheme={scheme}",
+            "--window-size=800,600",
+            f"--screenshot={picture}",
+        )
+        pixels = np.asarray(Image.open(picture).convert("L"), dtype=float)
+        shades[scheme] = pixels[2, 2], pixels.min(), pixels.max()
+    assert shades[1][0] > 240 and shades[1][1] < 60
+    assert shades[0][0] < 40 and shades[0][2] > 200
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A run whose class and file names try to be HTML."""
+    root = tmp_path_factory.mktemp("hostile")
+    for split, count in (("train", 6), ("test", 3)):
+        for label, name in enumerate(CLASSES):
+            folder = root / "data" / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                shade = np.random.default_rng(index).integers(256, size=(32, 32, 3)) // (label + 1)
+                file = folder / f'"><b onmouseover=alert(2)>{index}.png'
+                Image.fromarray(shade.astype(np.uint8)).save(file)
+    config = TrainConfig(
+        data=str(root / "data"),
+        out=root / "<i>run</i>".replace("/", "-"),
+        arch="small_resnet",
+        image_size=32,
+        epochs=1,
+        batch_size=4,
+        workers=0,
+        device="cpu",
+        objective=ObjectiveConfig(window_size=7),
+    )
+    train(config, ConsoleWatcher(quiet()))
+    evaluate(EvaluateConfig(run=config.folder, device="cpu", attribution=FAST), quiet())
+    return config.folder
+
+
+def test_names_with_html_in_them_are_text(hostile, tmp_path):
+    report(ReportConfig(runs=(hostile,), out=tmp_path / "r.html", device="cpu"), quiet())
+    text = (tmp_path / "r.html").read_text()
+    elements = Elements(text)
+    assert not elements.all("b") and not elements.all("i") and not elements.all("script")
+    for _, attributes in elements.found:
+        assert not any(name.startswith("on") for name in attributes)
+    for attributes in elements.all("img"):
+        assert attributes["src"].startswith("data:")
+    assert html.escape(CLASSES[0]) in text
+    assert "{{ 7*7 }}" in html.unescape(text)
+    # no foreground anywhere: the page says nothing about energy that it does not know
+    assert 'id="differ"' not in text and 'id="worst"' not in text
+
+
+def test_a_single_run_has_no_comparison(tmp_path):
+    report(ReportConfig(runs=(evaluated(),), out=tmp_path / "r.html", images=1), quiet())
+    text = (tmp_path / "r.html").read_text()
+    assert 'id="comparison"' not in text and 'id="gallery"' in text
+
+
+def test_a_report_without_its_images_says_so(tmp_path, hostile):
+    run_folder = tmp_path / "moved"
+    shutil.copytree(hostile, run_folder)
+    config = (run_folder / "config.yaml").read_text()
+    (run_folder / "config.yaml").write_text(re.sub("(?m)^data: .*$", "data: /gone", config))
+    console = quiet()
+    report(ReportConfig(runs=(run_folder,), out=tmp_path / "r.html"), console)
+    assert "/gone does not exist" in console.file.getvalue()
+    assert (
+        "There are no images here: data: /gone does not exist" in (tmp_path / "r.html").read_text()
+    )
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"--out .* cannot be written"):
+        report(ReportConfig(runs=(evaluated(),), out=tmp_path / "file" / "r.html"), quiet())
+    with pytest.raises(InputError, match="holds no run"):
+        report(ReportConfig(runs=(tmp_path,), out=tmp_path / "r.html"), quiet())
