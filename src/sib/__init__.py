@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sib import functional
 from sib.double_backward import second_order
 from sib.errors import InputError
+from sib.micro_batches import accumulate
 from sib.objective import SpatialIB, SpatialIBTerms
 from sib.task import CrossEntropyTask, SpatialIBTask, TaskOutput
 
@@ -25,6 +26,7 @@ __all__ = [
     "SpatialIBTask",
     "SpatialIBTerms",
     "TaskOutput",
+    "accumulate",
     "explain",
     "functional",
     "metrics",

@@ -1,25 +1,26 @@
 """The Spatial Information Bottleneck objective as a module."""
 
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sib.double_backward import check_graph
-from sib.functional import (
-    background_dependence,
-    background_magnitude,
-    background_variance,
-    checks,
-    foreground_alignment,
-    foreground_mask,
-    reconstruct,
-)
+from sib.functional import checks, foreground_mask, reconstruct
 from sib.functional.dependence import ESTIMATORS
-from sib.functional.losses import ALIGNMENTS
+from sib.functional.losses import ALIGNMENTS, check_terms
 from sib.functional.mask import KINDS
+from sib.functional.parts import (
+    Dependence,
+    ImageParts,
+    alignment,
+    alignment_parts,
+    background,
+    background_parts,
+)
 from sib.functional.reconstruction import COTANGENTS
+from sib.gather import SCOPES, joining
 
 FORMS = ("linear", "exp")
 BACKGROUNDS = ("variance", "hsic", "magnitude")
@@ -73,6 +74,10 @@ class SpatialIB(nn.Module):
         area: wanted mean of the mask, for ``mask="area"``.
         count_include_pad: count the zeros around the image in the density (published).
         epsilon: of the mask's normalisation.
+        hsic_scope: which images the terms of a batch see. ``"local"``: those of this process.
+            ``"global"``: those of all processes of torch's process group, which must hold batches
+            of one size and average their gradients, as DistributedDataParallel does; with a
+            projection their generators must be in step.
         generator: of the random projection; torch's default where None.
 
     Raises:
@@ -99,6 +104,7 @@ class SpatialIB(nn.Module):
         area: float = 0.1,
         count_include_pad: bool = True,
         epsilon: float = 1e-8,
+        hsic_scope: str = "local",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -124,6 +130,7 @@ class SpatialIB(nn.Module):
             ("alignment", alignment, ALIGNMENTS),
             ("background", background, BACKGROUNDS),
             ("estimator", estimator, tuple(ESTIMATORS)),
+            ("hsic_scope", hsic_scope, SCOPES),
         ):
             checks.choice(name, value, allowed)
         if not 0 < area < 1:
@@ -135,6 +142,7 @@ class SpatialIB(nn.Module):
         self.temperature, self.slope, self.area = temperature, slope, area
         self.count_include_pad, self.epsilon = count_include_pad, epsilon
         self.projection_dim, self.estimator = projection_dim, estimator
+        self.hsic_scope = hsic_scope
         self._first_call = True
 
     def forward(self, logits: Tensor, images: Tensor) -> SpatialIBTerms:
@@ -151,21 +159,41 @@ class SpatialIB(nn.Module):
             ValueError: shapes that do not fit, images without gradient, a batch too small for
                 HSIC, a window larger than the images, a step that cannot be differentiated twice.
         """
+        return self.terms(self.parts(logits, images))
+
+    def parts(self, logits: Tensor, images: Tensor, create_graph: bool = True) -> ImageParts:
+        """What the terms need of each image; arguments and errors as of `forward`.
+
+        Args:
+            logits: (B, K).
+            images: (B, C, H, W).
+            create_graph: keep the parts in the graph, so that a loss made of them can be
+                differentiated.
+        """
         if self._first_call:
             check_graph(logits)
         with torch.autocast(images.device.type, enabled=False):
-            R = reconstruct(logits, images, cotangent=self.cotangent)
-            mask = self._foreground_mask(R)
-            constant = images.detach()  # the final backward pass needs no gradient of the images
-            foreground = foreground_alignment(
-                R, constant, mask, kind=self.alignment, **self._dependence_options()
-            )
-            background = self._background(R, constant, mask)
-            loss = self._combine(foreground, background)
+            R = reconstruct(logits, images, create_graph, cotangent=self.cotangent)
+            with torch.set_grad_enabled(create_graph):
+                mask = self._foreground_mask(R)
+                # detached: the final backward pass needs no gradient of the images
+                checked = check_terms(R, images.detach(), mask)
+                foreground = alignment_parts(*checked, self.alignment)
+                outside = background_parts(*checked, self.background)
         if self._first_call:
             self._first_call = False
             _warn_of_zero(R)
-        return SpatialIBTerms(loss, foreground, background, mask, R)
+        return ImageParts(foreground, outside, mask, R)
+
+    def terms(self, parts: ImageParts) -> SpatialIBTerms:
+        """The terms of the batch that the parts belong to."""
+        dependence = Dependence(self.projection_dim, self.estimator, self.generator)
+        join = joining(self.hsic_scope)
+        with torch.autocast(parts.mask.device.type, enabled=False):
+            inside = alignment(parts.foreground, self.alignment, dependence, join)
+            outside = background(parts.background, self.background, dependence, join)
+            loss = self._combine(inside, outside)
+        return SpatialIBTerms(loss, inside, outside, parts.mask, parts.reconstruction)
 
     def extra_repr(self) -> str:
         """The options, as they show when the module is printed."""
@@ -192,20 +220,6 @@ class SpatialIB(nn.Module):
             count_include_pad=self.count_include_pad,
             area=self.area,
         )
-
-    def _dependence_options(self) -> dict[str, Any]:
-        return {
-            "projection_dim": self.projection_dim,
-            "estimator": self.estimator,
-            "generator": self.generator,
-        }
-
-    def _background(self, R: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-        if self.background == "hsic":
-            return background_dependence(R, images, mask, **self._dependence_options())
-        if self.background == "variance":
-            return background_variance(R, mask)
-        return background_magnitude(R, mask)
 
     def _combine(self, foreground: Tensor, background: Tensor) -> Tensor:
         if self.form == "linear":

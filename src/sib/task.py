@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sib.double_backward import check_model, second_order
 from sib.functional import checks
+from sib.functional.parts import ImageParts, Parts
 from sib.functional.precision import at_least_float32
 from sib.objective import SpatialIB, SpatialIBTerms
 
@@ -25,6 +26,15 @@ class TaskOutput(NamedTuple):
     """The S-IB terms; None for methods that have none."""
 
 
+class Directions(NamedTuple):
+    """How a few images of a larger batch enter its loss; made by `sib.accumulate`."""
+
+    share: float
+    """Of these images in the batch, in (0, 1]."""
+    gradients: Parts = ()
+    """Of the S-IB terms of the batch, with respect to the parts of these images."""
+
+
 class CrossEntropyTask(nn.Module):
     """Plain cross-entropy behind the contract of `SpatialIBTask`: the baseline.
 
@@ -36,12 +46,16 @@ class CrossEntropyTask(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor, labels: Tensor) -> TaskOutput:
+    def forward(
+        self, images: Tensor, labels: Tensor, directions: Directions | None = None
+    ) -> TaskOutput:
         """Loss of one batch; arguments and errors as in `SpatialIBTask.forward`."""
         check_batch(images, labels)
         logits = self.model(images)
         check_logits(logits, labels)
         loss = F.cross_entropy(at_least_float32(logits), labels)
+        if directions is not None:
+            loss = directions.share * loss
         return TaskOutput(loss, logits, loss, None)
 
     def backward(self, loss: Tensor) -> None:
@@ -78,20 +92,39 @@ class SpatialIBTask(nn.Module):
         self.objective = SpatialIB() if objective is None else objective
         self.validate = validate
 
-    def forward(self, images: Tensor, labels: Tensor) -> TaskOutput:
+    def forward(
+        self, images: Tensor, labels: Tensor, directions: Directions | None = None
+    ) -> TaskOutput:
         """Loss of one batch.
 
         Args:
             images: (B, C, H, W), finite, floating point. The tensor itself is left as it is.
             labels: (B,), int64 in [0, K).
+            directions: where the images are a part of a larger batch, how they enter its loss:
+                loss = share · cross-entropy + Σ gradient · part, whose gradient is theirs in that
+                of the batch. Only `sib.accumulate` has a use for it.
 
         Returns:
-            `TaskOutput`.
+            `TaskOutput`; with ``directions`` both losses are their shares and terms are None.
 
         Raises:
             ValueError: shapes or dtypes that do not fit, images that are not finite, labels out of
                 range, a batch too small for HSIC, gradients switched off.
         """
+        logits, parts = self.parts(images, labels)
+        cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
+        if directions is not None:
+            cross_entropy = directions.share * cross_entropy
+            pairs = zip(directions.gradients, parts.differentiated(), strict=True)
+            inner = sum((gradient * part).sum() for gradient, part in pairs)
+            return TaskOutput(cross_entropy + inner, logits, cross_entropy, None)
+        terms = self.objective.terms(parts)
+        return TaskOutput(cross_entropy + terms.loss, logits, cross_entropy, terms)
+
+    def parts(
+        self, images: Tensor, labels: Tensor, create_graph: bool = True
+    ) -> tuple[Tensor, ImageParts]:
+        """Logits and what the terms need of each image; arguments and errors as of `forward`."""
         check_batch(images, labels, self.validate)
         if not torch.is_grad_enabled():
             raise ValueError("the S-IB loss needs gradients: call the task outside torch.no_grad()")
@@ -100,10 +133,9 @@ class SpatialIBTask(nn.Module):
             scope.images = images
             logits = self.model(images)
         check_logits(logits, labels, self.validate)
-        cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
-        terms = self.objective(logits, images)
+        parts = self.objective.parts(logits, images, create_graph)
         scope.images_done = True
-        return TaskOutput(cross_entropy + terms.loss, logits, cross_entropy, terms)
+        return logits, parts
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of the parameters, and of nothing else.

@@ -1,13 +1,18 @@
 """The two terms of S-IB: alignment inside the foreground, variance outside, and their variants."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sib.functional import checks
-from sib.functional.dependence import hsic_of_kernels, random_projection
+from sib.functional.parts import (
+    ALONE,
+    Dependence,
+    alignment,
+    alignment_parts,
+    background,
+    background_parts,
+)
 from sib.functional.precision import at_least_float32
-from sib.functional.similarity import ssim
 
 ALIGNMENTS = ("hsic", "ssim")
 
@@ -46,10 +51,9 @@ def foreground_alignment(
     Source: arXiv 2511.09239; SSIM from Wang et al. 2004, an unused option of the scripts.
     """
     checks.choice("kind", kind, ALIGNMENTS)
-    R, images, mask = _checked(R, images, mask)
-    if kind == "ssim":
-        return ssim(_unit_range(R * mask), _unit_range(images * mask))
-    return _row_dependence(R, images, mask, projection_dim, estimator, generator)
+    R, images, mask = check_terms(R, images, mask)
+    dependence = Dependence(projection_dim, estimator, generator)
+    return alignment(alignment_parts(R, images, mask, kind), kind, dependence, ALONE)
 
 
 def background_variance(R: Tensor, mask: Tensor) -> Tensor:
@@ -71,7 +75,7 @@ def background_variance(R: Tensor, mask: Tensor) -> Tensor:
     Source: arXiv 2511.09239.
     """
     R, mask = _checked_pair(R, mask)
-    return _RowVariance.apply((R * (1 - mask)).flatten(1)).mean()
+    return background(background_parts(R, R, mask, "variance"), "variance", Dependence(), ALONE)
 
 
 def background_magnitude(R: Tensor, mask: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ def background_magnitude(R: Tensor, mask: Tensor) -> Tensor:
     Source: published scripts, an unused option.
     """
     R, mask = _checked_pair(R, mask)
-    return (R.abs() * (1 - mask)).mean()
+    return background(background_parts(R, R, mask, "magnitude"), "magnitude", Dependence(), ALONE)
 
 
 def background_dependence(
@@ -96,83 +100,13 @@ def background_dependence(
 
     Source: published scripts, an unused option.
     """
-    R, images, mask = _checked(R, images, mask)
-    return _row_dependence(R, images, 1 - mask, projection_dim, estimator, generator)
+    R, images, mask = check_terms(R, images, mask)
+    dependence = Dependence(projection_dim, estimator, generator)
+    return background(background_parts(R, images, mask, "hsic"), "hsic", dependence, ALONE)
 
 
-def _row_dependence(
-    R: Tensor,
-    images: Tensor,
-    weight: Tensor,
-    projection_dim: int | None,
-    estimator: str,
-    generator: torch.Generator | None,
-) -> Tensor:
-    a, b = (_weighted_rows(values, weight) for values in (R, images))
-    if projection_dim is not None:
-        checks.whole_number("projection_dim", projection_dim)
-        projection = random_projection(a.shape[1], projection_dim, generator, a.device, a.dtype)
-        a, b = F.normalize(a, dim=1) @ projection, F.normalize(b, dim=1) @ projection
-    return hsic_of_kernels(_cosines(a), _cosines(b), estimator)
-
-
-def _cosines(rows: Tensor) -> Tensor:
-    """Kernel matrix of the rows divided by their norms: normalising B² products, not B·D values."""
-    products = _Gram.apply(rows)
-    inverse_norms = products.diagonal().clamp_min(torch.finfo(rows.dtype).tiny).rsqrt()
-    return products * inverse_norms[:, None] * inverse_norms
-
-
-class _Gram(torch.autograd.Function):
-    """rows rowsᵀ, whose gradient (G + Gᵀ) rows is one product in place of two."""
-
-    @staticmethod
-    def forward(ctx, rows):
-        ctx.save_for_backward(rows)
-        return rows @ rows.T
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (rows,) = ctx.saved_tensors
-        return (gradient + gradient.T) @ rows
-
-
-class _RowVariance(torch.autograd.Function):
-    """Unbiased variance of each row, in few passes: torch's own is slow on CPUs."""
-
-    @staticmethod
-    def forward(ctx, rows):
-        ctx.save_for_backward(rows)
-        centred = rows - rows.mean(dim=1, keepdim=True)
-        squares = torch.bmm(centred[:, None, :], centred[:, :, None])
-        return squares.flatten() / (rows.shape[1] - 1)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (rows,) = ctx.saved_tensors
-        scale = (2 / (rows.shape[1] - 1) * gradient)[:, None]
-        return torch.addcmul(-scale * rows.mean(dim=1, keepdim=True), rows, scale)
-
-
-def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
-    """values ∘ weight as rows (B, C·H·W), scaled so that squares neither underflow nor overflow.
-
-    Only the direction of a row will count, so a constant factor changes neither the result nor
-    its gradient; it goes into the weight, which has one channel. A row too small for its gradient
-    1 / |row| to be a number counts as zero, and gets no gradient.
-    """
-    largest = values.detach().abs().amax(dim=(1, 2, 3)) * weight.detach().amax(dim=(1, 2, 3))
-    smallest = 1e6 * torch.finfo(values.dtype).tiny
-    factor = torch.where(largest > smallest, 1 / largest, 0)
-    return (values * (weight * factor[:, None, None, None])).flatten(1)
-
-
-def _unit_range(values: Tensor) -> Tensor:
-    low, high = values.amin(), values.amax()
-    return (values - low) / (high - low + 1e-10)
-
-
-def _checked(R: Tensor, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def check_terms(R: Tensor, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All three in the precision of R, at least float32; raise where their shapes do not fit."""
     checks.image_batch("images", images)
     if images.shape != R.shape:
         raise ValueError(

@@ -1,0 +1,155 @@
+"""The terms of S-IB in two stages: what each image gives alone, and what a batch makes of it.
+
+Images meet in the terms only through these parts: the rows that HSIC compares, the maps that SSIM
+compares, a scalar of the background. So they can be found a few images at a time, or on several
+processes, and be joined before a term is taken; see `sib.micro_batches` and `sib.gather`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sib.functional import checks
+from sib.functional.dependence import hsic_of_kernels, random_projection
+from sib.functional.similarity import ssim
+
+Parts = tuple[Tensor, ...]
+"""Tensors with one entry an image, (B, …)."""
+
+
+class ImageParts(NamedTuple):
+    """What the terms of a batch are made of: tensors with one entry an image."""
+
+    foreground: Parts
+    background: Parts
+    mask: Tensor
+    """(B, 1, H, W)."""
+    reconstruction: Tensor
+    """(B, C, H, W)."""
+
+    def differentiated(self) -> Parts:
+        """Those through which the loss depends on the model."""
+        return self.foreground + self.background
+
+
+class Dependence(NamedTuple):
+    """How HSIC is taken; arguments as of `foreground_alignment`."""
+
+    projection_dim: int | None = None
+    estimator: str = "biased"
+    generator: torch.Generator | None = None
+
+
+class Joining(NamedTuple):
+    """How the parts of this process meet those of others."""
+
+    products: Callable[[Tensor], Tensor]
+    """Rows (B, D) → the products of all rows with one another, a square matrix."""
+    values: Callable[[Tensor], Tensor]
+    """(B, …) → the same of all images."""
+
+
+def alignment_parts(R: Tensor, images: Tensor, mask: Tensor, kind: str) -> Parts:
+    """What `alignment` needs of each image."""
+    if kind == "ssim":
+        return R * mask, images * mask
+    return _weighted_rows(R, mask), _weighted_rows(images, mask)
+
+
+def background_parts(R: Tensor, images: Tensor, mask: Tensor, kind: str) -> Parts:
+    """What `background` needs of each image."""
+    outside = 1 - mask
+    if kind == "hsic":
+        return _weighted_rows(R, outside), _weighted_rows(images, outside)
+    if kind == "variance":
+        return (_RowVariance.apply((R * outside).flatten(1)),)
+    return ((R.abs() * outside).mean(dim=(1, 2, 3)),)
+
+
+def alignment(parts: Parts, kind: str, dependence: Dependence, joining: Joining) -> Tensor:
+    """The foreground term of a batch, a scalar."""
+    if kind == "ssim":
+        a, b = (_unit_range(joining.values(part)) for part in parts)
+        return ssim(a, b)
+    return _row_dependence(parts, dependence, joining)
+
+
+def background(parts: Parts, kind: str, dependence: Dependence, joining: Joining) -> Tensor:
+    """The background term of a batch, a scalar."""
+    if kind == "hsic":
+        return _row_dependence(parts, dependence, joining)
+    return joining.values(parts[0]).mean()
+
+
+def _row_dependence(rows: Parts, dependence: Dependence, joining: Joining) -> Tensor:
+    a, b = rows
+    size = dependence.projection_dim
+    if size is not None:
+        checks.whole_number("projection_dim", size)
+        source = dependence.generator
+        projection = random_projection(a.shape[1], size, source, a.device, a.dtype)
+        a, b = F.normalize(a, dim=1) @ projection, F.normalize(b, dim=1) @ projection
+    K, L = (_cosines(joining.products(part)) for part in (a, b))
+    return hsic_of_kernels(K, L, dependence.estimator)
+
+
+def _cosines(products: Tensor) -> Tensor:
+    """Kernel matrix of the rows divided by their norms: normalising B² products, not B·D values."""
+    inverse_norms = products.diagonal().clamp_min(torch.finfo(products.dtype).tiny).rsqrt()
+    return products * inverse_norms[:, None] * inverse_norms
+
+
+class _Gram(torch.autograd.Function):
+    """rows rowsᵀ, whose gradient (G + Gᵀ) rows is one product in place of two."""
+
+    @staticmethod
+    def forward(ctx, rows):
+        ctx.save_for_backward(rows)
+        return rows @ rows.T
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (rows,) = ctx.saved_tensors
+        return (gradient + gradient.T) @ rows
+
+
+ALONE = Joining(_Gram.apply, lambda values: values)
+"""The batch of this process is the whole."""
+
+
+class _RowVariance(torch.autograd.Function):
+    """Unbiased variance of each row, in few passes: torch's own is slow on CPUs."""
+
+    @staticmethod
+    def forward(ctx, rows):
+        ctx.save_for_backward(rows)
+        centred = rows - rows.mean(dim=1, keepdim=True)
+        squares = torch.bmm(centred[:, None, :], centred[:, :, None])
+        return squares.flatten() / (rows.shape[1] - 1)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (rows,) = ctx.saved_tensors
+        scale = (2 / (rows.shape[1] - 1) * gradient)[:, None]
+        return torch.addcmul(-scale * rows.mean(dim=1, keepdim=True), rows, scale)
+
+
+def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
+    """values ∘ weight as rows (B, C·H·W), scaled so that squares neither underflow nor overflow.
+
+    Only the direction of a row will count, so a constant factor changes neither the result nor
+    its gradient; it goes into the weight, which has one channel. A row too small for its gradient
+    1 / |row| to be a number counts as zero, and gets no gradient.
+    """
+    largest = values.detach().abs().amax(dim=(1, 2, 3)) * weight.detach().amax(dim=(1, 2, 3))
+    smallest = 1e6 * torch.finfo(values.dtype).tiny
+    factor = torch.where(largest > smallest, 1 / largest, 0)
+    return (values * (weight * factor[:, None, None, None])).flatten(1)
+
+
+def _unit_range(values: Tensor) -> Tensor:
+    low, high = values.amin(), values.amax()
+    return (values - low) / (high - low + 1e-10)

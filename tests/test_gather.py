@@ -1,0 +1,121 @@
+"""Two gloo ranks with batch B: the gradient of one process with batch 2B."""
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from nets import group_norm_net, small_vit
+from torch.nn.parallel import DistributedDataParallel
+
+import sib
+
+SIZE = 4
+CASES = {
+    "biased": {},
+    "unbiased": {"estimator": "unbiased"},
+    "projection": {"projection_dim": 16},
+    "exp": {"form": "exp", "background_weight": 1e3},
+    "ssim": {"alignment": "ssim"},
+    "background": {"background": "hsic", "background_weight": 1.0},
+}
+MODELS = {"conv": group_norm_net, "vit": small_vit}
+DTYPES = {"float32": (torch.float32, 1e-5), "float64": (torch.float64, 1e-10)}
+
+
+def make_task(model, dtype, options, scope):
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(3)
+    options = {"foreground_weight": 1.0, "background_weight": 1e6} | options
+    objective = sib.SpatialIB(window_size=7, hsic_scope=scope, generator=generator, **options)
+    return sib.SpatialIBTask(MODELS[model]().to(DTYPES[dtype][0]), objective)
+
+
+def whole_batch(dtype):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(2 * SIZE, 3, 16, 16, generator=generator, dtype=torch.float64)
+    return images.to(DTYPES[dtype][0]), torch.arange(2 * SIZE) % 5
+
+
+def gradient(task):
+    return torch.cat([p.grad.flatten() for p in task.parameters()])
+
+
+def cases():
+    return [(model, dtype, name) for model in MODELS for dtype in DTYPES for name in CASES]
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    found = {}
+    for model, dtype, name in cases():
+        images, labels = (values.chunk(2)[rank] for values in whole_batch(dtype))
+        for scope, micro_batch in (("global", SIZE), ("global", 2), ("local", SIZE), ("local", 2)):
+            task = make_task(model, dtype, CASES[name], scope)
+            out = sib.accumulate(DistributedDataParallel(task), images, labels, micro_batch)
+            found[model, dtype, name, scope, micro_batch] = (gradient(task), out.terms.foreground)
+    torch.save(found, f"{folder}/{rank}.pt")
+    uneven(rank, folder)
+    dist.destroy_process_group()
+
+
+def uneven(rank, folder):
+    images, labels = (values[: 3 + rank] for values in whole_batch("float32"))
+    try:
+        make_task("conv", "float32", {}, "global")(images, labels)
+    except ValueError as error:
+        torch.save(str(error), f"{folder}/uneven{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(work, args=(str(folder),), nprocs=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(ranks):
+    return [torch.load(ranks / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize(("model", "dtype", "name"), cases())
+@pytest.mark.parametrize("micro_batch", [SIZE, 2])
+def test_global_scope_gives_the_gradient_of_one_large_batch(model, dtype, name, micro_batch, found):
+    task = make_task(model, dtype, CASES[name], "global")  # no process group here: one process
+    out = task(*whole_batch(dtype))
+    task.backward(out.loss)
+    expected, tolerance = gradient(task), DTYPES[dtype][1]
+    for rank in range(2):
+        got, foreground = found[rank][model, dtype, name, "global", micro_batch]
+        assert (got - expected).norm() <= tolerance * expected.norm()
+        torch.testing.assert_close(foreground, out.terms.foreground.detach())
+
+
+@pytest.mark.parametrize("name", ["biased", "background"])
+@pytest.mark.parametrize("micro_batch", [SIZE, 2])
+def test_local_scope_gives_the_mean_of_the_local_gradients(name, micro_batch, found):
+    locals_ = []
+    for rank in range(2):
+        task = make_task("conv", "float64", CASES[name], "local")
+        images, labels = (values.chunk(2)[rank] for values in whole_batch("float64"))
+        task.backward(task(images, labels).loss)
+        locals_.append(gradient(task))
+    expected = sum(locals_) / 2
+    for rank in range(2):
+        got, _ = found[rank]["conv", "float64", name, "local", micro_batch]
+        assert (got - expected).norm() <= 1e-10 * expected.norm()
+        other, _ = found[rank]["conv", "float64", name, "global", micro_batch]
+        assert (other - expected).norm() > 1e-3 * expected.norm()
+
+
+def test_batches_of_different_sizes_are_refused_in_every_process(ranks):
+    for rank in range(2):
+        sentence = torch.load(ranks / f"uneven{rank}.pt", weights_only=True)
+        assert "hsic_scope global needs batches of the same shape" in sentence
+        assert "got batches of 3, 4 images" in sentence
+
+
+def test_an_unknown_scope_is_refused():
+    with pytest.raises(ValueError, match="hsic_scope must be one of local, global; got 'all'"):
+        sib.SpatialIB(hsic_scope="all")
