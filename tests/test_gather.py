@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from nets import group_norm_net, small_vit
 from torch.nn.parallel import DistributedDataParallel
 
 import sib
+from nets import group_norm_net, small_vit
 
 SIZE = 4
 CASES = {

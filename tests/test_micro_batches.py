@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from nets import group_norm_net, small_vit
 from torch import nn
 
 import sib
+from nets import group_norm_net, small_vit
 from sib.models import SmallResNet
 
 

@@ -21,7 +21,8 @@ from sib.evaluation.config import CompareConfig, EvaluateConfig, ExplainConfig, 
 from sib.evaluation.evaluate import evaluate_and_show
 from sib.evaluation.explain import explain
 from sib.report.command import report
-from sib.training import Stopped, TrainConfig, TrainingFailed, train
+from sib.training import Stopped, StoppedAtOnce, TrainConfig, TrainingFailed, distributed, train
+from sib.training.distributed import ProcessLost
 from sib.yaml_options import expand_config
 
 DESCRIPTION = """Train image classifiers whose explanations fall on the object
@@ -67,7 +68,19 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
+        code = _run(arguments, console, complaints)
+    except (StoppedAtOnce, ProcessLost) as error:  # the others are not waited for
+        _complain(complaints, str(error))
+        return 1 if isinstance(error, ProcessLost) else 128 + error.number
+    distributed.leave()
+    return code
+
+
+def _run(arguments: list[str], console: Console, complaints: Console) -> int:
+    try:
         config = parse(arguments)
+        if not isinstance(config, TrainConfig):
+            distributed.refuse(f"sib {arguments[0]}")
         COMMANDS[type(config)](config, console)
     except InputError as error:
         _complain(complaints, str(error))
@@ -75,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     except TrainingFailed as error:
         _complain(complaints, str(error))
         return 1
+    except StoppedAtOnce:
+        raise
     except Stopped as stop:
         _complain(complaints, str(stop))
         return 128 + stop.number
@@ -107,7 +122,8 @@ def parse(arguments: list[str]) -> Any:
         error = _cause(stop)
         if error is not None:  # tyro puts a box around it; a sentence is enough
             raise error from None
-        sys.stderr.write(said.getvalue())
+        if distributed.speaks():
+            sys.stderr.write(said.getvalue())
         raise
 
 
@@ -119,11 +135,12 @@ def _cause(stop: BaseException | None) -> InputError | None:
 
 
 def _stop(number: int, frame: object) -> None:
-    raise Stopped(number, "stopped; nothing more was written")
+    raise StoppedAtOnce(number, "stopped; nothing more was written")
 
 
 def _complain(console: Console, sentence: str) -> None:
-    console.print(f"[bold red]sib:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    if distributed.speaks():
+        console.print(f"[bold red]sib:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sib.data import Splits
+from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.cost import Cost
 
@@ -40,6 +41,12 @@ class ConsoleWatcher:
         if config.method == "sib":
             ratio = cost.sib_step / cost.plain_step
             step += f", S-IB step {cost.sib_step:.3g} s ({ratio:.2f}×)"
+        processes = distributed.size()
+        if processes > 1:
+            step += (
+                f"; {processes} processes × {config.batch_size} = "
+                f"{processes * config.batch_size} images a step"
+            )
         self.console.print(
             f"[bold]{config.arch}[/] at {config.side} × {config.side}: "
             f"{cost.parameters / 1e6:.2f} M parameters; {step}; {steps} steps, about "

@@ -101,7 +101,7 @@ def _plan(task: Any, batches: Sequence[tuple[Tensor, Tensor]]) -> Plan:
     del found
     terms, gradients = _differentiate(task, parts)
     split = [gradient.split(sizes) for gradient in gradients]
-    directions = [Directions(share, g) for share, *g in zip(shares, *split, strict=True)]
+    directions = [Directions(share, tuple(own)) for share, *own in zip(shares, *split, strict=True)]
     return Plan(directions, terms, lambda: _replayed(before, device))
 
 
@@ -121,10 +121,10 @@ def _joined(values: Sequence[Any]) -> Any:
 
 
 def _finish(task: Any, out: TaskOutput, watch: Callable[[TaskOutput], None] | None) -> None:
-    if watch is not None:
-        watch(out)
     # a caller's autocast is meant for the forward pass
     with torch.autocast(out.loss.device.type, enabled=False):
+        if watch is not None:
+            watch(out)
         task.backward(out.loss)
 
 

@@ -125,6 +125,31 @@ def test_last_training_batch(size, options, batches):
     assert len(loader) == len(batches)
 
 
+@pytest.mark.parametrize(("size", "steps"), [(18, 3), (21, 3), (22, 4), (23, 4)])
+def test_ranks_share_the_batches_of_one_process_in_equal_parts(size, steps):
+    """Steps of 2 × 3 images; a last one needs 2 images for each rank."""
+    whole = KeySampler(size, 6, shuffle=True, seed=5, smallest=2)
+    ranks = [KeySampler(size, 3, True, 5, 2, rank, 2) for rank in range(2)]
+    for sampler in (whole, *ranks):
+        sampler.epoch, sampler.start = 4, 1
+    assert [len(sampler) for sampler in ranks] == [steps] * 2
+    for large, *parts in zip(whole, *ranks, strict=False):
+        joined = [key for part in parts for key in part]
+        assert len(parts[0]) == len(parts[1])
+        assert joined == large[: len(joined)] and len(large) - len(joined) < 2
+
+
+@pytest.mark.parametrize("size", [1, 5, 6, 7, 11, 12])
+def test_unshuffled_every_image_is_in_one_rank(size):
+    seen = [
+        key.image
+        for rank in range(3)
+        for batch in KeySampler(size, 2, False, 0, 1, rank, 3)
+        for key in batch
+    ]
+    assert sorted(seen) == list(range(size))
+
+
 def test_order_is_shuffled_uniformly():
     sampler = KeySampler(4, 4, shuffle=True, seed=0, smallest=2)
     firsts = []

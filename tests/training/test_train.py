@@ -213,7 +213,7 @@ def test_a_dry_run_measures_and_writes_nothing(tmp_path):
 
 def test_the_test_split_is_read_once_at_the_end(tmp_path, monkeypatch):
     read = []
-    from sib.training import loop
+    from sib.training import loop, prepare
 
     original = loop.make_split_loader
 
@@ -221,7 +221,8 @@ def test_the_test_split_is_read_once_at_the_end(tmp_path, monkeypatch):
         read.append(split)
         return original(config, splits, split)
 
-    monkeypatch.setattr(loop, "make_split_loader", watch)
+    for module in (prepare, loop):
+        monkeypatch.setattr(module, "make_split_loader", watch)
     train(tiny(tmp_path), Silent())
     assert read == ["train", "validation", "test"]
 

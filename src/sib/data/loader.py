@@ -25,6 +25,8 @@ def make_loader(
     workers: int = 0,
     minimum_batch: int = 2,
     drop_last: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> "Loader":
     """Make the loader of one split.
 
@@ -41,6 +43,8 @@ def make_loader(
         workers: processes that read images; 0 reads in this one.
         minimum_batch: fewest images in a training batch.
         drop_last: leave out every incomplete training batch.
+        rank: of this process among those that share each epoch; see `KeySampler`.
+        ranks: number of these processes.
 
     Returns:
         `Loader`.
@@ -53,7 +57,7 @@ def make_loader(
     if workers < 0:
         raise InputError(f"workers must be at least 0; got {workers}")
     smallest = (batch_size if drop_last else minimum_batch) if train else 1
-    sampler = KeySampler(len(source), batch_size, shuffle=train, seed=seed, smallest=smallest)
+    sampler = KeySampler(len(source), batch_size, train, seed, smallest, rank, ranks)
     return Loader(KeyedDataset(source, JointTransform(image_size, augment), seed), sampler, workers)
 
 

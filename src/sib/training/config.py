@@ -110,7 +110,13 @@ class TrainConfig:
     epochs: int = 30
     """Passes over the training images."""
     batch_size: int = 32
-    """Images in a step."""
+    """Images in a step of one process; N processes take N times as many."""
+    micro_batch: int | None = None
+    """Most images whose graph is held at a time; None for the whole batch. The gradients stay those
+    of the batch, HSIC included, except that batch norm takes its statistics from a micro-batch."""
+    hsic_scope: Literal["local", "global"] = "local"
+    """What the S-IB terms compare, where there are several processes: the images of one process,
+    or of all."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
     device: str = "auto"
@@ -118,7 +124,9 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the model; everything after the logits is float32."""
     workers: int = 2
-    """Processes that read images; 0 reads in the main one."""
+    """Processes that read images, for each process that trains; 0 reads in the main one."""
+    save_every_steps: int | None = None
+    """Save the state after so many steps, too; None for at the end of each epoch only."""
     resume: bool = False
     """Go on from the last saved step of the run folder."""
     dry_run: bool = False
@@ -133,6 +141,12 @@ class TrainConfig:
         smallest = ESTIMATORS[self.objective.estimator]
         _at_least("epochs", self.epochs, 1)
         _at_least("batch-size", self.batch_size, smallest if self.method == "sib" else 2)
+        for name, number in (
+            ("micro-batch", self.micro_batch),
+            ("save-every-steps", self.save_every_steps),
+        ):
+            if number is not None:
+                _at_least(name, number, 1)
         _at_least("workers", self.workers, 0)
         _at_least("seed", self.seed, 0)
         if self.seed >= 2**63:

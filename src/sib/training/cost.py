@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sib.micro_batches import accumulate
 from sib.task import CrossEntropyTask, SpatialIBTask
 from sib.training.device import peak_memory, synchronize
 
@@ -28,6 +29,8 @@ class Cost(NamedTuple):
     """Seconds of the whole training, reading images and validation not counted."""
     memory: int
     """Peak in bytes."""
+    unused: bool = False
+    """Whether a weight to be trained has no part in the loss."""
 
 
 def estimate_cost(
@@ -36,6 +39,7 @@ def estimate_cost(
     labels: Tensor,
     steps: int,
     context: Callable[[], "torch.autocast"],
+    micro_batch: int | None = None,
     repeats: int = 3,
 ) -> Cost:
     """Time plain and S-IB steps in turn, on a copy of the model.
@@ -46,6 +50,7 @@ def estimate_cost(
         labels: (B,).
         steps: optimiser steps of the whole run.
         context: makes the autocast context of the run.
+        micro_batch: of the run; None for the whole batch at once.
         repeats: counted steps of each kind, after one that is not counted; the median counts.
 
     Returns:
@@ -60,7 +65,7 @@ def estimate_cost(
     with torch.random.fork_rng(devices=cuda):
         for _ in range(repeats + 1):
             for timed, each in zip(times, tasks, strict=True):
-                timed.append(_time_step(each, images, labels, context))
+                timed.append(_time_step(each, images, labels, context, micro_batch))
     medians = [statistics.median(timed[1:]) for timed in times]
     return Cost(
         parameters=count_parameters(model),
@@ -68,6 +73,7 @@ def estimate_cost(
         sib_step=medians[1] if len(medians) > 1 else float("nan"),
         total=medians[-1] * steps,
         memory=peak_memory(images.device),
+        unused=any(p.requires_grad and p.grad is None for p in model.parameters()),
     )
 
 
@@ -77,13 +83,16 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def _time_step(
-    task: Task, images: Tensor, labels: Tensor, context: Callable[[], "torch.autocast"]
+    task: Task,
+    images: Tensor,
+    labels: Tensor,
+    context: Callable[[], "torch.autocast"],
+    micro_batch: int | None,
 ) -> float:
     synchronize(images.device)
     start = time.perf_counter()
-    with context():
-        out = task(images, labels)
-    task.backward(out.loss)
     task.zero_grad()
+    with context():
+        accumulate(task, images, labels, micro_batch or len(labels))
     synchronize(images.device)
     return time.perf_counter() - start

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from sib.objective import SpatialIBTerms
 from sib.task import TaskOutput
+from sib.training import distributed
 
 
 def describe_terms(terms: SpatialIBTerms) -> dict[str, Tensor]:
@@ -35,22 +36,33 @@ def describe_step(out: TaskOutput, labels: Tensor) -> dict[str, Tensor]:
     return values | terms | describe_terms(out.terms)
 
 
-def gradient_ratio(out: TaskOutput, model: nn.Module) -> float:
+class GradientRatio:
     """Norm of the S-IB terms' gradient over that of cross-entropy's, over all parameters.
 
-    The graph is kept, so that the step itself can follow. Costs about one more backward pass.
+    Costs about one more backward pass of the outputs it is given.
 
-    Raises:
-        ValueError: the output has no S-IB terms.
+    Args:
+        model: whose parameters they are.
     """
-    if out.terms is None:
-        raise ValueError("out must come from a task with S-IB terms; out.terms is None")
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    norms = [_norm(loss, parameters) for loss in (out.terms.loss, out.cross_entropy)]
-    return (norms[0] / norms[1]).item()
 
+    def __init__(self, model: nn.Module) -> None:
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.sums: list[Tensor] = []
 
-def _norm(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    norms = [gradient.float().norm() for gradient in gradients if gradient is not None]
-    return torch.stack(norms).norm()
+    def add(self, out: TaskOutput) -> None:
+        """Add the gradients of one micro-batch; the graph is kept, so that the step can follow."""
+        own = out.loss - out.cross_entropy if out.terms is None else out.terms.loss
+        found = [self._gradient(loss) for loss in (own, out.cross_entropy)]
+        pairs = zip(self.sums, found, strict=True) if self.sums else None
+        self.sums = found if pairs is None else [a + b for a, b in pairs]
+
+    def value(self) -> float:
+        """Of the gradients added so far, in all processes together."""
+        own, cross_entropy = (distributed.total(each).norm() for each in self.sums)
+        return (own / cross_entropy).item()
+
+    def _gradient(self, loss: Tensor) -> Tensor:
+        gradients = torch.autograd.grad(
+            loss, self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        return torch.cat([gradient.float().flatten() for gradient in gradients])

@@ -20,6 +20,10 @@ class Stopped(Exception):
         self.number = number
 
 
+class StoppedAtOnce(Stopped):
+    """A signal ended this process where it was; others of the run may not know of it."""
+
+
 class Interrupt:
     """Whether SIGINT or SIGTERM asked the run to stop; a second one stops at once."""
 
@@ -42,5 +46,5 @@ class Interrupt:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:
-            raise Stopped(number, "stopped at once; the last saved state stays")
+            raise StoppedAtOnce(number, "stopped at once; the last saved state stays")
         self.number = number

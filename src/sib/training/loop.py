@@ -2,46 +2,40 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sib.data import BadSample, Batch, Splits
-from sib.errors import InputError
-from sib.models import build
+from sib.data import BadSample, Batch
+from sib.micro_batches import accumulate
+from sib.training import distributed
 from sib.training.config import TrainConfig
-from sib.training.cost import Cost, Task, estimate_cost
-from sib.training.device import choose_device, normalise, peak_memory
-from sib.training.diagnostics import describe_step, gradient_ratio
+from sib.training.device import normalise, peak_memory
+from sib.training.diagnostics import GradientRatio, describe_step
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
+from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
-from sib.training.run_folder import FORMAT, RunFolder, versions
+from sib.training.run_folder import FORMAT
 from sib.training.schedule import factor
-from sib.training.setup import make_autocast, make_split_loader, make_task, open_splits
+from sib.training.setup import make_autocast, make_split_loader
+from sib.training.state import process_state, restore_process
+from sib.training.watcher import Quiet, Watcher
 
 
 class TrainingFailed(RuntimeError):
     """The run cannot go on; what was saved before stays."""
 
 
-class Watcher(Protocol):
-    """Who shows a run to a person; see `sib.console`."""
-
-    def data(self, splits: Splits, config: TrainConfig) -> None: ...
-    def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None: ...
-    def steps(self, epoch: int, loader: Any) -> Iterator[Any]: ...
-    def epoch(self, record: dict[str, Any]) -> None: ...
-    def result(self, result: dict[str, Any]) -> None: ...
-
-
 def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
     """Train, choose the best epoch on validation, test once.
 
+    Under torchrun every process calls it with the same configuration, and all of them end alike.
+
     Args:
         config: what to do.
-        watcher: is told of every stage.
+        watcher: is told of every stage, in the first process.
 
     Returns:
         The content of ``result.json``; None after a dry run.
@@ -49,83 +43,43 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
     Raises:
         InputError: bad input, in one sentence.
         TrainingFailed: the loss is no longer finite.
+        distributed.ProcessLost: another process ended without a word.
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
-    device = choose_device(config.device)
-    run = RunFolder(config.folder)
-    state = None
-    if config.resume:
-        state = run.load_state()
-        run.check_same(config, state)
-    elif not config.dry_run:
-        run.check_free()
-    splits = open_splits(config)
-    if config.resume:
-        run.check_same_data(splits.description)
-    watcher.data(splits, config)
-    torch.manual_seed(config.seed)
-    model = build(config.arch, len(splits.classes), config.side)
-    task = make_task(config, model, device)
-    loader = make_split_loader(config, splits, "train")
-    if len(loader) == 0:
-        raise InputError(
-            f"--batch-size {config.batch_size}: the {len(splits.train)} training images give no "
-            "batch of at least 2 images"
-        )
-    batch = next(good(loader))
-    steps = len(loader) * config.epochs - (state["step"] if state else 0)
-    cost = estimate_cost(
-        task,
-        normalise(batch.images, device),
-        batch.labels.to(device),
-        steps,
-        make_autocast(config, device),
-    )
-    watcher.cost(cost, config, steps)
-    if config.dry_run:
-        return None
-    if config.resume:
-        run.go_on(config)
-    else:
-        run.create(config, {"versions": versions(), "data": splits.description})
-    return Training(config, task, splits, loader, device, run, watcher, state).run_all()
+    with distributed.noticing_loss():
+        device = distributed.join(config.device)
+        watcher = watcher if distributed.first() else Quiet()
+        prepared = prepare(config, device, watcher)
+        return prepared and Training(prepared, watcher).run_all()
 
 
 class Training:
     """One run in progress: its optimiser, its best epoch, its files."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        task: Task,
-        splits: Splits,
-        loader: Any,
-        device: torch.device,
-        run: RunFolder,
-        watcher: Watcher,
-        state: dict[str, Any] | None,
-    ) -> None:
-        self.config, self.task, self.splits, self.loader = config, task, splits, loader
-        self.device, self.run, self.watcher = device, run, watcher
-        self.validation = make_split_loader(config, splits, "validation")
-        optimizer = config.optimizer
+    def __init__(self, prepared: Prepared, watcher: Watcher) -> None:
+        self.config, self.task, self.parallel = prepared.config, prepared.task, prepared.parallel
+        self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
+        self.run, self.watcher = prepared.run, watcher
+        self.validation = make_split_loader(self.config, self.splits, "validation")
+        optimizer = self.config.optimizer
         self.optimizer = torch.optim.AdamW(
-            task.model.parameters(),
+            self.task.model.parameters(),
             lr=optimizer.learning_rate,
             weight_decay=optimizer.weight_decay,
         )
-        self.autocast = make_autocast(config, device)
+        self.autocast = make_autocast(self.config, self.device)
         self.interrupt, self.progress = Interrupt(), EpochProgress()
         self.step, self.epoch = 0, 0
         self.best: dict[str, float] = {}
-        if config.resume:
-            self._restore(state)
+        if self.config.resume:
+            self._restore(prepared.state)
 
     def run_all(self) -> dict[str, Any]:
         """Every epoch that is left, then the test."""
         with self.interrupt.listening():
             while self.epoch < self.config.epochs:
                 self._train_epoch()
+                distributed.weights_of_first(self.task.model, buffers_only=True)
                 validation = measure(self.task.model, self._read(self.validation), self.device)
                 self._finish_epoch(validation)
             return self._test()
@@ -139,17 +93,21 @@ class Training:
             self._train_step(batch)
             now = time.perf_counter()
             self.progress.seconds, start = self.progress.seconds + now - start, now
+            every = self.config.save_every_steps
+            if every is not None and self.step % every == 0:
+                self._save_state()
 
     def _train_step(self, batch: Batch) -> None:
         self._set_learning_rate()
         images, labels = normalise(batch.images, self.device), batch.labels.to(self.device)
-        with self.autocast():
-            out = self.task(images, labels)
-        self._check_finite(out.loss, batch)
-        if self.progress.batches == 0 and out.terms is not None:
-            self.progress.gradient_ratio = gradient_ratio(out, self.task.model)
+        ratio = self._gradient_ratio()
         self.optimizer.zero_grad(set_to_none=True)
-        self.task.backward(out.loss)
+        size = self.config.micro_batch or len(labels)
+        with self.autocast():
+            out = accumulate(self.parallel, images, labels, size, ratio.add if ratio else None)
+        self._check_finite(out.loss, batch)
+        if ratio is not None:
+            self.progress.gradient_ratio = ratio.value()
         largest = self.config.optimizer.clip_norm
         if largest is not None:
             nn.utils.clip_grad_norm_(self.task.model.parameters(), largest)
@@ -157,15 +115,30 @@ class Training:
         self.step += 1
         self.progress.add(describe_step(out, labels), len(labels))
 
+    def _gradient_ratio(self) -> GradientRatio | None:
+        """Measured in the first step of an epoch."""
+        wanted = self.progress.batches == 0 and self.config.method == "sib"
+        return GradientRatio(self.task.model) if wanted else None
+
     def _read(self, batches: Any) -> Iterator[Batch]:
-        """The batches, until one cannot be read or a signal asks to stop."""
-        for batch in good(batches):
-            if self.interrupt.number is not None:
-                self._stop(self.interrupt.number)
-            yield batch
+        """The batches, until any process cannot read one or is asked to stop by a signal."""
+        batches = iter(batches)
+        while True:
+            batch = next(batches, None)
+            bad = batch.message if isinstance(batch, BadSample) else None
+            asked = self.interrupt.number or 0
+            more, failed, number = distributed.largest(batch is not None, bad is not None, asked)
+            if failed:
+                distributed.raise_any(bad)
+            if not more:
+                return
+            if number:
+                self._stop(number)
+            if batch is not None:  # of a split's last images some processes may have none
+                yield batch
 
     def _stop(self, number: int) -> None:
-        self.run.save_state(self._state())
+        self._save_state()
         raise Stopped(
             number, f"stopped after step {self.step}, which is saved: go on with --resume"
         )
@@ -176,13 +149,15 @@ class Training:
             group["lr"] = scale * self.config.optimizer.learning_rate
 
     def _check_finite(self, loss: Tensor, batch: Batch) -> None:
+        sentence = None
         if not loss.isfinite():
             shown = ", ".join(batch.names[:4])
-            raise TrainingFailed(
+            sentence = (
                 f"the loss is {loss.item()} in epoch {self.epoch + 1}, step {self.step + 1} "
                 f"(images {shown}, …): lower --optimizer.learning-rate or the objective's weights; "
                 f"the {self.epoch} finished epochs are in {self.run.path}"
             )
+        distributed.raise_any(sentence, TrainingFailed)
 
     def _finish_epoch(self, validation: Measurement) -> None:
         """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
@@ -201,13 +176,16 @@ class Training:
                 "accuracy": validation.accuracy,
                 "cross_entropy": validation.cross_entropy,
             }
-        self.run.log(record)
+        if distributed.first():
+            self.run.log(record)
         self.progress = EpochProgress()
-        self.run.save_state(self._state())
+        self._save_state()
         self._save_weights()
         self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
 
     def _save_weights(self) -> None:
+        if not distributed.first():
+            return
         self.run.save_weights("last", self.task.model, self._facts())
         if self.best["epoch"] == self.epoch:
             self.run.save_weights("best", self.task.model, self._facts())
@@ -218,18 +196,22 @@ class Training:
         found = (validation.accuracy, -validation.cross_entropy)
         return found > (self.best["accuracy"], -self.best["cross_entropy"])
 
+    def _save_state(self) -> None:
+        """Of all processes, by the first one."""
+        state = self._state()
+        if distributed.first():
+            self.run.save_state(state)
+
     def _state(self) -> dict[str, Any]:
+        own = process_state(self.progress, self.task, self.device)
         return {
             "format": FORMAT,
             "epoch": self.epoch,
             "step": self.step,
-            "progress": self.progress.state(),
             "best": self.best,
             "model": self.task.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_projection": self._projection_generator().get_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "processes": distributed.gathered(own),
         }
 
     def _restore(self, state: dict[str, Any] | None) -> None:
@@ -237,21 +219,16 @@ class Training:
             self.task.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-            self.progress = EpochProgress.from_state(state["progress"], self.device)
-            torch.set_rng_state(state["random"])
-            self._projection_generator().set_state(state["random_projection"])
-            if state["random_cuda"] and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(state["random_cuda"])
+            self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights
-        self.run.drop_after(self.epoch)
-
-    def _projection_generator(self) -> torch.Generator:
-        objective = getattr(self.task, "objective", None)
-        return torch.default_generator if objective is None else objective.generator
+        if distributed.first():
+            self.run.drop_after(self.epoch)
 
     def _test(self) -> dict[str, Any]:
-        self.run.load_weights("best", self.task.model)
+        if distributed.first():
+            self.run.load_weights("best", self.task.model)
+        distributed.weights_of_first(self.task.model)
         test = measure(
             self.task.model,
             self._read(make_split_loader(self.config, self.splits, "test")),
@@ -263,7 +240,8 @@ class Training:
             "validation_accuracy": self.best["accuracy"],
             "test": test._asdict(),
         }
-        self.run.save_result(result)
+        if distributed.first():
+            self.run.save_result(result)
         self.watcher.result(result)
         return result
 
@@ -274,11 +252,3 @@ class Training:
             "image_size": self.config.side,
             "epoch": self.epoch,
         }
-
-
-def good(batches: Any) -> Iterator[Batch]:
-    """The batches, or the one sentence about an image that cannot be read."""
-    for batch in batches:
-        if isinstance(batch, BadSample):
-            raise InputError(batch.message)
-        yield batch

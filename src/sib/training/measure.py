@@ -11,6 +11,7 @@ from sib.data.sample import Batch
 from sib.functional.decision import decision_vjp
 from sib.metrics import foreground_energy
 from sib.models.mode import evaluation_mode
+from sib.training import distributed
 from sib.training.device import normalise
 
 
@@ -36,38 +37,44 @@ def measure(model: nn.Module, batches: Iterable[Batch], device: torch.device) ->
 
     Args:
         model: classifier (B, 3, H, W) → (B, K).
-        batches: uint8 images with labels and, where annotated, foregrounds.
+        batches: uint8 images with labels and, where annotated, foregrounds; under torchrun those
+            of this process, which are counted together with the others'.
         device: where the model is.
 
     Returns:
         `Measurement`.
     """
-    rows = []
+    sums = torch.zeros(7, dtype=torch.float64)
     with evaluation_mode(model):
         for batch in batches:
             images = normalise(batch.images, device).requires_grad_()
             logits = model(images)
             R = decision_vjp(logits, images)
-            rows.append(_measure_batch(batch, logits.detach(), R))
-    correct, entropy, energy, share = (torch.cat(column) for column in zip(*rows, strict=True))
+            sums += _measure_batch(batch, logits.detach(), R)
+    images, correct, entropy, annotated, energy, known, share = distributed.total(sums)
     return Measurement(
-        accuracy=correct.double().mean().item(),
-        cross_entropy=entropy.double().mean().item(),
-        foreground_energy=energy.nanmean().item(),
-        foreground_share=share.nanmean().item(),
-        images=len(correct),
-        annotated=int(energy.isfinite().sum()),
+        accuracy=(correct / images).item(),
+        cross_entropy=(entropy / images).item(),
+        foreground_energy=(energy / annotated).item(),
+        foreground_share=(share / known).item(),
+        images=int(images),
+        annotated=int(annotated),
     )
 
 
-def _measure_batch(batch: Batch, logits: Tensor, R: Tensor) -> tuple[Tensor, ...]:
+def _measure_batch(batch: Batch, logits: Tensor, R: Tensor) -> Tensor:
+    """Sums over the images, and over those that have an energy or a foreground their numbers."""
     labels = batch.labels.to(logits.device)
     foreground = batch.foreground.squeeze(1).to(logits.device)
     energy = foreground_energy(R.abs().sum(dim=1), foreground)
     share = foreground.flatten(1).float().mean(dim=1)
-    return (
-        (logits.argmax(dim=1) == labels).cpu(),
-        F.cross_entropy(logits.float(), labels, reduction="none").cpu(),
-        energy.cpu(),
-        torch.where(share > 0, share, torch.nan).cpu(),
+    columns = (
+        torch.ones_like(labels),
+        logits.argmax(dim=1) == labels,
+        F.cross_entropy(logits.float(), labels, reduction="none"),
+        energy.isfinite(),
+        energy.nan_to_num(0, 0, 0),
+        share > 0,
+        share,
     )
+    return torch.stack([column.cpu().double().sum() for column in columns])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sib.functional.precision import wide
+from sib.training import distributed
 
 
 class EpochProgress:
@@ -24,11 +25,14 @@ class EpochProgress:
             self.sums[key] = self.sums.get(key, 0) + wide(value.detach()) * images
 
     def record(self) -> dict[str, float]:
-        """Means over the images seen, and the speed."""
-        means = {key: (value / self.images).item() for key, value in self.sums.items()}
+        """Means over the images that all processes have seen, and the speed."""
+        one = next(iter(self.sums.values()))
+        sums = torch.stack([one.new_tensor(self.images), *self.sums.values()])
+        images, *values = distributed.total(sums).tolist()
+        means = {key: value / images for key, value in zip(self.sums, values, strict=True)}
         if self.gradient_ratio is not None:
             means["gradient_ratio"] = self.gradient_ratio
-        speed = {"seconds": self.seconds, "images_per_second": self.images / self.seconds}
+        speed = {"seconds": self.seconds, "images_per_second": images / self.seconds}
         return means | speed
 
     def state(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from sib.training.config import TrainConfig
 
 FORMAT = 1
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
-MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs"}
+MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs", "save_every_steps"}
 FILES = (
     "config.yaml",
     "environment.json",
@@ -103,6 +103,21 @@ class RunFolder:
             raise InputError(
                 f"--resume: {self.path} has {done} finished epochs; --epochs must be above that, "
                 f"got {config.epochs}"
+            )
+
+    def began_with(self, launch: str) -> bool:
+        """Whether the folder holds a run that this launch of torchrun started."""
+        if not launch or not (self.path / "environment.json").exists():
+            return False
+        return self._read("environment.json", json.loads).get("launch") == launch
+
+    def check_same_processes(self, processes: int) -> None:
+        """Raise InputError where another number of processes would share the images otherwise."""
+        stored = self._read("environment.json", json.loads).get("processes", 1)
+        if stored != processes:
+            raise InputError(
+                f"--resume: {self.path} was started with {stored} processes and goes on with as "
+                f"many; got {processes}"
             )
 
     def check_same_data(self, description: dict[str, Any]) -> None:

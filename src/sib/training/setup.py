@@ -12,6 +12,7 @@ from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.objective import SpatialIB
 from sib.task import CrossEntropyTask, SpatialIBTask
+from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.cost import Task
 
@@ -44,6 +45,8 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
         seed=config.seed,
         workers=config.workers,
         minimum_batch=ESTIMATORS[config.objective.estimator],
+        rank=distributed.rank(),
+        ranks=distributed.size(),
     )
 
 
@@ -51,9 +54,12 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
     """The model with the method's loss."""
     if config.method == "ce":
         return CrossEntropyTask(model).to(device)
-    generator = torch.Generator(device).manual_seed(config.seed)
+    together = config.hsic_scope == "global"
+    seed = config.seed if together else distributed.own_seed(config.seed)
+    generator = torch.Generator(device).manual_seed(seed)
+    options = vars(config.objective) | {"hsic_scope": config.hsic_scope, "generator": generator}
     try:
-        objective = SpatialIB(**vars(config.objective), generator=generator)
+        objective = SpatialIB(**options)
         _check_window(config)
     except ValueError as error:
         raise InputError(f"--objective: {error}") from None

@@ -1,0 +1,118 @@
+"""One S-IB step of a whole batch and of the same batch in micro-batches: time and peak memory.
+
+python benchmarks/micro_batch.py [--out benchmarks/results/micro-batch-cpu.json]
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.multiprocessing as mp
+import tyro
+from rich.console import Console
+from rich.table import Table
+from timing import interleave, machine, save
+
+import sib
+from sib.models import build
+from sib.training.device import choose_device, peak_memory
+
+CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time a step, and find its peak memory in a process of its own."""
+
+    architectures: tuple[str, ...] = ("resnet18", "vit_b_32")
+    """Names of architectures."""
+    side: int = 224
+    """Side of the square images."""
+    batch: int = 16
+    """Images in a step."""
+    micro_batches: tuple[int, ...] = (16, 8, 4)
+    """Images whose graph is held at a time; the first is the measure of the others."""
+    rounds: int = 3
+    """Counted rounds."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    out: Path | None = None
+    """JSON file to write."""
+
+
+def main(options: Options) -> None:
+    """Print a table and write the JSON file."""
+    device = choose_device(options.device)
+    rows = [row for name in options.architectures for row in _measure(name, options, device)]
+    Console(width=100).print(_table(rows))
+    if options.out is not None:
+        shape = {"side": options.side, "batch": options.batch}
+        save(options.out, {"machine": machine(device), **shape, "rows": rows})
+
+
+def _measure(name: str, options: Options, device: torch.device) -> list[dict[str, Any]]:
+    step = _make(name, options, device)
+    variants: dict[str, Callable[[], object]] = {
+        str(size): lambda size=size: step(size) for size in options.micro_batches
+    }
+    times = interleave(variants, options.rounds, device)
+    return [
+        {
+            "architecture": name,
+            "micro_batch": size,
+            "step_bytes": _alone(name, options, size),
+            **times[str(size)],
+        }
+        for size in options.micro_batches
+    ]
+
+
+def _make(name: str, options: Options, device: torch.device) -> Callable[[int], object]:
+    torch.manual_seed(0)
+    model = build(name, CLASSES, options.side).to(device).train()
+    task = sib.SpatialIBTask(model, validate=False)
+    images = torch.randn(options.batch, 3, options.side, options.side, device=device)
+    labels = torch.randint(CLASSES, (options.batch,), device=device)
+
+    def step(size: int) -> None:
+        model.zero_grad(set_to_none=True)
+        sib.accumulate(task, images, labels, size)
+
+    return step
+
+
+def _alone(name: str, options: Options, size: int) -> int:
+    """Bytes that a step adds to what the process held before it, weights and images included."""
+    context = mp.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_peak, (name, options, size, torch.get_num_threads()))
+
+
+def _peak(name: str, options: Options, size: int, threads: int) -> int:
+    torch.set_num_threads(threads)
+    device = choose_device(options.device)
+    step = _make(name, options, device)
+    before = peak_memory(device)
+    step(size)
+    return peak_memory(device) - before
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("architecture", "micro-batch", "step, s", "time / whole", "step adds, GiB")
+    whole: dict[str, float] = {}
+    for row in rows:
+        first = whole.setdefault(row["architecture"], row["seconds"])
+        table.add_row(
+            row["architecture"],
+            str(row["micro_batch"]),
+            f"{row['seconds']:.2f}",
+            f"{row['seconds'] / first:.2f}",
+            f"{row['step_bytes'] / 2**30:.2f}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

@@ -1,0 +1,139 @@
+"""Everything before the first step: what can be wrong is told here, in every process alike."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sib.data import BadSample, Batch, Splits
+from sib.errors import InputError
+from sib.models import build
+from sib.training import distributed
+from sib.training.config import TrainConfig
+from sib.training.cost import Task, estimate_cost
+from sib.training.device import normalise
+from sib.training.restart import launch, restarted
+from sib.training.run_folder import RunFolder, versions
+from sib.training.setup import make_autocast, make_split_loader, make_task, open_splits
+from sib.training.watcher import Watcher
+
+State = dict[str, Any] | None
+
+
+class Prepared(NamedTuple):
+    """The pieces of a run."""
+
+    config: TrainConfig
+    task: Task
+    parallel: nn.Module
+    """The task, behind DistributedDataParallel where there are several processes."""
+    splits: Splits
+    loader: Any
+    """Of the training images."""
+    device: torch.device
+    run: RunFolder
+    state: State
+    """To go on from."""
+
+
+def prepare(config: TrainConfig, device: torch.device, watcher: Watcher) -> Prepared | None:
+    """Open the data, build the model, measure what the run will cost, begin the run folder.
+
+    Returns:
+        `Prepared`; None after a dry run.
+
+    Raises:
+        InputError: bad input, in one sentence.
+    """
+    run = RunFolder(config.folder)
+    config, state = _look_at(run, config)
+    splits = _open_the_same(config, run)
+    watcher.data(splits, config)
+    torch.manual_seed(config.seed)
+    task, loader, batch = distributed.together(lambda: _make(config, splits, device))
+    if not distributed.first():  # the first process goes on as one that is alone would
+        torch.manual_seed(distributed.own_seed(config.seed))
+    steps = len(loader) * config.epochs - (state["step"] if state else 0)
+    cost = estimate_cost(
+        task,
+        normalise(batch.images, device),
+        batch.labels.to(device),
+        steps,
+        make_autocast(config, device),
+        config.micro_batch,
+    )
+    watcher.cost(cost, config, steps)
+    if config.dry_run:
+        return None
+    distributed.together(lambda: _begin(run, config, splits))
+    parallel = _parallel(task, device, cost.unused)
+    return Prepared(config, task, parallel, splits, loader, device, run, state)
+
+
+def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
+    """What the run folder allows; only the first process sees it, and tells the others."""
+
+    def look() -> tuple[TrainConfig, State]:
+        if not distributed.first():
+            return config, None
+        if config.resume or (restarted() and run.began_with(launch())):
+            state = run.load_state()
+            run.check_same(config, state)
+            run.check_same_processes(distributed.size())
+            return replace(config, resume=True), state
+        if not config.dry_run:
+            run.check_free()
+        return config, None
+
+    return distributed.of_first(distributed.together(look))
+
+
+def _open_the_same(config: TrainConfig, run: RunFolder) -> Splits:
+    """The splits, which must be the same in all processes and as they were before a resume."""
+    splits = distributed.together(lambda: open_splits(config))
+    found = distributed.gathered(splits.description["splits_sha256"])
+    if len(set(found)) > 1:
+        other = next(rank for rank, each in enumerate(found) if each != found[0])
+        raise InputError(
+            f"--data {config.data}: process {other} finds other images there than process 0; every "
+            "machine needs the same files"
+        )
+    resumed = config.resume and distributed.first()
+    distributed.together(lambda: run.check_same_data(splits.description) if resumed else None)
+    return splits
+
+
+def _make(config: TrainConfig, splits: Splits, device: torch.device) -> tuple[Task, Any, Batch]:
+    """Task, loader of the training images, and its first batch."""
+    model = build(config.arch, len(splits.classes), config.side)
+    task = make_task(config, model, device)
+    loader = make_split_loader(config, splits, "train")
+    if len(loader) == 0:
+        several = f" for each of {distributed.size()} processes" if distributed.size() > 1 else ""
+        raise InputError(
+            f"--batch-size {config.batch_size}: the {len(splits.train)} training images give no "
+            f"batch of at least 2 images{several}"
+        )
+    batch = next(iter(loader))
+    if isinstance(batch, BadSample):
+        raise InputError(batch.message)
+    return task, loader, batch
+
+
+def _begin(run: RunFolder, config: TrainConfig, splits: Splits) -> None:
+    if not distributed.first():
+        return
+    if config.resume:
+        run.go_on(config)
+        return
+    facts = {"processes": distributed.size(), "launch": launch()}
+    run.create(config, {"versions": versions(), "data": splits.description, **facts})
+
+
+def _parallel(task: Task, device: torch.device, unused: bool) -> nn.Module:
+    if distributed.size() == 1:
+        return task
+    gpus = [device] if device.type == "cuda" else None
+    return DistributedDataParallel(task, device_ids=gpus, find_unused_parameters=unused)

@@ -1,0 +1,42 @@
+"""What a run needs to go on: of all processes together, and of each one."""
+
+from typing import Any
+
+import torch
+
+from sib.training import distributed
+from sib.training.cost import Task
+from sib.training.progress import EpochProgress
+
+
+def process_state(progress: EpochProgress, task: Task, device: torch.device) -> dict[str, Any]:
+    """What differs between processes: how far its epoch has come, and its random generators."""
+    return {
+        "progress": progress.state(),
+        "random": torch.get_rng_state(),
+        "random_projection": _projection_generator(task).get_state(),
+        "random_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
+
+
+def restore_process(
+    states: list[dict[str, Any]], task: Task, device: torch.device
+) -> EpochProgress:
+    """Put back the random generators of this process, and give its progress.
+
+    Args:
+        states: of all processes, as `process_state` gave them, by rank.
+        task: of the run.
+        device: of this process.
+    """
+    state = states[distributed.rank()]
+    torch.set_rng_state(state["random"])
+    _projection_generator(task).set_state(state["random_projection"])
+    if state["random_cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["random_cuda"], device)
+    return EpochProgress.from_state(state["progress"], device)
+
+
+def _projection_generator(task: Task) -> torch.Generator:
+    objective = getattr(task, "objective", None)
+    return torch.default_generator if objective is None else objective.generator

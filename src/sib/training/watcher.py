@@ -1,0 +1,38 @@
+"""Who shows a run to a person."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from sib.data import Splits
+from sib.training.config import TrainConfig
+from sib.training.cost import Cost
+
+
+class Watcher(Protocol):
+    """Is told of every stage of a run; see `sib.console`."""
+
+    def data(self, splits: Splits, config: TrainConfig) -> None: ...
+    def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None: ...
+    def steps(self, epoch: int, loader: Any) -> Iterator[Any]: ...
+    def epoch(self, record: dict[str, Any]) -> None: ...
+    def result(self, result: dict[str, Any]) -> None: ...
+
+
+class Quiet:
+    """Shows nothing: the watcher of every process but the first."""
+
+    def data(self, splits: Splits, config: TrainConfig) -> None:
+        """Of no interest."""
+
+    def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
+        """Of no interest."""
+
+    def steps(self, epoch: int, loader: Any) -> Iterator[Any]:
+        """The batches of an epoch."""
+        yield from loader
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Of no interest."""
+
+    def result(self, result: dict[str, Any]) -> None:
+        """Of no interest."""

@@ -1,0 +1,33 @@
+"""The command ``sib`` with an accident on the way: ENTRY names what happens to which process."""
+
+import os
+import signal
+import sys
+import time
+
+import torch
+
+from sib.cli import main
+from sib.training import loop
+
+torch.set_num_threads(1)
+RANK, RESTARTED = int(os.environ["RANK"]), os.environ["TORCHELASTIC_RESTART_COUNT"] != "0"
+ACCIDENT = os.environ.get("ENTRY", "")
+original = loop.Training._train_step
+
+
+def lost_then_told_to_stop(training, batch):
+    """Process 1 dies after step 5; started again, torchrun is told to stop after step 8."""
+    original(training, batch)
+    if training.step == 5 and RANK == 1 and not RESTARTED:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if training.step == 8 and RANK == 0:
+        os.kill(os.getppid(), signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while training.interrupt.number is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+if ACCIDENT:
+    loop.Training._train_step = globals()[ACCIDENT]
+sys.exit(main(sys.argv[1:]))

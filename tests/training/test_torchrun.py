@@ -1,0 +1,84 @@
+"""Runs of two processes under a real torchrun."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import sib
+
+ENTRY = Path(__file__).with_name("entry.py")
+TINY = ["train", "--data", "digits", "--arch", "small_resnet", "--device", "cpu", "--workers", "0"]
+TINY += ["--epochs", "2", "--batch-size", "8", "--image-size", "24", "--save-every-steps", "4"]
+TINY += ["--objective.window-size", "7", "--objective.projection-dim", "8"]
+TINY += ["--input.train-size", "100", "--input.test-size", "41"]  # 6 steps of 2 × 8 images
+
+
+def torchrun(out, *options, accident="", restarts=0):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "--max-restarts", str(restarts), str(ENTRY), *TINY]
+    source = str(Path(sib.__file__).parents[1])
+    environment = os.environ | {"ENTRY": accident, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
+    return subprocess.run(
+        [*command, "--out", str(out), *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def metrics(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    timing = {"seconds", "images_per_second", "memory_bytes"}
+    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
+
+
+def assert_equal_runs(one, other):
+    a, b = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
+    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    assert metrics(one) == metrics(other)
+    assert (one / "result.json").read_bytes() == (other / "result.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    done = torchrun(out)
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def test_two_processes_leave_one_run_and_one_voice(undisturbed):
+    out, done = undisturbed
+    assert sorted(path.name for path in out.iterdir()) == [
+        "best.safetensors",
+        "config.yaml",
+        "environment.json",
+        "last.safetensors",
+        "metrics.jsonl",
+        "result.json",
+        "state.pt",
+    ]
+    assert "2 processes × 8 = 16 images a step; 12 steps" in " ".join(done.stdout.split())
+    assert done.stdout.count("images to train") == done.stdout.count("epoch 2/2") == 1
+    assert json.loads((out / "result.json").read_text())["test"]["images"] == 41
+    assert [line["step"] for line in metrics(out)] == [6, 12]
+    assert json.loads((out / "environment.json").read_text())["processes"] == 2
+
+
+def test_a_run_that_loses_a_process_and_is_stopped_ends_with_the_same_bits(undisturbed, tmp_path):
+    """Process 1 dies after step 5, all go on from step 4; SIGTERM to torchrun comes in step 8."""
+    stopped = torchrun(tmp_path, accident="lost_then_told_to_stop", restarts=1)
+    assert stopped.returncode != 0
+    assert stopped.stderr.count("stopped after step 8, which is saved") == 1
+    assert stopped.stdout.count("12 steps, about") == stopped.stdout.count("8 steps, about") == 1
+    assert not (tmp_path / "result.json").exists()
+    done = torchrun(tmp_path, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert_equal_runs(undisturbed[0], tmp_path)
