@@ -45,14 +45,24 @@ class Options:
 def main(options: Options) -> None:
     """Print a table and write the JSON file."""
     device = choose_device(options.device)
-    rows = [row for name in options.architectures for row in _measure(name, options, device)]
+    # memory first: on Linux a process starts with the peak of the one that made it
+    memory = {
+        (name, size): _alone(name, options, size)
+        for name in options.architectures
+        for size in options.micro_batches
+    }
+    rows = [
+        row | {"step_bytes": memory[row["architecture"], row["micro_batch"]]}
+        for name in options.architectures
+        for row in _time(name, options, device)
+    ]
     Console(width=100).print(_table(rows))
     if options.out is not None:
         shape = {"side": options.side, "batch": options.batch}
         save(options.out, {"machine": machine(device), **shape, "rows": rows})
 
 
-def _measure(name: str, options: Options, device: torch.device) -> list[dict[str, Any]]:
+def _time(name: str, options: Options, device: torch.device) -> list[dict[str, Any]]:
     step = _make(name, options, device)
     variants: dict[str, Callable[[], object]] = {
         str(size): lambda size=size: step(size) for size in options.micro_batches
@@ -62,7 +72,6 @@ def _measure(name: str, options: Options, device: torch.device) -> list[dict[str
         {
             "architecture": name,
             "micro_batch": size,
-            "step_bytes": _alone(name, options, size),
             **times[str(size)],
         }
         for size in options.micro_batches
