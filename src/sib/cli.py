@@ -13,6 +13,7 @@ from sib import __version__
 from sib.console import ConsoleWatcher
 from sib.demo import DemoConfig, demo
 from sib.errors import InputError
+from sib.recipes import RecipesConfig, show_recipes
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.yaml_options import expand_config
 
@@ -25,11 +26,13 @@ signal, after saving."""
 COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     TrainConfig: lambda config, console: train(config, ConsoleWatcher(console)),
     DemoConfig: demo,
+    RecipesConfig: show_recipes,
 }
-NAMES = {"train": TrainConfig, "demo": DemoConfig}
+NAMES = {"train": TrainConfig, "demo": DemoConfig, "recipes": RecipesConfig}
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    | Annotated[RecipesConfig, tyro.conf.subcommand("recipes")]
 )
 
 
@@ -62,18 +65,25 @@ def parse(arguments: list[str]) -> Any:
     """The configuration of the command that the arguments name.
 
     Raises:
-        InputError: a configuration file or a number is not allowed.
+        InputError: a configuration file, a recipe or a number is not allowed, or nothing says
+            what to train on.
         SystemExit: with code 2 for an unknown command or option, 0 after ``--help``.
     """
     if arguments and arguments[0] in NAMES:
         command = arguments[0]
         arguments = [command, *expand_config(NAMES[command], arguments[1:])]
-    return tyro.cli(
+    config: Any = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="sib",
         description=DESCRIPTION,
         args=arguments,
     )
+    if isinstance(config, TrainConfig) and not config.data:
+        raise InputError(
+            "sib train needs a recipe, such as cub200/resnet50 (sib recipes lists them), or --data "
+            "with digits or a folder of images"
+        )
+    return config
 
 
 def _stop(number: int, frame: object) -> None:
