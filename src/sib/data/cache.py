@@ -58,7 +58,7 @@ def cache_sources(
     ``FOLDER/KEY/images.npy`` uint8 (N, 3, S, S), ``foreground.npy`` the bits of (N, S, S),
     ``annotated.npy`` bool (N,), ``cache.json``. KEY is the SHA-256 of the format, the side, the
     versions of what decodes, and each file's name, size and time of change. One process builds;
-    a half-built cache is never read. It can be deleted at any time between runs.
+    a half-built cache is never read. It can be deleted whenever no run uses it.
 
     Args:
         sources: by the name of their split; those without ``fingerprints`` stay as they are.
@@ -88,9 +88,12 @@ def cache_sources(
     images = [(sources[name], index) for name, index in places.values()]
     facts = {"format": FORMAT, "images": len(images), "image_size": image_size}
     path = folder / _key(places, image_size)
+    words = f"{len(images)} images at {image_size} × {image_size}"
+    words += f", {readable(bytes_of(len(images), image_size))}, in {path}"
 
     def write(part: Path) -> None:
         _check_space(folder, bytes_of(len(images), image_size), largest_share)
+        say(f"cache: resizing once {words}")
         loader = make_loader(
             ImageList(images),
             image_size=image_size,
@@ -100,11 +103,8 @@ def cache_sources(
         )
         _write_arrays(part, len(images), image_size, track(loader))
 
-    built = not is_whole(path, facts) and build_once(path, facts, write, say)
-    say(
-        f"cache: {len(images)} images at {image_size} × {image_size}, "
-        f"{readable(bytes_of(len(images), image_size))}, {'new' if built else 'found'} in {path}"
-    )
+    if is_whole(path, facts) or not build_once(path, facts, write, say):
+        say(f"cache: found {words}")
     rows = {line: row for row, line in enumerate(places)}
     return sources | {
         name: CachedSource(sources[name], path, [rows[line] for line in lines[name]], image_size)
@@ -199,7 +199,7 @@ def _key(lines: Iterable[str], image_size: int) -> str:
     versions = {package: version(package) for package in PACKAGES}
     header = json.dumps({"format": FORMAT, "image_size": image_size, **versions})
     text = "".join(f"{line}\n" for line in (header, *lines))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _check_space(folder: Path, size: int, largest_share: float) -> None:

@@ -152,6 +152,10 @@ class TrainConfig:
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
+        if not 0 < self.input.crop_area <= 1:
+            raise InputError(
+                f"--input.crop-area must lie above 0 and at most at 1; got {self.input.crop_area}"
+            )
         _at_least("epochs", self.epochs, 1)
         _at_least("batch-size", self.batch_size, smallest if self.method == "sib" else 2)
         _at_least("workers", self.workers, 0)
