@@ -1,14 +1,23 @@
 """The twenty recipes, against a table typed from the publication and not from the module."""
 
 import io
+from itertools import islice
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from rich.console import Console
 
-from data.pictures import save_classes
+from data.pictures import save, save_classes
 from sib.cli import main, parse
+from sib.console import ConsoleWatcher
+from sib.models import build
 from sib.recipes import RECIPES, RecipesConfig, show_recipes
+from sib.training import loop
+from sib.training.loop import Training
+from sib.training.run_folder import RunFolder
+from sib.training.setup import make_split_loader, make_task, open_splits
 
 PUBLISHED = """
 cifar100/resnet18          100  256  0.0001   0.01
@@ -140,3 +149,47 @@ def test_the_list_is_whole_at_any_width(width):
 def test_sib_recipes_ends_with_0(capsys):
     assert main(["recipes"]) == 0
     assert "stanford_dogs/densenet121" in capsys.readouterr().out
+
+
+def save_set(root, classes, per_class):
+    """As many classes as the real set, of noise: equal images make batch norm divide by zero."""
+    generator = np.random.default_rng(0)
+    for number in range(classes):
+        for split, count in (("train", per_class), ("test", 1)):
+            for image in range(count):
+                pixels = generator.integers(0, 256, (37, 48, 3), dtype=np.uint8)
+                save(root / split / f"{number:04}" / f"{image}.bmp", pixels)
+    return root
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
+    """The real architecture, classes, batch and options; only the image size is smaller."""
+    recipe = RECIPES[name]
+    per_class = -(-2 * recipe.batch_size // recipe.classes)
+    data = save_set(tmp_path / "set", recipe.classes, per_class)
+    arguments = ["--data", str(data), "--image-size", "32", "--selection", "test"]
+    config = parse(["train", name, *arguments, "--device", "cpu", "--workers", "0"])
+    splits = open_splits(config)
+    assert len(splits.classes) == recipe.classes
+    device = torch.device("cpu")
+    torch.manual_seed(config.seed)
+    task = make_task(config, build(config.arch, len(splits.classes), config.side), device)
+    loader = make_split_loader(config, splits, "train")
+    before = [parameter.detach().clone() for parameter in task.model.parameters()]
+    watcher = ConsoleWatcher(Console(file=io.StringIO()))
+    run = RunFolder(tmp_path / "run")
+    training = Training(config, task, splits, loader, device, run, watcher, None)
+    monkeypatch.setattr(loop, "gradient_ratio", lambda *_: 0.0)  # a report, as dear as the step
+    for batch in islice(loader, 2):
+        assert batch.images.shape == (recipe.batch_size, 3, 32, 32)
+        training._train_step(batch)
+    assert training.step == 2
+    assert training.optimizer.param_groups[0]["lr"] == recipe.learning_rate
+    sums = training.progress.sums
+    assert all(value.isfinite() for value in sums.values())
+    assert sums["reconstruction_scale"] > 0 and sums["background"] > 0
+    changed = [
+        not torch.equal(old, new) for old, new in zip(before, task.model.parameters(), strict=True)
+    ]
+    assert all(changed)

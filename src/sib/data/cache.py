@@ -36,10 +36,17 @@ class OnDisk(Protocol):
 
 
 def default_folder() -> Path:
-    """``$XDG_CACHE_HOME/sib``, or ``~/.cache/sib``."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # the specification wants relative paths to be ignored
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "sib"
+    """``$XDG_CACHE_HOME/sib``, or ``~/.cache/sib``.
+
+    Raises:
+        CacheRefused: this user has no home folder.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():  # which the specification wants to be ignored
+        base = Path(os.path.expanduser("~/.cache"))
+    if not base.is_absolute():
+        raise CacheRefused("this user has no home folder, and XDG_CACHE_HOME is not set")
+    return base / "sib"
 
 
 def cache_sources(

@@ -1,6 +1,7 @@
 """The pieces of a run, made from its configuration."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
         cached = cache_sources(
             {name: getattr(splits, name) for name in sorted(names)},
             config.side,
-            default_folder() if automatic else Path(wanted).expanduser(),
+            default_folder() if automatic else Path(os.path.expanduser(wanted)),
             largest_share=LARGEST_SHARE if automatic else 1,
             workers=config.workers,
             say=watcher.say,
