@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM, GradCAMpp, LayerCAM
 
 from sib.data import make_loader, open_data
+from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.config import EvaluateConfig
 from sib.evaluation.evaluate import score_split
@@ -28,7 +29,7 @@ from sib.explain import METHODS
 from sib.metrics import MAP_MEASURES
 from sib.models import build
 from sib.models.inference import for_inference
-from sib.training.device import choose_device, normalise
+from sib.training.device import choose_device
 
 GRADIENTS = {
     "saliency": Saliency,
@@ -72,6 +73,7 @@ def main(options: Options) -> None:
         classes=None,
         outputs=len(splits.classes),
         image_size=options.side,
+        normalization="half",
         run=None,
     )
     quiet = Console(quiet=True)
@@ -102,7 +104,7 @@ def plain_loop(
     """Scores of each image, method and measure."""
     scores = []
     for batch in make_loader(source, image_size=side, batch_size=1, train=False):
-        images = normalise(batch.images, device)
+        images = normalise(batch.images, device, "half")
         target = int(model(images).argmax())
         foreground = batch.foreground.squeeze(1).to(device)
         row = {}

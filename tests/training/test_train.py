@@ -22,10 +22,16 @@ class Silent:
 
     def __init__(self, stop_after=None):
         self.left = stop_after
-        self.costs, self.epochs, self.seen = [], [], 0
+        self.costs, self.epochs, self.said, self.seen = [], [], [], 0
 
     def data(self, splits, config):
         self.splits = splits
+
+    def say(self, sentence):
+        self.said.append(sentence)
+
+    def caching(self, loader):
+        yield from loader
 
     def cost(self, cost, config, steps):
         self.costs.append((cost, steps))

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from sib.data.sample import BadSample, Batch, Sample, collate
 from sib.data.sampler import Key, KeySampler
 from sib.data.source import Source
-from sib.data.transforms import Augment, JointTransform
+from sib.data.transforms import CROP_AREA, Augment, JointTransform
 from sib.errors import InputError
 
 
@@ -20,6 +20,7 @@ def make_loader(
     image_size: int,
     batch_size: int,
     augment: Augment = "none",
+    crop_area: float = CROP_AREA,
     train: bool,
     seed: int = 0,
     workers: int = 0,
@@ -36,6 +37,7 @@ def make_loader(
         image_size: side of the square images in pixels.
         batch_size: images in a batch.
         augment: ``"none"``, ``"flip"`` or ``"crop"``; see `JointTransform`.
+        crop_area: smallest share of the area that ``"crop"`` keeps.
         train: shuffle, and leave out a last batch that is too small.
         seed: of order and transforms.
         workers: processes that read images; 0 reads in this one.
@@ -54,7 +56,8 @@ def make_loader(
         raise InputError(f"workers must be at least 0; got {workers}")
     smallest = (batch_size if drop_last else minimum_batch) if train else 1
     sampler = KeySampler(len(source), batch_size, shuffle=train, seed=seed, smallest=smallest)
-    return Loader(KeyedDataset(source, JointTransform(image_size, augment), seed), sampler, workers)
+    transform = JointTransform(image_size, augment, crop_area)
+    return Loader(KeyedDataset(source, transform, seed), sampler, workers)
 
 
 class Loader:

@@ -8,28 +8,40 @@ import torch
 from torch import Tensor, nn
 
 from sib.data import BadSample, Batch, Splits
+from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.models import build
 from sib.training.config import TrainConfig
 from sib.training.cost import Cost, Task, estimate_cost
-from sib.training.device import choose_device, normalise, peak_memory
+from sib.training.device import choose_device, peak_memory, set_determinism
 from sib.training.diagnostics import describe_step, gradient_ratio
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
 from sib.training.progress import EpochProgress
 from sib.training.run_folder import FORMAT, RunFolder, versions
 from sib.training.schedule import factor
-from sib.training.setup import make_autocast, make_split_loader, make_task, open_splits
+from sib.training.setup import (
+    cache_splits,
+    make_autocast,
+    make_split_loader,
+    make_task,
+    open_splits,
+)
 
 
 class TrainingFailed(RuntimeError):
     """The run cannot go on; what was saved before stays."""
 
 
+OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
+
+
 class Watcher(Protocol):
     """Who shows a run to a person; see `sib.console`."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None: ...
+    def say(self, sentence: str) -> None: ...
+    def caching(self, loader: Any) -> Iterator[Any]: ...
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None: ...
     def steps(self, epoch: int, loader: Any) -> Iterator[Any]: ...
     def epoch(self, record: dict[str, Any]) -> None: ...
@@ -37,7 +49,7 @@ class Watcher(Protocol):
 
 
 def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
-    """Train, choose the best epoch on validation, test once.
+    """Train, choose the best epoch on validation (or as the configuration says), test.
 
     Args:
         config: what to do.
@@ -63,20 +75,24 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
     if config.resume:
         run.check_same_data(splits.description)
     watcher.data(splits, config)
+    if not config.dry_run:
+        splits = cache_splits(config, splits, watcher)
+    set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
     model = build(config.arch, len(splits.classes), config.side)
     task = make_task(config, model, device)
     loader = make_split_loader(config, splits, "train")
     if len(loader) == 0:
+        wanted = "full batch" if config.input.drop_last else "batch of at least 2 images"
         raise InputError(
             f"--batch-size {config.batch_size}: the {len(splits.train)} training images give no "
-            "batch of at least 2 images"
+            f"{wanted}"
         )
     batch = next(good(loader))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
     cost = estimate_cost(
         task,
-        normalise(batch.images, device),
+        normalise(batch.images, device, config.input.normalization),
         batch.labels.to(device),
         steps,
         make_autocast(config, device),
@@ -107,7 +123,7 @@ class Training:
     ) -> None:
         self.config, self.task, self.splits, self.loader = config, task, splits, loader
         self.device, self.run, self.watcher = device, run, watcher
-        self.validation = make_split_loader(config, splits, "validation")
+        self.selection = make_split_loader(config, splits, config.selection)
         optimizer = config.optimizer
         self.optimizer = torch.optim.AdamW(
             task.model.parameters(),
@@ -126,9 +142,12 @@ class Training:
         with self.interrupt.listening():
             while self.epoch < self.config.epochs:
                 self._train_epoch()
-                validation = measure(self.task.model, self._read(self.validation), self.device)
-                self._finish_epoch(validation)
+                self._finish_epoch(self._measure(self.selection))
             return self._test()
+
+    def _measure(self, loader: Any) -> Measurement:
+        normalization = self.config.input.normalization
+        return measure(self.task.model, self._read(loader), self.device, normalization)
 
     def _train_epoch(self) -> None:
         self.task.train()
@@ -142,7 +161,8 @@ class Training:
 
     def _train_step(self, batch: Batch) -> None:
         self._set_learning_rate()
-        images, labels = normalise(batch.images, self.device), batch.labels.to(self.device)
+        images = normalise(batch.images, self.device, self.config.input.normalization)
+        labels = batch.labels.to(self.device)
         with self.autocast():
             out = self.task(images, labels)
         self._check_finite(out.loss, batch)
@@ -184,7 +204,7 @@ class Training:
                 f"the {self.epoch} finished epochs are in {self.run.path}"
             )
 
-    def _finish_epoch(self, validation: Measurement) -> None:
+    def _finish_epoch(self, measured: Measurement) -> None:
         """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
         self.epoch += 1
         record = {
@@ -193,13 +213,13 @@ class Training:
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             **self.progress.record(),
             "memory_bytes": peak_memory(self.device),
-            "validation": validation._asdict(),
+            self.config.selection: measured._asdict(),
         }
-        if self._is_best(validation):
+        if self._is_best(measured):
             self.best = {
                 "epoch": self.epoch,
-                "accuracy": validation.accuracy,
-                "cross_entropy": validation.cross_entropy,
+                "accuracy": measured.accuracy,
+                "cross_entropy": measured.cross_entropy,
             }
         self.run.log(record)
         self.progress = EpochProgress()
@@ -212,10 +232,10 @@ class Training:
         if self.best["epoch"] == self.epoch:
             self.run.save_weights("best", self.task.model, self._facts())
 
-    def _is_best(self, validation: Measurement) -> bool:
+    def _is_best(self, measured: Measurement) -> bool:
         if not self.best:
             return True
-        found = (validation.accuracy, -validation.cross_entropy)
+        found = (measured.accuracy, -measured.cross_entropy)
         return found > (self.best["accuracy"], -self.best["cross_entropy"])
 
     def _state(self) -> dict[str, Any]:
@@ -252,17 +272,15 @@ class Training:
 
     def _test(self) -> dict[str, Any]:
         self.run.load_weights("best", self.task.model)
-        test = measure(
-            self.task.model,
-            self._read(make_split_loader(self.config, self.splits, "test")),
-            self.device,
-        )
-        result = {
-            "selection": "validation",
+        test = self._measure(make_split_loader(self.config, self.splits, "test"))
+        result: dict[str, Any] = {
+            "selection": self.config.selection,
             "best_epoch": self.best["epoch"],
-            "validation_accuracy": self.best["accuracy"],
+            f"{self.config.selection}_accuracy": self.best["accuracy"],
             "test": test._asdict(),
         }
+        if self.config.selection == "test":
+            result["note"] = OPTIMISTIC
         self.run.save_result(result)
         self.watcher.result(result)
         return result
@@ -272,6 +290,7 @@ class Training:
             "arch": self.config.arch,
             "classes": self.splits.classes,
             "image_size": self.config.side,
+            "normalization": self.config.input.normalization,
             "epoch": self.epoch,
         }
 

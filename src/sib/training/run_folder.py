@@ -19,7 +19,7 @@ from sib.training.config import TrainConfig
 
 FORMAT = 1
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
-MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs"}
+MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
 FILES = (
     "config.yaml",
     "environment.json",
@@ -93,7 +93,7 @@ class RunFolder:
         changed = [
             f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
             for key in sorted(stored.keys() | given.keys())
-            if key.split(".")[0] not in MAY_CHANGE and stored.get(key) != given.get(key)
+            if key not in MAY_CHANGE and stored.get(key) != given.get(key)
         ]
         if changed:
             raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
