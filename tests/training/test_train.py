@@ -98,12 +98,14 @@ def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
     result = train(tiny(tmp_path / "run", method=method), Silent())
     run = tmp_path / "run"
     assert sorted(path.name for path in run.iterdir()) == [
+        ".lock",
         "best.safetensors",
         "config.yaml",
         "environment.json",
         "last.safetensors",
         "metrics.jsonl",
         "result.json",
+        "state-before.pt",
         "state.pt",
     ]
     assert yaml.safe_load((run / "config.yaml").read_text())["method"] == method

@@ -63,12 +63,21 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
         TrainingFailed: the loss is no longer finite.
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
-    device = choose_device(config.device)
     run = RunFolder(config.folder)
+    try:
+        return _train(config, watcher, run)
+    finally:
+        run.lock.release()
+
+
+def _train(config: TrainConfig, watcher: Watcher, run: RunFolder) -> dict[str, Any] | None:
+    device = choose_device(config.device)
     state = None
     if config.resume:
-        state = run.load_state()
+        state = run.open_again()
         run.check_same(config, state)
+        if run.warning:
+            watcher.say(run.warning)
     elif not config.dry_run:
         run.check_free()
     splits = open_splits(config)
