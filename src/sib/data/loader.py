@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ def make_loader(
     workers: int = 0,
     minimum_batch: int = 2,
     drop_last: bool = False,
+    skip_bad: bool = False,
 ) -> "Loader":
     """Make the loader of one split.
 
@@ -43,6 +45,7 @@ def make_loader(
         workers: processes that read images; 0 reads in this one.
         minimum_batch: fewest images in a training batch.
         drop_last: leave out every incomplete training batch.
+        skip_bad: leave images that cannot be read out of their batch, which names them.
 
     Returns:
         `Loader`.
@@ -57,19 +60,29 @@ def make_loader(
     smallest = (batch_size if drop_last else minimum_batch) if train else 1
     sampler = KeySampler(len(source), batch_size, shuffle=train, seed=seed, smallest=smallest)
     transform = JointTransform(image_size, augment, crop_area)
-    return Loader(KeyedDataset(source, transform, seed), sampler, workers)
+    return Loader(KeyedDataset(source, transform, seed), sampler, workers, skip_bad)
+
+
+class WorkerDied(RuntimeError):
+    """A process that reads images ended before its work, of a signal or for want of memory."""
 
 
 class Loader:
     """Iterable of `Batch`; a `BadSample` stands in place of a batch that cannot be read."""
 
-    def __init__(self, dataset: "KeyedDataset", sampler: KeySampler, workers: int) -> None:
+    def __init__(
+        self,
+        dataset: "KeyedDataset",
+        sampler: KeySampler,
+        workers: int,
+        skip_bad: bool = False,
+    ) -> None:
         self._sampler = sampler
         self._loader = DataLoader(
             dataset,
             batch_sampler=sampler,
             num_workers=workers,
-            collate_fn=collate,
+            collate_fn=partial(collate, skip_bad=skip_bad),
             persistent_workers=workers > 0,
             worker_init_fn=_leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),
@@ -95,8 +108,17 @@ class Loader:
         return len(self._sampler)
 
     def __iter__(self) -> Iterator[Batch | BadSample]:
-        """The batches of the current epoch from ``start`` on."""
-        return iter(self._loader)
+        """The batches of the current epoch from ``start`` on.
+
+        Raises:
+            WorkerDied: a worker process ended before its work.
+        """
+        try:
+            yield from self._loader
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise WorkerDied(" ".join(str(error).split())) from None
 
 
 class KeyedDataset(Dataset):

@@ -19,9 +19,9 @@ Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="
 class AttributionConfig:
     """How maps are computed."""
 
-    steps: int = 16
-    """Points on the path of integrated gradients."""
-    samples: int = 8
+    steps: int = 8
+    """Points on the path of integrated gradients, of Gauss and Legendre."""
+    samples: int = 16
     """Noisy copies for SmoothGrad."""
     chunk: int = 64
     """Most images in one pass of these two."""
