@@ -1,5 +1,6 @@
 # make demo   train cross-entropy and S-IB on the built-in images, and draw both
 # make test   everything that continuous integration checks
+# make torture  the long forms: kills, generated configurations
 # make bench  time the S-IB step and its head against plain and naive ones, in a short form
 # Each makes its own virtual environment in .venv and installs what it needs there.
 
@@ -7,13 +8,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test torture lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/sib demo --out demo
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest -n 2
+
+torture: $(INSTALLED)
+	$(BIN)/python -m pytest -m torture -rA
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

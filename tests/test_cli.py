@@ -34,7 +34,7 @@ def test_train_ends_with_0_and_a_run_folder(tmp_path, capsys):
 def test_help_names_every_command_and_exit_code(capsys):
     code, out, _ = run(["--help"], capsys)
     assert code == 0
-    assert all(word in out for word in ("train", "demo", "130", "143", "Exit codes"))
+    assert all(word in out for word in ("train", "demo", "recipes", "130", "143", "Exit codes"))
 
 
 def test_help_of_train_documents_every_option(capsys):
@@ -51,7 +51,15 @@ def test_help_of_train_documents_every_option(capsys):
         (["train", "--data", "digits", "--method", "sibb"], ["--method", "sib", "ce"]),
         (["train", "--data", "digits", "--epochs", "many"], ["--epochs", "many"]),
         (["train", "--data", "digits", "--epochs", "0"], ["--epochs must be at least 1"]),
-        (["train"], ["--data"]),
+        (["train"], ["sib: sib train needs a recipe, such as cub200/resnet50 (sib recipes lists"]),
+        (
+            ["train", "cub200/resnet5"],
+            ["sib: recipe 'cub200/resnet5' is unknown, perhaps cub200/r"],
+        ),
+        (["train", "./birds"], ["'./birds' is unknown", "a folder of images is given by --data"]),
+        (["train", "cub200/resnet18", "cub200/resnet50"], ["cub200/resnet50"]),
+        (["train", *TINY, "--input.cache", ""], ["--input.cache must be auto, off or a folder"]),
+        (["train", *TINY, "--input.crop-area", "0"], ["--input.crop-area must"]),
         (["tran"], ["train", "demo"]),
         (["train", "--data", "/nowhere"], ["/nowhere does not exist"]),
         (["train", *TINY, "--arch", "resnet81"], ["resnet81", "perhaps resnet18"]),
@@ -82,12 +90,14 @@ def test_options_from_a_file_yield_to_the_command_line(tmp_path):
 def test_a_file_can_hold_every_kind_of_value(tmp_path):
     file = tmp_path / "options.yaml"
     file.write_text(
-        "data: digits\nresume: true\nimage_size: null\nout: some/where\n"
+        "data: digits\nresume: true\nimage_size: null\nout: some/where\nrecipe: null\n"
+        "input: {drop_last: true, cache: 'off'}\ninput.drop_last: false\n"
         "optimizer: {learning_rate: 1.0e-3, clip_norm: 2}\n"
     )
     config = parse(["train", f"--config={file}"])
     assert config.resume and config.image_size is None and str(config.out) == "some/where"
-    assert config.optimizer.clip_norm == 2.0
+    assert config.optimizer.clip_norm == 2.0 and config.recipe is None
+    assert not config.input.drop_last and config.input.cache == "off"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +113,11 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
         ("objective.slop: 3", "objective.slop is no option, perhaps objective.slope"),
         ("epochs: [1]", "epochs must be a single value"),
         ("objective: 3", "objective must hold options of its own"),
+        (
+            "input: {cache: off}",
+            "input.cache must be text; YAML reads off, no, on and yes as False",
+        ),
+        ("recipe: cub201/resnet18", "'cub201/resnet18' is unknown, perhaps cub200/resnet18 or"),
         ("- 1", "must hold `option: value` lines"),
         ("a: [", "is not valid YAML"),
         ("a: !!python/object/apply:os.system ['true']", "is not valid YAML"),
@@ -113,7 +128,8 @@ def test_bad_files_of_options_are_told_with_their_name(tmp_path, capsys, text, s
     file.write_text(text)
     code, _, err = run(["train", "--data", "digits", "--config", str(file)], capsys)
     assert code == 2
-    assert "options.yaml" in err and sentence in err and "Traceback" not in err
+    assert sentence in err and "Traceback" not in err
+    assert "options.yaml" in err or "recipe" in err
 
 
 def test_a_missing_file_of_options_is_told(capsys):

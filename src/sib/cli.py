@@ -20,6 +20,7 @@ from sib.evaluation.compare import compare
 from sib.evaluation.config import CompareConfig, EvaluateConfig, ExplainConfig, ReportConfig
 from sib.evaluation.evaluate import evaluate_and_show
 from sib.evaluation.explain import explain
+from sib.recipes import RecipesConfig, show_recipes
 from sib.report.command import report
 from sib.training import Stopped, StoppedAtOnce, TrainConfig, TrainingFailed, distributed, train
 from sib.training.distributed import ProcessLost
@@ -38,6 +39,7 @@ COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     ExplainConfig: explain,
     CompareConfig: compare,
     ReportConfig: report,
+    RecipesConfig: show_recipes,
 }
 NAMES = {
     "train": TrainConfig,
@@ -46,6 +48,7 @@ NAMES = {
     "explain": ExplainConfig,
     "compare": CompareConfig,
     "report": ReportConfig,
+    "recipes": RecipesConfig,
 }
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
@@ -54,6 +57,7 @@ Command = (
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    | Annotated[RecipesConfig, tyro.conf.subcommand("recipes")]
 )
 
 
@@ -103,7 +107,8 @@ def parse(arguments: list[str]) -> Any:
     """The configuration of the command that the arguments name.
 
     Raises:
-        InputError: a configuration file or a number is not allowed.
+        InputError: a configuration file, a recipe or a number is not allowed, or nothing says
+            what to train on.
         SystemExit: with code 2 for an unknown command or option, 0 after ``--help``.
     """
     if arguments and arguments[0] in NAMES:
@@ -112,7 +117,7 @@ def parse(arguments: list[str]) -> Any:
     said = StringIO()
     try:
         with redirect_stderr(said):
-            return tyro.cli(
+            config: Any = tyro.cli(
                 Command,  # type: ignore[arg-type]
                 prog="sib",
                 description=DESCRIPTION,
@@ -125,6 +130,12 @@ def parse(arguments: list[str]) -> Any:
         if distributed.speaks():
             sys.stderr.write(said.getvalue())
         raise
+    if isinstance(config, TrainConfig) and not config.data:
+        raise InputError(
+            "sib train needs a recipe, such as cub200/resnet50 (sib recipes lists them), or --data "
+            "with digits or a folder of images"
+        )
+    return config
 
 
 def _cause(stop: BaseException | None) -> InputError | None:

@@ -1,9 +1,10 @@
 """A training run, shown to a person on a terminal or in a log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sib.data import Splits
@@ -27,13 +28,24 @@ class ConsoleWatcher:
         """What was found."""
         self._epochs = config.epochs
         annotated = "with foregrounds" if splits.test.annotated else "without foregrounds"
-        self.console.print(
-            f"[bold]{splits.name}[/]: {len(splits.train)} images to train, "
-            f"{len(splits.validation)} to validate, {len(splits.test)} to test, "
-            f"{len(splits.classes)} classes, {annotated}",
-            highlight=False,
-            soft_wrap=True,
+        validation = f"{len(splits.validation)} to validate, " if len(splits.validation) else ""
+        self._line(
+            f"[bold]{escape(splits.name)}[/]: {len(splits.train)} images to train, {validation}"
+            f"{len(splits.test)} to test, {len(splits.classes)} classes, {annotated}"
         )
+        if config.selection == "test":
+            self._line(
+                "[yellow]selection on test[/]: the best epoch is chosen on the test split, as "
+                "published, so its figure will be optimistic"
+            )
+
+    def say(self, sentence: str) -> None:
+        """One sentence that the user should know."""
+        self._line(escape(sentence))
+
+    def caching(self, loader: Any) -> Iterator[Any]:
+        """The batches of a cache in the making, behind a progress bar."""
+        yield from self._track(loader, "resizing once", "batches", len(loader), 0)
 
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
         """What the run will cost."""
@@ -47,49 +59,39 @@ class ConsoleWatcher:
                 f"; {processes} processes × {config.batch_size} = "
                 f"{processes * config.batch_size} images a step"
             )
-        self.console.print(
+        self._line(
             f"[bold]{config.arch}[/] at {config.side} × {config.side}: "
             f"{cost.parameters / 1e6:.2f} M parameters; {step}; {steps} steps, about "
-            f"{duration(cost.total)} of training; peak memory {cost.memory / 2**30:.2f} GiB",
-            highlight=False,
-            soft_wrap=True,
+            f"{duration(cost.total)} of training; peak memory {cost.memory / 2**30:.2f} GiB"
         )
 
     def steps(self, epoch: int, loader: Any) -> Iterator[Any]:
         """The batches of an epoch behind a progress bar."""
-        with Progress(
-            TextColumn(f"epoch {epoch + 1}/{self._epochs}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps, remaining"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as progress:
-            yield from progress.track(loader, total=len(loader), completed=loader.start)
+        title = f"epoch {epoch + 1}/{self._epochs}"
+        yield from self._track(loader, title, "steps", len(loader), loader.start)
 
     def epoch(self, record: dict[str, Any]) -> None:
         """One finished epoch."""
-        validation = record["validation"]
+        split = "validation" if "validation" in record else "test"
+        measured = record[split]
         parts = [
             f"epoch {record['epoch']:>{len(str(self._epochs))}}/{self._epochs}",
             f"cross-entropy {record['cross_entropy']:.3f}",
-            f"validation accuracy {validation['accuracy']:.3f}",
+            f"{split} accuracy {measured['accuracy']:.3f}",
         ]
-        if validation["annotated"]:
-            parts.append(f"foreground energy {validation['foreground_energy']:.3f}")
+        if measured["annotated"]:
+            parts.append(f"foreground energy {measured['foreground_energy']:.3f}")
         if "gradient_ratio" in record:
             parts.append(f"S-IB/CE gradient {record['gradient_ratio']:.1e}")
         parts.append(f"{record['images_per_second']:.0f} images/s")
         best = "  [green]best[/]" if record["best"] else ""
-        self.console.print("  ".join(parts) + best, highlight=False, soft_wrap=True)
+        self._line("  ".join(parts) + best)
 
     def result(self, result: dict[str, Any]) -> None:
         """The test, once."""
         test = result["test"]
         text = (
-            f"[bold]test[/] (epoch {result['best_epoch']}, best on validation): "
+            f"[bold]test[/] (epoch {result['best_epoch']}, best on {result['selection']}): "
             f"accuracy {test['accuracy']:.3f}"
         )
         if test["annotated"]:
@@ -97,7 +99,28 @@ class ConsoleWatcher:
                 f", foreground energy {test['foreground_energy']:.3f} "
                 f"(a map without preference: {test['foreground_share']:.3f})"
             )
+        self._line(text)
+        if "note" in result:
+            self._line(f"[yellow]{escape(result['note'])}[/]")
+
+    def _line(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _track(
+        self, loader: Iterable[Any], title: str, unit: str, total: int, done: int
+    ) -> Iterator[Any]:
+        """Batches behind a bar that vanishes at the end."""
+        with Progress(
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(f"{unit}, remaining"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ) as progress:
+            yield from progress.track(loader, total=total, completed=done)
 
 
 def duration(seconds: float) -> str:

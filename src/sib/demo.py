@@ -10,6 +10,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from sib.console import ConsoleWatcher
+from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.evaluation.config import EvaluateConfig, ReportConfig
 from sib.evaluation.evaluate import evaluate
@@ -20,7 +21,7 @@ from sib.report.command import report
 from sib.report.picture import Column, draw_columns
 from sib.training import Stopped, TrainConfig, train
 from sib.training.config import InputConfig, ObjectiveConfig
-from sib.training.device import choose_device, normalise
+from sib.training.device import choose_device
 from sib.training.run_folder import RunFolder
 from sib.training.setup import make_task, open_splits
 
@@ -144,19 +145,16 @@ def _draw(config: DemoConfig) -> Path:
         run = _train_config(config, method)
         model = build(run.arch, len(splits.classes), run.side)
         RunFolder(run.folder).load_weights("best", model)
-        columns.append(
-            _column(NAMES[method], model.to(device).eval(), images, config.window_size, device)
-        )
+        inputs = normalise(images, device, run.input.normalization)
+        columns.append(_column(NAMES[method], model.to(device).eval(), inputs, config.window_size))
     path = config.out / "picture.png"
     draw_columns(path, images, foregrounds, columns)
     return path
 
 
-def _column(
-    name: str, model: nn.Module, images: Tensor, window_size: int, device: torch.device
-) -> Column:
-    """VJP and mask of a model in evaluation mode; images are uint8 (B, 3, H, W)."""
-    inputs = normalise(images, device).requires_grad_()
+def _column(name: str, model: nn.Module, inputs: Tensor, window_size: int) -> Column:
+    """VJP and mask of a model in evaluation mode; inputs are normalised, (B, 3, H, W)."""
+    inputs.requires_grad_()
     R = decision_vjp(model(inputs), inputs)
     # decision_vjp has no scale of its own, so the mask's absolute epsilon must not act
     mask = foreground_mask(R, window_size, epsilon=1e-30)

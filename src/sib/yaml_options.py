@@ -1,4 +1,4 @@
-"""Options from a YAML file, turned into command-line arguments so that one parser checks both."""
+"""Options of recipes and YAML files, turned into arguments so that one parser checks them all."""
 
 import dataclasses
 import difflib
@@ -11,20 +11,24 @@ import tyro
 import yaml
 
 from sib.errors import InputError
+from sib.recipes import find_recipe
+
+RECIPE = "recipe"
 
 
 def expand_config(kind: type, arguments: list[str]) -> list[str]:
-    """Replace ``--config FILE`` by the file's options, put first so that later ones win.
+    """Replace ``--config FILE`` and the recipe by their options, put first so that later ones win.
 
     Args:
         kind: dataclass of the options.
         arguments: of the command line, without the command.
 
     Returns:
-        The arguments without ``--config``.
+        The arguments without ``--config``: the recipe's options, then the files', then the rest.
 
     Raises:
-        InputError: the file cannot be read, or has a key or a value that is not allowed.
+        InputError: the file cannot be read, or has a key or a value that is not allowed; an
+            unknown recipe.
     """
     rest, files = [], []
     waiting = iter(arguments)
@@ -36,10 +40,67 @@ def expand_config(kind: type, arguments: list[str]) -> list[str]:
             files.append(Path(value))
         else:
             raise InputError("--config needs the path of a YAML file")
-    return [option for file in files for option in _read(kind, file)] + rest
+    contents = [(file, _read(file)) for file in files]
+    options = [option for file, values in contents for option in _options(kind, values, file, "")]
+    if RECIPE not in get_type_hints(kind):
+        return options + rest
+    given, named = _positional(kind, rest), _recipe_of(contents)
+    if given is not None:
+        return recipe_options(given) + options + rest
+    if named is not None:
+        return recipe_options(named) + options + [named, *rest]
+    return options + rest
 
 
-def _read(kind: type, file: Path) -> list[str]:
+def recipe_options(name: str) -> list[str]:
+    """The options of a recipe as arguments.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    found: list[str] = []
+    for option, value in find_recipe(name).options().items():
+        found += (
+            [_switch(option, value)] if isinstance(value, bool) else [f"--{option}", f"{value}"]
+        )
+    return found
+
+
+def _recipe_of(contents: list[tuple[Path, dict[Any, Any]]]) -> str | None:
+    """The recipe that the last of the files names."""
+    names = [values[RECIPE] for _, values in contents if values.get(RECIPE) is not None]
+    return str(names[-1]) if names else None
+
+
+def _positional(kind: type, arguments: list[str]) -> str | None:
+    """The first argument that is neither an option nor the value of one."""
+    switches, waiting = _switches(kind, ""), iter(arguments)
+    for argument in waiting:
+        if argument[:1] != "-":
+            return argument
+        if "=" not in argument and argument.replace("_", "-") not in switches:
+            next(waiting, None)
+    return None
+
+
+def _switches(kind: type, prefix: str) -> set[str]:
+    """The options that take no value."""
+    found = {"-h", "--help"}
+    for name, field in get_type_hints(kind).items():
+        option = prefix + name.replace("_", "-")
+        if dataclasses.is_dataclass(field):
+            found |= _switches(field, f"{option}.")  # type: ignore[arg-type]
+        elif field is bool:
+            found |= {_switch(option, True), _switch(option, False)}
+    return found
+
+
+def _switch(option: str, value: bool) -> str:
+    group, dot, name = option.rpartition(".")
+    return f"--{group}{dot}{'' if value else 'no-'}{name}"
+
+
+def _read(file: Path) -> dict[Any, Any]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -49,7 +110,7 @@ def _read(kind: type, file: Path) -> list[str]:
         raise InputError(f"--config {file} is not valid YAML: {reason}") from None
     if not isinstance(values, dict):
         raise InputError(f"--config {file} must hold `option: value` lines, one for each option")
-    return _options(kind, values, file, "")
+    return values
 
 
 def _options(kind: type, values: dict[Any, Any], file: Path, prefix: str) -> list[str]:
@@ -61,6 +122,8 @@ def _options(kind: type, values: dict[Any, Any], file: Path, prefix: str) -> lis
             group, _, rest = name.partition(".")
             found += _options(kind, {group: {rest: value}}, file, prefix)
             continue
+        if name == RECIPE and name in fields:
+            continue  # no option but an argument of its own
         if name not in fields:
             raise InputError(_unknown(file, f"{prefix}{key}", name, list(fields), prefix))
         if dataclasses.is_dataclass(fields[name]):
@@ -76,7 +139,12 @@ def _option(kind: Any, name: str, value: Any, file: Path) -> list[str]:
     """One option, tried alone so that a wrong value is told with its file."""
     flag = "--" + name.replace("_", "-")
     if isinstance(value, bool) and kind is bool:
-        return [flag if value else f"--no-{flag.removeprefix('--')}"]
+        return [_switch(flag.removeprefix("--"), value)]
+    if isinstance(value, bool) and kind is str:
+        raise InputError(
+            f"{file}: {name} must be text; YAML reads off, no, on and yes as {value}, so put the "
+            "word in quotes"
+        )
     if isinstance(value, (list, dict)):
         raise InputError(f"{file}: {name} must be a single value; got {value!r}")
     text = "None" if value is None else str(value)

@@ -1,13 +1,17 @@
 """Batches: their content, and that seed and epoch alone determine them."""
 
+import os
 import pickle
+import signal
 
 import pytest
 import torch
 
 from data.pictures import save, save_classes, square_mask
 from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
+from sib.data.loader import WorkerDied
 from sib.data.sampler import KeySampler
+from sib.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +213,42 @@ def test_transform_is_called_with_the_samples_own_size(tmp_path):
 
 def image_named(batches, name):
     return next(b.images[b.names.index(name)] for b in batches if name in b.names)
+
+
+class Broken:
+    """Five images of which some cannot be read."""
+
+    classes, annotated = ["a"], False
+    labels, names = [0] * 5, [f"{index}.png" for index in range(5)]
+
+    def __init__(self, bad, kill=False):
+        self.bad, self.kill = bad, kill
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        if index in self.bad:
+            if self.kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise InputError(f"{index}.png is damaged")
+        return Sample(torch.full((3, 4, 4), index, dtype=torch.uint8), 0, None)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_images_are_left_out_and_named(workers):
+    source = Broken({1, 3, 4})
+    options = {"image_size": 4, "batch_size": 3, "train": False, "workers": workers}
+    whole, broken = make_loader(source, skip_bad=True, **options)
+    assert whole.names == ["0.png", "2.png"]
+    assert whole.images[:, 0, 0, 0].tolist() == [0, 2]
+    assert whole.skipped == ("1.png is damaged",)
+    assert broken == BadSample("3.png is damaged")  # nothing of the batch is left
+    first, _ = make_loader(source, **options)
+    assert first == BadSample("1.png is damaged")
+
+
+def test_a_worker_that_dies_is_told():
+    loader = make_loader(Broken({4}, kill=True), image_size=4, batch_size=1, train=False, workers=1)
+    with pytest.raises(WorkerDied, match="DataLoader worker"):
+        list(loader)

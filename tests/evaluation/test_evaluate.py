@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from evaluation.trained import FAST, evaluated, quiet, trained
 from sib.cli import main
 from sib.data import make_loader, open_data
+from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.evaluation.config import EvaluateConfig
 from sib.evaluation.evaluate import evaluate
@@ -19,7 +20,6 @@ from sib.evaluation.scores import read_scores
 from sib.explain import attribute
 from sib.metrics import MAP_MEASURES
 from sib.models import build
-from sib.training.device import normalise
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,7 @@ def test_scores_are_those_of_each_image_alone(tmp_path):
     model.eval()
     loader = make_loader(splits.test, image_size=32, batch_size=1, train=False)
     for index, batch in enumerate(loader):
-        images = normalise(batch.images, CPU)
+        images = normalise(batch.images, CPU, "half")
         probabilities = model(images).detach().softmax(dim=1)[0]
         assert scores.names[index] == batch.names[0]
         assert scores.predicted[index] == int(probabilities.argmax())

@@ -1,5 +1,7 @@
 """Small runs on the built-in images, trained once for all tests of a process."""
 
+import atexit
+import shutil
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -24,7 +26,9 @@ def quiet():
 @cache
 def trained(method="ce", seed=0, test_size=20, split_seed=0) -> Path:
     """A run folder; not to be written into, see `copied`."""
-    out = Path(mkdtemp(prefix="sib-test-")) / f"{method}-{seed}"
+    folder = Path(mkdtemp(prefix="sib-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    out = folder / f"{method}-{seed}"
     config = TrainConfig(
         data="digits",
         out=out,

@@ -214,16 +214,12 @@ def test_what_is_measured_in_two_shares_is_what_one_process_measures(name, folde
     splits = open_splits(run)
     model = build(run.arch, 10, run.side)
     model.load_state_dict(load_file(run.folder / "best.safetensors"))
-    alone = measure.measure(
-        model, loop.Training._read(Listening(), make_split_loader(run, splits, "test")), DEVICE
-    )
+    batches = loop.Training._read(Listening(), make_split_loader(run, splits, "test"))
+    alone = measure.measure(model, batches, torch.device("cpu"), "half")
     found = json.loads((run.folder / "result.json").read_text())["test"]
     assert found["images"] == alone.images == 41 and found["annotated"] == alone.annotated
     for key, value in alone._asdict().items():
         assert found[key] == pytest.approx(value, rel=1e-5), key
-
-
-DEVICE = torch.device("cpu")
 
 
 class Listening:

@@ -90,7 +90,7 @@ def test_measure_by_hand():
         images, torch.tensor([1, 1, 1, 0]), foreground, torch.tensor([1, 1, 1, 0]).bool(), ["x"] * 4
     )
     model = BrightSide().train()
-    found = measure(model, [batch], torch.device("cpu"))
+    found = measure(model, [batch], torch.device("cpu"), "half")
     assert found.accuracy == 0.75 and found.images == 4 and found.annotated == 3
     assert found.foreground_energy == pytest.approx(0.5)
     assert found.foreground_share == pytest.approx((0.5 + 0.5 + 0.25) / 3)
@@ -108,5 +108,5 @@ def test_measure_gives_every_module_its_own_mode_back():
         torch.tensor([True]),
         ["x"],
     )
-    measure(model, [batch], torch.device("cpu"))
+    measure(model, [batch], torch.device("cpu"), "half")
     assert model.training and not model[0].training

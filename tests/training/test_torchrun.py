@@ -57,12 +57,14 @@ def undisturbed(tmp_path_factory):
 def test_two_processes_leave_one_run_and_one_voice(undisturbed):
     out, done = undisturbed
     assert sorted(path.name for path in out.iterdir()) == [
+        ".lock",
         "best.safetensors",
         "config.yaml",
         "environment.json",
         "last.safetensors",
         "metrics.jsonl",
         "result.json",
+        "state-before.pt",
         "state.pt",
     ]
     assert "2 processes × 8 = 16 images a step; 12 steps" in " ".join(done.stdout.split())

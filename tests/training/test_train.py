@@ -22,10 +22,16 @@ class Silent:
 
     def __init__(self, stop_after=None):
         self.left = stop_after
-        self.costs, self.epochs, self.seen = [], [], 0
+        self.costs, self.epochs, self.said, self.seen = [], [], [], 0
 
     def data(self, splits, config):
         self.splits = splits
+
+    def say(self, sentence):
+        self.said.append(sentence)
+
+    def caching(self, loader):
+        yield from loader
 
     def cost(self, cost, config, steps):
         self.costs.append((cost, steps))
@@ -92,12 +98,14 @@ def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
     result = train(tiny(tmp_path / "run", method=method), Silent())
     run = tmp_path / "run"
     assert sorted(path.name for path in run.iterdir()) == [
+        ".lock",
         "best.safetensors",
         "config.yaml",
         "environment.json",
         "last.safetensors",
         "metrics.jsonl",
         "result.json",
+        "state-before.pt",
         "state.pt",
     ]
     assert yaml.safe_load((run / "config.yaml").read_text())["method"] == method

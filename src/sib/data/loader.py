@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from sib.data.sample import BadSample, Batch, Sample, collate
 from sib.data.sampler import Key, KeySampler
 from sib.data.source import Source
-from sib.data.transforms import Augment, JointTransform
+from sib.data.transforms import CROP_AREA, Augment, JointTransform
 from sib.errors import InputError
 
 
@@ -20,11 +21,13 @@ def make_loader(
     image_size: int,
     batch_size: int,
     augment: Augment = "none",
+    crop_area: float = CROP_AREA,
     train: bool,
     seed: int = 0,
     workers: int = 0,
     minimum_batch: int = 2,
     drop_last: bool = False,
+    skip_bad: bool = False,
     rank: int = 0,
     ranks: int = 1,
 ) -> "Loader":
@@ -38,11 +41,13 @@ def make_loader(
         image_size: side of the square images in pixels.
         batch_size: images in a batch.
         augment: ``"none"``, ``"flip"`` or ``"crop"``; see `JointTransform`.
+        crop_area: smallest share of the area that ``"crop"`` keeps.
         train: shuffle, and leave out a last batch that is too small.
         seed: of order and transforms.
         workers: processes that read images; 0 reads in this one.
         minimum_batch: fewest images in a training batch.
         drop_last: leave out every incomplete training batch.
+        skip_bad: leave images that cannot be read out of their batch, which names them.
         rank: of this process among those that share each epoch; see `KeySampler`.
         ranks: number of these processes.
 
@@ -58,19 +63,30 @@ def make_loader(
         raise InputError(f"workers must be at least 0; got {workers}")
     smallest = (batch_size if drop_last else minimum_batch) if train else 1
     sampler = KeySampler(len(source), batch_size, train, seed, smallest, rank, ranks)
-    return Loader(KeyedDataset(source, JointTransform(image_size, augment), seed), sampler, workers)
+    transform = JointTransform(image_size, augment, crop_area)
+    return Loader(KeyedDataset(source, transform, seed), sampler, workers, skip_bad)
+
+
+class WorkerDied(RuntimeError):
+    """A process that reads images ended before its work, of a signal or for want of memory."""
 
 
 class Loader:
     """Iterable of `Batch`; a `BadSample` stands in place of a batch that cannot be read."""
 
-    def __init__(self, dataset: "KeyedDataset", sampler: KeySampler, workers: int) -> None:
+    def __init__(
+        self,
+        dataset: "KeyedDataset",
+        sampler: KeySampler,
+        workers: int,
+        skip_bad: bool = False,
+    ) -> None:
         self._sampler = sampler
         self._loader = DataLoader(
             dataset,
             batch_sampler=sampler,
             num_workers=workers,
-            collate_fn=collate,
+            collate_fn=partial(collate, skip_bad=skip_bad),
             persistent_workers=workers > 0,
             worker_init_fn=_leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),
@@ -96,8 +112,17 @@ class Loader:
         return len(self._sampler)
 
     def __iter__(self) -> Iterator[Batch | BadSample]:
-        """The batches of the current epoch from ``start`` on."""
-        return iter(self._loader)
+        """The batches of the current epoch from ``start`` on.
+
+        Raises:
+            WorkerDied: a worker process ended before its work.
+        """
+        try:
+            yield from self._loader
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise WorkerDied(" ".join(str(error).split())) from None
 
 
 class KeyedDataset(Dataset):

@@ -17,6 +17,8 @@ from sib.errors import InputError
 
 DIGITS = "digits"
 DIGITS_SIDE = 48
+NOTHING = RecordSource([], [str(digit) for digit in range(10)])
+"""The validation split where none is held out."""
 
 LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Path | None], Layout]], ...] = (
     (cub.matches, cub.read),
@@ -52,6 +54,7 @@ def open_data(
     train_size: int = 4000,
     test_size: int = 1000,
     image_size: int | None = None,
+    hold_out_validation: bool = True,
 ) -> Splits:
     """Open a data set and check its files' headers.
 
@@ -81,6 +84,7 @@ def open_data(
         test_size: built-in set only, at least 10.
         image_size: built-in set only, side to draw at, 48 where not given; folders give each
             image at its own size.
+        hold_out_validation: False leaves the training split whole and validation empty.
 
     Returns:
         `Splits`.
@@ -97,9 +101,11 @@ def open_data(
             raise InputError(f"masks cannot be given for digits, which has its own; got {masks!r}")
         side = DIGITS_SIDE if image_size is None else image_size
         held = _digits_held_out(train_size, test_size, validation_fraction)
+        held = held if hold_out_validation else 0
         options = (side, background_strength, split_seed)
         return _digits(train_size - held, held, test_size, options)
-    return _open_folder(data, masks, validation_fraction, test_fraction, split_seed)
+    held_out = validation_fraction if hold_out_validation else None
+    return _open_folder(data, masks, held_out, test_fraction, split_seed)
 
 
 def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
@@ -113,7 +119,7 @@ def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
 def _digits(train: int, validation: int, test: int, options: tuple[int, float, int]) -> Splits:
     splits = {
         "train": Digits("train", train, *options),
-        "validation": Digits("validation", validation, *options),
+        "validation": Digits("validation", validation, *options) if validation else NOTHING,
         "test": Digits("test", test, *options),
     }
     side, strength, seed = options
@@ -129,7 +135,11 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
 
 
 def _open_folder(
-    data: str, masks: str | None, validation_fraction: float, test_fraction: float, seed: int
+    data: str,
+    masks: str | None,
+    validation_fraction: float | None,
+    test_fraction: float,
+    seed: int,
 ) -> Splits:
     root, tree = _folder("data", data), _folder("masks", masks) if masks is not None else None
     try:
@@ -175,7 +185,7 @@ def _has_mask_in(record: Record, folder: Path) -> bool:
 
 
 def _split(
-    layout: Layout, validation_fraction: float, test_fraction: float, seed: int
+    layout: Layout, validation_fraction: float | None, test_fraction: float, seed: int
 ) -> tuple[dict[str, list[Record]], str]:
     """The records of each split, and in words how they came there."""
     train, validation, test = layout.train, layout.validation, layout.test
@@ -186,7 +196,10 @@ def _split(
         rules.append(f"test: {test_fraction:g} of each class at random")
     else:
         rules.append("test: the folder's own")
-    if validation is None:
+    if validation_fraction is None:
+        validation = []
+        rules.append("validation: none")
+    elif validation is None:
         train, validation = _hold_out(train, validation_fraction, seed, layout.classes, smallest=2)
         rules.append(f"validation: {validation_fraction:g} of each training class at random")
     else:

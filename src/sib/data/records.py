@@ -1,6 +1,8 @@
 """Images on disk as a source."""
 
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from sib.data.decode import opened, read_image, read_size
 from sib.data.masks import check_box, check_size, read_foreground
@@ -39,6 +41,14 @@ class RecordSource:
         height, width = image.shape[-2:]
         return Sample(image, record.label, read_foreground(record.foreground, (height, width)))
 
+    def fingerprints(self) -> list[str]:
+        """For each image a line of its files' names, sizes and times of change, and its boxes.
+
+        Raises:
+            InputError: a file is missing.
+        """
+        return [_fingerprint(record) for record in self.records]
+
 
 def check_headers(records: Iterable[Record]) -> None:
     """Read the header of every image and mask, and compare sizes and boxes.
@@ -64,3 +74,22 @@ def _problem(record: Record) -> str | None:
     except InputError as error:
         return str(error)
     return None
+
+
+def _fingerprint(record: Record) -> str:
+    parts = [record.name, _stamp(record.image)]
+    if isinstance(record.foreground, MaskFile):
+        mask = record.foreground
+        place = os.path.relpath(mask.path, record.image.parent)
+        parts += [place, mask.rule.name, _stamp(mask.path)]
+    elif record.foreground is not None:
+        parts += [repr(record.foreground)]
+    return repr(parts)
+
+
+def _stamp(path: Path) -> str:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    return f"{facts.st_size} bytes {facts.st_mtime_ns} ns"

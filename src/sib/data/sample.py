@@ -77,6 +77,8 @@ class Batch(NamedTuple):
     """bool (B,), whether the foreground is known and has a pixel inside this image."""
     names: list[str]
     """Of the images, for messages."""
+    skipped: tuple[str, ...] = ()
+    """What was wrong with the images that were left out."""
 
 
 class BadSample(NamedTuple):
@@ -89,20 +91,23 @@ class BadSample(NamedTuple):
     message: str
 
 
-def collate(samples: Sequence[tuple[str, Sample] | BadSample]) -> Batch | BadSample:
+def collate(
+    samples: Sequence[tuple[str, Sample] | BadSample], skip_bad: bool = False
+) -> Batch | BadSample:
     """Stack named samples of one size into a batch.
 
     Args:
         samples: (name, sample) pairs, or `BadSample` in their place.
+        skip_bad: leave bad samples out, and name them in ``skipped``.
 
     Returns:
-        `Batch`, or the first `BadSample` where there is one.
+        `Batch`, or the first `BadSample` where there is one; with ``skip_bad``, where there is
+        nothing else.
     """
-    good = []
-    for item in samples:
-        if isinstance(item, BadSample):
-            return item
-        good.append(item)
+    good = [item for item in samples if not isinstance(item, BadSample)]
+    bad = [item for item in samples if isinstance(item, BadSample)]
+    if bad and not (skip_bad and good):
+        return bad[0]
     foregrounds = [_known(sample) for _, sample in good]
     foreground = torch.stack(foregrounds)
     return Batch(
@@ -111,6 +116,7 @@ def collate(samples: Sequence[tuple[str, Sample] | BadSample]) -> Batch | BadSam
         foreground=foreground,
         annotated=foreground.flatten(1).any(dim=1),
         names=[name for name, _ in good],
+        skipped=tuple(item.message for item in bad),
     )
 
 

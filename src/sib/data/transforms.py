@@ -15,7 +15,7 @@ Augment = Literal["none", "flip", "crop"]
 
 # The published transform: 256 for images of 224.
 RESIZE_RATIO = 256 / 224
-CROP_SCALE = (0.35, 1.0)
+CROP_AREA = 0.35
 CROP_RATIO = (3 / 4, 4 / 3)
 
 
@@ -36,25 +36,31 @@ class JointTransform:
     Images are resized with antialiased bilinear weights, foregrounds with the nearest pixel.
     ``none`` resizes the short side to round(image_size · 256/224) and crops the centre; an image
     of the wanted size is left as it is. ``flip`` is the same and a horizontal flip of every
-    second image. ``crop`` is a random crop of 35 to 100 % of the area, resized, and the flip.
+    second image. ``crop`` is a random crop of at least ``crop_area`` of the area, resized, and the
+    flip; at 0.08 it is the published ImageNet transform.
     Randomness comes from torch's global CPU generator.
 
     Args:
         image_size: side of the result in pixels, at least 1.
         augment: ``"none"``, ``"flip"`` or ``"crop"``.
+        crop_area: in (0, 1], for ``"crop"``.
 
     Raises:
         InputError: an argument that is not allowed.
 
-    Source: arXiv 2511.09239, published scripts (``none``).
+    Source: arXiv 2511.09239, published scripts (``none``, and ``crop`` for ImageNet).
     """
 
-    def __init__(self, image_size: int, augment: Augment = "none") -> None:
+    def __init__(
+        self, image_size: int, augment: Augment = "none", crop_area: float = CROP_AREA
+    ) -> None:
         if image_size < 1:
             raise InputError(f"image_size must be at least 1; got {image_size}")
         if augment not in get_args(Augment):
             raise InputError(f"augment must be none, flip or crop; got {augment!r}")
-        self.image_size, self.augment = image_size, augment
+        if not 0 < crop_area <= 1:
+            raise InputError(f"crop_area must lie above 0 and at most at 1; got {crop_area}")
+        self.image_size, self.augment, self.crop_area = image_size, augment, crop_area
         self.random = augment != "none"
 
     def __call__(self, sample: Sample) -> Sample:
@@ -71,7 +77,8 @@ class JointTransform:
     def _resized(self, parts: list[Part]) -> list[Tensor]:
         size = [self.image_size, self.image_size]
         if self.augment == "crop":
-            box = RandomResizedCrop.get_params(parts[0].pixels, list(CROP_SCALE), list(CROP_RATIO))
+            scale = [self.crop_area, 1.0]
+            box = RandomResizedCrop.get_params(parts[0].pixels, scale, list(CROP_RATIO))
             return [F.resized_crop(pixels, *box, size, mode) for pixels, mode in parts]
         if list(parts[0].pixels.shape[-2:]) == size:
             return [pixels for pixels, _ in parts]

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from sib.data.normalization import STATISTICS, Normalization
 from sib.errors import InputError
 from sib.evaluation.runs import Run, read_run
 from sib.evaluation.weights import State, load_into, read_weights
@@ -31,6 +32,8 @@ class Checkpoint:
     outputs: int
     """K."""
     image_size: int
+    normalization: Normalization
+    """How images are made ready for it."""
     run: Run | None
     """The run that it comes from; None for a file of weights."""
 
@@ -42,6 +45,7 @@ def open_checkpoint(
     which: Literal["best", "last"] = "best",
     arch: str | None = None,
     image_size: int | None = None,
+    normalization: Normalization | None = None,
 ) -> Checkpoint:
     """Open a run folder's weights, or a file of weights.
 
@@ -51,6 +55,7 @@ def open_checkpoint(
         which: of a run folder's two files of weights.
         arch: architecture of a file that does not tell its own.
         image_size: side of the square input, 224 where neither this nor the file tells.
+        normalization: of the images, ``"half"`` where neither this nor the file tells.
 
     Returns:
         `Checkpoint`.
@@ -76,7 +81,10 @@ def open_checkpoint(
     folder = path if run else path.parent / f"{path.stem}-evaluation"
     name = run.name if run else path.stem
     model = for_inference(model).to(device)
-    return Checkpoint(name, file, folder, model, arch, classes, outputs, side, run)
+    normalization = normalization or facts.get("normalization") or "half"
+    if normalization not in STATISTICS:
+        raise InputError(f"{file} is damaged: it names a normalization {normalization!r}")
+    return Checkpoint(name, file, folder, model, arch, classes, outputs, side, normalization, run)
 
 
 def _outputs(arch: str, image_size: int, state: State, file: Path) -> int:

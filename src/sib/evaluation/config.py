@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sib.data.normalization import Normalization
 from sib.errors import InputError
 from sib.evaluation.measures import DEFAULT, MEASURES
 from sib.explain import METHODS
@@ -18,9 +19,9 @@ Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="
 class AttributionConfig:
     """How maps are computed."""
 
-    steps: int = 16
-    """Points on the path of integrated gradients."""
-    samples: int = 8
+    steps: int = 8
+    """Points on the path of integrated gradients, of Gauss and Legendre."""
+    samples: int = 16
     """Noisy copies for SmoothGrad."""
     chunk: int = 64
     """Most images in one pass of these two."""
@@ -56,6 +57,8 @@ class EvaluateConfig:
     """Architecture of a file of weights that does not tell it."""
     image_size: int | None = None
     """Side of the square input; the run's own, or 224, where not given."""
+    normalization: Normalization | None = None
+    """half or imagenet; the run's own, or half, where not given."""
     out: Path | None = None
     """Folder to write into; the run folder, or NAME-evaluation beside a file of weights."""
     batch_size: int = 32
@@ -99,6 +102,8 @@ class ExplainConfig:
     """Architecture of a file of weights that does not tell it."""
     image_size: int | None = None
     """Side of the square input; the run's own, or 224, where not given."""
+    normalization: Normalization | None = None
+    """half or imagenet; the run's own, or half, where not given."""
     out: Path | None = None
     """Folder for the figures; explanations in the run folder where not given."""
     device: str = "auto"

@@ -20,7 +20,11 @@ def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -
     if data is None and "data" not in config:
         raise InputError(f"{checkpoint.path} does not tell its data: give --data")
     allowed = inspect.signature(open_data).parameters
-    given = {**config.get("input", {}), "root": root or config.get("root")}
+    given = {
+        **config.get("input", {}),
+        "root": root or config.get("root"),
+        "hold_out_validation": config.get("selection", "validation") == "validation",
+    }
     kept = {name: value for name, value in given.items() if name in allowed and value is not None}
     return open_data(data or config["data"], **kept, image_size=checkpoint.image_size)
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from sib.data import BadSample, Batch, Splits, make_loader
+from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.config import EvaluateConfig
@@ -26,7 +27,7 @@ from sib.evaluation.tables import evaluation_table
 from sib.explain import METHODS, available_methods
 from sib.explain.state import logits_of
 from sib.files import write_whole
-from sib.training.device import choose_device, normalise
+from sib.training.device import choose_device
 from sib.training.run_folder import versions
 
 FORMAT = 1
@@ -48,7 +49,12 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     """
     device = choose_device(config.device)
     checkpoint = open_checkpoint(
-        config.run, device, which=config.weights, arch=config.arch, image_size=config.image_size
+        config.run,
+        device,
+        which=config.weights,
+        arch=config.arch,
+        image_size=config.image_size,
+        normalization=config.normalization,
     )
     splits = open_run_data(checkpoint, config.data, config.root)
     check_classes(checkpoint, splits)
@@ -61,6 +67,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "weights_sha256": sha256_of(checkpoint.path),
         "arch": checkpoint.arch,
         "image_size": checkpoint.image_size,
+        "normalization": checkpoint.normalization,
         "classes": splits.classes,
         "options": options(config),
         "unavailable": [name for name in METHODS if name not in methods_of(scores)],
@@ -106,7 +113,7 @@ def score_split(
         for batch in loader:
             if isinstance(batch, BadSample):
                 raise InputError(batch.message)
-            images = normalise(batch.images, device)
+            images = normalise(batch.images, device, checkpoint.normalization)
             methods = methods or available_methods(checkpoint.model, images)
             rows.append(_score_batch(config, checkpoint, methods, images, batch))
             checksum.update(batch.images.numpy().tobytes())

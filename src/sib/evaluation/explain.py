@@ -6,6 +6,7 @@ import torch
 from rich.console import Console
 
 from sib.data.decode import opened, read_image
+from sib.data.normalization import normalise
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.errors import InputError
@@ -17,7 +18,7 @@ from sib.explain import available_methods
 from sib.explain.normalization import normalize_maps
 from sib.explain.state import logits_of
 from sib.report.overlay import draw_overlays
-from sib.training.device import choose_device, normalise
+from sib.training.device import choose_device
 
 
 def explain(config: ExplainConfig, console: Console) -> list[Path]:
@@ -34,7 +35,12 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
             pass
     device = choose_device(config.device)
     checkpoint = open_checkpoint(
-        config.run, device, which=config.weights, arch=config.arch, image_size=config.image_size
+        config.run,
+        device,
+        which=config.weights,
+        arch=config.arch,
+        image_size=config.image_size,
+        normalization=config.normalization,
     )
     target = None if config.target is None else class_number(checkpoint, config.target)
     folder = config.out or checkpoint.folder / "explanations"
@@ -61,7 +67,9 @@ def _explain_one(
     device: torch.device,
 ) -> str:
     sample = JointTransform(checkpoint.image_size)(Sample(read_image(image), 0, None))
-    inputs = normalise(sample.image.as_subclass(torch.Tensor).unsqueeze(0), device)
+    inputs = normalise(
+        sample.image.as_subclass(torch.Tensor).unsqueeze(0), device, checkpoint.normalization
+    )
     with torch.no_grad():
         probabilities = logits_of(checkpoint.model, inputs).float().softmax(dim=1)[0]
     predicted = int(probabilities.argmax())

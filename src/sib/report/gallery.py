@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from sib.data import BadSample, Splits, make_loader
+from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.config import AttributionConfig
@@ -21,7 +22,6 @@ from sib.evaluation.scores import Scores
 from sib.explain import available_methods
 from sib.explain.normalization import normalize_maps
 from sib.report.figures import data_uri
-from sib.training.device import normalise
 
 SIDE = 144
 OUTLINE = (0, 213, 255)
@@ -115,7 +115,7 @@ def draw_rows(
         batch = next(iter(loader))
         if isinstance(batch, BadSample):
             raise InputError(batch.message)
-        images = normalise(batch.images, device)
+        images = normalise(batch.images, device, checkpoint.normalization)
         able = available_methods(checkpoint.model, images)
         chosen = [method for method in methods if method in able]
         found = (

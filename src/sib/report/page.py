@@ -18,14 +18,21 @@ from sib.report.gallery import Row
 
 TEMPLATE = Path(__file__).with_name("page.html")
 Cell = dict[str, str] | None
+
+
+def _selection(record: dict[str, Any]) -> dict[str, Any]:
+    """What an epoch measured on validation, or on test where the run chose its epoch there."""
+    return record.get("validation") or record.get("test") or {}
+
+
 Quantity = tuple[str, str, Callable[[dict], Any]]
 QUANTITIES: list[Quantity] = [
     ("cross-entropy on the training images", "nats", lambda e: e.get("cross_entropy")),
-    ("accuracy on validation", "", lambda e: (e.get("validation") or {}).get("accuracy")),
+    ("accuracy on the split that chooses the epoch", "", lambda e: _selection(e).get("accuracy")),
     (
-        "foreground energy of the VJP on validation",
+        "foreground energy of the VJP on that split",
         "",
-        lambda e: (e.get("validation") or {}).get("foreground_energy"),
+        lambda e: _selection(e).get("foreground_energy"),
     ),
     ("gradient of the S-IB terms over cross-entropy's", "", lambda e: e.get("gradient_ratio")),
 ]

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
+
+from sib.data.normalization import Normalization
 from sib.errors import InputError
 from sib.functional.dependence import ESTIMATORS
 
@@ -80,6 +83,15 @@ class InputConfig:
     """Folder of foreground masks, where they do not lie beside the images."""
     augment: Literal["none", "flip", "crop"] = "none"
     """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip."""
+    crop_area: float = 0.35
+    """Smallest share of the image's area that augment crop keeps."""
+    normalization: Normalization = "half"
+    """half: mean and deviation 0.5. imagenet: those of ImageNet's colours."""
+    drop_last: bool = False
+    """Leave out the last training batch of an epoch where it is not full."""
+    cache: str = "auto"
+    """Keep resized images on disk, where the transform is not random before the flip. auto: in
+    ~/.cache/sib where they fit. off: never. Else: the folder to keep them in."""
     background_strength: float = 0.5
     """digits only, 0 to 1: how strongly the background predicts the class."""
     train_size: int = 4000
@@ -95,7 +107,10 @@ class TrainConfig:
     Options can come from a file, --config FILE.yaml; those on the command line win.
     """
 
-    data: str
+    recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = None
+    """A published recipe, such as cub200/resnet50; sib recipes lists them. It sets data, arch and
+    the rest; what else is given wins."""
+    data: str = ""
     """digits (built in), or a folder of images: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg,
     or root/CLASS/*.jpg, or CUB-200-2011's layout."""
     out: Path | None = None
@@ -105,6 +120,9 @@ class TrainConfig:
     own, called with the number of classes."""
     method: Literal["sib", "ce"] = "sib"
     """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline."""
+    selection: Literal["validation", "test"] = "validation"
+    """Where the best epoch is chosen. validation: on images held out of the training split. test:
+    on the test split, the published way; nothing is held out, and the figure is optimistic."""
     image_size: int | None = None
     """Side of the square input in pixels; 48 for digits and 224 for folders where not given."""
     epochs: int = 30
@@ -123,6 +141,8 @@ class TrainConfig:
     """auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the model; everything after the logits is float32."""
+    deterministic: bool = False
+    """Let cuDNN use only algorithms that give the same bits each time; matters on CUDA."""
     workers: int = 2
     """Processes that read images, for each process that trains; 0 reads in the main one."""
     save_every_steps: int | None = None
@@ -139,6 +159,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""
         smallest = ESTIMATORS[self.objective.estimator]
+        if not self.input.cache:
+            raise InputError("--input.cache must be auto, off or a folder; got ''")
+        if not 0 < self.input.crop_area <= 1:
+            raise InputError(
+                f"--input.crop-area must lie above 0 and at most at 1; got {self.input.crop_area}"
+            )
         _at_least("epochs", self.epochs, 1)
         _at_least("batch-size", self.batch_size, smallest if self.method == "sib" else 2)
         for name, number in (

@@ -1,15 +1,11 @@
-"""Where a run computes, and how images get there."""
+"""Where a run computes."""
 
 import resource
 import sys
 
 import torch
-from torch import Tensor
 
 from sib.errors import InputError
-
-# The published normalisation, (x − 0.5) / 0.5 on [0, 1].
-MEAN, DEVIATION = 0.5, 0.5
 
 
 def choose_device(name: str) -> torch.device:
@@ -34,9 +30,11 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def normalise(images: Tensor, device: torch.device) -> Tensor:
-    """uint8 images (B, 3, H, W) as float32 in [−1, 1] on the device."""
-    return images.to(device, non_blocking=True).float().div_(255).sub_(MEAN).div_(DEVIATION)
+def set_determinism(device: torch.device, deterministic: bool) -> None:
+    """Tell cuDNN whether it must give the same bits each time; does nothing without CUDA."""
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = deterministic
+        torch.backends.cudnn.benchmark = False
 
 
 def peak_memory(device: torch.device) -> int:

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from sib.errors import InputError
 from sib.training.device import choose_device
+from sib.training.meeting import meet
 
 LAUNCHED = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
 # what gloo says of a connection whose other end is gone
-GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "pair closure")
+GONE = ("gloo/transport/", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 T = TypeVar("T")
 
 
@@ -47,7 +48,9 @@ def join(device: str) -> torch.device:
     if not dist.is_initialized():
         # numbers that processes agree on stay on the CPU, so that no GPU is waited for
         gpus = device != "cpu" and torch.cuda.is_available() and dist.is_nccl_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
+        store, own, count = meet()
+        backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
+        dist.init_process_group(backend, store=store, rank=own, world_size=count)
     return together(lambda: _own_device(device))
 
 

@@ -8,16 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from sib.data import BadSample, Batch
+from sib.data.normalization import normalise
 from sib.micro_batches import accumulate
 from sib.training import distributed
 from sib.training.config import TrainConfig
-from sib.training.device import normalise, peak_memory
+from sib.training.device import peak_memory
 from sib.training.diagnostics import GradientRatio, describe_step
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
 from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
-from sib.training.run_folder import FORMAT
+from sib.training.run_folder import FORMAT, RunFolder
 from sib.training.schedule import factor
 from sib.training.setup import make_autocast, make_split_loader
 from sib.training.state import process_state, restore_process
@@ -28,8 +29,11 @@ class TrainingFailed(RuntimeError):
     """The run cannot go on; what was saved before stays."""
 
 
+OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
+
+
 def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
-    """Train, choose the best epoch on validation, test once.
+    """Train, choose the best epoch on validation (or as the configuration says), test.
 
     Under torchrun every process calls it with the same configuration, and all of them end alike.
 
@@ -49,8 +53,12 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
     with distributed.noticing_loss():
         device = distributed.join(config.device)
         watcher = watcher if distributed.first() else Quiet()
-        prepared = prepare(config, device, watcher)
-        return prepared and Training(prepared, watcher).run_all()
+        run = RunFolder(config.folder)
+        try:
+            prepared = prepare(config, device, run, watcher)
+            return prepared and Training(prepared, watcher).run_all()
+        finally:
+            run.lock.release()
 
 
 class Training:
@@ -60,7 +68,7 @@ class Training:
         self.config, self.task, self.parallel = prepared.config, prepared.task, prepared.parallel
         self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
         self.run, self.watcher = prepared.run, watcher
-        self.validation = make_split_loader(self.config, self.splits, "validation")
+        self.selection = make_split_loader(self.config, self.splits, self.config.selection)
         optimizer = self.config.optimizer
         self.optimizer = torch.optim.AdamW(
             self.task.model.parameters(),
@@ -80,9 +88,12 @@ class Training:
             while self.epoch < self.config.epochs:
                 self._train_epoch()
                 distributed.weights_of_first(self.task.model, buffers_only=True)
-                validation = measure(self.task.model, self._read(self.validation), self.device)
-                self._finish_epoch(validation)
+                self._finish_epoch(self._measure(self.selection))
             return self._test()
+
+    def _measure(self, loader: Any) -> Measurement:
+        normalization = self.config.input.normalization
+        return measure(self.task.model, self._read(loader), self.device, normalization)
 
     def _train_epoch(self) -> None:
         self.task.train()
@@ -99,7 +110,8 @@ class Training:
 
     def _train_step(self, batch: Batch) -> None:
         self._set_learning_rate()
-        images, labels = normalise(batch.images, self.device), batch.labels.to(self.device)
+        images = normalise(batch.images, self.device, self.config.input.normalization)
+        labels = batch.labels.to(self.device)
         ratio = self._gradient_ratio()
         self.optimizer.zero_grad(set_to_none=True)
         size = self.config.micro_batch or len(labels)
@@ -159,7 +171,7 @@ class Training:
             )
         distributed.raise_any(sentence, TrainingFailed)
 
-    def _finish_epoch(self, validation: Measurement) -> None:
+    def _finish_epoch(self, measured: Measurement) -> None:
         """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
         self.epoch += 1
         record = {
@@ -168,13 +180,13 @@ class Training:
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             **self.progress.record(),
             "memory_bytes": peak_memory(self.device),
-            "validation": validation._asdict(),
+            self.config.selection: measured._asdict(),
         }
-        if self._is_best(validation):
+        if self._is_best(measured):
             self.best = {
                 "epoch": self.epoch,
-                "accuracy": validation.accuracy,
-                "cross_entropy": validation.cross_entropy,
+                "accuracy": measured.accuracy,
+                "cross_entropy": measured.cross_entropy,
             }
         if distributed.first():
             self.run.log(record)
@@ -190,10 +202,10 @@ class Training:
         if self.best["epoch"] == self.epoch:
             self.run.save_weights("best", self.task.model, self._facts())
 
-    def _is_best(self, validation: Measurement) -> bool:
+    def _is_best(self, measured: Measurement) -> bool:
         if not self.best:
             return True
-        found = (validation.accuracy, -validation.cross_entropy)
+        found = (measured.accuracy, -measured.cross_entropy)
         return found > (self.best["accuracy"], -self.best["cross_entropy"])
 
     def _save_state(self) -> None:
@@ -229,17 +241,15 @@ class Training:
         if distributed.first():
             self.run.load_weights("best", self.task.model)
         distributed.weights_of_first(self.task.model)
-        test = measure(
-            self.task.model,
-            self._read(make_split_loader(self.config, self.splits, "test")),
-            self.device,
-        )
-        result = {
-            "selection": "validation",
+        test = self._measure(make_split_loader(self.config, self.splits, "test"))
+        result: dict[str, Any] = {
+            "selection": self.config.selection,
             "best_epoch": self.best["epoch"],
-            "validation_accuracy": self.best["accuracy"],
+            f"{self.config.selection}_accuracy": self.best["accuracy"],
             "test": test._asdict(),
         }
+        if self.config.selection == "test":
+            result["note"] = OPTIMISTIC
         if distributed.first():
             self.run.save_result(result)
         self.watcher.result(result)
@@ -250,5 +260,6 @@ class Training:
             "arch": self.config.arch,
             "classes": self.splits.classes,
             "image_size": self.config.side,
+            "normalization": self.config.input.normalization,
             "epoch": self.epoch,
         }

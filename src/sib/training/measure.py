@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sib.data.normalization import Normalization, normalise
 from sib.data.sample import Batch
 from sib.functional.decision import decision_vjp
 from sib.metrics import foreground_energy
 from sib.models.mode import evaluation_mode
 from sib.training import distributed
-from sib.training.device import normalise
 
 
 class Measurement(NamedTuple):
@@ -32,7 +32,12 @@ class Measurement(NamedTuple):
     """Images with a foreground and a VJP that is not zero, the ones behind the energy."""
 
 
-def measure(model: nn.Module, batches: Iterable[Batch], device: torch.device) -> Measurement:
+def measure(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    device: torch.device,
+    normalization: Normalization,
+) -> Measurement:
     """Measure a model in evaluation mode, and leave its mode as it was.
 
     Args:
@@ -40,6 +45,7 @@ def measure(model: nn.Module, batches: Iterable[Batch], device: torch.device) ->
         batches: uint8 images with labels and, where annotated, foregrounds; under torchrun those
             of this process, which are counted together with the others'.
         device: where the model is.
+        normalization: the one that the model was trained with.
 
     Returns:
         `Measurement`.
@@ -47,7 +53,7 @@ def measure(model: nn.Module, batches: Iterable[Batch], device: torch.device) ->
     sums = torch.zeros(7, dtype=torch.float64)
     with evaluation_mode(model):
         for batch in batches:
-            images = normalise(batch.images, device).requires_grad_()
+            images = normalise(batch.images, device, normalization).requires_grad_()
             logits = model(images)
             R = decision_vjp(logits, images)
             sums += _measure_batch(batch, logits.detach(), R)

@@ -8,17 +8,26 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sib.data import BadSample, Batch, Splits
+from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.models import build
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.cost import Task, estimate_cost
-from sib.training.device import normalise
-from sib.training.restart import launch, restarted
+from sib.training.device import set_determinism
+from sib.training.restart import launch, restarts
 from sib.training.run_folder import RunFolder, versions
-from sib.training.setup import make_autocast, make_split_loader, make_task, open_splits
+from sib.training.setup import (
+    cache_splits,
+    make_autocast,
+    make_split_loader,
+    make_task,
+    open_splits,
+)
 from sib.training.watcher import Watcher
 
+PATIENCE = 20.0
+"""Seconds for which a restarted run waits for what is left of the one that was lost."""
 State = dict[str, Any] | None
 
 
@@ -38,7 +47,9 @@ class Prepared(NamedTuple):
     """To go on from."""
 
 
-def prepare(config: TrainConfig, device: torch.device, watcher: Watcher) -> Prepared | None:
+def prepare(
+    config: TrainConfig, device: torch.device, run: RunFolder, watcher: Watcher
+) -> Prepared | None:
     """Open the data, build the model, measure what the run will cost, begin the run folder.
 
     Returns:
@@ -47,10 +58,14 @@ def prepare(config: TrainConfig, device: torch.device, watcher: Watcher) -> Prep
     Raises:
         InputError: bad input, in one sentence.
     """
-    run = RunFolder(config.folder)
     config, state = _look_at(run, config)
+    if run.warning:
+        watcher.say(run.warning)
     splits = _open_the_same(config, run)
     watcher.data(splits, config)
+    if not config.dry_run:
+        splits = distributed.together(lambda: cache_splits(config, splits, watcher))
+    set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
     task, loader, batch = distributed.together(lambda: _make(config, splits, device))
     if not distributed.first():  # the first process goes on as one that is alone would
@@ -58,7 +73,7 @@ def prepare(config: TrainConfig, device: torch.device, watcher: Watcher) -> Prep
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
     cost = estimate_cost(
         task,
-        normalise(batch.images, device),
+        normalise(batch.images, device, config.input.normalization),
         batch.labels.to(device),
         steps,
         make_autocast(config, device),
@@ -75,11 +90,13 @@ def prepare(config: TrainConfig, device: torch.device, watcher: Watcher) -> Prep
 def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
     """What the run folder allows; only the first process sees it, and tells the others."""
 
+    (again,) = distributed.largest(restarts())
+
     def look() -> tuple[TrainConfig, State]:
         if not distributed.first():
             return config, None
-        if config.resume or (restarted() and run.began_with(launch())):
-            state = run.load_state()
+        if config.resume or (again and run.began_with(launch())):
+            state = run.open_again(PATIENCE if again else 0)
             run.check_same(config, state)
             run.check_same_processes(distributed.size())
             return replace(config, resume=True), state
@@ -111,10 +128,11 @@ def _make(config: TrainConfig, splits: Splits, device: torch.device) -> tuple[Ta
     task = make_task(config, model, device)
     loader = make_split_loader(config, splits, "train")
     if len(loader) == 0:
+        wanted = "full batch" if config.input.drop_last else "batch of at least 2 images"
         several = f" for each of {distributed.size()} processes" if distributed.size() > 1 else ""
         raise InputError(
             f"--batch-size {config.batch_size}: the {len(splits.train)} training images give no "
-            f"batch of at least 2 images{several}"
+            f"{wanted}{several}"
         )
     batch = next(iter(loader))
     if isinstance(batch, BadSample):

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 
-def restarted() -> bool:
-    """Whether torchrun started this process in place of one that failed."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def restarts() -> int:
+    """How often torchrun has replaced processes that failed, on this machine alone."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def launch() -> str:

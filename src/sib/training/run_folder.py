@@ -16,10 +16,14 @@ from safetensors.torch import save
 
 from sib.errors import InputError
 from sib.training.config import TrainConfig
+from sib.training.lock import FolderLock
+from sib.training.state_file import TornState, before, flush_folder, read_state, write_state
 
 FORMAT = 1
+READABLE = (FORMAT,)
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
-MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs", "save_every_steps"}
+MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
+MAY_CHANGE |= {"save_every_steps"}
 FILES = (
     "config.yaml",
     "environment.json",
@@ -27,6 +31,7 @@ FILES = (
     "last.safetensors",
     "best.safetensors",
     "state.pt",
+    "state-before.pt",
     "result.json",
 )
 
@@ -36,8 +41,9 @@ class RunFolder:
 
     ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
     ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights;
-    ``state.pt`` what resuming needs; ``result.json`` the end. Files that are rewritten are written
-    under another name first, so that a stop at any moment leaves the old one or the new one.
+    ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
+    end; ``.lock`` the process that works in it. Files that are rewritten are written under another
+    name first, so that a stop at any moment leaves the old one or the new one.
 
     Args:
         path: the folder.
@@ -45,6 +51,9 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = FolderLock(path)
+        self.warning: str | None = None
+        """What had to be left aside when the state was read."""
 
     def check_free(self) -> None:
         """Raise InputError where the folder holds a run already."""
@@ -59,13 +68,14 @@ class RunFolder:
         Raises:
             InputError: a run is there already, or the folder cannot be written.
         """
-        self.check_free()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.save_config(config)
+            self.lock.take()
+            self.check_free()
+            self._write("environment.json", json.dumps(environment, indent=2))
+            self.save_config(config)  # last, because it is what makes the folder a run
         except OSError as error:
             raise InputError(f"--out {self.path} cannot be written: {error.strerror}") from None
-        self._write("environment.json", json.dumps(environment, indent=2))
 
     def clear(self) -> None:
         """Remove the files of a run, and nothing else.
@@ -86,14 +96,11 @@ class RunFolder:
             config: of the run that is to go on.
             state: as `load_state` gave it.
         """
-        stored_file = self.path / "config.yaml"
-        if not stored_file.exists():
-            raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
         stored, given = _flat(self._read("config.yaml", yaml.safe_load)), _flat(as_dict(config))
         changed = [
             f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
             for key in sorted(stored.keys() | given.keys())
-            if key.split(".")[0] not in MAY_CHANGE and stored.get(key) != given.get(key)
+            if key not in MAY_CHANGE and stored.get(key) != given.get(key)
         ]
         if changed:
             raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
@@ -107,7 +114,7 @@ class RunFolder:
 
     def began_with(self, launch: str) -> bool:
         """Whether the folder holds a run that this launch of torchrun started."""
-        if not launch or not (self.path / "environment.json").exists():
+        if not launch or not (self.path / "config.yaml").exists():
             return False
         return self._read("environment.json", json.loads).get("launch") == launch
 
@@ -175,19 +182,52 @@ class RunFolder:
             raise InputError(f"{path} does not hold this model's weights: {reason}") from None
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Write ``state.pt``: tensors and plain values only."""
-        self._replace("state.pt", lambda file: torch.save(state, file))
+        """Write ``state.pt``: tensors and plain values only; the one before is kept."""
+        write_state(self.path / "state.pt", state)
+
+    def open_again(self, patience: float = 0.0) -> dict[str, Any] | None:
+        """Take the folder of a run that is to go on, and give its newest whole state.
+
+        Args:
+            patience: seconds to wait for a process that has the folder.
+
+        Raises:
+            InputError: there is no run, another process has it, or no state of it is whole.
+        """
+        if not (self.path / "config.yaml").exists():
+            raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
+        self.lock.take(patience)
+        return self.load_state()
 
     def load_state(self) -> dict[str, Any] | None:
-        """Read ``state.pt`` without running any code; None before the first finished epoch."""
-        path = self.path / "state.pt"
-        if not path.exists():
-            return None
-        try:
-            return torch.load(path, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch lets many kinds through from a damaged file
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InputError(f"{path} is damaged and cannot be resumed from: {reason}") from None
+        """The newest whole state, read without running any code; None where none was saved.
+
+        Where the newest is torn, `warning` says so and the one before is taken.
+
+        Raises:
+            InputError: there are states, and none is whole or of a known format.
+        """
+        newest = self.path / "state.pt"
+        torn = []
+        for path in (newest, before(newest)):
+            if not path.exists():
+                continue
+            try:
+                state = read_state(path)
+            except TornState as error:
+                torn.append(str(error))
+                continue
+            if state.get("format") not in READABLE:
+                raise InputError(
+                    f"{path} has format {state.get('format')!r}, and this sib reads "
+                    f"{', '.join(map(str, READABLE))}"
+                )
+            if torn:
+                self.warning = f"{torn[0]}; going on from the state before it, step {state['step']}"
+            return state
+        if torn:
+            raise InputError(f"{torn[0]}, and there is no state before it to go on from")
+        return None
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json``."""
@@ -213,6 +253,7 @@ class RunFolder:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, self.path / name)
+        flush_folder(self.path)
 
 
 def as_dict(config: TrainConfig) -> dict[str, Any]:

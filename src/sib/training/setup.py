@@ -1,12 +1,17 @@
 """The pieces of a run, made from its configuration."""
 
+import dataclasses
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from sib.data import Splits, make_loader, open_data
+from sib.data.cache import cache_sources, default_folder
+from sib.data.cache_files import CacheRefused
 from sib.errors import InputError
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
@@ -15,6 +20,9 @@ from sib.task import CrossEntropyTask, SpatialIBTask
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.cost import Task
+
+LARGEST_SHARE = 0.25
+"""Of the free space, that a cache takes without being asked to."""
 
 
 def open_splits(config: TrainConfig) -> Splits:
@@ -30,7 +38,36 @@ def open_splits(config: TrainConfig) -> Splits:
         train_size=options.train_size,
         test_size=options.test_size,
         image_size=config.side,
+        hold_out_validation=config.selection == "validation",
     )
+
+
+def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
+    """The splits with images that are read from a cache, where the configuration wants one.
+
+    Raises:
+        InputError: the folder that was asked for cannot be used, or an image cannot be read.
+    """
+    wanted, automatic = config.input.cache, config.input.cache == "auto"
+    names = {config.selection, "test"} | ({"train"} if config.input.augment != "crop" else set())
+    if wanted == "off":
+        return splits
+    try:
+        cached = cache_sources(
+            {name: getattr(splits, name) for name in sorted(names)},
+            config.side,
+            default_folder() if automatic else Path(os.path.expanduser(wanted)),
+            largest_share=LARGEST_SHARE if automatic else 1,
+            workers=config.workers,
+            say=watcher.say,
+            track=watcher.caching,
+        )
+    except CacheRefused as refused:
+        if not automatic:
+            raise InputError(f"--input.cache: {refused}") from None
+        watcher.say(f"no cache, so every epoch decodes the images again: {refused}")
+        return splits
+    return dataclasses.replace(splits, **cached)  # type: ignore[arg-type]
 
 
 def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
@@ -41,10 +78,12 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
         image_size=config.side,
         batch_size=config.batch_size,
         augment=config.input.augment if training else "none",
+        crop_area=config.input.crop_area,
         train=training,
         seed=config.seed,
         workers=config.workers,
         minimum_batch=ESTIMATORS[config.objective.estimator],
+        drop_last=config.input.drop_last,
         rank=distributed.rank(),
         ranks=distributed.size(),
     )

@@ -12,6 +12,8 @@ class Watcher(Protocol):
     """Is told of every stage of a run; see `sib.console`."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None: ...
+    def say(self, sentence: str) -> None: ...
+    def caching(self, loader: Any) -> Iterator[Any]: ...
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None: ...
     def steps(self, epoch: int, loader: Any) -> Iterator[Any]: ...
     def epoch(self, record: dict[str, Any]) -> None: ...
@@ -23,6 +25,13 @@ class Quiet:
 
     def data(self, splits: Splits, config: TrainConfig) -> None:
         """Of no interest."""
+
+    def say(self, sentence: str) -> None:
+        """Of no interest."""
+
+    def caching(self, loader: Any) -> Iterator[Any]:
+        """The batches of a cache in the making."""
+        yield from loader
 
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
         """Of no interest."""

@@ -1,0 +1,248 @@
+"""Images that were decoded, resized and cropped once, kept on disk."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torchvision import tv_tensors
+
+from sib.data.cache_files import CacheRefused, build_once, is_whole
+from sib.data.loader import Loader, make_loader
+from sib.data.sample import BadSample, Batch, Sample
+from sib.data.source import Source
+from sib.errors import InputError
+
+FORMAT = 1
+PACKAGES = ("pillow", "torch", "torchvision")
+"""What decodes and resizes; another version may give other pixels."""
+BUILD_BATCH = 32
+ARRAYS = ("images", "foreground", "annotated")
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A source whose images can be known to be unchanged without reading them."""
+
+    def fingerprints(self) -> list[str]:
+        """For each image a line that changes when one of its files does."""
+        ...
+
+
+def default_folder() -> Path:
+    """``$XDG_CACHE_HOME/sib``, or ``~/.cache/sib``.
+
+    Raises:
+        CacheRefused: this user has no home folder.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():  # which the specification wants to be ignored
+        base = Path(os.path.expanduser("~/.cache"))
+    if not base.is_absolute():
+        raise CacheRefused("this user has no home folder, and XDG_CACHE_HOME is not set")
+    return base / "sib"
+
+
+def cache_sources(
+    sources: dict[str, Source],
+    image_size: int,
+    folder: Path,
+    *,
+    largest_share: float = 1.0,
+    workers: int = 0,
+    say: Callable[[str], object] = lambda sentence: None,
+    track: Callable[[Loader], Iterable[Any]] = iter,
+) -> dict[str, Source]:
+    """The same sources, their images resized and cropped once and kept on disk.
+
+    They share one cache, which does not depend on how the images are split:
+    ``FOLDER/KEY/images.npy`` uint8 (N, 3, S, S), ``foreground.npy`` the bits of (N, S, S),
+    ``annotated.npy`` bool (N,), ``cache.json``. KEY is the SHA-256 of the format, the side, the
+    versions of what decodes, and each file's name, size and time of change. One process builds;
+    a half-built cache is never read. It can be deleted whenever no run uses it.
+
+    Args:
+        sources: by the name of their split; those without ``fingerprints`` stay as they are.
+        image_size: S, side in pixels.
+        folder: of the caches; made where it does not exist.
+        largest_share: of the free space that a new cache may take, in (0, 1].
+        workers: processes that read images.
+        say: is told in a sentence what was found or built, and what is waited for.
+        track: passes on the batches of a new cache, and may show how far they are.
+
+    Returns:
+        Sources of (3, S, S) images, which `JointTransform` at most flips.
+
+    Raises:
+        CacheRefused: the folder cannot be written, or lacks the space.
+        InputError: an image cannot be read.
+    """
+    lines = {
+        name: source.fingerprints()
+        for name, source in sources.items()
+        if isinstance(source, OnDisk) and len(source)
+    }
+    pairs = ((line, (name, index)) for name in lines for index, line in enumerate(lines[name]))
+    places = dict(sorted(pairs))
+    if not places:
+        return dict(sources)
+    images = [(sources[name], index) for name, index in places.values()]
+    facts = {"format": FORMAT, "images": len(images), "image_size": image_size}
+    path = folder / _key(places, image_size)
+    words = f"{len(images)} images at {image_size} × {image_size}"
+    words += f", {readable(bytes_of(len(images), image_size))}, in {path}"
+
+    def write(part: Path) -> None:
+        _check_space(folder, bytes_of(len(images), image_size), largest_share)
+        say(f"cache: resizing once {words}")
+        loader = make_loader(
+            ImageList(images),
+            image_size=image_size,
+            batch_size=BUILD_BATCH,
+            train=False,
+            workers=workers,
+        )
+        _write_arrays(part, len(images), image_size, track(loader))
+
+    if is_whole(path, facts) or not build_once(path, facts, write, say):
+        say(f"cache: found {words}")
+    rows = {line: row for row, line in enumerate(places)}
+    return sources | {
+        name: CachedSource(sources[name], path, [rows[line] for line in lines[name]], image_size)
+        for name in lines
+    }
+
+
+class CachedSource:
+    """The images of a source, read from its cache.
+
+    Args:
+        source: whose labels, classes and names these are.
+        path: folder of the cache.
+        rows: (N,) place of each image in the cache.
+        image_size: S, side in pixels.
+    """
+
+    def __init__(self, source: Source, path: Path, rows: list[int], image_size: int) -> None:
+        self.labels, self.classes = source.labels, source.classes
+        self.names, self.annotated = source.names, source.annotated
+        self.path, self.rows, self.image_size = path, rows, image_size
+        self._opened: list[np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Image ``index`` (3, S, S); its foreground is None where no pixel is known to be one.
+
+        Raises:
+            InputError: the cache was deleted.
+        """
+        images, foreground, annotated = self._arrays()
+        row, side = self.rows[index], self.image_size
+        image = tv_tensors.Image(torch.from_numpy(np.array(images[row])))
+        if not annotated[row]:
+            return Sample(image, self.labels[index], None)
+        mask = np.unpackbits(foreground[row], count=side**2).reshape(1, side, side).view(bool)
+        return Sample(image, self.labels[index], tv_tensors.Mask(torch.from_numpy(mask)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open files behind: each worker process maps them itself."""
+        return self.__dict__ | {"_opened": None}
+
+    def _arrays(self) -> list[np.ndarray]:
+        if self._opened is None:
+            try:
+                files = [self.path / f"{name}.npy" for name in ARRAYS]
+                self._opened = [np.load(file, mmap_mode="r") for file in files]
+            except OSError:
+                raise InputError(f"the cache {self.path} is gone; start again") from None
+        return self._opened
+
+
+class ImageList:
+    """Images of several sources as one source, for reading them once."""
+
+    annotated = True
+
+    def __init__(self, images: Sequence[tuple[Source, int]]) -> None:
+        self.images = images
+        self.names = [source.names[index] for source, index in images]
+        self.labels = [source.labels[index] for source, index in images]
+        self.classes = images[0][0].classes
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        """As the source gives it."""
+        source, place = self.images[index]
+        return source[place]
+
+
+def bytes_of(count: int, image_size: int) -> int:
+    """Size of a cache."""
+    return count * (3 * image_size**2 + _mask_bytes(image_size) + 1)
+
+
+def readable(size: int) -> str:
+    """Bytes in words."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
+def _mask_bytes(image_size: int) -> int:
+    return -(-(image_size**2) // 8)
+
+
+def _key(lines: Iterable[str], image_size: int) -> str:
+    versions = {package: version(package) for package in PACKAGES}
+    header = json.dumps({"format": FORMAT, "image_size": image_size, **versions})
+    text = "".join(f"{line}\n" for line in (header, *lines))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _check_space(folder: Path, size: int, largest_share: float) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > largest_share * free:
+        share = "" if largest_share == 1 else f", of which {largest_share:.0%} may be used"
+        raise CacheRefused(
+            f"{folder} lacks the space: the images take {readable(size)}, and {readable(free)} are "
+            f"free{share}"
+        )
+
+
+def _write_arrays(part: Path, count: int, image_size: int, batches: Iterable[Any]) -> None:
+    """By plain writing, because writing to mapped memory on a full disk kills the process."""
+    shapes = [(count, 3, image_size, image_size), (count, _mask_bytes(image_size)), (count,)]
+    files = [open(part / f"{name}.npy", "wb") for name in ARRAYS]  # noqa: SIM115
+    try:
+        for file, shape, kind in zip(files, shapes, ("u1", "u1", "?"), strict=True):
+            _write_header(file, shape, kind)
+        for batch in _good(batches):
+            bits = np.packbits(batch.foreground.flatten(1).numpy(), axis=1)
+            for file, rows in zip(files, (batch.images, bits, batch.annotated), strict=True):
+                file.write(np.asarray(rows).tobytes())
+    finally:
+        for file in files:
+            file.close()
+
+
+def _write_header(file: IO[bytes], shape: tuple[int, ...], kind: str) -> None:
+    descr = np.lib.format.dtype_to_descr(np.dtype(kind))
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _good(batches: Iterable[Any]) -> Iterator[Batch]:
+    for batch in batches:
+        if isinstance(batch, BadSample):
+            raise InputError(batch.message)
+        yield batch

@@ -1,0 +1,129 @@
+"""Folders of files that are built once, by one process, and never read half-built."""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+FACTS = "cache.json"
+PATIENCE = 2.0
+"""Seconds of waiting for another process before the user is told."""
+
+
+class CacheRefused(Exception):
+    """Why there can be no cache, in one sentence; the images are as good without one."""
+
+
+def is_whole(path: Path, facts: dict[str, Any]) -> bool:
+    """Whether a folder was built with these facts and its files have the sizes that it lists."""
+    try:
+        stored = json.loads((path / FACTS).read_text())
+        sizes = {name: (path / name).stat().st_size for name in stored["files"]}
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return stored["facts"] == facts and sizes == stored["files"]
+
+
+def build_once(
+    path: Path,
+    facts: dict[str, Any],
+    write: Callable[[Path], None],
+    say: Callable[[str], object],
+) -> bool:
+    """Build a folder, unless another process does or did so meanwhile.
+
+    The folder is written under another name, flushed, and renamed as a whole.
+
+    Args:
+        path: of the folder.
+        facts: what `is_whole` is to find.
+        write: writes the files into the folder that it is given.
+        say: is told where another process has to be waited for.
+
+    Returns:
+        Whether it was this process that built.
+
+    Raises:
+        CacheRefused: the folder cannot be written. Nothing of it is left.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path, say):
+            if is_whole(path, facts):
+                return False
+            _remove_leftovers(path)
+            _build(path, facts, write)
+            return True
+    except OSError as error:
+        raise CacheRefused(f"{path.parent} cannot be written: {error.strerror}") from None
+
+
+def _build(path: Path, facts: dict[str, Any], write: Callable[[Path], None]) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.mkdir()
+        write(part)
+        sizes = {file.name: file.stat().st_size for file in part.iterdir()}
+        (part / FACTS).write_text(json.dumps({"facts": facts, "files": sizes}, indent=2))
+        for file in (*part.iterdir(), part):
+            _flush(file)
+        if path.exists():  # a damaged one
+            shutil.rmtree(path)
+        part.rename(path)
+        _flush(path.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _locked(path: Path, say: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock of a folder; it ends with the process, however that ends."""
+    with open(_lock_of(path), "a") as file:
+        deadline = time.monotonic() + PATIENCE
+        while not _try_lock(file):
+            if time.monotonic() > deadline:
+                say(f"cache: waiting for another process that builds {path}")
+                fcntl.lockf(file, fcntl.LOCK_EX)
+                break
+            time.sleep(0.05)
+        yield
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Not flock, whose locks worker processes would inherit and keep when this one is killed."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX allows either
+        return False
+    return True
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what builders left that were killed: their locks are free."""
+    for part in path.parent.glob(".*.part"):
+        owner = path.with_name(part.name.split(".")[1])
+        if owner == path:
+            shutil.rmtree(part, ignore_errors=True)
+            continue
+        # opening one's own lock file again and closing it would free the lock
+        with open(_lock_of(owner), "a") as file:
+            if _try_lock(file):
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

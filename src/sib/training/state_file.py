@@ -1,0 +1,106 @@
+"""The file that resuming needs: whole or recognised as torn, and the one before it kept."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+MAGIC = b"sib-sha\n"
+TRAILER = len(MAGIC) + hashlib.sha256().digest_size
+CHUNK = 1 << 20
+
+
+class TornState(ValueError):
+    """A state file that is not what was written."""
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state, and keep the one before as ``state-before.pt``.
+
+    The file ends with the SHA-256 of all that stands before. It is written under another name and
+    flushed first, so that at any moment one whole state lies there: the new one, or the one before
+    under either name.
+
+    Args:
+        path: of the newest state.
+        state: tensors and plain values.
+
+    Raises:
+        OSError: it cannot be written; both older states stay.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with open(temporary, "wb") as file:
+            writer = _HashingWriter(file)
+            torch.save(state, writer)  # type: ignore[arg-type]
+            file.write(MAGIC + writer.digest.digest())
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            os.replace(path, before(path))
+        os.replace(temporary, path)
+        flush_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read a state without running any code.
+
+    Raises:
+        TornState: the checksum does not fit, or the content cannot be read.
+    """
+    try:
+        _check(path)
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except TornState:
+        raise
+    except Exception as error:  # torch lets many kinds through from a damaged file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TornState(f"{path} is damaged: {reason}") from None
+
+
+def before(path: Path) -> Path:
+    """Where the state before the newest lies."""
+    return path.with_name(f"{path.stem}-before{path.suffix}")
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames in a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check(path: Path) -> None:
+    """Raise TornState unless the file is as it was written."""
+    digest, left = hashlib.sha256(), path.stat().st_size - TRAILER
+    if left < 0:
+        raise TornState(f"{path} is damaged: it is cut off")
+    with open(path, "rb") as file:
+        while left:
+            part = file.read(min(CHUNK, left))
+            if not part:
+                raise TornState(f"{path} is damaged: it is cut off")
+            digest.update(part)
+            left -= len(part)
+        if file.read() != MAGIC + digest.digest():
+            raise TornState(f"{path} is damaged: its checksum does not fit")
+
+
+class _HashingWriter:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.digest = file, hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
