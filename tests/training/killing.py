@@ -47,7 +47,7 @@ def run_with_kills(out: Path, kills: int, longest: float, seed: int) -> int:
     while True:
         started = (out / "config.yaml").exists()
         process = _start(out, ["--resume"] if started else [])
-        code = _wait(process, moments.uniform(0, longest) if killed < kills else None)
+        code = _wait(process, moments.uniform(0, longest / 2) if killed < kills else None)
         if code == -signal.SIGKILL:
             killed += 1
             continue
