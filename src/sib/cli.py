@@ -11,8 +11,9 @@ from rich.markup import escape
 
 from sib import __version__
 from sib.console import ConsoleWatcher
+from sib.data.commands import DataConfig, data
 from sib.demo import DemoConfig, demo
-from sib.errors import InputError
+from sib.errors import InputError, ProblemsFound
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.yaml_options import expand_config
 
@@ -25,11 +26,13 @@ signal, after saving."""
 COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     TrainConfig: lambda config, console: train(config, ConsoleWatcher(console)),
     DemoConfig: demo,
+    DataConfig: data,
 }
 NAMES = {"train": TrainConfig, "demo": DemoConfig}
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    | Annotated[DataConfig, tyro.conf.subcommand("data")]
 )
 
 
@@ -49,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         _complain(complaints, str(error))
         return 2
-    except TrainingFailed as error:
+    except (TrainingFailed, ProblemsFound) as error:
         _complain(complaints, str(error))
         return 1
     except Stopped as stop:

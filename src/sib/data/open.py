@@ -156,18 +156,29 @@ def _open_published(name: str, root: Path, fractions: tuple[float, float], seed:
         return _divided(parts, name, fractions, seed, overhang=float("inf"))
 
 
+def locate_data(data: str, root: Path) -> Path:
+    """The folder of a published set or of the user's own.
+
+    Raises:
+        InputError: there is none.
+    """
+    if data == DIGITS:
+        raise InputError(f"{DIGITS} is drawn, not stored; name a folder or a published set")
+    if data in published.READERS:
+        return published.locate(data, root.expanduser())
+    return _folder("data", data)
+
+
 def read_parts(data: str, root: Path) -> Parts:
     """What a published set or a folder holds, before anything is held out or checked.
 
     Raises:
         InputError: it does not exist, or a problem with a file that the reader needs.
     """
-    if data in published.READERS:
-        folder = published.locate(data, root.expanduser())
-        with _readable(folder):
-            return published.read(data, folder)
-    folder = _folder("data", data)
+    folder = locate_data(data, root)
     with _readable(folder):
+        if data in published.READERS:
+            return published.read(data, folder)
         return as_parts(_read_layout(folder, None))
 
 
