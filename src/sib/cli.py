@@ -26,7 +26,7 @@ signal, after saving."""
 COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     TrainConfig: lambda config, console: train(config, ConsoleWatcher(console)),
     DemoConfig: demo,
-    DataConfig: data,
+    DataConfig: lambda config, console: _data(config, console),
 }
 NAMES = {"train": TrainConfig, "demo": DemoConfig}
 Command = (
@@ -77,6 +77,14 @@ def parse(arguments: list[str]) -> Any:
         description=DESCRIPTION,
         args=arguments,
     )
+
+
+def _data(config: DataConfig, console: Console) -> None:
+    try:
+        data(config, console)
+    except Stopped as stop:
+        sentence = "stopped; nothing half-made is left, and the same command does the rest"
+        raise Stopped(stop.number, sentence) from None
 
 
 def _stop(number: int, frame: object) -> None:

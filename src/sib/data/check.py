@@ -36,7 +36,7 @@ class CheckConfig:
     Exit code 1 where something is wrong.
     """
 
-    name: Annotated[str, tyro.conf.Positional]
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
     root: Path = Path("data")
     """Where the published data sets stand."""

@@ -27,7 +27,7 @@ class PrepareConfig:
     stopped.
     """
 
-    name: Annotated[str, tyro.conf.Positional]
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """cifar100, cub200, stanford_dogs, imagenet or oxford_pet."""
     root: Path = Path("data")
     """Folder for the data sets; it is made."""

@@ -14,7 +14,7 @@ from sib.errors import InputError
 from sib.report.sheet import Picture, draw_sheet
 
 MOST = 200
-LONGEST = 28
+LONGEST = 32
 """Characters of a class name under a picture that is two inches wide."""
 
 
@@ -22,7 +22,7 @@ LONGEST = 28
 class ShowConfig:
     """Draw a sheet of images with their foregrounds outlined and their classes under them."""
 
-    name: Annotated[str, tyro.conf.Positional]
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
     out: Path
     """The PNG to write."""

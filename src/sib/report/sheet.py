@@ -43,7 +43,16 @@ def draw_sheet(path: Path, title: str, pictures: list[Picture]) -> None:
     for axis, picture in zip(axes.flat, pictures, strict=False):
         axis.imshow(picture.image.permute(1, 2, 0).numpy())
         outline(axis, picture.foreground)
-        axis.set_title(_plain(picture.caption), fontsize=7, y=-0.14)
+        axis.annotate(
+            _plain(picture.caption),
+            (0.5, 0),
+            (0, -3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=7,
+        )
     temporary = path.with_name(f".{path.name}.writing")
     try:
         figure.savefig(temporary, format="png")
