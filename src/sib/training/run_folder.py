@@ -19,7 +19,7 @@ from sib.training.config import TrainConfig
 
 FORMAT = 1
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
-MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs"}
+MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs"}
 FILES = (
     "config.yaml",
     "environment.json",
@@ -204,7 +204,8 @@ def as_dict(config: TrainConfig) -> dict[str, Any]:
     """The configuration as plain values, with the run folder resolved."""
     values = dataclasses.asdict(dataclasses.replace(config, out=config.folder))
     del values["resume"], values["dry_run"]  # so that the file can start another run
-    return values | {"out": str(values["out"]), "image_size": config.side}
+    paths = {name: str(values[name]) for name in ("out", "root")}
+    return values | paths | {"image_size": config.side}
 
 
 def versions() -> dict[str, str]:
