@@ -1,9 +1,12 @@
 """Shared fixtures."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+
+from official import MAKERS
 
 torch.set_num_threads(1)
 
@@ -27,3 +30,17 @@ def shared_data():
 def _cache(tmp_path_factory, monkeypatch):
     """Caches of images go where the tests' other files go."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def published_root(tmp_path_factory):
+    """The root below which a tiny version of a published set stands, made on its first use.
+
+    Tests must not write there.
+    """
+
+    @cache
+    def make(name):
+        return MAKERS[name](tmp_path_factory.mktemp(name))
+
+    return make

@@ -14,8 +14,9 @@ from rich.markup import escape
 
 from sib import __version__
 from sib.console import ConsoleWatcher
+from sib.data.commands import DataConfig, data
 from sib.demo import DemoConfig, demo
-from sib.errors import InputError
+from sib.errors import InputError, ProblemsFound
 from sib.evaluation.compare import compare
 from sib.evaluation.config import CompareConfig, EvaluateConfig, ExplainConfig, ReportConfig
 from sib.evaluation.evaluate import evaluate_and_show
@@ -40,6 +41,7 @@ COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     CompareConfig: compare,
     ReportConfig: report,
     RecipesConfig: show_recipes,
+    DataConfig: lambda config, console: _data(config, console),
 }
 NAMES = {
     "train": TrainConfig,
@@ -58,6 +60,7 @@ Command = (
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
     | Annotated[RecipesConfig, tyro.conf.subcommand("recipes")]
+    | Annotated[DataConfig, tyro.conf.subcommand("data")]
 )
 
 
@@ -89,7 +92,7 @@ def _run(arguments: list[str], console: Console, complaints: Console) -> int:
     except InputError as error:
         _complain(complaints, str(error))
         return 2
-    except TrainingFailed as error:
+    except (TrainingFailed, ProblemsFound) as error:
         _complain(complaints, str(error))
         return 1
     except StoppedAtOnce:
@@ -143,6 +146,14 @@ def _cause(stop: BaseException | None) -> InputError | None:
     while stop is not None and not isinstance(stop, InputError):
         stop = stop.__context__
     return stop
+
+
+def _data(config: DataConfig, console: Console) -> None:
+    try:
+        data(config, console)
+    except Stopped as stop:
+        sentence = "stopped; nothing half-made is left, and the same command does the rest"
+        raise Stopped(stop.number, sentence) from None
 
 
 def _stop(number: int, frame: object) -> None:

@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints the sentence without a traceback and exits with code 2.
     """
+
+
+class ProblemsFound(Exception):
+    """Some of the work failed, and what failed was told."""

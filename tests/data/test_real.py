@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sib.cli import main
 from sib.data import open_data
 
 
@@ -70,3 +71,15 @@ def contrast(image, mask):
     weight = mask.float().mean()
     difference = (inside.mean(1) - outside.mean(1)).square().sum()
     return float(weight * (1 - weight) * difference / image.flatten(1).var(1).sum())
+
+
+@pytest.mark.parametrize("folder", ["leeds_butterfly", "cub_200_2011_20cls"])
+def test_check_finds_no_problem(folder, shared_data, capsys):
+    assert main(["data", "check", str(shared_data / folder)]) == 0
+    assert "no problem" in capsys.readouterr().out
+
+
+def test_birds_are_read_as_cub200_too(shared_data, birds):
+    """The official layout, with 20 of its classes."""
+    named = open_data("cub200", root=shared_data / "cub_200_2011_20cls")
+    assert named.description == birds.description

@@ -9,6 +9,7 @@ from sib.data.layout import Layout, check_classes, check_trained
 from sib.data.sample import Box, MaskFile, MaskRule, Record
 from sib.errors import InputError
 
+FOLDER = "CUB_200_2011"
 FILES = ("images.txt", "train_test_split.txt", "image_class_labels.txt")
 Value = TypeVar("Value")
 
@@ -25,8 +26,10 @@ def read(root: Path, masks: Path | None) -> Layout:
     0 for the test. ``image_class_labels.txt``: id and class id; classes stand in the numeric order
     of their ids. ``classes.txt``, optional: class id and name.
 
-    Foregrounds are ``segmentations/<path>.png`` with values of at least 128; an image without one
-    takes its box from ``bounding_boxes.txt``, optional: id, x, y, width, height.
+    Foregrounds are ``segmentations/<path>.png`` with values of at least 128, which is half of the
+    annotators; an image without one takes its box from ``bounding_boxes.txt``, optional: id, x, y,
+    width, height. Beside a folder that bears the official name ``CUB_200_2011`` the
+    ``segmentations`` may lie as well, where their archive unpacks.
 
     Args:
         root: the folder.
@@ -45,6 +48,7 @@ def read(root: Path, masks: Path | None) -> Layout:
     names = _class_names(root, sorted(set(class_ids.values())), paths, class_ids)
     boxes = _read_boxes(root, paths)
     labels = {identity: label for label, identity in enumerate(names)}
+    masks = masks or _segmentations(root)
     records = {
         key: _record(root, path, labels[class_ids[key]], boxes.get(key), masks)
         for key, path in paths.items()
@@ -56,11 +60,16 @@ def read(root: Path, masks: Path | None) -> Layout:
     return Layout("cub", classes, train, None, test)
 
 
-def _record(root: Path, path: str, label: int, box: Box | None, masks: Path | None) -> Record:
+def _segmentations(root: Path) -> Path:
+    own, beside = root / "segmentations", root.parent / "segmentations"
+    return beside if root.name == FOLDER and beside.is_dir() and not own.is_dir() else own
+
+
+def _record(root: Path, path: str, label: int, box: Box | None, masks: Path) -> Record:
     image = root / "images" / path
     if not image.is_file():
         raise InputError(f"{root / 'images.txt'}: there is no image {image}")
-    mask = ((masks or root / "segmentations") / path).with_suffix(".png")
+    mask = (masks / path).with_suffix(".png")
     foreground: MaskFile | tuple[Box, ...] | None = (box,) if box else None
     if mask.is_file():
         foreground = MaskFile(mask, MaskRule.HALF)

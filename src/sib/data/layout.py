@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from sib.data.files import list_images
+from sib.data.records import RecordSource
 from sib.data.sample import Record
+from sib.data.source import Divisible
 from sib.errors import InputError
 
 
@@ -63,3 +65,26 @@ def check_trained(train: list[Record], other: list[Record], classes: list[str], 
         raise InputError(
             f"{where}: no training image shows {names}; each class that is tested must be trained"
         )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What `Layout` says, with sources in place of records."""
+
+    name: str
+    classes: list[str]
+    train: Divisible
+    validation: Divisible | None
+    test: Divisible | None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def as_parts(layout: Layout) -> Parts:
+    """The sources of a layout's records."""
+
+    def source(records: list[Record] | None) -> RecordSource | None:
+        return None if records is None else RecordSource(records, layout.classes)
+
+    train = RecordSource(layout.train, layout.classes)
+    rest = source(layout.validation), source(layout.test)
+    return Parts(layout.name, layout.classes, train, *rest, layout.notes)

@@ -88,7 +88,7 @@ class Loader:
             num_workers=workers,
             collate_fn=partial(collate, skip_bad=skip_bad),
             persistent_workers=workers > 0,
-            worker_init_fn=_leave_signals_to_the_main_process,
+            worker_init_fn=leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),
             # its own, because a loader draws a number whenever it starts: measuring between two
             # epochs must not change the random numbers of training
@@ -153,7 +153,7 @@ class KeyedDataset(Dataset):
             generator.set_state(state)
 
 
-def _leave_signals_to_the_main_process(worker: int) -> None:
+def leave_signals_to_the_main_process(worker: int) -> None:
     """A terminal's Ctrl-C reaches every process; the main one finishes its step and stops them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

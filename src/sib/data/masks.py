@@ -9,19 +9,23 @@ from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
 
+from sib.data.annotation import read_boxes
 from sib.data.decode import grey16_to_grey8, is_grey16, opened
-from sib.data.sample import Box, MaskFile, MaskRule
+from sib.data.sample import Box, BoxFile, Foreground, MaskFile, MaskRule
 from sib.errors import InputError
+
+CODED = {MaskRule.LEEDS: "0 to 3", MaskRule.TRIMAP: "1 to 3"}
+"""Rules whose values are codes, not grey, and the values that there are."""
 
 OVERHANG = 1.0
 """A box may leave its image by this many pixels, because boxes get rounded."""
 
 
-def read_foreground(source: MaskFile | tuple[Box, ...], size: tuple[int, int]) -> tv_tensors.Mask:
+def read_foreground(source: Foreground, size: tuple[int, int]) -> tv_tensors.Mask:
     """The foreground of an image of a size.
 
     Args:
-        source: a mask file, or boxes, whose union it is.
+        source: a mask file, or boxes or a file of boxes, whose union it is.
         size: height and width of the upright image.
 
     Returns:
@@ -30,6 +34,8 @@ def read_foreground(source: MaskFile | tuple[Box, ...], size: tuple[int, int]) -
     Raises:
         InputError: the mask cannot be read, is of another size or has values outside of its rule.
     """
+    if isinstance(source, BoxFile):
+        source = read_boxes(source.path, size)
     if not isinstance(source, MaskFile):
         return tv_tensors.Mask(draw_boxes(source, size)[None])
     values = _read_values(source)
@@ -46,25 +52,28 @@ def draw_boxes(boxes: tuple[Box, ...], size: tuple[int, int]) -> Tensor:
     return mask
 
 
-def check_box(box: Box, size: tuple[int, int], where: str) -> None:
-    """Raise InputError unless a box has an extent and lies in its image.
+def check_box(box: Box, size: tuple[int, int], where: str, overhang: float = OVERHANG) -> None:
+    """Raise InputError unless a box has an extent, lies in its image and covers a pixel of it.
 
     Args:
-        box: in pixels; it may overhang by 1 pixel.
+        box: in pixels.
         size: height and width of the image.
         where: names the box in the message.
+        overhang: pixels by which it may leave the image; what leaves it is cut off.
     """
     if not (box.width > 0 and box.height > 0):
         raise InputError(
             f"{where}: a box's width and height must be above 0; got {box.width:g} × {box.height:g}"
         )
     height, width = size
-    inside = box.left >= -OVERHANG and box.left + box.width <= width + OVERHANG
-    if not (inside and box.top >= -OVERHANG and box.top + box.height <= height + OVERHANG):
+    shown = f"{where}: the box {box.left:g} {box.top:g} {box.width:g} {box.height:g}"
+    inside = box.left >= -overhang and box.left + box.width <= width + overhang
+    if not (inside and box.top >= -overhang and box.top + box.height <= height + overhang):
         raise InputError(
-            f"{where}: the box {box.left:g} {box.top:g} {box.width:g} {box.height:g} leaves its "
-            f"image of {width} × {height} pixels by more than {OVERHANG:g}"
+            f"{shown} leaves its image of {width} × {height} pixels by more than {overhang:g}"
         )
+    if not draw_boxes((box,), size).any():
+        raise InputError(f"{shown} covers no pixel of its image of {width} × {height}")
 
 
 def check_size(path: Path, mask: tuple[int, ...], image: tuple[int, int]) -> None:
@@ -86,10 +95,10 @@ def _read_values(source: MaskFile) -> np.ndarray:
     with opened(source.path) as image:
         image.load()
         # a colour mask of a coded rule would be grey of palette colours, not the codes
-        if source.rule is MaskRule.LEEDS and image.mode not in ("P", "L", "1"):
+        if source.rule in CODED and image.mode not in ("P", "L", "1"):
             raise InputError(
                 f"{source.path} is a colour image; a mask of this layout must be a palette or grey "
-                "PNG with the values 0 to 3, of which 1 and 3 are foreground"
+                f"PNG with the values {CODED[source.rule]}, of which 1 and 3 are foreground"
             )
         return _values(image)
 
@@ -109,6 +118,16 @@ def _leeds(values: np.ndarray, path: Path) -> np.ndarray:
             "1 and 3 are foreground"
         )
     return values % 2 == 1
+
+
+def _trimap(values: np.ndarray, path: Path) -> np.ndarray:
+    wrong = values.min() if values.min() < 1 else values.max()
+    if not 1 <= wrong <= 3:
+        raise InputError(
+            f"{path} holds the value {wrong}; a trimap holds 1 (the animal), 2 (background) and 3 "
+            "(the animal's outline)"
+        )
+    return values != 2
 
 
 def _half(values: np.ndarray, path: Path) -> np.ndarray:
@@ -131,5 +150,6 @@ def _binary_or_half(values: np.ndarray, path: Path) -> np.ndarray:
 _RULES = {
     MaskRule.LEEDS: _leeds,
     MaskRule.HALF: _half,
+    MaskRule.TRIMAP: _trimap,
     MaskRule.BINARY_OR_HALF: _binary_or_half,
 }

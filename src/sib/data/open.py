@@ -1,24 +1,30 @@
 """Open a data set by its name or folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sib.data import cub, folder, leeds
+from sib.data import cub, folder, leeds, published
 from sib.data.describe import describe
 from sib.data.digits import Digits
-from sib.data.layout import Layout
+from sib.data.layout import Layout, Parts, as_parts
+from sib.data.masks import OVERHANG
 from sib.data.records import RecordSource, check_headers
 from sib.data.sample import MaskFile, Record
-from sib.data.source import Source
+from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction, stratified_split
 from sib.errors import InputError
 
 DIGITS = "digits"
 DIGITS_SIDE = 48
-NOTHING = RecordSource([], [str(digit) for digit in range(10)])
-"""The validation split where none is held out."""
+NAMES = (DIGITS, *published.READERS)
+Fractions = tuple[float | None, float]
+"""To hold out for validation, None for nothing, and for the test."""
+NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
+MOST_CHECKED = 200_000
+"""Images whose headers are read on opening; of more, `sib data check` reads them."""
 
 LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Path | None], Layout]], ...] = (
     (cub.matches, cub.read),
@@ -46,6 +52,7 @@ class Splits:
 def open_data(
     data: str,
     *,
+    root: Path | str = "data",
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
     split_seed: int = 0,
@@ -58,8 +65,10 @@ def open_data(
 ) -> Splits:
     """Open a data set and check its files' headers.
 
-    ``"digits"`` is the built-in set, see `Digits`. Anything else is a folder, read in the first
-    of these layouts that it has:
+    ``"digits"`` is the built-in set, see `Digits`. ``"cifar100"``, ``"cub200"``,
+    ``"stanford_dogs"``, ``"imagenet"`` and ``"oxford_pet"`` are the published sets in their
+    official layout below ``root``, see the reader of that name; their test is the official one,
+    ImageNet's ``val``. Anything else is a folder, read in the first of these layouts that it has:
 
     1. CUB-200-2011: ``images.txt``, ``train_test_split.txt``, ``image_class_labels.txt``; see
        `cub.read`.
@@ -74,11 +83,12 @@ def open_data(
     test. Both choices are made by ``split_seed``.
 
     Args:
-        data: ``"digits"`` or a folder; ``"./digits"`` for a folder of that name.
+        data: ``"digits"``, a published set or a folder; ``"./digits"`` for a folder of that name.
+        root: published sets only, the folder that holds the official folder, or is it.
         validation_fraction: in (0, 1).
         test_fraction: in (0, 1).
         split_seed: of the splits, and of the built-in images; at least 0.
-        masks: folder of foreground masks, parallel to the images' folder.
+        masks: folders only, foreground masks in a tree parallel to the images'.
         background_strength: built-in set only, in [0, 1].
         train_size: built-in set only, images to train and validate on, at least 20.
         test_size: built-in set only, at least 10.
@@ -104,8 +114,12 @@ def open_data(
         held = held if hold_out_validation else 0
         options = (side, background_strength, split_seed)
         return _digits(train_size - held, held, test_size, options)
-    held_out = validation_fraction if hold_out_validation else None
-    return _open_folder(data, masks, held_out, test_fraction, split_seed)
+    fractions = (validation_fraction if hold_out_validation else None, test_fraction)
+    if data in published.READERS:
+        if masks is not None:
+            raise InputError(f"masks cannot be given for {data}, a published set; got {masks!r}")
+        return _open_published(data, Path(root).expanduser(), fractions, split_seed)
+    return _open_folder(data, masks, fractions, split_seed)
 
 
 def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
@@ -119,7 +133,7 @@ def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
 def _digits(train: int, validation: int, test: int, options: tuple[int, float, int]) -> Splits:
     splits = {
         "train": Digits("train", train, *options),
-        "validation": Digits("validation", validation, *options) if validation else NOTHING,
+        "validation": Digits("validation", validation, *options) if validation else NO_DIGITS,
         "test": Digits("test", test, *options),
     }
     side, strength, seed = options
@@ -134,25 +148,62 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
     return Splits(**splits, classes=splits["train"].classes, name=DIGITS, description=description)
 
 
-def _open_folder(
-    data: str,
-    masks: str | None,
-    validation_fraction: float | None,
-    test_fraction: float,
-    seed: int,
-) -> Splits:
+def _open_folder(data: str, masks: str | None, fractions: Fractions, seed: int) -> Splits:
     root, tree = _folder("data", data), _folder("masks", masks) if masks is not None else None
+    with _readable(root):
+        parts = as_parts(_read_layout(root, tree))
+        return _divided(parts, root.resolve().name, fractions, seed, OVERHANG)
+
+
+def _open_published(name: str, root: Path, fractions: Fractions, seed: int) -> Splits:
+    with _readable(root):
+        parts = published.read(name, published.locate(name, root))
+        # some official boxes leave their image; they are cut off at its edge
+        return _divided(parts, name, fractions, seed, overhang=float("inf"))
+
+
+def locate_data(data: str, root: Path) -> Path:
+    """The folder of a published set or of the user's own.
+
+    Raises:
+        InputError: there is none.
+    """
+    if data == DIGITS:
+        raise InputError(f"{DIGITS} is drawn, not stored; name a folder or a published set")
+    if data in published.READERS:
+        return published.locate(data, root.expanduser())
+    return _folder("data", data)
+
+
+def read_parts(data: str, root: Path) -> Parts:
+    """What a published set or a folder holds, before anything is held out or checked.
+
+    Raises:
+        InputError: it does not exist, or a problem with a file that the reader needs.
+    """
+    folder = locate_data(data, root)
+    with _readable(folder):
+        if data in published.READERS:
+            return published.read(data, folder)
+        return as_parts(_read_layout(folder, None))
+
+
+@contextmanager
+def _readable(root: Path) -> Iterator[None]:
     try:
-        layout = _read_layout(root, tree)
-        splits, rule = _split(layout, validation_fraction, test_fraction, seed)
-        check_headers([record for records in splits.values() for record in records])
+        yield
     except OSError as error:
         raise InputError(f"{error.filename or root} cannot be read: {error.strerror}") from None
-    sources = {name: RecordSource(records, layout.classes) for name, records in splits.items()}
-    facts = {"layout": layout.name, "split_rule": rule, "split_seed": seed, **layout.notes}
+
+
+def _divided(parts: Parts, name: str, fractions: Fractions, seed: int, overhang: float) -> Splits:
+    sources, rule = _split(parts, *fractions, seed)
+    on_disk = [source for source in sources.values() if isinstance(source, RecordSource)]
+    if sum(map(len, on_disk)) <= MOST_CHECKED:
+        check_headers((record for source in on_disk for record in source.records), overhang)
+    facts = {"layout": parts.name, "split_rule": rule, "split_seed": seed, **parts.notes}
     description = describe(sources, **facts)
-    name = root.resolve().name
-    return Splits(**sources, classes=layout.classes, name=name, description=description)
+    return Splits(**sources, classes=parts.classes, name=name, description=description)
 
 
 def _folder(argument: str, given: str) -> Path:
@@ -160,7 +211,7 @@ def _folder(argument: str, given: str) -> Path:
         raise InputError(f"{argument} is empty; give a folder")
     path = Path(given).expanduser()
     if not path.exists():
-        hint = ", and is not the built-in digits" if argument == "data" else ""
+        hint = f", and is not one of {', '.join(NAMES)}" if argument == "data" else ""
         raise InputError(f"{argument}: {path} does not exist{hint}")
     if not path.is_dir():
         raise InputError(f"{argument}: {path} is a file; give a folder")
@@ -185,22 +236,22 @@ def _has_mask_in(record: Record, folder: Path) -> bool:
 
 
 def _split(
-    layout: Layout, validation_fraction: float | None, test_fraction: float, seed: int
-) -> tuple[dict[str, list[Record]], str]:
-    """The records of each split, and in words how they came there."""
-    train, validation, test = layout.train, layout.validation, layout.test
+    parts: Parts, validation_fraction: float | None, test_fraction: float, seed: int
+) -> tuple[dict[str, Divisible], str]:
+    """The source of each split, and in words how it came there."""
+    train, validation, test = parts.train, parts.validation, parts.test
     rules = []
     if test is None:
         # three, so that one image each is left for training and validation
-        train, test = _hold_out(train, test_fraction, seed, layout.classes, smallest=3)
+        train, test = _hold_out(train, test_fraction, seed, smallest=3)
         rules.append(f"test: {test_fraction:g} of each class at random")
     else:
         rules.append("test: the folder's own")
     if validation_fraction is None:
-        validation = []
+        validation = train.subset([])
         rules.append("validation: none")
     elif validation is None:
-        train, validation = _hold_out(train, validation_fraction, seed, layout.classes, smallest=2)
+        train, validation = _hold_out(train, validation_fraction, seed, smallest=2)
         rules.append(f"validation: {validation_fraction:g} of each training class at random")
     else:
         rules.append("validation: the folder's own")
@@ -208,8 +259,7 @@ def _split(
 
 
 def _hold_out(
-    records: list[Record], fraction: float, seed: int, classes: list[str], smallest: int
-) -> tuple[list[Record], list[Record]]:
-    labels = [record.label for record in records]
-    kept, held = stratified_split(labels, fraction, seed, classes, smallest)
-    return [records[index] for index in kept], [records[index] for index in held]
+    source: Divisible, fraction: float, seed: int, smallest: int
+) -> tuple[Divisible, Divisible]:
+    kept, held = stratified_split(source.labels, fraction, seed, source.classes, smallest)
+    return source.subset(kept), source.subset(held)

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sib.data.annotation import read_boxes
 from sib.data.decode import opened, read_image, read_size
-from sib.data.masks import check_box, check_size, read_foreground
-from sib.data.sample import MaskFile, Record, Sample
+from sib.data.masks import OVERHANG, check_box, check_size, read_foreground
+from sib.data.sample import Box, BoxFile, MaskFile, Record, Sample
 from sib.errors import InputError
 
 
@@ -17,6 +18,9 @@ class RecordSource:
         records: (N,) where they stand.
         classes: (K,) names by label.
     """
+
+    records: Sequence[Record]
+    names: Sequence[str]
 
     def __init__(self, records: Sequence[Record], classes: list[str]) -> None:
         self.records, self.classes = list(records), classes
@@ -49,28 +53,47 @@ class RecordSource:
         """
         return [_fingerprint(record) for record in self.records]
 
+    def subset(self, indices: Sequence[int]) -> "RecordSource":
+        """A source of the images at these indices, in their order."""
+        return RecordSource([self.records[index] for index in indices], self.classes)
 
-def check_headers(records: Iterable[Record]) -> None:
+
+def check_headers(records: Iterable[Record], overhang: float = OVERHANG) -> None:
     """Read the header of every image and mask, and compare sizes and boxes.
+
+    Args:
+        records: to check.
+        overhang: pixels by which a box may leave its image.
 
     Raises:
         InputError: about the first record that is wrong, with the number of further ones.
     """
-    problems = [problem for record in records if (problem := _problem(record))]
+    problems = [problem for record in records if (problem := _problem(record, overhang))]
     if problems:
         more = len(problems) - 1
         further = f" (and {more} more image{'s' * (more > 1)} with a problem)" if more else ""
         raise InputError(problems[0] + further)
 
 
-def _problem(record: Record) -> str | None:
+def boxes_of(record: Record, size: tuple[int, int]) -> tuple[Box, ...]:
+    """The boxes of a record whose upright image is of a size (H, W); none where it has a mask.
+
+    Raises:
+        InputError: their file cannot be read.
+    """
+    if isinstance(record.foreground, BoxFile):
+        return read_boxes(record.foreground.path, size)
+    return record.foreground if isinstance(record.foreground, tuple) else ()
+
+
+def _problem(record: Record, overhang: float) -> str | None:
     try:
         size = read_size(record.image)
         if isinstance(record.foreground, MaskFile):
             with opened(record.foreground.path) as mask:
                 check_size(record.foreground.path, (mask.height, mask.width), size)
-        for box in record.foreground if isinstance(record.foreground, tuple) else ():
-            check_box(box, size, record.name)
+        for box in boxes_of(record, size):
+            check_box(box, size, record.name, overhang)
     except InputError as error:
         return str(error)
     return None

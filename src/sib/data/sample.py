@@ -16,6 +16,7 @@ class MaskRule(Enum):
 
     LEEDS = "values 1 and 3 of the values 0 to 3"
     HALF = "values of at least 128"
+    TRIMAP = "values 1 (the animal) and 3 (its outline) of the values 1 to 3"
     BINARY_OR_HALF = "1 where the mask holds 0 and 1 only, values of at least 128 elsewhere"
 
 
@@ -38,19 +39,30 @@ class Box:
 
 
 @dataclass(frozen=True)
+class BoxFile:
+    """A foreground given as the boxes of an XML annotation; see `annotation.read_boxes`."""
+
+    path: Path
+
+
+Foreground = MaskFile | BoxFile | tuple[Box, ...]
+"""Where a foreground stands; of several boxes it is their union."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One image on disk.
 
     Args:
         image: its file.
         label: its class, 0 ≤ label < K.
-        foreground: where its foreground stands: a mask file, boxes, or None for unknown.
+        foreground: where its foreground stands, None for unknown.
         name: its path below the data set's folder, for messages.
     """
 
     image: Path
     label: int
-    foreground: MaskFile | tuple[Box, ...] | None
+    foreground: Foreground | None
     name: str
 
 

@@ -1,5 +1,6 @@
 """What every data set offers."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sib.data.sample import Sample
@@ -19,7 +20,7 @@ class Source(Protocol):
         ...
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """A name for each image, for messages: a relative path, or ``digits/train/17``."""
         ...
 
@@ -38,4 +39,12 @@ class Source(Protocol):
         Raises:
             InputError: its files cannot be read.
         """
+        ...
+
+
+class Divisible(Source, Protocol):
+    """A source that can be divided, to hold a part of it out."""
+
+    def subset(self, indices: Sequence[int]) -> "Divisible":
+        """A source of the images at these indices, in their order."""
         ...

@@ -36,8 +36,9 @@ def stratified_split(
     if seed < 0:
         raise InputError(f"split_seed must be at least 0; got {seed}")
     held: list[int] = []
+    known = np.asarray(labels)
     for label in sorted(set(labels)):
-        indices = np.flatnonzero(np.asarray(labels) == label)
+        indices = np.flatnonzero(known == label)
         _check_count(len(indices), smallest, classes[label] if classes else str(label))
         most = len(indices) - smallest + 1
         count = min(max(int(len(indices) * fraction + 0.5), 1), most)

@@ -1,7 +1,7 @@
 """A picture of images, foregrounds, VJPs and masks."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -36,14 +36,14 @@ def draw_columns(
     axes = figure.subplots(rows, width, squeeze=False)
     for row, (image, foreground) in enumerate(zip(images, foregrounds, strict=True)):
         axes[row, 0].imshow(image.permute(1, 2, 0).numpy())
-        _outline(axes[row, 0], foreground)
+        outline(axes[row, 0], foreground)
         for index, column in enumerate(columns):
             strength, mask = column.strength[row], column.mask[row]
             top = strength.flatten().double().quantile(0.995).item() or 1.0
             axes[row, 1 + 2 * index].imshow(strength.numpy(), cmap="magma", vmin=0, vmax=top)
             axes[row, 2 + 2 * index].imshow(mask.detach().numpy(), cmap="gray", vmin=0, vmax=1)
-            _outline(axes[row, 1 + 2 * index], foreground)
-            _outline(axes[row, 2 + 2 * index], foreground)
+            outline(axes[row, 1 + 2 * index], foreground)
+            outline(axes[row, 2 + 2 * index], foreground)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, title in zip(axes[0], titles, strict=True):
@@ -51,6 +51,7 @@ def draw_columns(
     figure.savefig(path)
 
 
-def _outline(axis, foreground: Tensor | None) -> None:
+def outline(axis: Any, foreground: Tensor | None) -> None:
+    """Draw the outline of a foreground, bool (1, H, W), where it has any pixel."""
     if foreground is not None and bool(foreground.any()):
         axis.contour(foreground[0].float().numpy(), levels=[0.5], colors="#00d5ff", linewidths=0.8)

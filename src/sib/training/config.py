@@ -111,8 +111,11 @@ class TrainConfig:
     """A published recipe, such as cub200/resnet50; sib recipes lists them. It sets data, arch and
     the rest; what else is given wins."""
     data: str = ""
-    """digits (built in), or a folder of images: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg,
-    or root/CLASS/*.jpg, or CUB-200-2011's layout."""
+    """digits (built in); or cifar100, cub200, stanford_dogs, imagenet or oxford_pet, below --root;
+    or a folder of images: FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
+    FOLDER/CLASS/*.jpg."""
+    root: Path = Path("data")
+    """Where the published data sets stand; sib data prepare puts them there."""
     out: Path | None = None
     """Run folder; runs/DATA-ARCH-METHOD-SEED where not given."""
     arch: str = "resnet18"

@@ -22,7 +22,7 @@ from sib.training.state_file import TornState, before, flush_folder, read_state,
 FORMAT = 1
 READABLE = (FORMAT,)
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
-MAY_CHANGE = {"out", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
+MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
 MAY_CHANGE |= {"save_every_steps"}
 FILES = (
     "config.yaml",
@@ -260,7 +260,8 @@ def as_dict(config: TrainConfig) -> dict[str, Any]:
     """The configuration as plain values, with the run folder resolved."""
     values = dataclasses.asdict(dataclasses.replace(config, out=config.folder))
     del values["resume"], values["dry_run"]  # so that the file can start another run
-    return values | {"out": str(values["out"]), "image_size": config.side}
+    paths = {name: str(values[name]) for name in ("out", "root")}
+    return values | paths | {"image_size": config.side}
 
 
 def versions() -> dict[str, str]:

@@ -30,6 +30,7 @@ def open_splits(config: TrainConfig) -> Splits:
     options = config.input
     return open_data(
         config.data,
+        root=config.root,
         validation_fraction=options.validation_fraction,
         test_fraction=options.test_fraction,
         split_seed=options.split_seed,

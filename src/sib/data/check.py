@@ -1,0 +1,199 @@
+"""``sib data check``: read every image of a data set and compare it with what is published."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
+
+from sib.data.catalogue import CATALOGUE
+from sib.data.layout import Parts
+from sib.data.loader import leave_signals_to_the_main_process
+from sib.data.masks import OVERHANG, check_box
+from sib.data.open import locate_data, read_parts
+from sib.data.records import RecordSource, boxes_of
+from sib.data.source import Source
+from sib.errors import InputError, ProblemsFound
+
+SHOWN = 20
+"""Problems that are printed."""
+QUIET = 2.0
+"""Seconds before a progress bar appears."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Read every image and mask of a data set, and compare its counts with the published ones.
+
+    Exit code 1 where something is wrong.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
+    root: Path = Path("data")
+    """Where the published data sets stand."""
+    workers: int | None = None
+    """Processes that read images, 0 for the main one; as many as there are cores if not given."""
+
+
+class Finding(NamedTuple):
+    """What one image is like."""
+
+    problem: str | None
+    annotated: bool = False
+    overhanging: bool = False
+    """Whether a box leaves the image, where it is cut off."""
+
+
+def check(config: CheckConfig, console: Console) -> None:
+    """Check one data set, and print a table and the problems.
+
+    Raises:
+        InputError: there is no such data set.
+        ProblemsFound: something is wrong with it.
+    """
+    if config.workers is not None and config.workers < 0:
+        raise InputError(f"--workers must be at least 0; got {config.workers}")
+    folder = locate_data(config.name, config.root)
+    try:
+        parts = read_parts(config.name, config.root)
+    except InputError as error:
+        _list_problems(console, [str(error)])
+        raise ProblemsFound(f"{folder}: 1 problem stops the rest of the check") from None
+    workers = os.cpu_count() or 1 if config.workers is None else config.workers
+    splits = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    present = {name: source for name, source in splits.items() if source is not None}
+    findings = dict(zip(present, _read_all(list(present.values()), workers, console), strict=True))
+    problems = [*_compare(config.name, parts), *_doubles(present)]
+    problems += [f.problem for split in findings.values() for f in split if f.problem]
+    console.print(_table(folder, config.name, present, findings))
+    if problems:
+        _list_problems(console, problems)
+        raise ProblemsFound(f"{folder}: {_count(problems)}")
+    console.print(f"{folder}: no problem", highlight=False, soft_wrap=True, markup=False)
+
+
+def _compare(name: str, parts: Parts) -> Iterator[str]:
+    """Where the counts of a published set are not the published ones."""
+    if name not in CATALOGUE:
+        return
+    published = CATALOGUE[name]
+    train = len(parts.train) + (len(parts.validation) if parts.validation else 0)
+    for what, found, wanted in (
+        ("classes", len(parts.classes), published.classes),
+        ("training images", train, published.train),
+        ("test images", len(parts.test) if parts.test else 0, published.test),
+    ):
+        if found != wanted:
+            yield f"{published.title} has {wanted} {what}; found {found}"
+
+
+def _doubles(splits: dict[str, Any]) -> Iterator[str]:
+    """Images that stand in two splits or in one of them twice."""
+    counts = Counter(name for source in splits.values() for name in source.names)
+    for name, count in counts.items():
+        if count > 1:
+            yield f"{name} stands in the splits {count} times; an image belongs to one"
+
+
+class _Inspected(Dataset[Finding]):
+    """The findings of a source, made in whatever process asks."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Finding:
+        try:
+            sample = self.source[index]
+            size = (sample.image.shape[-2], sample.image.shape[-1])
+            overhanging = _overhangs(self.source, index, size)
+        except InputError as error:
+            return Finding(str(error))
+        if sample.foreground is not None and not sample.foreground.any():
+            return Finding(f"{self.source.names[index]}: its foreground is empty", True)
+        return Finding(None, sample.foreground is not None, overhanging)
+
+
+def _overhangs(source: Source, index: int, size: tuple[int, int]) -> bool:
+    """Whether a box leaves its image.
+
+    Raises:
+        InputError: a box has no extent or covers no pixel.
+    """
+    if not isinstance(source, RecordSource):
+        return False
+    overhangs = False
+    for box in boxes_of(source.records[index], size):
+        check_box(box, size, source.names[index], overhang=float("inf"))
+        beyond = (box.left + box.width - size[1], box.top + box.height - size[0])
+        overhangs |= max(-box.left, -box.top, *beyond) > OVERHANG
+    return overhangs
+
+
+def _read_all(sources: list[Any], workers: int, console: Console) -> list[list[Finding]]:
+    """The findings of each source, read in parallel."""
+    dataset: ConcatDataset[Finding] = ConcatDataset([_Inspected(source) for source in sources])
+    workers = min(workers, len(dataset) // 100)
+    loader: Iterable[list[Finding]] = DataLoader(
+        dataset,
+        batch_size=64,
+        num_workers=workers,
+        collate_fn=list,
+        worker_init_fn=leave_signals_to_the_main_process,
+    )
+    found = iter([item for batch in _watched(loader, len(dataset), console) for item in batch])
+    return [[next(found) for _ in range(len(source))] for source in sources]
+
+
+def _watched(
+    batches: Iterable[list[Finding]], total: int, console: Console
+) -> Iterator[list[Finding]]:
+    """The batches, behind a progress bar once they take longer than `QUIET`."""
+    start, done = time.monotonic(), 0
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading images", total=total, visible=False)
+        for batch in batches:
+            yield batch
+            done += len(batch)
+            bar.update(task, completed=done, visible=time.monotonic() - start > QUIET)
+
+
+def _table(
+    folder: Path, name: str, splits: dict[str, Any], findings: dict[str, list[Finding]]
+) -> Table:
+    published = CATALOGUE.get(name)
+    title = f"{published.title if published else folder.resolve().name}, "
+    table = Table(title=title + f"{len(splits['train'].classes)} classes")
+    for heading in ("split", "images", "published", "annotated", "boxes cut off", "problems"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    wanted = {"train": published.train, "test": published.test} if published else {}
+    for split, found in findings.items():
+        counts = (
+            sum(finding.annotated for finding in found),
+            sum(finding.overhanging for finding in found),
+            sum(finding.problem is not None for finding in found),
+        )
+        table.add_row(split, f"{len(found)}", f"{wanted.get(split, '')}", *map(str, counts))
+    return table
+
+
+def _list_problems(console: Console, problems: list[str]) -> None:
+    for problem in problems[:SHOWN]:
+        console.print(f"- {problem}", highlight=False, soft_wrap=True, markup=False)
+    if len(problems) > SHOWN:
+        console.print(f"- and {len(problems) - SHOWN} more", highlight=False)
+
+
+def _count(problems: list[str]) -> str:
+    return f"{len(problems)} problem{'s' * (len(problems) > 1)}"

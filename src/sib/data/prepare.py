@@ -1,0 +1,123 @@
+"""``sib data prepare``: download a published data set, check it, unpack it."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from sib.data.catalogue import CATALOGUE, Archive, Published
+from sib.data.download import Progress, check, download
+from sib.data.published import find
+from sib.data.unpack import Limits, unpack
+from sib.errors import InputError
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """Download a published data set, check its checksums and unpack it.
+
+    Archives that already lie in the root are used. An interrupted download goes on where it
+    stopped.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """cifar100, cub200, stanford_dogs, imagenet or oxford_pet."""
+    root: Path = Path("data")
+    """Folder for the data sets; it is made."""
+
+
+def prepare(config: PrepareConfig, console: Console) -> None:
+    """Prepare one data set.
+
+    Raises:
+        InputError: it cannot be downloaded, an archive is not the published one, or the root
+            cannot be written.
+    """
+    if config.name not in CATALOGUE:
+        raise InputError(f"name must be one of {', '.join(CATALOGUE)}; got {config.name!r}")
+    root = config.root.expanduser()
+    try:
+        prepare_set(config.name, CATALOGUE[config.name], root, console)
+    except OSError as error:
+        raise InputError(
+            f"--root {root}: {error.filename or 'it'} cannot be written: {error.strerror}"
+        ) from None
+
+
+def prepare_set(name: str, published: Published, root: Path, console: Console) -> None:
+    """Prepare a data set of the catalogue; one that is there already stays as it is.
+
+    Raises:
+        InputError: see `prepare`.
+        OSError: a file cannot be written.
+    """
+    again = f"`sib data check {name} --root {root}` reads all of it"
+    if root.is_dir() and (found := find(name, root)):
+        _say(console, f"{published.title} is already in {found}; {again}")
+        return
+    if not published.archives:
+        raise InputError(f"{published.title} cannot be downloaded: {published.advice(name, root)}")
+    target = root / published.folder
+    if target.exists():
+        raise InputError(f"{target} exists and is not a complete {published.title}; remove it")
+    root.mkdir(parents=True, exist_ok=True)
+    files = [_fetch(archive, root, console) for archive in published.archives]
+    _unpack_all(files, published, target, console)
+    _say(console, f"{published.title} is in {target}; {again}; the archives can be removed")
+
+
+def _fetch(archive: Archive, root: Path, console: Console) -> Path:
+    file = root / archive.file
+    with _bar(console, archive.file) as progress:
+        if file.exists():
+            digest = check(file, archive, remove=False, progress=progress)
+        else:
+            digest = download(archive, root, progress)
+    if archive.checksum is None:
+        _say(console, f"{archive.file}: no checksum is published; its sha256 is {digest}")
+    return file
+
+
+def _unpack_all(files: list[Path], published: Published, target: Path, console: Console) -> None:
+    """Unpack into a folder beside the target, which then takes its name: all or nothing."""
+    work = target.parent / f".{published.folder}.unpacking"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    limits = Limits(published.largest, published.most)
+    try:
+        for file in files:
+            with _bar(console, f"unpacking {file.name}") as progress:
+                unpack(file, work, limits, progress)
+        _gather(work, published.folder).rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _gather(work: Path, folder: str) -> Path:
+    """The unpacked folder; what unpacks beside it, as CUB's segmentations do, moves into it."""
+    inner = work / folder
+    if not inner.is_dir():
+        return work
+    for path in [path for path in work.iterdir() if path != inner]:
+        path.rename(inner / path.name)
+    return inner
+
+
+@contextlib.contextmanager
+def _bar(console: Console, title: str) -> Iterator[Progress]:
+    """A bar of bytes; shown on a terminal only."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,69 @@
+"""``sib data show``: a sheet of images of a data set, their foregrounds outlined."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from sib.data.open import open_data
+from sib.data.source import Source
+from sib.errors import InputError
+from sib.report.sheet import Picture, draw_sheet
+
+MOST = 200
+LONGEST = 32
+"""Characters of a class name under a picture that is two inches wide."""
+
+
+@dataclass(frozen=True)
+class ShowConfig:
+    """Draw a sheet of images with their foregrounds outlined and their classes under them."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
+    out: Path
+    """The PNG to write."""
+    root: Path = Path("data")
+    """Where the published data sets stand."""
+    split: Literal["train", "validation", "test"] = "train"
+    """Which images."""
+    count: int = 24
+    """How many, 1 to 200."""
+    seed: int = 0
+    """Of the choice."""
+
+
+def show(config: ShowConfig, console: Console) -> None:
+    """Draw the sheet.
+
+    Raises:
+        InputError: an argument that is not allowed, a problem with the data set, or a file that
+            cannot be written.
+    """
+    if not 1 <= config.count <= MOST:
+        raise InputError(f"--count must be 1 to {MOST}; got {config.count}")
+    if config.seed < 0:
+        raise InputError(f"--seed must be at least 0; got {config.seed}")
+    if config.out.suffix.lower() != ".png":
+        raise InputError(f"--out must end with .png; got {config.out}")
+    splits = open_data(config.name, root=config.root)
+    source: Source = getattr(splits, config.split)
+    chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
+    pictures = [_picture(source, index) for index in sorted(chosen.tolist())]
+    title = f"{splits.name}: {len(pictures)} of {len(source)} images of {config.split}"
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        draw_sheet(config.out, title, pictures)
+    except OSError as error:
+        raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
+    console.print(f"sheet: {config.out}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _picture(source: Source, index: int) -> Picture:
+    sample = source[index]
+    name = source.classes[sample.label]
+    caption = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return Picture(sample.image, sample.foreground, caption)
