@@ -3,13 +3,13 @@
 import io
 from itertools import islice
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from rich.console import Console
 
-from data.pictures import save, save_classes
+import official
+from data.pictures import save_classes
 from sib.cli import main, parse
 from sib.console import ConsoleWatcher
 from sib.models import build
@@ -151,24 +151,13 @@ def test_sib_recipes_ends_with_0(capsys):
     assert "stanford_dogs/densenet121" in capsys.readouterr().out
 
 
-def save_set(root, classes, per_class):
-    """As many classes as the real set, of noise: equal images make batch norm divide by zero."""
-    generator = np.random.default_rng(0)
-    for number in range(classes):
-        for split, count in (("train", per_class), ("test", 1)):
-            for image in range(count):
-                pixels = generator.integers(0, 256, (37, 48, 3), dtype=np.uint8)
-                save(root / split / f"{number:04}" / f"{image}.bmp", pixels)
-    return root
-
-
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
-    """The real architecture, classes, batch and options; only the image size is smaller."""
+    """The official layout and the real architecture, classes, batch and options, on 32 pixels."""
     recipe = RECIPES[name]
     per_class = -(-2 * recipe.batch_size // recipe.classes)
-    data = save_set(tmp_path / "set", recipe.classes, per_class)
-    arguments = ["--data", str(data), "--image-size", "32", "--selection", "test"]
+    root = official.MAKERS[recipe.data](tmp_path, train_per_class=per_class, test_per_class=1)
+    arguments = ["--root", str(root), "--image-size", "32", "--selection", "test"]
     config = parse(["train", name, *arguments, "--device", "cpu", "--workers", "0"])
     splits = open_splits(config)
     assert len(splits.classes) == recipe.classes
