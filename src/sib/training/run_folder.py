@@ -16,6 +16,7 @@ from safetensors.torch import save
 
 from sib.errors import InputError
 from sib.training.config import TrainConfig
+from sib.yaml_file import parse_yaml
 
 FORMAT = 1
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
@@ -89,7 +90,7 @@ class RunFolder:
         stored_file = self.path / "config.yaml"
         if not stored_file.exists():
             raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
-        stored, given = _flat(self._read("config.yaml", yaml.safe_load)), _flat(as_dict(config))
+        stored, given = _flat(self._read("config.yaml", parse_yaml)), _flat(as_dict(config))
         changed = [
             f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
             for key in sorted(stored.keys() | given.keys())
@@ -169,10 +170,13 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            return torch.load(path, weights_only=True, map_location="cpu")
+            state = torch.load(path, weights_only=True, map_location="cpu")
         except Exception as error:  # torch lets many kinds through from a damaged file
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(f"{path} is damaged and cannot be resumed from: {reason}") from None
+        if not isinstance(state, dict) or not isinstance(state.get("epoch"), int):
+            raise InputError(f"{path} is damaged: it holds no state of a run")
+        return state
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json``."""
@@ -182,7 +186,7 @@ class RunFolder:
         path = self.path / name
         try:
             content = parse(path.read_text())
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
         if not isinstance(content, dict):
