@@ -1,19 +1,26 @@
 # make demo   train cross-entropy and S-IB on the built-in images, and draw both
 # make test   everything that continuous integration checks
 # make bench  time the S-IB step and its head against plain and naive ones, in a short form
+# make torture  the long forms of the property tests, and each reader fuzzed for a minute; about
+#               half an hour
 # Each makes its own virtual environment in .venv and installs what it needs there.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test torture lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/sib demo --out demo
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest -n 2
+
+torture: $(INSTALLED)
+	SIB_EXAMPLES=1000 $(BIN)/python -m pytest tests/properties -m 'torture or not torture' --timeout 3600
+	$(BIN)/python -m pip install --quiet atheris || echo "atheris cannot be installed here"
+	$(BIN)/python tests/fuzz/guided.py --seconds 60
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

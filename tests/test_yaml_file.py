@@ -11,7 +11,11 @@ def test_plain_values():
 
 
 def test_nothing_runs(tmp_path):
-    for tag in ("!!python/object/apply:os.system", "!!python/name:os.system", "!!python/object:x.Y"):
+    for tag in (
+        "!!python/object/apply:os.system",
+        "!!python/name:os.system",
+        "!!python/object:x.Y",
+    ):
         with pytest.raises(ValueError, match="could not determine a constructor"):
             parse_yaml(f"a: {tag} ['touch {tmp_path}/ran']")
     assert not (tmp_path / "ran").exists()

@@ -50,7 +50,9 @@ def main() -> int:
     crashed = [
         name
         for name in ([] if options.name else targets.TARGETS)
-        if subprocess.run([sys.executable, __file__, name, f"--seconds={options.seconds}"]).returncode
+        if subprocess.run(
+            [sys.executable, __file__, name, f"--seconds={options.seconds}"]
+        ).returncode
     ]
     print(f"crashed: {', '.join(crashed)}" if crashed else "no crash")
     return bool(crashed)

@@ -52,11 +52,13 @@ def test_localisation(name, problem, factor):
     known = values[~unknown]
     assert ((known >= low) & (known <= high)).all() and values.dtype is torch.float32
     order = torch.randperm(len(values))
-    assert torch.equal(measure(attribution[order], foreground[order]).nan_to_num(-1),
-                       values[order].nan_to_num(-1))
+    assert torch.equal(
+        measure(attribution[order], foreground[order]).nan_to_num(-1), values[order].nan_to_num(-1)
+    )
     wide = attribution.double()  # a power of two changes no ratio
-    torch.testing.assert_close(measure(wide * factor, foreground), measure(wide, foreground),
-                               equal_nan=True)
+    torch.testing.assert_close(
+        measure(wide * factor, foreground), measure(wide, foreground), equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("name", [*RANGES, "gini_sparseness"])
@@ -89,7 +91,9 @@ def test_sparseness(problem):
 def test_rank_correlation(problem):
     attribution, _ = problem
     with no_warnings():
-        same, turned = (metrics.rank_correlation(attribution, m) for m in (attribution, -attribution))
+        same, turned = (
+            metrics.rank_correlation(attribution, m) for m in (attribution, -attribution)
+        )
     rows = attribution.flatten(1)
     constant = (rows == rows[:, :1]).all(dim=1)
     assert torch.equal(same.isnan(), constant)
@@ -171,7 +175,9 @@ class Linear(nn.Module):
 def test_perturbation(data, baseline, steps):
     attribution, _ = data.draw(maps())
     shape = (len(attribution), 2, *attribution.shape[1:])
-    images = data.draw(tensors(shape, dtypes=(torch.float32, torch.float64), scales=(1e-6, 1.0, 1e6)))
+    images = data.draw(
+        tensors(shape, dtypes=(torch.float32, torch.float64), scales=(1e-6, 1.0, 1e6))
+    )
     for measure in (metrics.insertion_area, metrics.deletion_area):
         with no_warnings():
             values = measure(Linear(), images, attribution, baseline=baseline, steps=steps)

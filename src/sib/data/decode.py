@@ -113,7 +113,9 @@ def _check_pixels(image: Image.Image, path: Path) -> None:
 
 
 def _too_large(path: Path, found: str) -> str:
-    return f"{path} has {found} pixels; an image or mask may have {MAX_PIXELS:,}, so make it smaller"
+    return (
+        f"{path} has {found} pixels; an image or mask may have {MAX_PIXELS:,}, so make it smaller"
+    )
 
 
 def grey16_to_grey8(image: Image.Image) -> Image.Image:
