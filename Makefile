@@ -1,7 +1,8 @@
 # make demo   train cross-entropy and S-IB on the built-in images, and draw both
 # make test   everything that continuous integration checks
-# make torture  the long forms: kills, generated configurations
 # make bench  time the S-IB step and its head against plain and naive ones, in a short form
+# make torture  the long forms: processes killed, command lines and values generated, each reader
+#               fuzzed for a minute; about half an hour
 # Each makes its own virtual environment in .venv and installs what it needs there.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
@@ -17,7 +18,10 @@ test: $(INSTALLED) lint
 	$(BIN)/python -m pytest -n 2
 
 torture: $(INSTALLED)
-	$(BIN)/python -m pytest -m torture -rA
+	$(BIN)/python -m pytest tests/training/test_kill.py -m torture -s
+	SIB_EXAMPLES=1000 $(BIN)/python -m pytest tests/properties -m 'torture or not torture' --timeout 3600
+	$(BIN)/python -m pip install --quiet atheris || echo "atheris cannot be installed here"
+	$(BIN)/python tests/fuzz/guided.py --seconds 60
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -112,7 +112,7 @@ class SpatialIB(nn.Module):
             ("foreground_weight", foreground_weight),
             ("background_weight", background_weight),
         ):
-            if not 0 <= weight < float("inf"):
+            if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
                 raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
         for name, number in (
             ("temperature", temperature),
@@ -133,7 +133,7 @@ class SpatialIB(nn.Module):
             ("hsic_scope", hsic_scope, SCOPES),
         ):
             checks.choice(name, value, allowed)
-        if not 0 < area < 1:
+        if not isinstance(area, (int, float)) or not 0 < area < 1:
             raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
         self.foreground_weight, self.background_weight = foreground_weight, background_weight
         self.form, self.cotangent, self.mask = form, cotangent, mask

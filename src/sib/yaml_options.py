@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
-import yaml
 
 from sib.errors import InputError
 from sib.recipes import find_recipe
+from sib.yaml_file import parse_yaml
 
 RECIPE = "recipe"
 
@@ -102,10 +102,10 @@ def _switch(option: str, value: bool) -> str:
 
 def _read(file: Path) -> dict[Any, Any]:
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = parse_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"--config {file} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"--config {file} is not valid YAML: {reason}") from None
     if not isinstance(values, dict):

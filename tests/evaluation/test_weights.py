@@ -1,5 +1,6 @@
 """Weights from files of every kind, trusted and not."""
 
+import json
 import pickle
 
 import pytest
@@ -113,3 +114,35 @@ def test_an_architecture_must_be_known(tmp_path, model):
     save_file(model.state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(InputError, match="give --arch"):
         open_checkpoint(tmp_path / "w.safetensors", CPU)
+
+
+def test_a_module_that_a_weights_file_names_is_not_imported(tmp_path, model, monkeypatch):
+    marker = tmp_path / "ran"
+    (tmp_path / "evil_module.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    path, facts = tmp_path / "w.safetensors", {"arch": "evil_module:make", "image_size": 32}
+    save_file(model.state_dict(), path, {"sib": json.dumps(facts)})
+    with pytest.raises(InputError, match="names the architecture 'evil_module:make', whose module"):
+        open_checkpoint(path, CPU)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ([], "is no object"),
+        ({"arch": 3}, "its arch is no name"),
+        ({"image_size": "32"}, "its image_size must lie in 1 to 8192; got '32'"),
+        ({"image_size": 10**9}, "its image_size must lie in 1 to 8192"),
+        ({"classes": 4}, "its classes are no list of names"),
+        ({"classes": [1, 2, 3, 4]}, "its classes are no list of names"),
+        ({"classes": ["a"]}, "it names 1 classes and has 4"),
+        ({"normalization": ["half"]}, "it names a normalization"),
+    ],
+)
+def test_a_damaged_header(tmp_path, model, facts, sentence):
+    whole = {"arch": "small_resnet", "image_size": 32} | facts if isinstance(facts, dict) else facts
+    path = tmp_path / "w.safetensors"
+    save_file(model.state_dict(), path, {"sib": json.dumps(whole)})
+    with pytest.raises(InputError, match=sentence):
+        open_checkpoint(path, CPU)

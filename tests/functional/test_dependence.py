@@ -185,3 +185,11 @@ def test_projection_without_a_generator_follows_the_global_seed():
     first, second = SF.random_projection(7, 5), SF.random_projection(7, 5)
     torch.manual_seed(3)
     assert torch.equal(SF.random_projection(7, 5), first) and not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("estimator", ["biased", "unbiased"])
+def test_two_precisions_meet_in_the_wider_one(estimator):
+    z1, z2 = torch.randn(6, 3), torch.randn(6, 2, dtype=torch.float64)
+    result = SF.hsic(z1, z2, estimator)
+    assert result.dtype == torch.float64
+    assert torch.equal(result, SF.hsic(z1.double(), z2, estimator))

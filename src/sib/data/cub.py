@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sib.data.files import read_lines
+from sib.data.files import is_file, read_lines, stays_below
 from sib.data.layout import Layout, check_classes, check_trained
 from sib.data.sample import Box, MaskFile, MaskRule, Record
 from sib.errors import InputError
@@ -43,6 +43,9 @@ def read(root: Path, masks: Path | None) -> Layout:
             than two classes, a class without a training image.
     """
     paths = _read_table(root / "images.txt", "<id> <path>", 1, lambda words: words[0])
+    for path in paths.values():
+        if not stays_below(path):
+            raise InputError(f"{root / FILES[0]}: {path!r} is no path below {root / 'images'}")
     training = _read_column(root / FILES[1], "<id> <0 or 1>", paths, 1, _flag)
     class_ids = _read_column(root / FILES[2], "<id> <class id>", paths, 1, _id)
     names = _class_names(root, sorted(set(class_ids.values())), paths, class_ids)
@@ -67,11 +70,11 @@ def _segmentations(root: Path) -> Path:
 
 def _record(root: Path, path: str, label: int, box: Box | None, masks: Path) -> Record:
     image = root / "images" / path
-    if not image.is_file():
+    if not is_file(image):
         raise InputError(f"{root / 'images.txt'}: there is no image {image}")
     mask = (masks / path).with_suffix(".png")
     foreground: MaskFile | tuple[Box, ...] | None = (box,) if box else None
-    if mask.is_file():
+    if is_file(mask):
         foreground = MaskFile(mask, MaskRule.HALF)
     return Record(image, label, foreground, image.relative_to(root).as_posix())
 

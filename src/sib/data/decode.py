@@ -1,19 +1,36 @@
 """Read image files: their size from the header, their pixels as RGB."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torchvision import tv_tensors
 
 from sib.errors import InputError
 
 ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image of an EXIF orientation upright."""
 TURNED = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
+"""Those that exchange width and height."""
+MAX_PIXELS = 2**27
+"""Of an image or mask: 134 million, as 11,585 × 11,585. As RGB they fill 0.4 GB; a file of a few
+kilobytes can claim any number."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of what is read, whatever a file is called. Among its others is EPS, which is a
+program that Ghostscript runs."""
 
 
 def read_image(path: Path) -> tv_tensors.Image:
@@ -24,16 +41,21 @@ def read_image(path: Path) -> tv_tensors.Image:
     is taken.
 
     Args:
-        path: a file that Pillow can read.
+        path: a file of one of `FORMATS`, of at most `MAX_PIXELS`.
 
     Returns:
         uint8 (3, H, W).
 
     Raises:
-        InputError: the file is missing, damaged, cut off, or holds floating-point numbers.
+        InputError: the file is missing, damaged, cut off, too large, or holds floating-point
+            numbers.
     """
     with opened(path) as image:
-        upright = ImageOps.exif_transpose(image)
+        size, orientation = _size(image), _orientation(image)
+        image.load()
+        upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+        if (upright.height, upright.width) != size:
+            raise InputError(f"{path} is damaged: its pixels are not as many as its header says")
         pixels = np.asarray(_to_rgb(upright, path)).transpose(2, 0, 1)
     return tv_tensors.Image(torch.from_numpy(pixels.copy(order="C")))
 
@@ -42,13 +64,10 @@ def read_size(path: Path) -> tuple[int, int]:
     """Height and width of an upright image, from the file's header.
 
     Raises:
-        InputError: the file is missing or its header is damaged.
+        InputError: the file is missing, its header is damaged or names too many pixels.
     """
     with opened(path) as image:
-        width, height = image.size
-        # a PNG's own getexif would decode all of its pixels; TIFF files are upright already
-        turned = image.format != "TIFF" and Image.Image.getexif(image).get(ORIENTATION) in TURNED
-    return (width, height) if turned else (height, width)
+        return _size(image)
 
 
 @contextmanager
@@ -56,19 +75,47 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """An image file, open; whatever goes wrong with it becomes one sentence.
 
     Raises:
-        InputError: the file is missing, damaged or cut off.
+        InputError: the file is missing, damaged, cut off, or has more than `MAX_PIXELS`.
     """
     try:
-        with Image.open(path) as image:
-            yield image
+        with warnings.catch_warnings():
+            # Pillow's own limits: it warns below ours, and refuses above
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                _check_pixels(image, path)
+                yield image
     except (InputError, MemoryError):
         raise
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
+    except Image.DecompressionBombError:
+        raise InputError(_too_large(path, "far more")) from None
     # Pillow lets many kinds of exceptions through from damaged files, even TypeError
     except Exception as error:
         reason = str(error).replace(f" {str(path)!r}", "") or type(error).__name__
         raise InputError(f"{path} cannot be read as an image: {reason}") from None
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    """Height and width of the upright image, before its pixels are read."""
+    width, height = image.size
+    return (width, height) if _orientation(image) in TURNED else (height, width)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    # TIFF files are turned by Pillow; a PNG's own getexif would decode all of its pixels
+    return None if image.format == "TIFF" else Image.Image.getexif(image).get(ORIENTATION)
+
+
+def _check_pixels(image: Image.Image, path: Path) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(_too_large(path, f"{image.width} × {image.height}"))
+
+
+def _too_large(path: Path, found: str) -> str:
+    return (
+        f"{path} has {found} pixels; an image or mask may have {MAX_PIXELS:,}, so make it smaller"
+    )
 
 
 def grey16_to_grey8(image: Image.Image) -> Image.Image:

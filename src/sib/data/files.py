@@ -46,6 +46,20 @@ def find_mask(image: Path, tree: Path, relative: Path) -> MaskFile | None:
     return None
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path is that of a file; no where it is too long for the file system."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def stays_below(path: str) -> bool:
+    """Whether a path of a list names something below its folder: no ``..``, no root."""
+    parts = Path(path).parts
+    return bool(parts) and ".." not in parts and not Path(path).is_absolute() and "\0" not in path
+
+
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     """The lines of a text file that are not blank, each behind its place ``file, line n``.
 
@@ -58,6 +72,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
         raise InputError(f"{path} is missing") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     for number, line in enumerate(lines, start=1):
         if line.strip():
             yield f"{path}, line {number}", line.strip()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -13,6 +13,10 @@ from sib.evaluation.runs import Run, read_run
 from sib.evaluation.weights import State, load_into, read_weights
 from sib.models import build
 from sib.models.inference import for_inference
+
+LARGEST_SIDE = 2**13
+"""Of the input that a weights file names for itself: an image of that size is passed through the
+model before anything else."""
 
 
 @dataclass(frozen=True)
@@ -68,23 +72,51 @@ def open_checkpoint(
     if run and not file.exists():
         raise InputError(f"{path} has no {file.name} yet: no epoch was finished")
     state, facts = read_weights(file)
-    arch = arch or facts.get("arch")
+    arch = arch or _told_arch(facts, file, run)
     if arch is None:
         raise InputError(f"{path} does not tell its architecture: give --arch")
-    side = image_size or facts.get("image_size") or 224
+    side = image_size or _told_size(facts, file) or 224
     outputs = _outputs(arch, side, state, file)
     model = build(arch, outputs, side)
     load_into(model, state, file, f"{arch} with {outputs} classes")
     classes = facts.get("classes")
+    if classes is not None and not _is_names(classes):
+        raise InputError(f"{file} is damaged: its classes are no list of names")
     if classes is not None and len(classes) != outputs:
         raise InputError(f"{file} is damaged: it names {len(classes)} classes and has {outputs}")
     folder = path if run else path.parent / f"{path.stem}-evaluation"
     name = run.name if run else path.stem
     model = for_inference(model).to(device)
     normalization = normalization or facts.get("normalization") or "half"
-    if normalization not in STATISTICS:
+    if not isinstance(normalization, str) or normalization not in STATISTICS:
         raise InputError(f"{file} is damaged: it names a normalization {normalization!r}")
     return Checkpoint(name, file, folder, model, arch, classes, outputs, side, normalization, run)
+
+
+def _told_arch(facts: dict[str, Any], file: Path, run: Run | None) -> str | None:
+    """The architecture that a file names; a module that it names would be imported and run."""
+    arch = facts.get("arch")
+    if arch is not None and not isinstance(arch, str):
+        raise InputError(f"{file} is damaged: its arch is no name")
+    if arch is not None and ":" in arch and (run is None or run.config["arch"] != arch):
+        raise InputError(
+            f"{file} names the architecture {arch!r}, whose module would be imported and run: give "
+            "--arch yourself if you trust it"
+        )
+    return arch
+
+
+def _told_size(facts: dict[str, Any], file: Path) -> int | None:
+    size = facts.get("image_size")
+    if size is not None and (not isinstance(size, int) or not 1 <= size <= LARGEST_SIDE):
+        raise InputError(
+            f"{file} is damaged: its image_size must lie in 1 to {LARGEST_SIDE}; got {size!r}"
+        )
+    return size
+
+
+def _is_names(classes: object) -> bool:
+    return isinstance(classes, list) and all(isinstance(name, str) for name in classes)
 
 
 def _outputs(arch: str, image_size: int, state: State, file: Path) -> int:

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from sib.errors import InputError
+from sib.yaml_file import parse_yaml
 
 
 class Run(NamedTuple):
@@ -43,7 +42,7 @@ def read_run(path: Path) -> Run:
         raise InputError(f"{path} does not exist; give a run folder of sib train")
     if not is_run(path):
         raise InputError(f"{path} holds no run (no config.yaml); give a run folder of sib train")
-    config = _read(path / "config.yaml", yaml.safe_load)
+    config = _read(path / "config.yaml", parse_yaml)
     for key in ("data", "arch", "method", "seed"):
         if key not in config:
             raise InputError(f"{path / 'config.yaml'} is damaged: it has no {key}")
@@ -71,7 +70,7 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
         content = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged and cannot be read: {' '.join(str(error).split())}"
         ) from None
@@ -84,8 +83,14 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines; the last one may be torn by a stop."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     try:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except ValueError as error:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        records = [json.loads(line) for line in lines if line.endswith("\n")]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged and cannot be read: {error}") from None
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, dict):
+            raise InputError(f"{path} is damaged: line {number} holds no record of an epoch")
+    return records

@@ -74,8 +74,9 @@ def read_scores(path: Path) -> Scores:
             header, *rows = list(csv.reader(file))
         if tuple(header[: len(FACTS)]) != FACTS or not rows:
             raise ValueError("its first line is another")
+        if not all(len(row) == len(header) for row in rows):
+            raise ValueError("a line has more or fewer cells than the first")
         columns = [_pair(name) for name in header[len(FACTS) :]]
-        # strict zip: a torn line is an error
         facts = list(zip(*(row[: len(FACTS)] for row in rows), strict=True))
         values = np.array([[_number(cell) for cell in row[len(FACTS) :]] for row in rows])
         return Scores(

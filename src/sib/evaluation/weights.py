@@ -75,6 +75,8 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {}).get("sib", "{}"))
+            if not isinstance(facts, dict):
+                raise ValueError("what its header says of it is no object")
             return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise InputError(f"{path} is damaged and cannot be read: {error}") from None

@@ -12,6 +12,8 @@ PERCENTILE = 0.99
 def normalize_maps(attribution: Tensor, normalize: str) -> Tensor:
     """Scale each map by a number of its own; signs stay, and a zero map stays zero.
 
+    A map that holds NaN or an infinity becomes NaN, except under ``"none"``.
+
     - ``"none"``: as it is.
     - ``"max"``: a / max|a|, in [−1, 1].
     - ``"sum"``: a / Σ|a|, so that magnitudes sum to 1.
@@ -31,12 +33,15 @@ def normalize_maps(attribution: Tensor, normalize: str) -> Tensor:
     checks.choice("normalize", normalize, NORMALIZATIONS)
     if normalize == "none":
         return attribution
-    magnitude = attribution.abs().flatten(1)
-    scale = magnitude.sum(dim=1) if normalize == "sum" else magnitude.amax(dim=1)
-    if normalize == "percentile":
-        percentile = _percentile(magnitude)
-        scale = torch.where(percentile > 0, percentile, scale)
-    scaled = attribution / torch.where(scale > 0, scale, 1)[:, None, None]
+    largest = attribution.abs().flatten(1).amax(dim=1)
+    largest = torch.where(largest.isfinite(), largest, torch.nan)
+    # by the largest value first, since a sum of large or of half-precision values overflows
+    scaled = attribution / torch.where(largest == 0, 1, largest)[:, None, None]
+    if normalize == "max":
+        return scaled
+    magnitude = scaled.abs().flatten(1)
+    scale = magnitude.sum(dim=1) if normalize == "sum" else _percentile(magnitude)
+    scaled = scaled / torch.where(scale == 0, 1, scale)[:, None, None]
     return scaled.clamp(-1, 1) if normalize == "percentile" else scaled
 
 

@@ -44,7 +44,8 @@ def hsic(z1: Tensor, z2: Tensor, estimator: str = "biased") -> Tensor:
         raise ValueError(
             f"z1 and z2 must have the same number of rows; got {z1.shape[0]} and {z2.shape[0]}"
         )
-    z1, z2 = at_least_float32(z1), at_least_float32(z2)
+    dtype = torch.promote_types(at_least_float32(z1).dtype, at_least_float32(z2).dtype)
+    z1, z2 = z1.to(dtype), z2.to(dtype)
     return hsic_of_kernels(z1 @ z1.T, z2 @ z2.T, estimator)
 
 

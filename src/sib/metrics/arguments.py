@@ -14,9 +14,9 @@ def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
             raise ValueError(
                 f"attribution must be a non-empty (B, H, W); got {checks.shape(attribution)}"
             )
-    elif attribution.ndim != 3 or attribution.shape != foreground.shape:
+    elif attribution.ndim != 3 or attribution.shape != foreground.shape or not attribution.numel():
         raise ValueError(
-            "attribution and foreground must both have shape (B, H, W); got "
+            "attribution and foreground must both have shape (B, H, W) and not be empty; got "
             f"{checks.shape(attribution)} and {checks.shape(foreground)}"
         )
     elif foreground.dtype != torch.bool:

@@ -92,12 +92,15 @@ def parameter_randomisation(
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     """Spearman's rank correlation (B,) of maps (B, H, W); ties share their mean rank.
 
-    ρ = Pearson(rank(first), rank(second)), in [−1, 1], NaN where a map is constant.
+    ρ = Pearson(rank(first), rank(second)), in [−1, 1], NaN where a map is constant or not
+    finite.
     """
+    finite = first.flatten(1).isfinite().all(dim=1) & second.flatten(1).isfinite().all(dim=1)
     a, b = (_ranks(maps.flatten(1)) for maps in (first, second))
     a, b = a - a.mean(dim=1, keepdim=True), b - b.mean(dim=1, keepdim=True)
     scale = (a.square().sum(dim=1) * b.square().sum(dim=1)).sqrt()
-    return torch.where(scale > 0, (a * b).sum(dim=1) / scale, torch.nan).float()
+    known = (scale > 0) & finite
+    return torch.where(known, (a * b).sum(dim=1) / scale, torch.nan).float()
 
 
 def _ranks(rows: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from sib.errors import InputError
 from sib.training.config import TrainConfig
 from sib.training.lock import FolderLock
 from sib.training.state_file import TornState, before, flush_folder, read_state, write_state
+from sib.yaml_file import parse_yaml
 
 FORMAT = 1
 READABLE = (FORMAT,)
@@ -96,7 +97,7 @@ class RunFolder:
             config: of the run that is to go on.
             state: as `load_state` gave it.
         """
-        stored, given = _flat(self._read("config.yaml", yaml.safe_load)), _flat(as_dict(config))
+        stored, given = _flat(self._read("config.yaml", parse_yaml)), _flat(as_dict(config))
         changed = [
             f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
             for key in sorted(stored.keys() | given.keys())
@@ -237,7 +238,7 @@ class RunFolder:
         path = self.path / name
         try:
             content = parse(path.read_text())
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
         if not isinstance(content, dict):

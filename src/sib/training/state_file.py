@@ -54,7 +54,10 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     try:
         _check(path)
-        return torch.load(path, weights_only=True, map_location="cpu")
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        if not isinstance(state, dict) or not isinstance(state.get("step"), int):
+            raise TornState(f"{path} is damaged: it holds no state of a run")
+        return state
     except TornState:
         raise
     except Exception as error:  # torch lets many kinds through from a damaged file

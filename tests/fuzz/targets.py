@@ -1,0 +1,253 @@
+"""Readers of files from strangers, each as a function of bytes, with inputs to start from.
+
+A target may raise InputError; anything else is a crash.
+"""
+
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import save
+
+from data.pictures import save_classes, save_leeds
+from sib.data import cub, leeds
+from sib.data.decode import read_image, read_size
+from sib.data.masks import read_foreground
+from sib.data.sample import MaskFile, MaskRule
+from sib.errors import InputError
+from sib.evaluation.runs import read_run
+from sib.evaluation.scores import FACTS, read_scores
+from sib.evaluation.weights import read_weights
+from sib.training import TrainConfig
+from sib.training.run_folder import RunFolder, as_dict
+from sib.yaml_options import expand_config
+
+BREAK = b"\n====\n"
+"""Stands between the files of an input that holds several."""
+
+
+class Target(NamedTuple):
+    """A reader, and inputs that it can read."""
+
+    read: Callable[[bytes], object]
+    seeds: Callable[[], list[bytes]]
+
+
+def run(name: str, data: bytes) -> bool:
+    """Whether a target could read an input; raises what is no InputError."""
+    try:
+        TARGETS[name].read(data)
+    except InputError:
+        return False
+    return True
+
+
+@cache
+def folder(name: str) -> Path:
+    """A folder of its own for a target; small, and on tmpfs where the system has it there."""
+    return Path(mkdtemp(prefix=f"sib-fuzz-{name}-"))
+
+
+def write(root: Path, names: tuple[str, ...], data: bytes) -> None:
+    """Write the parts of an input as files; a part that is not there is no file."""
+    parts = data.split(BREAK, len(names) - 1)
+    for index, name in enumerate(names):
+        (root / name).unlink(missing_ok=True)
+        if index < len(parts):
+            (root / name).write_bytes(parts[index])
+
+
+CUB_TABLES = (*cub.FILES, "bounding_boxes.txt", "classes.txt")
+
+
+def read_cub(data: bytes) -> object:
+    root = folder("cub")
+    if not (root / "images").is_dir():
+        save_classes(root / "images", count=2)
+    write(root, CUB_TABLES, data)
+    return cub.read(root, None)
+
+
+def cub_seeds() -> list[bytes]:
+    paths = b"1 cat/0.png\n2 cat/1.png\n3 dog/0.png\n4 dog/1.png\n"
+    split, labels = b"1 1\n2 0\n3 1\n4 0\n", b"1 1\n2 1\n3 2\n4 2\n"
+    boxes = b"".join(b"%d 1.0 2.0 10.5 9.0\n" % number for number in range(1, 5))
+    tables = [paths, split, labels, boxes, b"1 a cat\n2 dog\n"]
+    odd = [b"1 ../cat/0.png\n2 /etc/passwd\n3 .\n4 dog/1.png\n", split, labels]
+    return [BREAK.join(tables[:count]) for count in (3, 4, 5)] + [BREAK.join(odd)]
+
+
+def read_leeds(data: bytes) -> object:
+    root = folder("leeds")
+    if not (root / "images").is_dir():
+        save_leeds(root, count=2)
+    write(root, leeds.SPLITS, data)
+    return leeds.read(root, None)
+
+
+def leeds_seeds() -> list[bytes]:
+    return [b"cat/0\ndog/0\n" + BREAK + b"cat/1\ndog/1\n", b"\xef\xbb\xbfcat/0\r\n" + BREAK]
+
+
+def read_picture(data: bytes) -> object:
+    path = folder("image") / "a.png"
+    path.write_bytes(data)
+    size = read_size(path)
+    assert read_image(path).shape == (3, *size)
+    return size
+
+
+def image_seeds() -> list[bytes]:
+    colours = Image.fromarray(np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3))
+    grey, exif = colours.convert("L"), Image.Exif()
+    exif[0x0112] = 6
+    deep = Image.fromarray(np.arange(30, dtype=np.uint16).reshape(6, 5) * 2000)
+    found = [encoded(colours, kind, exif=exif) for kind in ("PNG", "JPEG", "WEBP", "TIFF")]
+    found += [encoded(colours, kind) for kind in ("BMP", "GIF", "PPM")]
+    found += [encoded(grey, kind) for kind in ("PNG", "PPM", "TIFF")]
+    found += [encoded(deep, kind) for kind in ("PNG", "TIFF", "PPM")]
+    found += [encoded(colours.convert("CMYK"), "JPEG"), encoded(colours.convert("RGBA"), "PNG")]
+    return [*found, encoded(colours.convert("P"), "PNG", transparency=0), png_header(2**20, 2**20)]
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A grey PNG that says how large it is, and ends in the middle of its pixels."""
+    facts = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", facts), (b"IDAT", zlib.compress(bytes(1000))))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def read_mask(data: bytes) -> object:
+    path = folder("mask") / "a.png"
+    path.write_bytes(data)
+    rule = list(MaskRule)[len(data) % len(MaskRule)]
+    found = read_foreground(MaskFile(path, rule), read_size(path))
+    assert found.dtype == torch.bool and found.ndim == 3
+    return found
+
+
+def mask_seeds() -> list[bytes]:
+    values = np.arange(30, dtype=np.uint8).reshape(6, 5) % 4
+    palette = Image.fromarray(values, mode="P")
+    palette.putpalette([0, 0, 0, 250, 0, 0, 0, 250, 0, 0, 0, 250])
+    masks = [palette, Image.fromarray(values), Image.fromarray(values * 80)]
+    masks += [Image.fromarray(values > 1), Image.fromarray(values.astype(np.uint16) * 20000)]
+    content = [encoded(mask, "PNG") for mask in masks]
+    return [item + bytes(extra) for item in content for extra in range(3)]
+
+
+def read_options(data: bytes) -> object:
+    path = folder("yaml") / "options.yaml"
+    path.write_bytes(data)
+    return expand_config(TrainConfig, ["--config", str(path)])
+
+
+def yaml_seeds() -> list[bytes]:
+    whole = as_dict(TrainConfig(data="digits"))
+    return [
+        yaml.safe_dump(whole).encode(),
+        b"recipe: cub200/resnet50\nepochs: 3\nobjective:\n  slope: 3.5\n  projection-dim: null\n",
+        b"objective.window-size: 7\ninput: {augment: flip, cache: 'off'}\nresume: no\n",
+        b"a: &a [1, 2]\nb: *a\n? [x]\n: 2001-12-14\n<<: {epochs: 2}\n!!set {}\n",
+    ]
+
+
+RUN_FILES = ("config.yaml", "environment.json", "metrics.jsonl", "result.json")
+
+
+def read_folder(data: bytes) -> object:
+    root = folder("run")
+    write(root, RUN_FILES, data)
+    found = read_run(root)
+    assert all(isinstance(record, dict) for record in found.epochs)
+    return found
+
+
+def run_seeds() -> list[bytes]:
+    config = yaml.safe_dump(as_dict(TrainConfig(data="digits"))).encode()
+    environment = b'{"versions": {"format": "1"}, "data": {"name": "digits", "images": 3}}'
+    lines = b'{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "loss": null}\n{"epo'
+    result = b'{"best_epoch": 1, "test": {"accuracy": 0.5}}'
+    return [BREAK.join([config, environment, lines, result][:count]) for count in (1, 2, 3, 4)]
+
+
+def read_table(data: bytes) -> object:
+    path = folder("scores") / "evaluation.csv"
+    path.write_bytes(data)
+    found = read_scores(path)
+    assert found.values.shape == (len(found.names), len(found.columns))
+    return found
+
+
+def scores_seeds() -> list[bytes]:
+    header = ",".join([*FACTS, "vjp/sparseness", "gradcam/pointing_game"])
+    rows = ["a.png,0,1,0.75,0,,0.5,", '"b, c.png",1,1,1e-3,1,0.25,nan,1.0']
+    return ["\n".join([header, *rows, ""]).encode(), ",".join(FACTS).encode() + b"\na,0,0,1,1,\n"]
+
+
+def read_any_weights(data: bytes) -> object:
+    of_torch = data[:1] in (b"P", b"\x80")  # a zip archive or a bare pickle
+    path = folder("weights") / f"weights{'.pt' if of_torch else '.safetensors'}"
+    path.write_bytes(data)
+    return read_weights(path)
+
+
+def weights_seeds() -> list[bytes]:
+    state = {"module.fc.weight": torch.arange(6.0).reshape(2, 3), "fc.bias": torch.zeros(2)}
+    facts = {"sib": json.dumps({"arch": "small_resnet", "classes": ["a", "b"]})}
+    old = io.BytesIO()
+    torch.save(state, old, _use_new_zipfile_serialization=False)
+    return [save(state), save(state, facts), saved(state), saved({"model": state}), old.getvalue()]
+
+
+def saved(content: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def read_resume(data: bytes) -> object:
+    root = folder("resume")
+    write(root, ("config.yaml", "state.pt"), data)
+    run_folder, config = RunFolder(root), TrainConfig(data="digits", out=root, arch="small_resnet")
+    state = run_folder.load_state()
+    return run_folder.check_same(config, state)
+
+
+def resume_seeds() -> list[bytes]:
+    config = TrainConfig(data="digits", out=folder("resume"), arch="small_resnet")
+    options = yaml.safe_dump(as_dict(config)).encode()
+    state = {"format": 1, "epoch": 2, "step": 9, "best": {"epoch": 1}, "random": torch.zeros(4)}
+    return [options, options + BREAK + saved(state), options + BREAK + saved([1])]
+
+
+TARGETS = {
+    "cub": Target(read_cub, cub_seeds),
+    "leeds": Target(read_leeds, leeds_seeds),
+    "image": Target(read_picture, image_seeds),
+    "mask": Target(read_mask, mask_seeds),
+    "yaml": Target(read_options, yaml_seeds),
+    "run": Target(read_folder, run_seeds),
+    "scores": Target(read_table, scores_seeds),
+    "weights": Target(read_any_weights, weights_seeds),
+    "resume": Target(read_resume, resume_seeds),
+}
