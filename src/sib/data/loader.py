@@ -67,10 +67,6 @@ def make_loader(
     return Loader(KeyedDataset(source, transform, seed), sampler, workers, skip_bad)
 
 
-class WorkerDied(RuntimeError):
-    """A process that reads images ended before its work, of a signal or for want of memory."""
-
-
 class Loader:
     """Iterable of `Batch`; a `BadSample` stands in place of a batch that cannot be read."""
 
@@ -112,17 +108,8 @@ class Loader:
         return len(self._sampler)
 
     def __iter__(self) -> Iterator[Batch | BadSample]:
-        """The batches of the current epoch from ``start`` on.
-
-        Raises:
-            WorkerDied: a worker process ended before its work.
-        """
-        try:
-            yield from self._loader
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise WorkerDied(" ".join(str(error).split())) from None
+        """The batches of the current epoch from ``start`` on."""
+        return iter(self._loader)
 
 
 class KeyedDataset(Dataset):
@@ -157,6 +144,19 @@ def leave_signals_to_the_main_process(worker: int) -> None:
     """A terminal's Ctrl-C reaches every process; the main one finishes its step and stops them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def is_of_a_worker(error: Exception) -> bool:
+    """Whether an error is about a reading process that ended before its work.
+
+    torch says so, or the pipe to that process breaks first.
+    """
+    return isinstance(error, (ConnectionError, EOFError)) or "DataLoader worker" in str(error)
+
+
+def one_line(error: Exception) -> str:
+    """An error's text without its line breaks."""
+    return " ".join(str(error).split())
 
 
 def _mix(seed: int, key: Key) -> int:

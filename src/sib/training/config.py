@@ -150,6 +150,12 @@ class TrainConfig:
     """Processes that read images, for each process that trains; 0 reads in the main one."""
     save_every_steps: int | None = None
     """Save the state after so many steps, too; None for at the end of each epoch only."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """An image that cannot be read ends the run, or is left out, counted and listed; skip reads
+    the files themselves, without the cache."""
+    bad_steps: int = 5
+    """Steps in a row whose loss or gradient is not finite before the run ends; each of them
+    is taken back and counted."""
     resume: bool = False
     """Go on from the last saved step of the run folder."""
     dry_run: bool = False
@@ -177,6 +183,7 @@ class TrainConfig:
             if number is not None:
                 _at_least(name, number, 1)
         _at_least("workers", self.workers, 0)
+        _at_least("bad-steps", self.bad_steps, 1)
         _at_least("seed", self.seed, 0)
         if self.seed >= 2**63:
             raise InputError(f"--seed must be below 2^63; got {self.seed}")

@@ -2,20 +2,25 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sib.data import BadSample, Batch
+from sib.data.loader import is_of_a_worker, one_line
 from sib.data.normalization import normalise
+from sib.functional.dependence import ESTIMATORS
 from sib.micro_batches import accumulate
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory
 from sib.training.diagnostics import GradientRatio, describe_step
+from sib.training.guard import StepGuard
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
+from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
 from sib.training.run_folder import FORMAT, RunFolder
@@ -77,19 +82,31 @@ class Training:
         )
         self.autocast = make_autocast(self.config, self.device)
         self.interrupt, self.progress = Interrupt(), EpochProgress()
+        self.smallest = ESTIMATORS[self.config.objective.estimator]
+        self.guard = StepGuard(self.task.model, self.config.bad_steps)
         self.step, self.epoch = 0, 0
+        self.saved: int | None = None
+        """Step of the newest saved state."""
         self.best: dict[str, float] = {}
         if self.config.resume:
             self._restore(prepared.state)
 
     def run_all(self) -> dict[str, Any]:
         """Every epoch that is left, then the test."""
-        with self.interrupt.listening():
-            while self.epoch < self.config.epochs:
-                self._train_epoch()
-                distributed.weights_of_first(self.task.model, buffers_only=True)
-                self._finish_epoch(self._measure(self.selection))
-            return self._test()
+        try:
+            with self.interrupt.listening():
+                while self.epoch < self.config.epochs:
+                    self._train_epoch()
+                    distributed.weights_of_first(self.task.model, buffers_only=True)
+                    self._finish_epoch(self._measure(self.selection))
+                return self._test()
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            # torch's handler of SIGCHLD raises it anywhere, so what is in memory is not saved
+            if not is_of_a_worker(error):
+                raise
+            raise TrainingFailed(
+                f"a process that reads images has died ({one_line(error)}); {self._kept()}"
+            ) from None
 
     def _measure(self, loader: Any) -> Measurement:
         normalization = self.config.input.normalization
@@ -110,14 +127,26 @@ class Training:
 
     def _train_step(self, batch: Batch) -> None:
         self._set_learning_rate()
+        (too_few,) = distributed.largest(len(batch.names) < self.smallest)
+        if too_few:
+            return self._take_back()
+        self.guard.begin()
         images = normalise(batch.images, self.device, self.config.input.normalization)
         labels = batch.labels.to(self.device)
         ratio = self._gradient_ratio()
         self.optimizer.zero_grad(set_to_none=True)
         size = self.config.micro_batch or len(labels)
-        with self.autocast():
-            out = accumulate(self.parallel, images, labels, size, ratio.add if ratio else None)
-        self._check_finite(out.loss, batch)
+        try:
+            with self.autocast():
+                out = accumulate(self.parallel, images, labels, size, ratio.add if ratio else None)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            fits = fitting_micro_batch(self.task, images, labels, size, self.autocast)
+            raise TrainingFailed(f"{advice(size, fits)}; {self._kept()}") from None
+        if not self.guard.accepts(out.loss):
+            self._check_exhausted(out.loss, batch)
+            return self._take_back()
         if ratio is not None:
             self.progress.gradient_ratio = ratio.value()
         largest = self.config.optimizer.clip_norm
@@ -126,6 +155,11 @@ class Training:
         self.optimizer.step()
         self.step += 1
         self.progress.add(describe_step(out, labels), len(labels))
+
+    def _take_back(self) -> None:
+        """Go past a batch without a step."""
+        self.step += 1
+        self.progress.take_back()
 
     def _gradient_ratio(self) -> GradientRatio | None:
         """Measured in the first step of an epoch."""
@@ -147,6 +181,7 @@ class Training:
             if number:
                 self._stop(number)
             if batch is not None:  # of a split's last images some processes may have none
+                self.progress.left_out += batch.skipped
                 yield batch
 
     def _stop(self, number: int) -> None:
@@ -160,16 +195,31 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = scale * self.config.optimizer.learning_rate
 
-    def _check_finite(self, loss: Tensor, batch: Batch) -> None:
-        sentence = None
-        if not loss.isfinite():
-            shown = ", ".join(batch.names[:4])
-            sentence = (
-                f"the loss is {loss.item()} in epoch {self.epoch + 1}, step {self.step + 1} "
-                f"(images {shown}, …): lower --optimizer.learning-rate or the objective's weights; "
-                f"the {self.epoch} finished epochs are in {self.run.path}"
+    def _check_exhausted(self, loss: Tensor, batch: Batch) -> None:
+        """Raise TrainingFailed after too many steps in a row that were not finite."""
+        if self.guard.exhausted():
+            raise TrainingFailed(
+                f"the loss ({loss.item():g}) or its gradient was not finite in {self.guard.most} "
+                f"steps in a row, the last one step {self.step + 1} in epoch {self.epoch + 1} with "
+                f"the images {', '.join(batch.names)}: lower --optimizer.learning-rate or the "
+                f"objective's weights; {self._kept()}"
             )
-        distributed.raise_any(sentence, TrainingFailed)
+
+    def _kept(self) -> str:
+        """What is left after a failure."""
+        if self.saved is None:
+            return "nothing was saved yet"
+        return f"step {self.saved} is saved in {self.run.path}: go on with --resume"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say in a sentence that a file could not be written; what was written before stays."""
+        try:
+            yield
+        except OSError as error:
+            raise TrainingFailed(
+                f"{self.run.path} cannot be written: {error.strerror}; {self._kept()}"
+            ) from None
 
     def _finish_epoch(self, measured: Measurement) -> None:
         """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
@@ -189,7 +239,8 @@ class Training:
                 "cross_entropy": measured.cross_entropy,
             }
         if distributed.first():
-            self.run.log(record)
+            with self._writing():
+                self.run.log(record)
         self.progress = EpochProgress()
         self._save_state()
         self._save_weights()
@@ -198,9 +249,10 @@ class Training:
     def _save_weights(self) -> None:
         if not distributed.first():
             return
-        self.run.save_weights("last", self.task.model, self._facts())
-        if self.best["epoch"] == self.epoch:
-            self.run.save_weights("best", self.task.model, self._facts())
+        with self._writing():
+            self.run.save_weights("last", self.task.model, self._facts())
+            if self.best["epoch"] == self.epoch:
+                self.run.save_weights("best", self.task.model, self._facts())
 
     def _is_best(self, measured: Measurement) -> bool:
         if not self.best:
@@ -212,7 +264,9 @@ class Training:
         """Of all processes, by the first one."""
         state = self._state()
         if distributed.first():
-            self.run.save_state(state)
+            with self._writing():
+                self.run.save_state(state)
+        self.saved = self.step
 
     def _state(self) -> dict[str, Any]:
         own = process_state(self.progress, self.task, self.device)
@@ -231,6 +285,7 @@ class Training:
             self.task.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
+            self.saved = self.step
             self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights

@@ -1,5 +1,6 @@
 """Everything before the first step: what can be wrong is told here, in every process alike."""
 
+import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ from sib.errors import InputError
 from sib.models import build
 from sib.training import distributed
 from sib.training.config import TrainConfig
-from sib.training.cost import Task, estimate_cost
+from sib.training.cost import Cost, Task, estimate_cost
 from sib.training.device import set_determinism
+from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.restart import launch, restarts
 from sib.training.run_folder import RunFolder, versions
 from sib.training.setup import (
@@ -71,14 +73,7 @@ def prepare(
     if not distributed.first():  # the first process goes on as one that is alone would
         torch.manual_seed(distributed.own_seed(config.seed))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
-    cost = estimate_cost(
-        task,
-        normalise(batch.images, device, config.input.normalization),
-        batch.labels.to(device),
-        steps,
-        make_autocast(config, device),
-        config.micro_batch,
-    )
+    cost = _cost(config, task, batch, steps, device)
     watcher.cost(cost, config, steps)
     if config.dry_run:
         return None
@@ -138,6 +133,20 @@ def _make(config: TrainConfig, splits: Splits, device: torch.device) -> tuple[Ta
     if isinstance(batch, BadSample):
         raise InputError(batch.message)
     return task, loader, batch
+
+
+def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: torch.device) -> Cost:
+    """Measured on one batch; a batch that does not fit into memory is told with what would."""
+    images = normalise(batch.images, device, config.input.normalization)
+    labels, context = batch.labels.to(device), make_autocast(config, device)
+    try:
+        return estimate_cost(task, images, labels, steps, context, config.micro_batch)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        size = config.micro_batch or len(labels)
+        fits = fitting_micro_batch(copy.deepcopy(task), images, labels, size, context)
+        raise InputError(f"--batch-size {config.batch_size}: {advice(size, fits)}") from None
 
 
 def _begin(run: RunFolder, config: TrainConfig, splits: Splits) -> None:

@@ -16,6 +16,10 @@ class EpochProgress:
         self.batches, self.images, self.seconds = 0, 0, 0.0
         self.gradient_ratio: float | None = None
         self.sums: dict[str, Tensor] = {}
+        self.steps_taken_back = 0
+        """Because their loss or gradient was not finite, or too few of their images were left."""
+        self.left_out: list[str] = []
+        """What was wrong with the images that were left out."""
 
     def add(self, values: dict[str, Tensor], images: int) -> None:
         """Count one batch, described by means over its images."""
@@ -24,8 +28,13 @@ class EpochProgress:
         for key, value in values.items():
             self.sums[key] = self.sums.get(key, 0) + wide(value.detach()) * images
 
-    def record(self) -> dict[str, float]:
-        """Means over the images that all processes have seen, and the speed."""
+    def take_back(self) -> None:
+        """Count a batch that did not become a step."""
+        self.batches += 1
+        self.steps_taken_back += 1
+
+    def record(self) -> dict[str, Any]:
+        """Means over the images that all processes have seen, the speed, and what went wrong."""
         one = next(iter(self.sums.values()))
         sums = torch.stack([one.new_tensor(self.images), *self.sums.values()])
         images, *values = distributed.total(sums).tolist()
@@ -33,7 +42,13 @@ class EpochProgress:
         if self.gradient_ratio is not None:
             means["gradient_ratio"] = self.gradient_ratio
         speed = {"seconds": self.seconds, "images_per_second": images / self.seconds}
-        return means | speed
+        faults: dict[str, Any] = {}
+        if self.steps_taken_back:
+            faults["steps_taken_back"] = self.steps_taken_back
+        left_out = [each for own in distributed.gathered(self.left_out) for each in own]
+        if left_out:
+            faults["left_out"] = left_out
+        return means | speed | faults
 
     def state(self) -> dict[str, Any]:
         """Everything, as a checkpoint can hold it."""

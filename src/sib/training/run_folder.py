@@ -24,7 +24,7 @@ FORMAT = 1
 READABLE = (FORMAT,)
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
 MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
-MAY_CHANGE |= {"save_every_steps"}
+MAY_CHANGE |= {"save_every_steps", "micro_batch", "on_bad_image", "bad_steps"}
 FILES = (
     "config.yaml",
     "environment.json",
@@ -250,10 +250,13 @@ class RunFolder:
 
     def _replace(self, name: str, write: Any) -> None:
         temporary = self.path / f".{name}.part"
-        write(str(temporary))
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path / name)
+        try:
+            write(str(temporary))
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path / name)
+        finally:
+            temporary.unlink(missing_ok=True)
         flush_folder(self.path)
 
 

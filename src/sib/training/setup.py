@@ -51,7 +51,7 @@ def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
     """
     wanted, automatic = config.input.cache, config.input.cache == "auto"
     names = {config.selection, "test"} | ({"train"} if config.input.augment != "crop" else set())
-    if wanted == "off":
+    if wanted == "off" or config.on_bad_image == "skip":
         return splits
     try:
         cached = cache_sources(
@@ -85,6 +85,7 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
         workers=config.workers,
         minimum_batch=ESTIMATORS[config.objective.estimator],
         drop_last=config.input.drop_last,
+        skip_bad=config.on_bad_image == "skip",
         rank=distributed.rank(),
         ranks=distributed.size(),
     )

@@ -34,7 +34,12 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     try:
         with open(temporary, "wb") as file:
             writer = _HashingWriter(file)
-            torch.save(state, writer)  # type: ignore[arg-type]
+            try:
+                torch.save(state, writer)  # type: ignore[arg-type]
+            except RuntimeError:
+                if writer.error is not None:  # torch hides the reason
+                    raise writer.error from None
+                raise
             file.write(MAGIC + writer.digest.digest())
             file.flush()
             os.fsync(file.fileno())
@@ -100,10 +105,15 @@ class _HashingWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.digest = file, hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
         self.digest.update(data)
-        return self.file.write(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
 
     def flush(self) -> None:
         self.file.flush()

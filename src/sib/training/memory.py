@@ -1,0 +1,62 @@
+"""What to do where a step does not fit into memory."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sib.micro_batches import accumulate
+
+# torch tells of a lack of CPU memory with a plain RuntimeError
+WORDS = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception is about memory, of a GPU or of the machine."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in WORDS)
+
+
+def fitting_micro_batch(
+    task: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    size: int,
+    context: Callable[[], torch.autocast],
+) -> int | None:
+    """The largest of size/2, size/4, … images at a time with which a step of this batch fits.
+
+    Found by taking such steps; gradients and buffers are not what they were afterwards.
+
+    Args:
+        task: of the run.
+        images: (B, 3, H, W), normalised.
+        labels: (B,).
+        size: images at a time that did not fit.
+        context: makes the autocast context of the run.
+
+    Returns:
+        The micro-batch; None where not even one image fits.
+    """
+    while size > 1:
+        size //= 2
+        task.zero_grad(set_to_none=True)
+        if images.device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            with context():
+                accumulate(task, images, labels, size)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return size
+    return None
+
+
+def advice(images: int, fits: int | None) -> str:
+    """What would fit, in words."""
+    if fits is None:
+        return f"{images} images at a time do not fit into memory, and neither does one"
+    return f"{images} images at a time do not fit into memory; --micro-batch {fits} does"

@@ -1,0 +1,201 @@
+"""What goes wrong while a run is under way."""
+
+import json
+import multiprocessing
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from breaking import BAD_STEPS
+from data.pictures import save_classes
+from sib.errors import InputError
+from sib.training import TrainConfig, TrainingFailed, loop, memory, train
+from sib.training.config import InputConfig, ObjectiveConfig
+from sib.training.memory import fitting_micro_batch
+from sib.training.setup import open_splits
+from training.killing import in_a_process, what_it_ends_with
+from training.test_train import Silent, tiny
+
+
+def breaking(out, steps, **options):
+    BAD_STEPS.clear()
+    BAD_STEPS.update(steps)
+    return tiny(
+        out,
+        arch="breaking:make",
+        epochs=1,
+        objective=ObjectiveConfig(window_size=7),
+        **options,
+    )
+
+
+def records(out):
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("method", ["ce", "sib"])
+def test_a_step_that_is_not_finite_is_taken_back_and_counted(tmp_path, method):
+    train(breaking(tmp_path / "run", {3}, method=method), Silent())
+    (record,) = records(tmp_path / "run")
+    assert record["steps_taken_back"] == 1
+    assert np.isfinite([record["loss"], record["cross_entropy"]]).all()
+    weights = load_file(tmp_path / "run" / "last.safetensors")
+    assert all(value.isfinite().all() for value in weights.values())  # running statistics too
+
+
+def test_the_model_is_what_it_was_before_the_step(tmp_path):
+    """A last step taken back leaves the bits of the run that ends one step earlier."""
+    seen = {}
+
+    class Looking(Silent):
+        def steps(self, epoch, loader):
+            for number, batch in enumerate(super().steps(epoch, loader)):
+                seen[number] = {k: v.clone() for k, v in self.model.state_dict().items()}
+                yield batch
+
+    config = breaking(tmp_path / "run", {2}, method="sib")
+    original = loop.Training.__init__
+    watcher = Looking()
+
+    def noting(training, prepared, given):
+        original(training, prepared, given)
+        watcher.model = prepared.task.model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Training, "__init__", noting)
+        train(config, watcher)
+    assert any(not torch.equal(seen[0][key], seen[1][key]) for key in seen[0])
+    assert all(torch.equal(seen[1][key], seen[2][key]) for key in seen[1])
+
+
+def test_too_many_in_a_row_end_the_run_with_the_names_of_the_images(tmp_path):
+    config = breaking(tmp_path / "run", range(3, 100), bad_steps=2, save_every_steps=1)
+    with pytest.raises(TrainingFailed) as failure:
+        train(config, Silent())
+    sentence = str(failure.value)
+    assert "was not finite in 2 steps in a row, the last one step 4 in epoch 1" in sentence
+    assert sentence.count("digits/train/") == 16  # the whole batch
+    assert "step 3 is saved" in sentence and "go on with --resume" in sentence
+
+
+def test_a_dead_reading_process_ends_the_run_which_can_go_on(tmp_path):
+    class Killing(Silent):
+        def steps(self, epoch, loader):
+            for number, batch in enumerate(loader):
+                if epoch == 1 and number == 1:
+                    for child in multiprocessing.active_children():
+                        os.kill(child.pid, signal.SIGKILL)
+                yield batch
+
+    options = {"workers": 1, "batch_size": 4, "epochs": 3}
+    train(tiny(tmp_path / "undisturbed", **options), Silent())
+    # in a process of its own, because torch raises such errors again and again
+    said = in_a_process(lambda: train(tiny(tmp_path / "run", **options), Killing()))
+    assert said.startswith("TrainingFailed: a process that reads images has died (")
+    assert "is saved in" in said and "go on with --resume" in said
+    train(tiny(tmp_path / "run", resume=True, **options), Silent())
+    assert what_it_ends_with(tmp_path / "run") == what_it_ends_with(tmp_path / "undisturbed")
+
+
+class Damaging(Silent):
+    """Damages an image after the first epoch."""
+
+    def __init__(self, image):
+        super().__init__()
+        self.image = image
+
+    def epoch(self, record):
+        self.image.write_bytes(b"torn")
+
+
+def on_disk(tmp_path, **options):
+    folder = save_classes(tmp_path / "set", count=12)
+    defaults = {"arch": "small_resnet", "image_size": 16, "epochs": 2, "batch_size": 8}
+    config = TrainConfig(
+        data=str(folder),
+        out=tmp_path / "run",
+        method="ce",
+        workers=0,
+        device="cpu",
+        input=InputConfig(cache="off"),
+        **(defaults | options),
+    )
+    return config, sorted(folder.rglob("*.png"))
+
+
+def a_training_image(config, images):
+    names = open_splits(config).train.names
+    return next(path for path in images if str(path).endswith(names[0]))
+
+
+def test_an_image_that_turns_unreadable_ends_the_run_in_a_sentence(tmp_path):
+    config, images = on_disk(tmp_path)
+    image = a_training_image(config, images)
+    with pytest.raises(InputError, match=f"{image.name} cannot be read as an image"):
+        train(config, Damaging(image))
+
+
+def test_or_is_left_out_and_listed(tmp_path):
+    config, images = on_disk(tmp_path, on_bad_image="skip")
+    image = a_training_image(config, images)
+    train(config, Damaging(image))
+    first, second = records(tmp_path / "run")
+    assert "left_out" not in first
+    (sentence,) = second["left_out"]
+    assert image.name in sentence
+
+
+def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
+    """A real limit on the size of files, in a process of its own."""
+
+    def with_little_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+        train(tiny(tmp_path / "run"), Silent())
+
+    said = in_a_process(with_little_room)
+    assert said.startswith(f"TrainingFailed: {tmp_path / 'run'} cannot be written: File too large")
+    assert "nothing was saved yet" in said
+    assert not list((tmp_path / "run").glob(".*.part"))
+    train(tiny(tmp_path / "run", resume=True), Silent())
+    train(tiny(tmp_path / "undisturbed"), Silent())
+    assert what_it_ends_with(tmp_path / "run") == what_it_ends_with(tmp_path / "undisturbed")
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_told_with_what_does(tmp_path):
+    """A real limit on the address space."""
+
+    def with_little_memory():
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20, resource.RLIM_INFINITY))
+        config = tiny(tmp_path / "run", image_size=256, batch_size=64, method="ce", dry_run=True)
+        train(config, Silent())
+
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("the address space is read from /proc")
+    said = in_a_process(with_little_memory)
+    assert said.startswith("InputError: --batch-size 64: 64 images at a time do not fit"), said
+    fits = int(said.split("--micro-batch ")[1].split()[0])
+    assert 1 <= fits <= 32
+
+
+def test_the_largest_micro_batch_that_fits_is_found(monkeypatch):
+    tried = []
+
+    def accumulate(task, images, labels, size):
+        tried.append(size)
+        if size > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(memory, "accumulate", accumulate)
+    images, labels = torch.zeros(20, 3, 4, 4), torch.zeros(20, dtype=torch.int64)
+    context = lambda: torch.autocast("cpu", enabled=False)  # noqa: E731
+    assert fitting_micro_batch(nn.Linear(1, 1), images, labels, 20, context) == 2
+    assert tried == [10, 5, 2]
