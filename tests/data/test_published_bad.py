@@ -171,11 +171,19 @@ class TestStanfordDogs:
 
     def test_list_of_something_else(self, root):
         scipy.io.savemat(root / "lists/test_list.mat", {"other": 1})
-        refused("stanford_dogs", root, "got shapes none and none")
+        refused("stanford_dogs", root, "got shapes () and ()")
 
     def test_cut_off_list(self, root):
         path = root / "lists/test_list.mat"
         path.write_bytes(path.read_bytes()[:300])
+        refused("stanford_dogs", root, "test_list.mat cannot be read as a MATLAB file")
+
+    @pytest.mark.parametrize(("place", "value"), [(144, 5), (220, 1), (241, 255)])
+    def test_list_with_a_damaged_byte_that_can_crash_its_reader(self, place, value, root):
+        path = root / "lists/test_list.mat"
+        content = bytearray(path.read_bytes())
+        content[place] = value
+        path.write_bytes(content)
         refused("stanford_dogs", root, "test_list.mat cannot be read as a MATLAB file")
 
     def test_path_that_leaves_the_images(self, root):

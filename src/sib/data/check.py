@@ -17,8 +17,8 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from sib.data.catalogue import CATALOGUE
 from sib.data.layout import Parts
 from sib.data.loader import leave_signals_to_the_main_process
+from sib.data.locate import locate_data, read_parts
 from sib.data.masks import OVERHANG, check_box
-from sib.data.open import locate_data, read_parts
 from sib.data.records import RecordSource, boxes_of
 from sib.data.source import Source
 from sib.errors import InputError, ProblemsFound

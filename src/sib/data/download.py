@@ -48,7 +48,8 @@ def download(archive: Archive, folder: Path, progress: Progress) -> str:
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, OSError) as error:
             if _is_local(error, part):
                 raise
-            reason = str(getattr(error, "reason", None) or error or type(error).__name__)
+            cause = getattr(error, "reason", None) or error
+            reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
         broken = 0 if _size(part) > before else broken + 1
         if broken >= (ATTEMPTS if before else 1):
             raise InputError(_given_up(archive, part, reason))

@@ -1,38 +1,26 @@
 """Open a data set by its name or folder."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sib.data import cub, folder, leeds, published
+from sib.data import published
 from sib.data.describe import describe
 from sib.data.digits import Digits
-from sib.data.layout import Layout, Parts, as_parts
+from sib.data.layout import Parts, as_parts
+from sib.data.locate import DIGITS, existing_folder, read_layout, readable
 from sib.data.masks import OVERHANG
 from sib.data.records import RecordSource, check_headers
-from sib.data.sample import MaskFile, Record
 from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction, stratified_split
 from sib.errors import InputError
 
-DIGITS = "digits"
 DIGITS_SIDE = 48
-NAMES = (DIGITS, *published.READERS)
 Fractions = tuple[float | None, float]
 """To hold out for validation, None for nothing, and for the test."""
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
 MOST_CHECKED = 200_000
 """Images whose headers are read on opening; of more, `sib data check` reads them."""
-
-LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Path | None], Layout]], ...] = (
-    (cub.matches, cub.read),
-    (leeds.matches, leeds.read),
-    (folder.has_splits, folder.read_splits),
-    (lambda root: True, folder.read_pool),
-)
-"""Which reader takes a folder: the first that matches."""
 
 
 @dataclass(frozen=True)
@@ -149,51 +137,20 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
 
 
 def _open_folder(data: str, masks: str | None, fractions: Fractions, seed: int) -> Splits:
-    root, tree = _folder("data", data), _folder("masks", masks) if masks is not None else None
-    with _readable(root):
-        parts = as_parts(_read_layout(root, tree))
+    root, tree = (
+        existing_folder("data", data),
+        existing_folder("masks", masks) if masks is not None else None,
+    )
+    with readable(root):
+        parts = as_parts(read_layout(root, tree))
         return _divided(parts, root.resolve().name, fractions, seed, OVERHANG)
 
 
 def _open_published(name: str, root: Path, fractions: Fractions, seed: int) -> Splits:
-    with _readable(root):
+    with readable(root):
         parts = published.read(name, published.locate(name, root))
         # some official boxes leave their image; they are cut off at its edge
         return _divided(parts, name, fractions, seed, overhang=float("inf"))
-
-
-def locate_data(data: str, root: Path) -> Path:
-    """The folder of a published set or of the user's own.
-
-    Raises:
-        InputError: there is none.
-    """
-    if data == DIGITS:
-        raise InputError(f"{DIGITS} is drawn, not stored; name a folder or a published set")
-    if data in published.READERS:
-        return published.locate(data, root.expanduser())
-    return _folder("data", data)
-
-
-def read_parts(data: str, root: Path) -> Parts:
-    """What a published set or a folder holds, before anything is held out or checked.
-
-    Raises:
-        InputError: it does not exist, or a problem with a file that the reader needs.
-    """
-    folder = locate_data(data, root)
-    with _readable(folder):
-        if data in published.READERS:
-            return published.read(data, folder)
-        return as_parts(_read_layout(folder, None))
-
-
-@contextmanager
-def _readable(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{error.filename or root} cannot be read: {error.strerror}") from None
 
 
 def _divided(parts: Parts, name: str, fractions: Fractions, seed: int, overhang: float) -> Splits:
@@ -204,35 +161,6 @@ def _divided(parts: Parts, name: str, fractions: Fractions, seed: int, overhang:
     facts = {"layout": parts.name, "split_rule": rule, "split_seed": seed, **parts.notes}
     description = describe(sources, **facts)
     return Splits(**sources, classes=parts.classes, name=name, description=description)
-
-
-def _folder(argument: str, given: str) -> Path:
-    if not str(given):
-        raise InputError(f"{argument} is empty; give a folder")
-    path = Path(given).expanduser()
-    if not path.exists():
-        hint = f", and is not one of {', '.join(NAMES)}" if argument == "data" else ""
-        raise InputError(f"{argument}: {path} does not exist{hint}")
-    if not path.is_dir():
-        raise InputError(f"{argument}: {path} is a file; give a folder")
-    return path
-
-
-def _read_layout(root: Path, masks: Path | None) -> Layout:
-    layout = next(read for matches, read in LAYOUTS if matches(root))(root, masks)
-    parts = (layout.train, layout.validation, layout.test)
-    records = [record for part in parts for record in part or []]
-    if masks is not None and not any(_has_mask_in(record, masks) for record in records):
-        raise InputError(
-            f"masks: {masks} holds no mask for {records[0].name} or any other image; a mask lies "
-            "at its image's path below its root, with the ending .png"
-        )
-    return layout
-
-
-def _has_mask_in(record: Record, folder: Path) -> bool:
-    source = record.foreground
-    return isinstance(source, MaskFile) and source.path.is_relative_to(folder)
 
 
 def _split(

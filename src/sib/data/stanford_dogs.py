@@ -3,10 +3,8 @@
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-import scipy.io
-
 from sib.data.layout import Layout, check_classes, check_trained
+from sib.data.matlab import Table, read_mats
 from sib.data.sample import BoxFile, Record
 from sib.errors import InputError
 
@@ -33,7 +31,9 @@ def read(folder: Path) -> Layout:
         InputError: a bad list, a missing image or annotation, fewer than two classes, an image in
             both lists.
     """
-    rows = {name: _read_list(_list(folder, name)) for name in LISTS}
+    files = [_list(folder, name) for name in LISTS]
+    tables = read_mats(files, ["file_list", "labels"])
+    rows = dict(zip(LISTS, map(_rows, files, tables), strict=True))
     folders = _class_folders(rows, folder)
     labels = {number: label for label, number in enumerate(sorted(folders))}
     annotated = (folder / "Annotation").is_dir()
@@ -53,43 +53,28 @@ def _list(folder: Path, name: str) -> Path:
     return below if below.is_file() else folder / name
 
 
-def _read_list(path: Path) -> list[tuple[str, int]]:
+def _rows(path: Path, table: dict[str, Table]) -> list[tuple[str, int]]:
     """Path below ``Images`` and label from 1 of each image."""
-    try:
-        table = scipy.io.loadmat(path, variable_names=("file_list", "labels"))
-    # scipy lets many kinds of exceptions through from damaged files
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read as a MATLAB file: {reason}") from None
-    files, labels = table.get("file_list"), table.get("labels")
-    if not _is_column(files) or not _is_column(labels) or files.shape != labels.shape:
+    files, labels = (table.get(name, Table((), [])) for name in ("file_list", "labels"))
+    if not files.values or files.shape != (len(files.values), 1) or files.shape != labels.shape:
         raise InputError(
             f"{path} must hold file_list and labels as columns of one row for each image; got "
-            f"shapes {_shape(files)} and {_shape(labels)}"
+            f"shapes {files.shape} and {labels.shape}"
         )
-    rows = zip(files[:, 0], labels[:, 0], strict=True)
-    return [(_path(cell, path), _label(label, path)) for cell, label in rows]
+    rows = zip(files.values, labels.values, strict=True)
+    return [(_path(text, path), _label(label, path)) for text, label in rows]
 
 
-def _is_column(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] == 1 <= len(value)
-
-
-def _shape(value: Any) -> Any:
-    return value.shape if isinstance(value, np.ndarray) else "none"
-
-
-def _path(cell: Any, path: Path) -> str:
-    text = str(cell[0]) if isinstance(cell, np.ndarray) and cell.shape == (1,) else ""
-    parts = PurePosixPath(text).parts
-    if len(parts) != 2 or ".." in parts or parts[0] == "/":
+def _path(text: Any, path: Path) -> str:
+    parts = PurePosixPath(text).parts if isinstance(text, str) else ()
+    if len(parts) != 2 or ".." in parts or parts[0] == "/" or "\0" in text:
         raise InputError(f"{path}: file_list must hold <class>/<image>; got {text!r}")
-    return text
+    return str(text)
 
 
 def _label(label: Any, path: Path) -> int:
-    if not float(label).is_integer() or label < 1:
-        raise InputError(f"{path}: labels must be whole numbers from 1; got {label}")
+    if not isinstance(label, (int, float)) or not float(label).is_integer() or label < 1:
+        raise InputError(f"{path}: labels must be whole numbers from 1; got {label!r}")
     return int(label)
 
 
