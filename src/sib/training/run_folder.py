@@ -30,6 +30,8 @@ FILES = (
     "state.pt",
     "result.json",
 )
+STATE = {"epoch", "step", "progress", "best", "model", "optimizer", "random", "random_projection"}
+"""What a state must hold for a run to go on from it."""
 
 
 class RunFolder:
@@ -108,7 +110,9 @@ class RunFolder:
 
     def check_same_data(self, description: dict[str, Any]) -> None:
         """Raise InputError where images were added, removed or moved to another split."""
-        stored = self._read("environment.json", json.loads)["data"]
+        stored = self._read("environment.json", json.loads).get("data")
+        if not isinstance(stored, dict) or not {"splits_sha256", "images"} <= stored.keys():
+            raise InputError(f"{self.path / 'environment.json'} is damaged: it describes no data")
         if stored["splits_sha256"] != description["splits_sha256"]:
             raise InputError(
                 f"--resume: the images are not those that {self.path} was started with "
@@ -136,7 +140,10 @@ class RunFolder:
         # the line of a stop in the middle of writing has no end
         lines = file.read_text().splitlines(keepends=True) if file.exists() else []
         whole = [line.rstrip("\n") for line in lines if line.endswith("\n")]
-        kept = [line for line in whole if json.loads(line)["epoch"] <= epoch]
+        try:
+            kept = [line for line in whole if json.loads(line)["epoch"] <= epoch]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise InputError(f"{file} is damaged: a line holds no record of an epoch") from None
         self._write("metrics.jsonl", "".join(line + "\n" for line in kept))
 
     def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
@@ -174,7 +181,8 @@ class RunFolder:
         except Exception as error:  # torch lets many kinds through from a damaged file
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(f"{path} is damaged and cannot be resumed from: {reason}") from None
-        if not isinstance(state, dict) or not isinstance(state.get("epoch"), int):
+        whole = isinstance(state, dict) and STATE.issubset(state)
+        if not whole or not isinstance(state["epoch"], int):
             raise InputError(f"{path} is damaged: it holds no state of a run")
         return state
 
