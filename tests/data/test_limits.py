@@ -1,13 +1,16 @@
 """Images from strangers: how large, of which formats, and where lists of them may point."""
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.pictures import save, save_classes, square_pixels
-from fuzz.targets import png_header
+from fuzz.targets import encoded, png_header
 from sib.data import cub
 from sib.data.decode import MAX_PIXELS, read_image, read_size
 from sib.data.masks import read_foreground
@@ -74,8 +77,6 @@ def test_a_program_for_ghostscript_is_no_image(tmp_path):
 
 def test_a_gif_under_another_name_is_read(tmp_path):
     """Oxford-IIIT Pet has some."""
-    from PIL import Image
-
     with open(tmp_path / "a.jpg", "wb") as file:
         Image.fromarray(np.zeros((3, 4), np.uint8)).save(file, "GIF")
     assert read_image(tmp_path / "a.jpg").shape == (3, 3, 4)
@@ -100,3 +101,16 @@ def test_a_list_cannot_point_out_of_its_folder(tmp_path, path, sentence):
     Path(tmp_path, "image_class_labels.txt").write_text("1 1\n2 2\n")
     with pytest.raises(InputError, match=sentence):
         cub.read(tmp_path, None)
+
+
+def test_the_header_and_the_pixels_agree_on_an_orientation_behind_the_pixels(tmp_path):
+    """A PNG may name its orientation at its end, which the header does not see."""
+    image, exif = Image.fromarray(np.zeros((3, 5), np.uint8)), Image.Exif()
+    exif[0x0112] = 6
+    whole = encoded(image, "PNG")
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    late = struct.pack(">I", len(body)) + b"eXIf" + body
+    late += struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    path = tmp_path / "late.png"
+    path.write_bytes(whole[:-12] + late + whole[-12:])
+    assert read_image(path).shape == (3, *read_size(path)) == (3, 3, 5)

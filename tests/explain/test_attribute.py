@@ -221,3 +221,17 @@ def test_models_that_are_no_classifiers(tiny, output, sentence):
 
     with pytest.raises(ValueError, match=sentence):
         attribute(Other(), tiny[1], method="saliency")
+
+
+@pytest.mark.parametrize("normalize", ["max", "sum", "percentile"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_map_that_is_not_finite_stays_visible(normalize, bad):
+    maps = torch.ones(2, 1, 200)
+    maps[0, 0, 7] = bad
+    scaled = normalize_maps(maps, normalize)
+    assert scaled[0].isnan().all() and scaled[1].isfinite().all()
+
+
+def test_sums_beyond_the_precision_of_the_map():
+    maps = torch.full((1, 8, 8), 60000.0, dtype=torch.float16)  # their sum is no float16
+    assert torch.equal(normalize_maps(maps, "sum"), torch.full_like(maps, 1 / 64))

@@ -29,7 +29,7 @@ from sib.evaluation.runs import read_run
 from sib.evaluation.scores import FACTS, read_scores
 from sib.evaluation.weights import read_weights
 from sib.training import TrainConfig
-from sib.training.run_folder import RunFolder, as_dict
+from sib.training.run_folder import STATE, RunFolder, as_dict
 from sib.yaml_options import expand_config
 
 BREAK = b"\n====\n"
@@ -236,7 +236,7 @@ def read_resume(data: bytes) -> object:
 def resume_seeds() -> list[bytes]:
     config = TrainConfig(data="digits", out=folder("resume"), arch="small_resnet")
     options = yaml.safe_dump(as_dict(config)).encode()
-    state = {"format": 1, "epoch": 2, "step": 9, "best": {"epoch": 1}, "random": torch.zeros(4)}
+    state = dict.fromkeys(STATE, torch.zeros(4)) | {"epoch": 2, "step": 9, "best": {"epoch": 1}}
     return [options, options + BREAK + saved(state), options + BREAK + saved([1])]
 
 

@@ -42,7 +42,7 @@ CRASHES = [
     ("scores", b"image,label,predicted,probability,correct,foreground_share\n\n"),
     ("resume", BREAK + saved([1])),
     ("resume", b"epochs: 1" + BREAK + saved([torch.ones(1)])),
-    ("resume", b"epochs: 1" + BREAK + saved({"epoch": "2"})),
+    ("resume", b"epochs: 1" + BREAK + saved({"epoch": 2})),
 ]
 
 

@@ -181,3 +181,9 @@ def test_bad_input_of_the_others():
         gini_sparseness(torch.ones(3, 3))
     with pytest.raises(ValueError, match="ceiling must be above 0; got 0"):
         background_leakage(MAP, FOREGROUND, ceiling=0)
+
+
+def test_empty_maps_are_refused():
+    for shape in ((0, 3, 3), (2, 0, 3)):
+        with pytest.raises(ValueError, match="not be empty"):
+            pointing_game(torch.zeros(shape), torch.zeros(shape).bool())

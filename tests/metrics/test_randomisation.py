@@ -114,3 +114,11 @@ def test_a_model_without_parameters_is_refused():
 
     with pytest.raises(ValueError, match="model must have parameters to randomise; got a Means"):
         parameter_randomisation(Means(), torch.randn(2, 3, 4, 4), method="saliency")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_rank_correlation_of_a_map_that_is_not_finite(bad):
+    first = torch.tensor([[[1.0, 2.0, 3.0]], [[bad, 2.0, 3.0]]])
+    second = torch.tensor([[[1.0, 2.0, 3.0]]]).expand(2, 1, 3)
+    for pair in ((first, second), (second, first)):
+        assert rank_correlation(*pair).isnan().tolist() == [False, True]

@@ -1,7 +1,6 @@
 """Argument lists for the command: right, nearly right and wrong."""
 
 import dataclasses
-import math
 import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -87,9 +86,11 @@ def value_of(kind: Any) -> st.SearchStrategy[str]:
     if origin in (Union, types.UnionType):
         return st.one_of([value_of(part) for part in inner])
     if kind is int:
-        return st.one_of(st.sampled_from(NUMBERS), st.integers(1, 300).map(str))
+        return st.one_of(st.sampled_from(NUMBERS), *[st.integers(4, 300).map(str)] * 5)
     if kind is float:
-        return st.one_of(st.sampled_from(REALS), st.floats(0, 2).map(str), st.floats().map(str))
+        return st.one_of(
+            st.sampled_from(REALS), st.floats().map(str), *[st.floats(0.01, 1).map(str)] * 5
+        )
     if kind is types.NoneType:
         return st.just("None")
     return st.sampled_from((*WORDS, *architectures()[:3]))
@@ -101,8 +102,8 @@ def option(draw, name: str, kind: Any) -> list[str]:
     if kind is bool:
         group, dot, last = name.rpartition(".")
         return [f"--{group}{dot}{draw(st.sampled_from(('', 'no-')))}{last}"]
-    value = draw(value_of(kind) if draw(st.integers(0, 5)) else st.sampled_from(ODD))
-    form = draw(st.integers(0, 11))
+    value = draw(value_of(kind) if draw(st.integers(0, 19)) else st.sampled_from(ODD))
+    form = draw(st.integers(0, 30))
     if form == 0:
         return [f"--{name}"]  # no value
     if form == 1:
@@ -154,13 +155,8 @@ def command_lines(draw, folder: Path) -> list[str]:
         parts.append(["--data", "digits"])
     if draw(st.integers(0, 7)) == 0:
         parts.append(draw(yaml_file(command, folder)))
-    if draw(st.integers(0, 15)) == 0:
+    if draw(st.integers(0, 31)) == 0:
         parts.append([draw(st.sampled_from(ODD))])
     parts = draw(st.permutations(parts))
     first = command if draw(st.integers(0, 31)) else draw(st.sampled_from(("", "tran", "--help")))
     return [first, *(word for part in parts for word in part)]
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a number of a configuration is one that arithmetic can use."""
-    return not isinstance(value, float) or math.isfinite(value)

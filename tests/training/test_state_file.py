@@ -11,7 +11,9 @@ from sib.training.state_file import TRAILER, TornState, before, read_state, writ
 
 
 def state(step):
-    return {"format": FORMAT, "step": step, "model": {"weight": torch.full((50,), float(step))}}
+    weights = {"weight": torch.full((50,), float(step))}
+    rest = {"epoch": 0, "best": {}, "optimizer": {}, "processes": []}
+    return {"format": FORMAT, "step": step, "model": weights, **rest}
 
 
 def test_the_newest_is_read_and_the_one_before_is_kept(tmp_path):

@@ -68,7 +68,7 @@ def read_stored(folder: Path) -> Stored:
         digest = hashlib.sha256((folder / IMAGES).read_bytes()).hexdigest()
     except OSError as error:
         raise InputError(f"{folder / IMAGES} cannot be read: {error.strerror}") from None
-    if digest != facts["images_sha256"]:
+    if digest != facts.get("images_sha256"):
         raise InputError(
             f"{folder / IMAGES} is not the file that {RESULT} beside it belongs to: run sib "
             "evaluate again"

@@ -35,6 +35,8 @@ FILES = (
     "state-before.pt",
     "result.json",
 )
+STATE = {"epoch", "step", "best", "model", "optimizer", "processes"}
+"""What a state must hold for a run to go on from it."""
 
 
 class RunFolder:
@@ -130,7 +132,9 @@ class RunFolder:
 
     def check_same_data(self, description: dict[str, Any]) -> None:
         """Raise InputError where images were added, removed or moved to another split."""
-        stored = self._read("environment.json", json.loads)["data"]
+        stored = self._read("environment.json", json.loads).get("data")
+        if not isinstance(stored, dict) or not {"splits_sha256", "images"} <= stored.keys():
+            raise InputError(f"{self.path / 'environment.json'} is damaged: it describes no data")
         if stored["splits_sha256"] != description["splits_sha256"]:
             raise InputError(
                 f"--resume: the images are not those that {self.path} was started with "
@@ -158,7 +162,10 @@ class RunFolder:
         # the line of a stop in the middle of writing has no end
         lines = file.read_text().splitlines(keepends=True) if file.exists() else []
         whole = [line.rstrip("\n") for line in lines if line.endswith("\n")]
-        kept = [line for line in whole if json.loads(line)["epoch"] <= epoch]
+        try:
+            kept = [line for line in whole if json.loads(line)["epoch"] <= epoch]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise InputError(f"{file} is damaged: a line holds no record of an epoch") from None
         self._write("metrics.jsonl", "".join(line + "\n" for line in kept))
 
     def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
@@ -223,6 +230,8 @@ class RunFolder:
                     f"{path} has format {state.get('format')!r}, and this sib reads "
                     f"{', '.join(map(str, READABLE))}"
                 )
+            if not STATE.issubset(state) or not isinstance(state["epoch"], int):
+                raise InputError(f"{path} is damaged: it holds no state of a run")
             if torn:
                 self.warning = f"{torn[0]}; going on from the state before it, step {state['step']}"
             return state
