@@ -16,19 +16,24 @@ from sib.training.device import synchronize
 def interleave(
     variants: dict[str, Callable[[], object]], rounds: int, device: torch.device
 ) -> dict[str, dict[str, float]]:
-    """Median seconds and peak memory of each variant, after one round that is not counted."""
+    """Median seconds and peak memory of each variant, after one round that is not counted.
+
+    Processor seconds do not count the time in which another process had the core.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
+    work: dict[str, list[float]] = {name: [] for name in variants}
     memory: dict[str, int] = {}
     for counted in range(rounds + 1):
         for name, run in variants.items():
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(device)
             synchronize(device)
-            start = time.perf_counter()
+            start, start_work = time.perf_counter(), time.process_time()
             run()
             synchronize(device)
             if counted:
                 seconds[name].append(time.perf_counter() - start)
+                work[name].append(time.process_time() - start_work)
             if device.type == "cuda":
                 memory[name] = torch.cuda.max_memory_allocated(device)
     return {
@@ -36,6 +41,7 @@ def interleave(
             "seconds": statistics.median(each),
             "fastest": min(each),
             "slowest": max(each),
+            "processor_seconds": statistics.median(work[name]),
             **({"memory_bytes": memory[name]} if name in memory else {}),
         }
         for name, each in seconds.items()

@@ -14,8 +14,8 @@ def meet(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
 
     torchrun keeps one store over its restarts, in which the addresses of processes that are gone
     still lie; a process that reads one of them fails to connect (pytorch#135712). So the first
-    process draws a name for this meeting, and gives it to each arrival of the others. Arrivals
-    are counted, so that no answer to an earlier one can be taken for it.
+    process draws a name for this meeting, and gives it to each arrival of the others. Arrivals are
+    counted, so that no answer to an earlier one can be taken for it.
 
     Args:
         patience: seconds to wait.
