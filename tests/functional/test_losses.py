@@ -253,6 +253,15 @@ def test_degenerate_reconstructions_have_finite_gradients(name, R):
         assert result.isfinite() and gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["biased", "dependence"])
+def test_a_zero_reconstruction_of_two_opposite_images_has_a_finite_gradient(name):
+    R = torch.zeros(2, 1, 1, 1, requires_grad=True)
+    images = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
+    result = 4 * TERMS[name](R, images, torch.full((2, 1, 1, 1), 0.5))
+    (gradient,) = torch.autograd.grad(result, R)
+    assert result == 0 and gradient.eq(0).all()
+
+
 @pytest.mark.parametrize("name", ["biased", "unbiased", "variance", "magnitude", "dependence"])
 def test_a_zero_reconstruction_carries_nothing(name):
     R, images, mask = problem(13)

@@ -22,6 +22,7 @@ from sib.models import build
 from sib.training import TrainingFailed, distributed, loop, measure, prepare, train
 from sib.training.config import InputConfig, ObjectiveConfig
 from sib.training.interrupt import Interrupt, Stopped
+from sib.training.progress import EpochProgress
 from sib.training.setup import make_split_loader, open_splits
 from training.test_train import Silent, metrics, tiny
 
@@ -155,7 +156,7 @@ def folder(tmp_path_factory):
     [
         ("refused_together", "InputError: the second process cannot"),
         ("unreadable", "InputError: photo.jpg is torn"),
-        ("not_finite", "TrainingFailed: the loss is nan in epoch 1, step 1"),
+        ("not_finite", "TrainingFailed: no step of epoch 1 could be taken"),
         ("asked_to_stop", "Stopped: stopped after step 2, which is saved"),
         ("other_images", "InputError: --data digits: process 1 finds other images there"),
         ("bad_device", "InputError: --device must be auto, cpu or cuda under torchrun"),
@@ -226,7 +227,7 @@ class Listening:
     """As much of a `Training` as reading needs."""
 
     def __init__(self):
-        self.interrupt = Interrupt()
+        self.interrupt, self.progress = Interrupt(), EpochProgress()
 
 
 @pytest.fixture

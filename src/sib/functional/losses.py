@@ -75,8 +75,6 @@ def background_variance(R: Tensor, mask: Tensor) -> Tensor:
     Source: arXiv 2511.09239.
     """
     R, mask = _checked_pair(R, mask)
-    if R[0].numel() < 2:
-        raise ValueError(f"R must have at least 2 values an image; got {checks.shape(R)}")
     return background(background_parts(R, R, mask, "variance"), "variance", Dependence(), ALONE)
 
 

@@ -65,6 +65,8 @@ def background_parts(R: Tensor, images: Tensor, mask: Tensor, kind: str) -> Part
     if kind == "hsic":
         return _weighted_rows(R, outside), _weighted_rows(images, outside)
     if kind == "variance":
+        if R[0].numel() < 2:
+            raise ValueError(f"R must have at least 2 values an image; got {checks.shape(R)}")
         return (_RowVariance.apply((R * outside).flatten(1)),)
     return ((R.abs() * outside).mean(dim=(1, 2, 3)),)
 
@@ -98,7 +100,9 @@ def _row_dependence(rows: Parts, dependence: Dependence, joining: Joining) -> Te
 
 def _cosines(products: Tensor) -> Tensor:
     """Kernel matrix of the rows divided by their norms: normalising B² products, not B·D values."""
-    inverse_norms = products.diagonal().clamp_min(torch.finfo(products.dtype).tiny).rsqrt()
+    squares = products.diagonal()
+    counts = squares > torch.finfo(products.dtype).tiny ** (2 / 3)  # else x⁻³ᐟ² is not a number
+    inverse_norms = torch.where(counts, squares, 1).rsqrt()
     return products * inverse_norms[:, None] * inverse_norms
 
 

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """A signal ended the run after its state was saved, or before there was any.
+
+    Like KeyboardInterrupt no Exception, so that code which catches every failure of, say, a decoder
+    does not take it for one.
 
     Args:
         number: of the signal.

@@ -97,6 +97,7 @@ class Training:
             with self.interrupt.listening():
                 while self.epoch < self.config.epochs:
                     self._train_epoch()
+                    self._check_learned()
                     distributed.weights_of_first(self.task.model, buffers_only=True)
                     self._finish_epoch(self._measure(self.selection))
                 return self._test()
@@ -203,6 +204,15 @@ class Training:
                 f"steps in a row, the last one step {self.step + 1} in epoch {self.epoch + 1} with "
                 f"the images {', '.join(batch.names)}: lower --optimizer.learning-rate or the "
                 f"objective's weights; {self._kept()}"
+            )
+
+    def _check_learned(self) -> None:
+        """Raise TrainingFailed after an epoch without a single step."""
+        if not self.progress.images:
+            raise TrainingFailed(
+                f"no step of epoch {self.epoch + 1} could be taken: each one's loss or gradient was "
+                "not finite, or too few of its images could be read; lower "
+                f"--optimizer.learning-rate or the objective's weights; {self._kept()}"
             )
 
     def _kept(self) -> str:
