@@ -50,6 +50,7 @@ def open_checkpoint(
     arch: str | None = None,
     image_size: int | None = None,
     normalization: Normalization | None = None,
+    trust_code: bool = False,
 ) -> Checkpoint:
     """Open a run folder's weights, or a file of weights.
 
@@ -60,6 +61,7 @@ def open_checkpoint(
         arch: architecture of a file that does not tell its own.
         image_size: side of the square input, 224 where neither this nor the file tells.
         normalization: of the images, ``"half"`` where neither this nor the file tells.
+        trust_code: whether a module that the file names as its architecture may be imported.
 
     Returns:
         `Checkpoint`.
@@ -72,7 +74,7 @@ def open_checkpoint(
     if run and not file.exists():
         raise InputError(f"{path} has no {file.name} yet: no epoch was finished")
     state, facts = read_weights(file)
-    arch = arch or _told_arch(facts, file, run)
+    arch = arch or _told_arch(facts, file, trust_code)
     if arch is None:
         raise InputError(f"{path} does not tell its architecture: give --arch")
     side = image_size or _told_size(facts, file) or 224
@@ -93,15 +95,15 @@ def open_checkpoint(
     return Checkpoint(name, file, folder, model, arch, classes, outputs, side, normalization, run)
 
 
-def _told_arch(facts: dict[str, Any], file: Path, run: Run | None) -> str | None:
+def _told_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | None:
     """The architecture that a file names; a module that it names would be imported and run."""
     arch = facts.get("arch")
     if arch is not None and not isinstance(arch, str):
         raise InputError(f"{file} is damaged: its arch is no name")
-    if arch is not None and ":" in arch and (run is None or run.config["arch"] != arch):
+    if arch is not None and ":" in arch and not trust_code:
         raise InputError(
             f"{file} names the architecture {arch!r}, whose module would be imported and run: give "
-            "--arch yourself if you trust it"
+            "--trust-code if it is your own"
         )
     return arch
 

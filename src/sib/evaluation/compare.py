@@ -28,7 +28,9 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     Raises:
         InputError: runs on different images, or one group only.
     """
-    stored = read_or_evaluate(config.runs, config.device, console, config.metrics)
+    stored = read_or_evaluate(
+        config.runs, config.device, console, config.metrics, config.trust_code
+    )
     found = compare_stored(stored, config.metrics, config.resamples)
     for group in found["groups"]:
         console.print(comparison_table(group, found["reference"]["name"]))

@@ -55,6 +55,8 @@ class EvaluateConfig:
     """Folder of the named data sets; the run's own where not given."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
+    trust_code: bool = False
+    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
     image_size: int | None = None
     """Side of the square input; the run's own, or 224, where not given."""
     normalization: Normalization | None = None
@@ -100,6 +102,8 @@ class ExplainConfig:
     """Epoch of a run folder."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
+    trust_code: bool = False
+    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
     image_size: int | None = None
     """Side of the square input; the run's own, or 224, where not given."""
     normalization: Normalization | None = None
@@ -137,6 +141,8 @@ class CompareConfig:
     """Bootstrap replicates."""
     device: str = "auto"
     """For runs that must be evaluated: auto, cpu, cuda, cuda:N or mps."""
+    trust_code: bool = False
+    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
@@ -165,6 +171,8 @@ class ReportConfig:
     """Explanation methods in the gallery."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
+    trust_code: bool = False
+    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""

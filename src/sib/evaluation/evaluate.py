@@ -55,6 +55,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         arch=config.arch,
         image_size=config.image_size,
         normalization=config.normalization,
+        trust_code=config.trust_code,
     )
     splits = open_run_data(checkpoint, config.data, config.root)
     check_classes(checkpoint, splits)

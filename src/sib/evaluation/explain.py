@@ -41,6 +41,7 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
         arch=config.arch,
         image_size=config.image_size,
         normalization=config.normalization,
+        trust_code=config.trust_code,
     )
     target = None if config.target is None else class_number(checkpoint, config.target)
     folder = config.out or checkpoint.folder / "explanations"

@@ -33,7 +33,11 @@ class Stored(NamedTuple):
 
 
 def read_or_evaluate(
-    folders: Sequence[Path], device: str, console: Console, metrics: tuple[str, ...] = ()
+    folders: Sequence[Path],
+    device: str,
+    console: Console,
+    metrics: tuple[str, ...] = (),
+    trust_code: bool = False,
 ) -> list[Stored]:
     """The evaluation of each run folder, or of each folder that ``sib evaluate`` wrote.
 
@@ -42,6 +46,7 @@ def read_or_evaluate(
         device: for runs that must be evaluated.
         console: says so.
         metrics: measures that all must have; none asked for where empty.
+        trust_code: whether a module that a run names as its architecture may be imported.
 
     Raises:
         InputError: a folder is neither, or a file is damaged.
@@ -49,7 +54,8 @@ def read_or_evaluate(
     for folder in folders:  # all are looked at before any is evaluated
         if not is_run(folder) and not (folder / RESULT).exists():
             read_run(folder)  # says what is missing
-    return [_read_or_evaluate(folder, device, console, metrics) for folder in folders]
+    config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code)
+    return [_read_or_evaluate(replace(config, run=folder), console, metrics) for folder in folders]
 
 
 def read_stored(folder: Path) -> Stored:
@@ -77,10 +83,8 @@ def read_stored(folder: Path) -> Stored:
     return Stored(folder, facts, read_scores(folder / IMAGES), run)
 
 
-def _read_or_evaluate(
-    folder: Path, device: str, console: Console, metrics: tuple[str, ...]
-) -> Stored:
-    config = EvaluateConfig(run=folder, device=device)
+def _read_or_evaluate(config: EvaluateConfig, console: Console, metrics: tuple[str, ...]) -> Stored:
+    folder = config.run
     if not (folder / RESULT).exists():
         if metrics:
             config = replace(config, metrics=metrics)

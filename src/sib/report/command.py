@@ -27,7 +27,7 @@ def report(config: ReportConfig, console: Console) -> None:
     Raises:
         InputError: bad input, in one sentence.
     """
-    stored = read_or_evaluate(config.runs, config.device, console)
+    stored = read_or_evaluate(config.runs, config.device, console, trust_code=config.trust_code)
     check_same_images(stored)
     groups = group_by_seed(stored)
     ordered = [member for group in groups for member in group.members]
@@ -63,7 +63,9 @@ def _galleries(
         return [], "only run folders know where their images are."
     device = choose_device(config.device)
     try:
-        checkpoints = [open_checkpoint(item.folder, device) for item in shown]
+        checkpoints = [
+            open_checkpoint(item.folder, device, trust_code=config.trust_code) for item in shown
+        ]
         splits = open_run_data(checkpoints[0], None, None)
         for checkpoint in checkpoints:
             check_classes(checkpoint, splits)

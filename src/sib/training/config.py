@@ -157,7 +157,8 @@ class TrainConfig:
     """Steps in a row whose loss or gradient is not finite before the run ends; each of them
     is taken back and counted."""
     resume: bool = False
-    """Go on from the last saved step of the run folder."""
+    """Go on from the last saved step of the run folder. May be changed then: epochs, out, root,
+    device, workers, micro-batch, save-every-steps, on-bad-image, bad-steps, input.cache."""
     dry_run: bool = False
     """Say what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

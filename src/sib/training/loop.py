@@ -210,8 +210,8 @@ class Training:
         """Raise TrainingFailed after an epoch without a single step."""
         if not self.progress.images:
             raise TrainingFailed(
-                f"no step of epoch {self.epoch + 1} could be taken: each one's loss or gradient was "
-                "not finite, or too few of its images could be read; lower "
+                f"no step of epoch {self.epoch + 1} could be taken: each one's loss or gradient "
+                "was not finite, or too few of its images could be read; lower "
                 f"--optimizer.learning-rate or the objective's weights; {self._kept()}"
             )
 
