@@ -46,7 +46,8 @@ class EvaluateConfig:
     split: Literal["test", "validation", "train"] = "test"
     """Images to measure on."""
     limit: int | None = None
-    """Measure on this many images, spread evenly over the split."""
+    """Measure on this many images, one drawn from each of as many equal parts of the split; always
+    the same ones."""
     weights: Literal["best", "last"] = "best"
     """Epoch of a run folder."""
     data: str | None = None

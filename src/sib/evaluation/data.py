@@ -3,6 +3,8 @@
 import inspect
 from pathlib import Path
 
+import numpy as np
+
 from sib.data import Splits, open_data
 from sib.data.sample import Sample
 from sib.data.source import Source
@@ -17,16 +19,27 @@ def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -
         InputError: none is known, or it cannot be read.
     """
     config = checkpoint.run.config if checkpoint.run else {}
+    options = config.get("input") or {}
+    if not isinstance(options, dict):
+        raise InputError(f"{checkpoint.folder / 'config.yaml'} is damaged: input holds no options")
     if data is None and "data" not in config:
         raise InputError(f"{checkpoint.path} does not tell its data: give --data")
     allowed = inspect.signature(open_data).parameters
     given = {
-        **config.get("input", {}),
+        **options,
         "root": root or config.get("root"),
         "hold_out_validation": config.get("selection", "validation") == "validation",
     }
     kept = {name: value for name, value in given.items() if name in allowed and value is not None}
-    return open_data(data or config["data"], **kept, image_size=checkpoint.image_size)
+    try:
+        return open_data(data or config["data"], **kept, image_size=checkpoint.image_size)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        if checkpoint.run is None:
+            raise
+        file = checkpoint.folder / "config.yaml"
+        raise InputError(f"{file} is damaged: its data cannot be opened: {error}") from error
 
 
 def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
@@ -66,8 +79,22 @@ class Subset:
         return self._source[self._places[index]]
 
 
-def evenly(source: Source, limit: int | None) -> Source:
-    """At most ``limit`` images, spread evenly over the source."""
+def limited(source: Source, limit: int | None) -> Source:
+    """At most ``limit`` images, spread over the source; see `spread`."""
     if limit is None or limit >= len(source):
         return source
-    return Subset(source, [index * len(source) // limit for index in range(limit)])
+    return Subset(source, spread(limit, len(source)))
+
+
+def spread(count: int, total: int) -> list[int]:
+    """At most ``count`` places, one drawn from each of as many equal parts; always the same ones.
+
+    A fixed step would meet one class alone where classes take turns.
+    """
+    count = min(count, total)
+    edges = [index * total // count for index in range(count + 1)]
+    draws = np.random.default_rng(0).random(count)
+    return [
+        low + int(draw * (high - low))
+        for low, high, draw in zip(edges[:-1], edges[1:], draws, strict=True)
+    ]

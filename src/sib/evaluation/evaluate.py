@@ -17,7 +17,7 @@ from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.config import EvaluateConfig
-from sib.evaluation.data import check_classes, evenly, open_run_data
+from sib.evaluation.data import check_classes, limited, open_run_data
 from sib.evaluation.maps import maps_of
 from sib.evaluation.measures import score
 from sib.evaluation.progress import progress
@@ -99,7 +99,7 @@ def score_split(
     console: Console,
 ) -> tuple[Scores, str]:
     """Every image's scores, and a checksum of the pixels that the model saw."""
-    source = evenly(getattr(splits, config.split), config.limit)
+    source = limited(getattr(splits, config.split), config.limit)
     loader = make_loader(
         source,
         image_size=checkpoint.image_size,

@@ -43,9 +43,11 @@ def read_run(path: Path) -> Run:
     if not is_run(path):
         raise InputError(f"{path} holds no run (no config.yaml); give a run folder of sib train")
     config = _read(path / "config.yaml", parse_yaml)
-    for key in ("data", "arch", "method", "seed"):
+    for key, kind in (("data", str), ("arch", str), ("method", str), ("seed", int)):
         if key not in config:
             raise InputError(f"{path / 'config.yaml'} is damaged: it has no {key}")
+        if not isinstance(config[key], kind):
+            raise InputError(f"{path / 'config.yaml'} is damaged: {key} is {config[key]!r}")
     environment, result = path / "environment.json", path / "result.json"
     return Run(
         path,

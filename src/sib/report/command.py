@@ -9,7 +9,7 @@ from sib.errors import InputError
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.evaluation.compare import compare_stored, explanation
 from sib.evaluation.config import ReportConfig
-from sib.evaluation.data import check_classes, open_run_data
+from sib.evaluation.data import check_classes, open_run_data, spread
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
 from sib.evaluation.progress import progress
 from sib.evaluation.stored import Stored, read_or_evaluate
@@ -79,9 +79,9 @@ def _galleries(
         (
             "gallery",
             "Images",
-            "Spread evenly over the split. Each map is divided by its own 99th percentile; the "
+            "Spread over the split. Each map is divided by its own 99th percentile; the "
             "foreground is outlined.",
-            images.evenly_spread(config.images, len(scores[0].names)),
+            spread(config.images, len(scores[0].names)),
         ),
         (
             "differ",

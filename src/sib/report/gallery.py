@@ -48,11 +48,6 @@ class Row(NamedTuple):
     cells: list[Cell]
 
 
-def evenly_spread(count: int, total: int) -> list[int]:
-    """Places of ``count`` images spread over ``total``."""
-    return sorted({index * total // count for index in range(min(count, total))})
-
-
 def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> list[int]:
     """Images whose mean energy inside the foreground differs most between the groups of runs.
 
