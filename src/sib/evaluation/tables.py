@@ -26,8 +26,7 @@ def evaluation_table(found: dict[str, Any]) -> Table:
         caption_justify="left",
     )
     table.add_column("method", no_wrap=True)
-    for name in measures:
-        table.add_column(f"{MEASURES[name].title} {arrow(name)}", justify="right")
+    _add_measures(table, measures)
     for method, row in found["table"].items():
         table.add_row(method, *(interval(row[name]) for name in measures))
     return table
@@ -43,11 +42,17 @@ def comparison_table(group: dict[str, Any], reference: str) -> Table:
         title_justify="left",
     )
     table.add_column("method", no_wrap=True)
-    for name in measures:
-        table.add_column(f"{MEASURES[name].title} {arrow(name)}", justify="right")
+    _add_measures(table, measures)
     for method, row in group["table"].items():
         table.add_row(method, *(difference(row[name], name) for name in measures))
     return table
+
+
+def _add_measures(table: Table, measures: list[str]) -> None:
+    for name in measures:
+        title = MEASURES[name].title
+        widest = max(len(word) for word in title.split())
+        table.add_column(f"{title} {arrow(name)}", justify="right", min_width=widest)
 
 
 def arrow(measure: str) -> str:
