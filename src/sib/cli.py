@@ -23,6 +23,7 @@ from sib.evaluation.evaluate import evaluate_and_show
 from sib.evaluation.explain import explain
 from sib.recipes import RecipesConfig, show_recipes
 from sib.report.command import report
+from sib.terminal import Terminal
 from sib.training import Stopped, StoppedAtOnce, TrainConfig, TrainingFailed, distributed, train
 from sib.training.distributed import ProcessLost
 from sib.yaml_options import expand_config
@@ -67,8 +68,8 @@ Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    console = Console()
-    complaints = Console(stderr=True)
+    console = Terminal()
+    complaints = Terminal(stderr=True)
     if arguments == ["--version"]:
         console.print(f"sib {__version__}", highlight=False)
         return 0

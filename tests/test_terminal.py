@@ -1,0 +1,45 @@
+"""Names in files cannot command the terminal."""
+
+from io import StringIO
+
+from PIL import Image
+from rich.table import Table
+
+from sib.cli import main
+from sib.terminal import Terminal
+
+EVIL = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnp.exe"
+
+
+def screen(printed, **options):
+    file = StringIO()
+    Terminal(file=file, width=200, **options).print(printed)
+    return file.getvalue()
+
+
+def assert_tame(text):
+    assert "red" in text and "\ufffd" in text
+    assert not set("\x07\x9b\u202e") & set(text) and "\x1b[31m" not in text and "\x1b]" not in text
+
+
+def test_text_and_tables_are_tamed():
+    table = Table(EVIL)
+    table.add_row(EVIL)
+    assert_tame(screen(EVIL))
+    assert_tame(screen(table))
+
+
+def test_own_styles_and_lines_stay():
+    text = screen("[bold]one[/]\ntwo", force_terminal=True)
+    assert "\x1b[1mone\x1b[0m\ntwo" in text
+
+
+def test_commands_print_tame_names(tmp_path, capsys):
+    folder = tmp_path / "train" / EVIL
+    folder.mkdir(parents=True)
+    (tmp_path / "test").mkdir()
+    Image.new("RGB", (8, 8)).save(folder / f"{EVIL}.png")
+    assert main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert_tame(capsys.readouterr().err)
+    assert main(["evaluate", str(tmp_path / EVIL)]) == 2
+    assert_tame(capsys.readouterr().err)
