@@ -56,6 +56,8 @@ def accumulate(
     parallel = task if isinstance(task, DistributedDataParallel) else None
     inner: Any = task if parallel is None else parallel.module
     count = -(-len(images) // micro_batch)
+    if count > 1 and getattr(inner, "fraction", 1) < 1:
+        raise ValueError("micro_batch cannot go with a fraction below 1: give one of them")
     if count <= 1:
         out = task(images, labels)
         _finish(inner, out, watch)
@@ -72,9 +74,12 @@ def accumulate(
             outs.append(_detached(out))
     cross_entropy = torch.stack([out.cross_entropy for out in outs]).sum()
     logits = torch.cat([out.logits for out in outs])
+    if isinstance(inner, SpatialIBTask):
+        inner.step += inner.training
     if plan.terms is None:
         return TaskOutput(cross_entropy, logits, cross_entropy, None)
-    return TaskOutput(cross_entropy + plan.terms.loss, logits, cross_entropy, plan.terms)
+    loss = cross_entropy + inner.every_n_steps * plan.terms.loss
+    return TaskOutput(loss, logits, cross_entropy, plan.terms)
 
 
 class Plan(NamedTuple):
@@ -91,7 +96,7 @@ class Plan(NamedTuple):
 def _plan(task: Any, batches: Sequence[tuple[Tensor, Tensor]]) -> Plan:
     sizes = [len(labels) for _, labels in batches]
     shares = [size / sum(sizes) for size in sizes]
-    if isinstance(task, CrossEntropyTask):
+    if isinstance(task, CrossEntropyTask) or not task.terms_are_due():
         return Plan([Directions(share) for share in shares], None, nullcontext)
     device = batches[0][0].device
     before = _random_state(device)
@@ -109,7 +114,7 @@ def _differentiate(task: SpatialIBTask, parts: ImageParts) -> tuple[SpatialIBTer
     """The terms of the batch, and the gradients of their loss with respect to the parts."""
     leaves = [part.requires_grad_() for part in parts.differentiated()]
     terms = task.objective.terms(parts)
-    gradients = torch.autograd.grad(terms.loss, leaves)
+    gradients = torch.autograd.grad(task.every_n_steps * terms.loss, leaves)
     return SpatialIBTerms(*(value.detach() for value in terms)), gradients
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sib.double_backward import check_model, second_order
 from sib.functional import checks
+from sib.functional.dependence import ESTIMATORS
 from sib.functional.parts import ImageParts, Parts
 from sib.functional.precision import at_least_float32
 from sib.objective import SpatialIB, SpatialIBTerms
@@ -40,23 +41,18 @@ class CrossEntropyTask(nn.Module):
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
+        validate: as of `SpatialIBTask`.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, validate: bool = True) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.validate = model, validate
 
     def forward(
         self, images: Tensor, labels: Tensor, directions: Directions | None = None
     ) -> TaskOutput:
         """Loss of one batch; arguments and errors as in `SpatialIBTask.forward`."""
-        check_batch(images, labels)
-        logits = self.model(images)
-        check_logits(logits, labels)
-        loss = F.cross_entropy(at_least_float32(logits), labels)
-        if directions is not None:
-            loss = directions.share * loss
-        return TaskOutput(loss, logits, loss, None)
+        return _plain_output(self, images, labels, 1 if directions is None else directions.share)
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of the parameters."""
@@ -78,19 +74,38 @@ class SpatialIBTask(nn.Module):
         objective: None for the published defaults.
         validate: look at the values of each batch (finite images, labels in range). On a GPU the
             check waits for the device once a step.
+        every_n_steps: k, at least 1: the terms on every k-th step only, their loss × k, as
+            StyleGAN2 takes its gradient penalty (Karras et al. 2020, section 3.3). A step takes
+            1 + 1/k plain ones in the mean. A deviation from the method where k > 1.
+        fraction: in (0, 1]: the terms on the first part of each batch, of at least as many images
+            as HSIC needs. The parts pass through the model one after another, so that batch norm
+            takes statistics from each. A step takes 1 + fraction plain ones. A deviation where
+            it is below 1.
 
     Raises:
-        ValueError: the model holds SyncBatchNorm or was compiled.
+        ValueError: the model holds SyncBatchNorm or was compiled; a number is out of its range.
     """
 
     def __init__(
-        self, model: nn.Module, objective: SpatialIB | None = None, *, validate: bool = True
+        self,
+        model: nn.Module,
+        objective: SpatialIB | None = None,
+        *,
+        validate: bool = True,
+        every_n_steps: int = 1,
+        fraction: float = 1.0,
     ) -> None:
         super().__init__()
         check_model(model)
+        checks.whole_number("every_n_steps", every_n_steps)
+        if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
+            raise ValueError(f"fraction must lie above 0 and at most at 1; got {fraction!r}")
         self.model = model
         self.objective = SpatialIB() if objective is None else objective
         self.validate = validate
+        self.every_n_steps, self.fraction = every_n_steps, fraction
+        self.step = 0
+        """Steps taken in train mode; set it where a loop goes on from a saved step."""
 
     def forward(
         self, images: Tensor, labels: Tensor, directions: Directions | None = None
@@ -105,21 +120,50 @@ class SpatialIBTask(nn.Module):
                 of the batch. Only `sib.accumulate` has a use for it.
 
         Returns:
-            `TaskOutput`; with ``directions`` both losses are their shares and terms are None.
+            `TaskOutput`; its terms are None on steps without them. With ``directions`` both losses
+            are their shares and terms are None.
 
         Raises:
             ValueError: shapes or dtypes that do not fit, images that are not finite, labels out of
                 range, a batch too small for HSIC, gradients switched off.
         """
-        logits, parts = self.parts(images, labels)
-        cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
         if directions is not None:
-            cross_entropy = directions.share * cross_entropy
-            pairs = zip(directions.gradients, parts.differentiated(), strict=True)
-            inner = sum((gradient * part).sum() for gradient, part in pairs)
-            return TaskOutput(cross_entropy + inner, logits, cross_entropy, None)
+            return self._part_of_batch(images, labels, directions)
+        due = self.terms_are_due()
+        self.step += self.training
+        if not due:
+            return _plain_output(self, images, labels)
+        count = self.images_with_terms(len(images))
+        logits, parts = self.parts(images[:count], labels[:count])
+        if count < len(images):
+            check_batch(images, labels, self.validate)
+            rest = self.model(images[count:])
+            check_logits(rest, labels[count:], self.validate)
+            logits = torch.cat([logits, rest])
+        cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
         terms = self.objective.terms(parts)
-        return TaskOutput(cross_entropy + terms.loss, logits, cross_entropy, terms)
+        return TaskOutput(
+            cross_entropy + self.every_n_steps * terms.loss, logits, cross_entropy, terms
+        )
+
+    def terms_are_due(self) -> bool:
+        """Whether the coming step takes the terms."""
+        return self.step % self.every_n_steps == 0
+
+    def images_with_terms(self, batch: int) -> int:
+        """How many of a batch's images the terms are taken of."""
+        count = max(round(self.fraction * batch), ESTIMATORS[self.objective.estimator])
+        # batch norm in train mode needs two images at its smallest maps
+        return count if batch - count >= 2 else batch
+
+    def _part_of_batch(self, images: Tensor, labels: Tensor, directions: Directions) -> TaskOutput:
+        if not directions.gradients:
+            return _plain_output(self, images, labels, directions.share)
+        logits, parts = self.parts(images, labels)
+        cross_entropy = directions.share * F.cross_entropy(at_least_float32(logits), labels)
+        pairs = zip(directions.gradients, parts.differentiated(), strict=True)
+        inner = sum((gradient * part).sum() for gradient, part in pairs)
+        return TaskOutput(cross_entropy + inner, logits, cross_entropy, None)
 
     def parts(
         self, images: Tensor, labels: Tensor, create_graph: bool = True
@@ -147,6 +191,17 @@ class SpatialIBTask(nn.Module):
         if not parameters:
             raise ValueError("model must have a parameter that requires a gradient; all are frozen")
         torch.autograd.backward(loss, inputs=parameters)
+
+
+def _plain_output(
+    task: "CrossEntropyTask | SpatialIBTask", images: Tensor, labels: Tensor, share: float = 1
+) -> TaskOutput:
+    """Cross-entropy alone, times the share of the images in their batch."""
+    check_batch(images, labels, task.validate)
+    logits = task.model(images)
+    check_logits(logits, labels, task.validate)
+    loss = share * F.cross_entropy(at_least_float32(logits), labels)
+    return TaskOutput(loss, logits, loss, None)
 
 
 def check_batch(images: Tensor, labels: Tensor, values: bool = True) -> None:

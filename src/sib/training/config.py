@@ -135,6 +135,10 @@ class TrainConfig:
     micro_batch: int | None = None
     """Most images whose graph is held at a time; None for the whole batch. The gradients stay those
     of the batch, HSIC included, except that batch norm takes its statistics from a micro-batch."""
+    every_n_steps: int = 1
+    """sib only: take the terms on every k-th step alone, weighted × k. Deviates from the method."""
+    sib_fraction: float = 1.0
+    """sib only: take the terms on this part of each batch. Deviates from the method."""
     hsic_scope: Literal["local", "global"] = "local"
     """What the S-IB terms compare, where there are several processes: the images of one process,
     or of all."""
@@ -183,6 +187,17 @@ class TrainConfig:
         ):
             if number is not None:
                 _at_least(name, number, 1)
+        _at_least("every-n-steps", self.every_n_steps, 1)
+        if not 0 < self.sib_fraction <= 1:
+            raise InputError(
+                f"--sib-fraction must lie above 0 and at most at 1; got {self.sib_fraction}"
+            )
+        if self.sib_fraction < 1 and self.micro_batch is not None:
+            raise InputError("--sib-fraction and --micro-batch cannot go together; give one")
+        if self.method != "sib" and (self.every_n_steps > 1 or self.sib_fraction < 1):
+            raise InputError(
+                f"--every-n-steps and --sib-fraction are for --method sib; got {self.method}"
+            )
         _at_least("workers", self.workers, 0)
         _at_least("bad-steps", self.bad_steps, 1)
         _at_least("seed", self.seed, 0)

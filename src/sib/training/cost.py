@@ -24,7 +24,7 @@ class Cost(NamedTuple):
     plain_step: float
     """Seconds of a cross-entropy step."""
     sib_step: float
-    """Seconds of an S-IB step; NaN for a run without S-IB."""
+    """Seconds of a step with the S-IB terms; NaN for a run without S-IB."""
     total: float
     """Seconds of the whole training, reading images and validation not counted."""
     memory: int
@@ -59,7 +59,8 @@ def estimate_cost(
     model = copy.deepcopy(task.model).train()
     tasks: list[Task] = [CrossEntropyTask(model)]
     if isinstance(task, SpatialIBTask):
-        tasks.append(SpatialIBTask(model, copy.deepcopy(task.objective)))
+        objective = copy.deepcopy(task.objective)
+        tasks.append(SpatialIBTask(model, objective, fraction=task.fraction))
     times: list[list[float]] = [[] for _ in tasks]
     cuda = [images.device] if images.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
@@ -67,11 +68,12 @@ def estimate_cost(
             for timed, each in zip(times, tasks, strict=True):
                 timed.append(_time_step(each, images, labels, context, micro_batch))
     medians = [statistics.median(timed[1:]) for timed in times]
+    every = task.every_n_steps if isinstance(task, SpatialIBTask) else 1
     return Cost(
         parameters=count_parameters(model),
         plain_step=medians[0],
         sib_step=medians[1] if len(medians) > 1 else float("nan"),
-        total=medians[-1] * steps,
+        total=(medians[-1] + (every - 1) * medians[0]) / every * steps,
         memory=peak_memory(images.device),
         unused=any(p.requires_grad and p.grad is None for p in model.parameters()),
     )

@@ -13,6 +13,7 @@ from sib.data.loader import is_of_a_worker, one_line
 from sib.data.normalization import normalise
 from sib.functional.dependence import ESTIMATORS
 from sib.micro_batches import accumulate
+from sib.task import SpatialIBTask
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory
@@ -134,6 +135,8 @@ class Training:
         self.guard.begin()
         images = normalise(batch.images, self.device, self.config.input.normalization)
         labels = batch.labels.to(self.device)
+        if isinstance(self.task, SpatialIBTask):
+            self.task.step = self.step
         ratio = self._gradient_ratio()
         self.optimizer.zero_grad(set_to_none=True)
         size = self.config.micro_batch or len(labels)
@@ -163,9 +166,10 @@ class Training:
         self.progress.take_back()
 
     def _gradient_ratio(self) -> GradientRatio | None:
-        """Measured in the first step of an epoch."""
-        wanted = self.progress.batches == 0 and self.config.method == "sib"
-        return GradientRatio(self.task.model) if wanted else None
+        """Measured in the first step of an epoch that takes the terms."""
+        if not isinstance(self.task, SpatialIBTask) or self.progress.gradient_ratio is not None:
+            return None
+        return GradientRatio(self.task.model) if self.task.terms_are_due() else None
 
     def _read(self, batches: Any) -> Iterator[Batch]:
         """The batches, until any process cannot read one or is asked to stop by a signal."""

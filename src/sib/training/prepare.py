@@ -21,6 +21,7 @@ from sib.training.restart import launch, restarts
 from sib.training.run_folder import RunFolder, versions
 from sib.training.setup import (
     cache_splits,
+    deviations,
     make_autocast,
     make_split_loader,
     make_task,
@@ -65,6 +66,8 @@ def prepare(
         watcher.say(run.warning)
     splits = _open_the_same(config, run)
     watcher.data(splits, config)
+    for deviation in deviations(config):
+        watcher.say(f"deviates from the method: {deviation}")
     if not config.dry_run:
         splits = distributed.together(lambda: cache_splits(config, splits, watcher))
     set_determinism(device, config.deterministic)

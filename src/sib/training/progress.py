@@ -16,6 +16,8 @@ class EpochProgress:
         self.batches, self.images, self.seconds = 0, 0, 0.0
         self.gradient_ratio: float | None = None
         self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        """Images behind each sum: not every step has the S-IB terms."""
         self.steps_taken_back = 0
         """Because their loss or gradient was not finite, or too few of their images were left."""
         self.left_out: list[str] = []
@@ -27,6 +29,7 @@ class EpochProgress:
         self.images += images
         for key, value in values.items():
             self.sums[key] = self.sums.get(key, 0) + wide(value.detach()) * images
+            self.counts[key] = self.counts.get(key, 0) + images
 
     def take_back(self) -> None:
         """Count a batch that did not become a step."""
@@ -36,9 +39,11 @@ class EpochProgress:
     def record(self) -> dict[str, Any]:
         """Means over the images that all processes have seen, the speed, and what went wrong."""
         one = next(iter(self.sums.values()))
-        sums = torch.stack([one.new_tensor(self.images), *self.sums.values()])
-        images, *values = distributed.total(sums).tolist()
-        means = {key: value / images for key, value in zip(self.sums, values, strict=True)}
+        counts = one.new_tensor([self.images, *(self.counts[key] for key in self.sums)])
+        sums = torch.stack([one.new_tensor(0), *self.sums.values()])
+        (images, *counted), (_, *values) = distributed.total(torch.stack([counts, sums])).tolist()
+        pairs = zip(self.sums, values, counted, strict=True)
+        means = {key: value / count for key, value, count in pairs}
         if self.gradient_ratio is not None:
             means["gradient_ratio"] = self.gradient_ratio
         speed = {"seconds": self.seconds, "images_per_second": images / self.seconds}
@@ -59,5 +64,7 @@ class EpochProgress:
         """Go on from `state`."""
         progress = cls()
         vars(progress).update(state)
+        if "counts" not in state:  # of a sib in which every step had every value
+            progress.counts = dict.fromkeys(state["sums"], progress.images)
         progress.sums = {key: value.to(device) for key, value in state["sums"].items()}
         return progress

@@ -99,7 +99,10 @@ class RunFolder:
             config: of the run that is to go on.
             state: as `load_state` gave it.
         """
-        stored, given = _flat(self._read("config.yaml", parse_yaml)), _flat(as_dict(config))
+        # an option that an earlier sib did not have stood at what is its default now
+        defaults = _flat(as_dict(TrainConfig(data=config.data)))
+        stored = defaults | _flat(self._read("config.yaml", parse_yaml))
+        given = _flat(as_dict(config))
         changed = [
             f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
             for key in sorted(stored.keys() | given.keys())

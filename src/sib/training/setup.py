@@ -104,7 +104,21 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
         _check_window(config)
     except ValueError as error:
         raise InputError(f"--objective: {error}") from None
-    return SpatialIBTask(model, objective).to(device)
+    return SpatialIBTask(
+        model, objective, every_n_steps=config.every_n_steps, fraction=config.sib_fraction
+    ).to(device)
+
+
+def deviations(config: TrainConfig) -> list[str]:
+    """What the configuration does otherwise than the method, in words."""
+    found = []
+    if config.every_n_steps > 1:
+        found.append(
+            f"S-IB terms on one step in {config.every_n_steps}, weighted × {config.every_n_steps}"
+        )
+    if config.sib_fraction < 1:
+        found.append(f"S-IB terms on {config.sib_fraction:g} of each batch only")
+    return found
 
 
 def _check_window(config: TrainConfig) -> None:
