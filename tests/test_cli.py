@@ -60,6 +60,10 @@ def test_help_of_train_documents_every_option(capsys):
         (["train", "cub200/resnet18", "cub200/resnet50"], ["cub200/resnet50"]),
         (["train", *TINY, "--input.cache", ""], ["--input.cache must be auto, off or a folder"]),
         (["train", *TINY, "--input.crop-area", "0"], ["--input.crop-area must"]),
+        (
+            ["train", *TINY, "--input.validation-fraction", "nan"],
+            ["--input.validation-fraction must be a finite number; got nan"],
+        ),
         (["tran"], ["train", "demo"]),
         (["train", "--data", "/nowhere"], ["/nowhere does not exist"]),
         (["train", *TINY, "--arch", "resnet81"], ["resnet81", "perhaps resnet18"]),

@@ -277,3 +277,14 @@ def test_bad_option_is_refused(name, value):
 def test_reconstruction_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"\bR\b"):
         SF.foreground_mask(draw(17, 1, 7, 9), 3)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 9.9891e32])
+def test_differences_by_rounding_alone_have_a_finite_gradient(scale):
+    values = torch.full((2, 1, 1, 5), scale)
+    values[1] *= 1 + torch.finfo(values.dtype).eps * torch.tensor([0, 1, 0, 0, 1])
+    R = values.requires_grad_()
+    mask = SF.foreground_mask(R, 1)
+    weighted = mask * torch.arange(5.0)
+    (gradient,) = torch.autograd.grad(weighted.sum(), R)
+    assert mask.isfinite().all() and gradient.isfinite().all()

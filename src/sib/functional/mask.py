@@ -67,10 +67,17 @@ def foreground_mask(
         return _hard_mask(strength, window_size, epsilon, count_include_pad)
     low, high, threshold = _image_quantiles(strength, (0.05, 0.95, 0.8), temperature)
     # n is an increasing affine map of g, so Q(n) = n(Q(g)) and the difference needs no second sort
-    contrast = (strength - threshold) / (high - low + epsilon)
+    contrast = (strength - threshold) * _inverse_spread(low, high, epsilon)
     density = window_mean(torch.sigmoid(slope * contrast), window_size, count_include_pad)
     (density_threshold,) = _image_quantiles(density, (0.8,), temperature)
     return torch.sigmoid(slope * (density - density_threshold))
+
+
+def _inverse_spread(low: Tensor, high: Tensor, epsilon: float) -> Tensor:
+    """1 / (high − low + ε); 0 where rounding alone parts them, whose gradient could overflow."""
+    spread = high - low
+    rounding = torch.finfo(high.dtype).eps * high
+    return torch.where(spread > rounding, 1 / (spread + epsilon), 0)
 
 
 def window_mean(values: Tensor, window_size: int, count_include_pad: bool = True) -> Tensor:

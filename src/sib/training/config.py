@@ -1,8 +1,10 @@
 """What a training run can be told: typed, nested, documented; the command line is made of it."""
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -172,6 +174,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""
+        for name, value in _floats(self):
+            if not math.isfinite(value):
+                raise InputError(f"--{name} must be a finite number; got {value}")
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
@@ -225,6 +230,16 @@ class TrainConfig:
     def side(self) -> int:
         """Side of the square input in pixels."""
         return self.image_size or (48 if self.data == "digits" else 224)
+
+
+def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every floating-point option, nested ones included, by its name on the command line."""
+    for item in fields(config):
+        value, name = getattr(config, item.name), prefix + item.name.replace("_", "-")
+        if is_dataclass(value):
+            yield from _floats(value, f"{name}.")
+        elif isinstance(value, float):
+            yield name, value
 
 
 def _at_least(name: str, value: float, smallest: float) -> None:
