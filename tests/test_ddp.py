@@ -11,6 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 import sib
 from sib.models import SmallResNet
 
+NAMES = ("of the task", "plain", "compiled")
+
 
 def make_task():
     torch.manual_seed(0)
@@ -32,10 +34,12 @@ def work(rank, port, folder):
     dist.init_process_group("gloo", rank=rank, world_size=2)
     task = make_task()
     parallel = DistributedDataParallel(task)
-    for name in ("of the task", "plain"):
+    for name in NAMES:
         task.zero_grad()
+        if name == "compiled":
+            task.compile(backend="aot_eager")
         loss = parallel(*local_batch(rank)).loss
-        task.backward(loss) if name == "of the task" else loss.backward()
+        loss.backward() if name == "plain" else task.backward(loss)
         torch.save(gradient(task), f"{folder}/{name} {rank}")
     dist.destroy_process_group()
 
@@ -51,7 +55,7 @@ def test_two_ranks_get_the_mean_of_their_gradients(tmp_path):
         task.backward(task(*local_batch(rank)).loss)
         locals_.append(gradient(task))
     expected = (locals_[0] + locals_[1]) / 2
-    for name in ("of the task", "plain"):
+    for name in NAMES:
         for rank in range(2):
             found = torch.load(tmp_path / f"{name} {rank}", weights_only=True)
             assert (found - expected).norm() <= 1e-5 * expected.norm(), (name, rank)

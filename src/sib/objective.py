@@ -175,15 +175,23 @@ class SpatialIB(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             R = reconstruct(logits, images, create_graph, cotangent=self.cotangent)
             with torch.set_grad_enabled(create_graph):
-                mask = self._foreground_mask(R)
                 # detached: the final backward pass needs no gradient of the images
-                checked = check_terms(R, images.detach(), mask)
-                foreground = alignment_parts(*checked, self.alignment)
-                outside = background_parts(*checked, self.background)
+                parts = self.parts_of(R, images.detach())
+        self.look_at_first(R)
+        return parts
+
+    def parts_of(self, R: Tensor, images: Tensor) -> ImageParts:
+        """What the terms need of each image, from its reconstruction; both (B, C, H, W)."""
+        mask = self._foreground_mask(R)
+        checked = check_terms(R, images, mask)
+        foreground = alignment_parts(*checked, self.alignment)
+        return ImageParts(foreground, background_parts(*checked, self.background), mask, R)
+
+    def look_at_first(self, R: Tensor) -> None:
+        """Warn once, of the first reconstruction, where it is zero."""
         if self._first_call:
             self._first_call = False
             _warn_of_zero(R)
-        return ImageParts(foreground, outside, mask, R)
 
     def terms(self, parts: ImageParts) -> SpatialIBTerms:
         """The terms of the batch that the parts belong to."""

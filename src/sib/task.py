@@ -1,11 +1,12 @@
 """Model and objective as one module: the step that a loop, DDP or a compiler wraps."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sib.compiled import CompiledStep
 from sib.double_backward import check_model, second_order
 from sib.functional import checks
 from sib.functional.dependence import ESTIMATORS
@@ -106,6 +107,7 @@ class SpatialIBTask(nn.Module):
         self.every_n_steps, self.fraction = every_n_steps, fraction
         self.step = 0
         """Steps taken in train mode; set it where a loop goes on from a saved step."""
+        self._compiled: CompiledStep | None = None
 
     def forward(
         self, images: Tensor, labels: Tensor, directions: Directions | None = None
@@ -134,17 +136,45 @@ class SpatialIBTask(nn.Module):
         if not due:
             return _plain_output(self, images, labels)
         count = self.images_with_terms(len(images))
-        logits, parts = self.parts(images[:count], labels[:count])
-        if count < len(images):
+        if count == len(images):
+            logits, cross_entropy, terms = self._whole(images, labels)
+        else:
             check_batch(images, labels, self.validate)
+            logits, parts = self.parts(images[:count], labels[:count])
             rest = self.model(images[count:])
             check_logits(rest, labels[count:], self.validate)
             logits = torch.cat([logits, rest])
+            cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
+            terms = self.objective.terms(parts)
+        loss = cross_entropy + self.every_n_steps * terms.loss
+        return TaskOutput(loss, logits, cross_entropy, terms)
+
+    def compile(self, **options: Any) -> None:
+        """Compile the step, its inner gradient included, as one graph by `torch.compile`.
+
+        Gradients, buffers and results are those of the uncompiled step up to rounding. The first
+        step, and the first with another batch size or another mode of the model, takes long. Where
+        a model or a version of torch cannot be compiled, a warning says so and the step runs
+        uncompiled. The model itself stays as it is, and so do the names of its weights.
+
+        Args:
+            options: of `torch.compile`, such as ``backend`` or ``mode``.
+        """
+        self._compiled = CompiledStep(self.model, self.objective, options)
+
+    def _whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, SpatialIBTerms]:
+        """Logits, cross-entropy and terms of a batch."""
+        if self._compiled is not None:
+            self._check_before(images, labels)
+            found = self._compiled.whole(images.detach(), labels)
+            if found is not None:
+                check_logits(found[0], labels, self.validate)
+                self.objective.look_at_first(found[2].reconstruction)
+                return found
+            self._compiled = None
+        logits, parts = self.parts(images, labels)
         cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
-        terms = self.objective.terms(parts)
-        return TaskOutput(
-            cross_entropy + self.every_n_steps * terms.loss, logits, cross_entropy, terms
-        )
+        return logits, cross_entropy, self.objective.terms(parts)
 
     def terms_are_due(self) -> bool:
         """Whether the coming step takes the terms."""
@@ -169,9 +199,13 @@ class SpatialIBTask(nn.Module):
         self, images: Tensor, labels: Tensor, create_graph: bool = True
     ) -> tuple[Tensor, ImageParts]:
         """Logits and what the terms need of each image; arguments and errors as of `forward`."""
-        check_batch(images, labels, self.validate)
-        if not torch.is_grad_enabled():
-            raise ValueError("the S-IB loss needs gradients: call the task outside torch.no_grad()")
+        self._check_before(images, labels)
+        if self._compiled is not None:
+            found = self._compiled.parts(images.detach(), create_graph)
+            if found is not None:
+                check_logits(found[0], labels, self.validate)
+                return found
+            self._compiled = None
         images = images.detach().requires_grad_()
         with second_order() as scope:
             scope.images = images
@@ -180,6 +214,11 @@ class SpatialIBTask(nn.Module):
         parts = self.objective.parts(logits, images, create_graph)
         scope.images_done = True
         return logits, parts
+
+    def _check_before(self, images: Tensor, labels: Tensor) -> None:
+        check_batch(images, labels, self.validate)
+        if not torch.is_grad_enabled():
+            raise ValueError("the S-IB loss needs gradients: call the task outside torch.no_grad()")
 
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of the parameters, and of nothing else.

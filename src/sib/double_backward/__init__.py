@@ -1,6 +1,6 @@
 """What a network needs so that its gradient can be differentiated again, and cheaply."""
 
 from sib.double_backward.checks import check_graph, check_model
-from sib.double_backward.scope import second_order
+from sib.double_backward.scope import attention_with_second_order, second_order
 
-__all__ = ["check_graph", "check_model", "second_order"]
+__all__ = ["attention_with_second_order", "check_graph", "check_model", "second_order"]

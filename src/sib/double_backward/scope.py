@@ -1,7 +1,7 @@
 """The context of a forward pass whose gradient will be differentiated."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -34,8 +34,13 @@ def second_order() -> Iterator["Scope"]:
     The hooks are how activation checkpointing works: it runs a part of the model again during the
     backward pass, outside this context, and must then meet the same functions.
     """
-    with sdpa_kernel(SDPBackend.MATH), Scope() as scope:
+    with attention_with_second_order(), Scope() as scope:
         yield scope
+
+
+def attention_with_second_order() -> AbstractContextManager[None]:
+    """Attention by its plain formula, which can be differentiated twice."""
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 class Scope(TorchFunctionMode):

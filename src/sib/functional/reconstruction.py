@@ -38,14 +38,9 @@ def reconstruct(
     Source: arXiv 2511.09239, reconstruction by VJP.
     """
     _check(logits, images, cotangent)
-    scale = 1.0 if logits.dtype == torch.float64 else SCALE
-    logits = at_least_float32(logits)
-    if cotangent == "probabilities":
-        output = 0.5 * logits.softmax(dim=1).square().sum()
-    else:
-        output = logits.sum()
+    output, scale = scaled_output(logits, cotangent)
     try:
-        (gradient,) = torch.autograd.grad(output * scale, images, create_graph=create_graph)
+        (gradient,) = torch.autograd.grad(output, images, create_graph=create_graph)
     except RuntimeError as error:
         if "appears to not have been used in the graph" not in str(error):
             raise
@@ -54,6 +49,20 @@ def reconstruct(
             "pass, and pass the same tensor on"
         ) from None
     return at_least_float32(gradient) / scale
+
+
+def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Tensor, float]:
+    """The scalar whose gradient at the images is R, times a scale, and that scale.
+
+    Args:
+        logits: (B, K).
+        cotangent: as of `reconstruct`.
+    """
+    scale = 1.0 if logits.dtype == torch.float64 else SCALE
+    logits = at_least_float32(logits)
+    if cotangent == "probabilities":
+        return scale * 0.5 * logits.softmax(dim=1).square().sum(), scale
+    return scale * logits.sum(), scale
 
 
 def _check(logits: Tensor, images: Tensor, cotangent: str) -> None:

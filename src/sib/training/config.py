@@ -150,6 +150,10 @@ class TrainConfig:
     """auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the model; everything after the logits is float32."""
+    compile: bool = False
+    """sib only: compile the step, its inner gradient included, as one graph; the first step takes
+    long, and needs a C++ compiler on CPUs. What cannot be compiled runs uncompiled, with a
+    warning."""
     deterministic: bool = False
     """Let cuDNN use only algorithms that give the same bits each time; matters on CUDA."""
     workers: int = 2
@@ -203,6 +207,8 @@ class TrainConfig:
             raise InputError(
                 f"--every-n-steps and --sib-fraction are for --method sib; got {self.method}"
             )
+        if self.method != "sib" and self.compile:
+            raise InputError(f"--compile is for --method sib; got {self.method}")
         _at_least("workers", self.workers, 0)
         _at_least("bad-steps", self.bad_steps, 1)
         _at_least("seed", self.seed, 0)

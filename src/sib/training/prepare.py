@@ -12,6 +12,7 @@ from sib.data import BadSample, Batch, Splits
 from sib.data.normalization import normalise
 from sib.errors import InputError
 from sib.models import build
+from sib.task import SpatialIBTask
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.cost import Cost, Task, estimate_cost
@@ -81,6 +82,9 @@ def prepare(
     if config.dry_run:
         return None
     distributed.together(lambda: _begin(run, config, splits))
+    if config.compile and isinstance(task, SpatialIBTask):
+        watcher.say("compiling the step: the first one of each kind takes long")
+        task.compile()
     parallel = _parallel(task, device, cost.unused)
     return Prepared(config, task, parallel, splits, loader, device, run, state)
 

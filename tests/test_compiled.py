@@ -1,0 +1,187 @@
+"""The compiled step is the eager step."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import sib
+from nets import group_norm_net, small_vit
+from sib.models import build
+
+BACKEND = "aot_eager"
+"""Traces and differentiates as Inductor does, and needs no C++ compiler."""
+
+
+def problem(model, objective=None, dtype=torch.float32, side=16, batch=4, **options):
+    objective = objective or sib.SpatialIB(1.0, 100.0, window_size=5)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch, 3, side, side, generator=generator, dtype=dtype)
+    labels = torch.arange(batch) % 5
+    eager = sib.SpatialIBTask(model.to(dtype), objective, **options)
+    compiled = copy.deepcopy(eager)
+    compiled.compile(backend=BACKEND)
+    return eager, compiled, images, labels
+
+
+def step(task, images, labels, micro_batch=1000):
+    task.zero_grad()
+    return sib.accumulate(task, images, labels, micro_batch)
+
+
+def assert_same(eager, compiled, one, other, **tolerance):
+    torch.testing.assert_close(other.loss, one.loss, **tolerance)
+    torch.testing.assert_close(other.logits, one.logits, **tolerance)
+    if one.terms is not None:
+        torch.testing.assert_close(
+            other.terms.reconstruction, one.terms.reconstruction, **tolerance
+        )
+    pairs = zip(eager.model.named_parameters(), compiled.model.parameters(), strict=True)
+    for (name, ours), theirs in pairs:
+        torch.testing.assert_close(theirs.grad, ours.grad, **tolerance, msg=name)
+    pairs = zip(eager.model.named_buffers(), compiled.model.buffers(), strict=True)
+    for (name, ours), theirs in pairs:
+        torch.testing.assert_close(theirs, ours, **tolerance, msg=name)
+
+
+def with_batch_norm():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(8, 8, 3, stride=2),
+        nn.BatchNorm2d(8),
+        nn.GELU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _loud():
+    """No fallback goes unseen; every test starts without graphs of the others."""
+    torch._dynamo.reset()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
+        yield
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "densenet121", "vit_b_32"])
+def test_the_published_architectures(arch):
+    model = build(arch, 5, 32)
+    eager, compiled, images, labels = problem(model, dtype=torch.float64, side=32)
+    one, other = step(eager, images, labels), step(compiled, images, labels)
+    assert_same(eager, compiled, one, other, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [with_batch_norm, group_norm_net, small_vit])
+def test_float32_over_steps_and_modes(make):
+    eager, compiled, images, labels = problem(make())
+    for mode in (True, True, False):
+        eager.train(mode)
+        compiled.train(mode)
+        one, other = step(eager, images, labels), step(compiled, images, labels)
+        assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"form": "exp"},
+        {"cotangent": "logits"},
+        {"mask": "centred", "alignment": "ssim", "background": "magnitude"},
+        {"mask": "area", "background": "hsic", "estimator": "unbiased"},
+        {"mask": "hard"},
+    ],
+)
+def test_other_objectives(options):
+    objective = sib.SpatialIB(1.0, 10.0, window_size=5, **options)
+    eager, compiled, images, labels = problem(with_batch_norm(), objective)
+    one, other = step(eager, images, labels), step(compiled, images, labels)
+    assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_projection_draws_the_same_numbers():
+    found = []
+    eager, compiled, images, labels = problem(with_batch_norm())
+    for task in (eager, compiled):
+        generator = torch.Generator().manual_seed(3)
+        task.objective = sib.SpatialIB(window_size=5, projection_dim=4, generator=generator)
+        if task is compiled:
+            task.compile(backend=BACKEND)
+        found.append(step(task, images, labels))
+    assert_same(eager, compiled, *found, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"every_n_steps": 2}, {"fraction": 0.5}])
+def test_cheaper_modes(options):
+    eager, compiled, images, labels = problem(with_batch_norm(), batch=8, **options)
+    for _ in range(2):
+        one, other = step(eager, images, labels), step(compiled, images, labels)
+        assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_micro_batches():
+    eager, compiled, images, labels = problem(with_batch_norm())
+    one, other = step(eager, images, labels, 2), step(compiled, images, labels, 2)
+    assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_two_gradients_of_one_step():
+    _, compiled, images, labels = problem(with_batch_norm())
+    out = compiled(images, labels)
+    parameters = list(compiled.model.parameters())
+    first = torch.autograd.grad(out.terms.loss, parameters, retain_graph=True, allow_unused=True)
+    second = torch.autograd.grad(out.terms.loss, parameters, allow_unused=True)
+    assert all(a is b is None or torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_bfloat16_stays_near_the_eager_step():
+    eager, compiled, images, labels = problem(with_batch_norm(), batch=8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        one, other = step(eager, images, labels), step(compiled, images, labels)
+    torch.testing.assert_close(other.cross_entropy, one.cross_entropy, rtol=0.02, atol=0.02)
+    a, b = (
+        torch.cat([p.grad.flatten() for p in task.model.parameters()]) for task in (eager, compiled)
+    )
+    assert torch.cosine_similarity(a, b, dim=0) > 0.99
+
+
+def test_the_model_is_left_as_it_is():
+    eager, compiled, images, labels = problem(with_batch_norm())
+    step(compiled, images, labels)
+    assert list(compiled.state_dict()) == list(eager.state_dict())
+    assert compiled.model.state_dict().keys() == with_batch_norm().state_dict().keys()
+    assert not images.requires_grad and images.grad is None
+
+
+def test_labels_out_of_range_are_refused():
+    _, compiled, images, _ = problem(with_batch_norm())
+    with pytest.raises(ValueError, match="labels must lie in"):
+        compiled(images, torch.tensor([0, 1, 2, 5]))
+
+
+class LooksAtValues(nn.Module):
+    """A model that looks at its values, which no graph can."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = group_norm_net()
+
+    def forward(self, images):
+        return self.inner(images) * (2.0 if images.sum().item() > -1e9 else 1.0)
+
+
+@pytest.mark.filterwarnings("default:the S-IB step cannot be compiled")
+def test_what_cannot_be_compiled_says_so_and_runs():
+    eager, compiled, images, labels = problem(LooksAtValues())
+    one = step(eager, images, labels)
+    with pytest.warns(UserWarning, match="cannot be compiled here and runs uncompiled: "):
+        other = step(compiled, images, labels)
+    assert_same(eager, compiled, one, other, rtol=1e-6, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(compiled, images, labels)  # said once

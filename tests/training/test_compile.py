@@ -1,0 +1,40 @@
+"""Runs with a compiled step."""
+
+import warnings
+
+import pytest
+import torch
+
+from sib.errors import InputError
+from sib.task import SpatialIBTask
+from sib.training import TrainConfig, train
+from training.test_train import Silent, metrics, tiny
+
+
+@pytest.fixture
+def without_compiler(monkeypatch):
+    """Trace and differentiate as Inductor does, without its C++ compiler."""
+    original = SpatialIBTask.compile
+    monkeypatch.setattr(SpatialIBTask, "compile", lambda task: original(task, backend="aot_eager"))
+    torch._dynamo.reset()
+
+
+@pytest.mark.usefixtures("without_compiler")
+def test_a_compiled_run_learns_what_an_uncompiled_one_does(tmp_path):
+    watcher = Silent()
+    train(tiny(tmp_path / "eager"), Silent())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
+        train(tiny(tmp_path / "compiled", compile=True), watcher)
+    assert any(said.startswith("compiling the step") for said in watcher.said)
+    found = [metrics(tmp_path / name) for name in ("eager", "compiled")]
+    for eager, compiled in zip(*found, strict=True):
+        for key in ("loss", "cross_entropy", "foreground"):
+            assert compiled[key] == pytest.approx(eager[key], rel=1e-3), key
+    ratios = [records[0]["gradient_ratio"] for records in found]  # of the same weights
+    assert ratios[1] == pytest.approx(ratios[0], rel=1e-4)
+
+
+def test_only_the_step_of_sib_is_compiled():
+    with pytest.raises(InputError, match="--compile is for --method sib; got ce"):
+        TrainConfig(data="digits", method="ce", compile=True)
