@@ -193,3 +193,11 @@ def test_two_precisions_meet_in_the_wider_one(estimator):
     result = SF.hsic(z1, z2, estimator)
     assert result.dtype == torch.float64
     assert torch.equal(result, SF.hsic(z1.double(), z2, estimator))
+
+
+@pytest.mark.parametrize("estimator", ["biased", "unbiased"])
+def test_sums_do_not_overflow_before_the_result(estimator):
+    z = 1e9 + torch.zeros(5, 1, requires_grad=True)
+    result = SF.hsic(z, z, estimator)
+    (gradient,) = torch.autograd.grad(result, z)
+    assert result.isfinite() and gradient.isfinite().all()

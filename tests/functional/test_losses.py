@@ -322,3 +322,11 @@ def test_a_single_value_has_no_variance():
         ValueError, match=r"R must have at least 2 values an image; got \(3, 1, 1, 1\)"
     ):
         SF.background_variance(torch.ones(3, 1, 1, 1), torch.ones(3, 1, 1, 1))
+
+
+def test_ssim_of_a_constant_image_has_a_finite_gradient():
+    pattern = 1e-12 * torch.arange(121.0).view(1, 1, 11, 11).sin()
+    mask = torch.ones(1, 1, 11, 11, requires_grad=True)
+    result = SF.foreground_alignment(pattern, torch.full_like(mask, 1e30), mask, kind="ssim")
+    (gradient,) = torch.autograd.grad(result, mask)
+    assert result.isfinite() and gradient.isfinite().all()

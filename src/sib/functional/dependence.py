@@ -45,8 +45,16 @@ def hsic(z1: Tensor, z2: Tensor, estimator: str = "biased") -> Tensor:
             f"z1 and z2 must have the same number of rows; got {z1.shape[0]} and {z2.shape[0]}"
         )
     dtype = torch.promote_types(at_least_float32(z1).dtype, at_least_float32(z2).dtype)
-    z1, z2 = z1.to(dtype), z2.to(dtype)
-    return hsic_of_kernels(z1 @ z1.T, z2 @ z2.T, estimator)
+    K, L = (rows.to(dtype) @ rows.to(dtype).T for rows in (z1, z2))
+    # HSIC is linear in K and in L; their products and sums must not overflow before it does
+    scale_k, scale_l = _scale(K), _scale(L)
+    return hsic_of_kernels(K / scale_k, L / scale_l, estimator) * scale_k * scale_l
+
+
+def _scale(K: Tensor) -> Tensor:
+    """The largest entry, 1 where all are zero."""
+    largest = K.detach().abs().amax()
+    return torch.where(largest > 0, largest, 1)
 
 
 def hsic_of_kernels(K: Tensor, L: Tensor, estimator: str = "biased") -> Tensor:

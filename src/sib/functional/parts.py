@@ -156,4 +156,7 @@ def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
 
 def _unit_range(values: Tensor) -> Tensor:
     low, high = values.amin(), values.amax()
-    return (values - low) / (high - low + 1e-10)
+    spread = high - low
+    rounding = torch.finfo(values.dtype).eps * torch.maximum(low.abs(), high.abs())
+    # values parted by rounding alone count as constant: their gradient could overflow
+    return (values - low) * torch.where(spread > rounding, 1 / (spread + 1e-10), 0)
