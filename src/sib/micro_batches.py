@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from sib.functional import checks
 from sib.functional.parts import ImageParts, Parts
 from sib.objective import SpatialIBTerms
+from sib.random_state import random_state, replayed
 from sib.task import CrossEntropyTask, Directions, SpatialIBTask, TaskOutput
 
 
@@ -99,7 +100,7 @@ def _plan(task: Any, batches: Sequence[tuple[Tensor, Tensor]]) -> Plan:
     if isinstance(task, CrossEntropyTask) or not task.terms_are_due():
         return Plan([Directions(share) for share in shares], None, nullcontext)
     device = batches[0][0].device
-    before = _random_state(device)
+    before = random_state(device)
     with _buffers_put_back(task):
         found = [task.parts(*batch, create_graph=False)[1] for batch in batches]
     parts = ImageParts(*(_joined(values) for values in zip(*found, strict=True)))
@@ -107,7 +108,7 @@ def _plan(task: Any, batches: Sequence[tuple[Tensor, Tensor]]) -> Plan:
     terms, gradients = _differentiate(task, parts)
     split = [gradient.split(sizes) for gradient in gradients]
     directions = [Directions(share, tuple(own)) for share, *own in zip(shares, *split, strict=True)]
-    return Plan(directions, terms, lambda: _replayed(before, device))
+    return Plan(directions, terms, lambda: replayed(before, device))
 
 
 def _differentiate(task: SpatialIBTask, parts: ImageParts) -> tuple[SpatialIBTerms, Parts]:
@@ -148,32 +149,3 @@ def _buffers_put_back(module: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for buffer, value in zip(module.buffers(), before, strict=True):
                 buffer.copy_(value)
-
-
-@contextmanager
-def _replayed(before: list[Tensor], device: torch.device) -> Iterator[None]:
-    """Random numbers from a state on; afterwards they go on as if nothing had been repeated."""
-    after = _random_state(device)
-    _set_random_state(before, device)
-    try:
-        yield
-    finally:
-        _set_random_state(after, device)
-
-
-def _random_state(device: torch.device) -> list[Tensor]:
-    """Of the generators that a model on the device may draw from."""
-    states = [torch.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
-    elif device.type == "mps":
-        states.append(torch.mps.get_rng_state())
-    return states
-
-
-def _set_random_state(states: list[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)
-    elif device.type == "mps":
-        torch.mps.set_rng_state(states[1])

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib.compiled import CompiledStep
-from sib.double_backward import check_model, second_order
+from sib.double_backward import check_model, checkpointed, repeated_blocks, second_order
 from sib.functional import checks
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.parts import ImageParts, Parts
@@ -83,8 +83,14 @@ class SpatialIBTask(nn.Module):
             takes statistics from each. A step takes 1 + fraction plain ones. A deviation where
             it is below 1.
 
+        checkpoint: keep the inputs of the model's repeated blocks alone and compute the rest
+            anew where it is needed; see `sib.double_backward.checkpointing`. The same gradients
+            for less memory and nearly twice the operations; batch norm sees the whole batch, which
+            micro-batches do not give.
+
     Raises:
-        ValueError: the model holds SyncBatchNorm or was compiled; a number is out of its range.
+        ValueError: the model holds SyncBatchNorm or was compiled; a number is out of its range;
+            there is no block to be checkpointed.
     """
 
     def __init__(
@@ -95,9 +101,13 @@ class SpatialIBTask(nn.Module):
         validate: bool = True,
         every_n_steps: int = 1,
         fraction: float = 1.0,
+        checkpoint: bool = False,
     ) -> None:
         super().__init__()
         check_model(model)
+        self.checkpoint = checkpoint
+        if checkpoint:
+            repeated_blocks(model)  # says where there are none
         checks.whole_number("every_n_steps", every_n_steps)
         if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
             raise ValueError(f"fraction must lie above 0 and at most at 1; got {fraction!r}")
@@ -159,7 +169,12 @@ class SpatialIBTask(nn.Module):
 
         Args:
             options: of `torch.compile`, such as ``backend`` or ``mode``.
+
+        Raises:
+            ValueError: the task is checkpointed.
         """
+        if self.checkpoint:
+            raise ValueError("a step is compiled or checkpointed, not both")
         self._compiled = CompiledStep(self.model, self.objective, options)
 
     def _whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, SpatialIBTerms]:
@@ -207,7 +222,8 @@ class SpatialIBTask(nn.Module):
                 return found
             self._compiled = None
         images = images.detach().requires_grad_()
-        with second_order() as scope:
+        blocks = repeated_blocks(self.model) if self.checkpoint else []
+        with second_order() as scope, checkpointed(blocks):
             scope.images = images
             logits = self.model(images)
         check_logits(logits, labels, self.validate)

@@ -150,6 +150,9 @@ class TrainConfig:
     """auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the model; everything after the logits is float32."""
+    checkpoint: bool = False
+    """sib only: keep the inputs of the model's repeated blocks alone and compute the rest anew.
+    The same gradients for less memory and more time."""
     compile: bool = False
     """sib only: compile the step, its inner gradient included, as one graph; the first step takes
     long, and needs a C++ compiler on CPUs. What cannot be compiled runs uncompiled, with a
@@ -168,7 +171,8 @@ class TrainConfig:
     is taken back and counted."""
     resume: bool = False
     """Go on from the last saved step of the run folder. May be changed then: epochs, out, root,
-    device, workers, micro-batch, save-every-steps, on-bad-image, bad-steps, input.cache."""
+    device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
+    input.cache."""
     dry_run: bool = False
     """Say what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -207,8 +211,10 @@ class TrainConfig:
             raise InputError(
                 f"--every-n-steps and --sib-fraction are for --method sib; got {self.method}"
             )
-        if self.method != "sib" and self.compile:
-            raise InputError(f"--compile is for --method sib; got {self.method}")
+        if self.method != "sib" and (self.compile or self.checkpoint):
+            raise InputError(f"--compile and --checkpoint are for --method sib; got {self.method}")
+        if self.compile and self.checkpoint:
+            raise InputError("--compile and --checkpoint cannot go together; give one")
         _at_least("workers", self.workers, 0)
         _at_least("bad-steps", self.bad_steps, 1)
         _at_least("seed", self.seed, 0)

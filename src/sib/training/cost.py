@@ -60,7 +60,9 @@ def estimate_cost(
     tasks: list[Task] = [CrossEntropyTask(model)]
     if isinstance(task, SpatialIBTask):
         objective = copy.deepcopy(task.objective)
-        tasks.append(SpatialIBTask(model, objective, fraction=task.fraction))
+        tasks.append(
+            SpatialIBTask(model, objective, fraction=task.fraction, checkpoint=task.checkpoint)
+        )
     times: list[list[float]] = [[] for _ in tasks]
     cuda = [images.device] if images.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

@@ -104,9 +104,17 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
         _check_window(config)
     except ValueError as error:
         raise InputError(f"--objective: {error}") from None
-    return SpatialIBTask(
-        model, objective, every_n_steps=config.every_n_steps, fraction=config.sib_fraction
-    ).to(device)
+    try:
+        task = SpatialIBTask(
+            model,
+            objective,
+            every_n_steps=config.every_n_steps,
+            fraction=config.sib_fraction,
+            checkpoint=config.checkpoint,
+        )
+    except ValueError as error:
+        raise InputError(f"--arch {config.arch}: {error}") from None
+    return task.to(device)
 
 
 def deviations(config: TrainConfig) -> list[str]:

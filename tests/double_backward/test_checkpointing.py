@@ -1,0 +1,176 @@
+"""Checkpointed blocks give the gradients of the whole, and change nothing twice."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import sib
+from nets import small_vit
+from sib.double_backward import repeated_blocks
+from sib.models import build
+
+
+class Block(nn.Module):
+    def __init__(self, width, dropout=0.0):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+
+def small_net(dropout=0.0):
+    blocks = (Block(8, dropout) for _ in range(3))
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)
+    )
+
+
+EXACT = {"rtol": 1e-7, "atol": 1e-10}
+
+
+def problem(model, dtype=torch.float64, side=16, batch=4, **options):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch, 3, side, side, generator=generator, dtype=dtype)
+    objective = sib.SpatialIB(1.0, 100.0, window_size=5)
+    model = model.to(dtype)
+    whole = sib.SpatialIBTask(copy.deepcopy(model), objective, **options)
+    ours = sib.SpatialIBTask(model, objective, checkpoint=True, **options)
+    return whole, ours, images, torch.arange(batch) % 5
+
+
+def step(task, images, labels, micro_batch=100):
+    torch.manual_seed(7)
+    task.zero_grad()
+    out = sib.accumulate(task, images, labels, micro_batch)
+    return out, torch.rand(3)
+
+
+def assert_same(whole, ours, images, labels, micro_batch=100):
+    (one, drawn), (other, again) = (
+        step(task, images, labels, micro_batch) for task in (whole, ours)
+    )
+    torch.testing.assert_close(other.loss, one.loss, **EXACT)
+    assert torch.equal(drawn, again)
+    for (name, a), b in zip(whole.named_parameters(), ours.parameters(), strict=True):
+        assert (b.grad - a.grad).norm() <= 1e-9 * a.grad.norm(), name
+    for (name, a), b in zip(whole.model.named_buffers(), ours.model.buffers(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "densenet121", "vit_b_32"])
+def test_the_published_architectures(arch):
+    assert_same(*problem(build(arch, 5, 32), side=32))
+
+
+@pytest.mark.parametrize("make", [small_net, small_vit])
+@pytest.mark.parametrize("train", [True, False])
+def test_steps_and_modes(make, train):
+    whole, ours, images, labels = problem(make())
+    for _ in range(2):
+        whole.train(train)
+        ours.train(train)
+        assert_same(whole, ours, images, labels)
+
+
+def test_dropout_draws_once():
+    assert_same(*problem(small_net(dropout=0.5)))
+
+
+@pytest.mark.parametrize("options", [{"every_n_steps": 2}, {"fraction": 0.5}])
+def test_cheaper_modes(options):
+    whole, ours, images, labels = problem(small_net(), batch=8, **options)
+    for _ in range(2):
+        assert_same(whole, ours, images, labels)
+
+
+def test_micro_batches():
+    assert_same(*problem(small_net()), 2)
+
+
+def test_frozen_weights_stay_without_gradient():
+    whole, ours, images, labels = problem(small_net())
+    for task in (whole, ours):
+        task.model[2].requires_grad_(False)
+        step(task, images, labels)
+    pairs = zip(whole.parameters(), ours.parameters(), strict=True)
+    for a, b in pairs:
+        assert (a.grad is None) == (b.grad is None)
+        if a.grad is not None:
+            torch.testing.assert_close(b.grad, a.grad, **EXACT)
+
+
+def test_bfloat16_repeats_the_same_precision():
+    whole, ours, images, labels = problem(small_net(), dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        one, other = (step(task, images, labels)[0] for task in (whole, ours))
+    torch.testing.assert_close(other.loss, one.loss)
+    a, b = (torch.cat([p.grad.flatten() for p in t.parameters()]) for t in (whole, ours))
+    assert torch.cosine_similarity(a, b, dim=0) > 0.999
+
+
+def test_less_is_kept_between_the_passes():
+    """Bytes that the graph of the loss holds."""
+    whole, ours, images, labels = problem(small_net(), side=32)
+    kept = []
+    for task in (whole, ours):
+        held, seen = 0, set()
+        waiting, out = [], task(images, labels)
+        waiting.append(out.loss.grad_fn)
+        nodes = set()
+        while waiting:
+            node = waiting.pop()
+            if node is None or node in nodes:
+                continue
+            nodes.add(node)
+            waiting.extend(previous for previous, _ in node.next_functions)
+            names = [name for name in dir(node) if name.startswith("_saved_")]
+            saved = list(getattr(node, "saved_tensors", ()))
+            saved += [getattr(node, name) for name in names]
+            for tensor in saved:
+                if isinstance(tensor, torch.Tensor) and tensor.data_ptr() not in seen:
+                    seen.add(tensor.data_ptr())
+                    held += tensor.numel() * tensor.element_size()
+        kept.append(held)
+    assert kept[1] < 0.6 * kept[0]
+
+
+def test_the_model_is_left_as_it_is():
+    _, ours, images, labels = problem(small_net())
+    step(ours, images, labels)
+    assert list(ours.model.state_dict()) == list(small_net().state_dict())
+    assert not any("forward" in vars(module) for module in ours.model.modules())
+
+
+@pytest.mark.parametrize(
+    ("arch", "kinds", "count"),
+    [
+        ("resnet18", {"BasicBlock"}, 8),
+        ("resnet50", {"Bottleneck"}, 16),
+        ("densenet121", {"_DenseBlock", "_Transition"}, 7),
+        ("vit_b_32", {"EncoderBlock"}, 12),
+        ("small_resnet", None, None),
+    ],
+)
+def test_repeated_blocks(arch, kinds, count):
+    blocks = repeated_blocks(build(arch, 5, 32))
+    assert blocks and (count is None or len(blocks) == count)
+    assert kinds is None or {type(block).__name__ for block in blocks} == kinds
+
+
+def test_a_model_without_blocks_is_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(ValueError, match="Sequential has no repeated blocks to be checkpointed"):
+        sib.SpatialIBTask(model, checkpoint=True)
+
+
+def test_compiled_and_checkpointed_is_refused():
+    with pytest.raises(ValueError, match="compiled or checkpointed, not both"):
+        problem(small_net())[1].compile()
