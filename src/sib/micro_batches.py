@@ -21,6 +21,8 @@ def accumulate(
     labels: Tensor,
     micro_batch: int,
     watch: Callable[[TaskOutput], None] | None = None,
+    *,
+    loss_scale: float = 1.0,
 ) -> TaskOutput:
     """Add one batch's gradients to the parameters', holding the graph of few images at a time.
 
@@ -46,6 +48,8 @@ def accumulate(
             parts, or nearly so.
         watch: is given the output of each micro-batch before its backward pass: losses are the
             micro-batch's shares of those of the batch.
+        loss_scale: the gradients are multiplied by it, as training in float16 needs; what is
+            returned is not.
 
     Returns:
         `TaskOutput` of the whole batch, without graph.
@@ -61,7 +65,7 @@ def accumulate(
         raise ValueError("micro_batch cannot go with a fraction below 1: give one of them")
     if count <= 1:
         out = task(images, labels)
-        _finish(inner, out, watch)
+        _finish(inner, out, watch, loss_scale)
         return _detached(out)
     batches = list(zip(images.tensor_split(count), labels.tensor_split(count), strict=True))
     plan = _plan(inner, batches)
@@ -71,7 +75,7 @@ def accumulate(
             last = number == count - 1
             with nullcontext() if last or parallel is None else parallel.no_sync():
                 out = task(*batch, directions)
-                _finish(inner, out, watch)
+                _finish(inner, out, watch, loss_scale)
             outs.append(_detached(out))
     cross_entropy = torch.stack([out.cross_entropy for out in outs]).sum()
     logits = torch.cat([out.logits for out in outs])
@@ -126,12 +130,14 @@ def _joined(values: Sequence[Any]) -> Any:
     return tuple(_joined(each) for each in zip(*values, strict=True))
 
 
-def _finish(task: Any, out: TaskOutput, watch: Callable[[TaskOutput], None] | None) -> None:
+def _finish(
+    task: Any, out: TaskOutput, watch: Callable[[TaskOutput], None] | None, loss_scale: float
+) -> None:
     # a caller's autocast is meant for the forward pass
     with torch.autocast(out.loss.device.type, enabled=False):
         if watch is not None:
             watch(out)
-        task.backward(out.loss)
+        task.backward(loss_scale * out.loss)
 
 
 def _detached(out: TaskOutput) -> TaskOutput:

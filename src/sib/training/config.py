@@ -148,8 +148,9 @@ class TrainConfig:
     """Seed of weights, order and augmentation."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the model; everything after the logits is float32."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the model; everything after the logits is float32. In float16 the loss is scaled by a
+    factor that follows the gradients' range; slow on CPUs."""
     checkpoint: bool = False
     """sib only: keep the inputs of the model's repeated blocks alone and compute the rest anew.
     The same gradients for less memory and more time."""

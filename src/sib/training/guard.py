@@ -38,6 +38,10 @@ class StepGuard:
                 buffer.copy_(before)
         return False
 
+    def forgive(self) -> None:
+        """Do not count the last step that was taken back: it overflowed because of a scale."""
+        self.in_a_row -= 1
+
     def exhausted(self) -> bool:
         """Whether too many steps in a row were taken back."""
         return self.in_a_row >= self.most

@@ -35,6 +35,8 @@ class TrainingFailed(RuntimeError):
     """The run cannot go on; what was saved before stays."""
 
 
+FIRST_SCALE = 2.0**12
+"""Of the loss in float16; it doubles after 2000 good steps and halves after each overflow."""
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
 
 
@@ -82,6 +84,9 @@ class Training:
             weight_decay=optimizer.weight_decay,
         )
         self.autocast = make_autocast(self.config, self.device)
+        scaled = self.config.precision == "float16"
+        self.scaler = torch.amp.GradScaler(self.device.type, FIRST_SCALE, enabled=scaled)
+        self.scaler.scale(torch.zeros((), device=self.device))  # it starts with its first use
         self.interrupt, self.progress = Interrupt(), EpochProgress()
         self.smallest = ESTIMATORS[self.config.objective.estimator]
         self.guard = StepGuard(self.task.model, self.config.bad_steps)
@@ -142,21 +147,30 @@ class Training:
         size = self.config.micro_batch or len(labels)
         try:
             with self.autocast():
-                out = accumulate(self.parallel, images, labels, size, ratio.add if ratio else None)
+                out = accumulate(
+                    self.parallel,
+                    images,
+                    labels,
+                    size,
+                    ratio.add if ratio else None,
+                    loss_scale=self.scaler.get_scale(),
+                )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             fits = fitting_micro_batch(self.task, images, labels, size, self.autocast)
             raise TrainingFailed(f"{advice(size, fits)}; {self._kept()}") from None
+        self.scaler.unscale_(self.optimizer)
         if not self.guard.accepts(out.loss):
-            self._check_exhausted(out.loss, batch)
+            self._after_bad_step(out.loss, batch)
             return self._take_back()
         if ratio is not None:
             self.progress.gradient_ratio = ratio.value()
         largest = self.config.optimizer.clip_norm
         if largest is not None:
             nn.utils.clip_grad_norm_(self.task.model.parameters(), largest)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.step += 1
         self.progress.add(describe_step(out, labels), len(labels))
 
@@ -200,8 +214,12 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = scale * self.config.optimizer.learning_rate
 
-    def _check_exhausted(self, loss: Tensor, batch: Batch) -> None:
+    def _after_bad_step(self, loss: Tensor, batch: Batch) -> None:
         """Raise TrainingFailed after too many steps in a row that were not finite."""
+        (bad_loss,) = distributed.largest(not bool(loss.isfinite()))
+        if self.scaler.get_scale() > 1 and not bad_loss:
+            self.guard.forgive()  # an overflow of scaled gradients is how the scale is found
+        self.scaler.update(self.scaler.get_scale() / 2 if self.scaler.is_enabled() else None)
         if self.guard.exhausted():
             raise TrainingFailed(
                 f"the loss ({loss.item():g}) or its gradient was not finite in {self.guard.most} "
@@ -291,6 +309,7 @@ class Training:
             "best": self.best,
             "model": self.task.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "processes": distributed.gathered(own),
         }
 
@@ -298,6 +317,8 @@ class Training:
         if state is not None:
             self.task.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
+            if self.scaler.is_enabled():
+                self.scaler.load_state_dict(state["scaler"])
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
             self.saved = self.step
             self.progress = restore_process(state["processes"], self.task, self.device)

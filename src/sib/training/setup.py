@@ -145,5 +145,6 @@ def _check_window(config: TrainConfig) -> None:
 
 def make_autocast(config: TrainConfig, device: torch.device) -> Callable[[], torch.autocast]:
     """Makes the mixed-precision context of a step."""
-    enabled = config.precision == "bfloat16"
-    return lambda: torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    enabled = config.precision != "float32"
+    dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
+    return lambda: torch.autocast(device.type, dtype=dtype, enabled=enabled)
