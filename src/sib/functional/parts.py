@@ -67,7 +67,7 @@ def background_parts(R: Tensor, images: Tensor, mask: Tensor, kind: str) -> Part
     if kind == "variance":
         if R[0].numel() < 2:
             raise ValueError(f"R must have at least 2 values an image; got {checks.shape(R)}")
-        return (_RowVariance.apply((R * outside).flatten(1)),)
+        return (_WeightedVariance.apply(R, outside),)
     return ((R.abs() * outside).mean(dim=(1, 2, 3)),)
 
 
@@ -124,21 +124,52 @@ ALONE = Joining(_Gram.apply, lambda values: values)
 """The batch of this process is the whole."""
 
 
-class _RowVariance(torch.autograd.Function):
-    """Unbiased variance of each row, in few passes: torch's own is slow on CPUs."""
+class _Weighted(torch.autograd.Function):
+    """values ∘ weight for a weight of one channel (B, 1, H, W)."""
 
     @staticmethod
-    def forward(ctx, rows):
-        ctx.save_for_backward(rows)
-        centred = rows - rows.mean(dim=1, keepdim=True)
-        squares = torch.bmm(centred[:, None, :], centred[:, :, None])
-        return squares.flatten() / (rows.shape[1] - 1)
+    def forward(ctx, values, weight):
+        ctx.save_for_backward(values, weight)
+        return values * weight
 
     @staticmethod
     def backward(ctx, gradient):
-        (rows,) = ctx.saved_tensors
-        scale = (2 / (rows.shape[1] - 1) * gradient)[:, None]
-        return torch.addcmul(-scale * rows.mean(dim=1, keepdim=True), rows, scale)
+        values, weight = ctx.saved_tensors
+        of_values = gradient * weight if ctx.needs_input_grad[0] else None
+        return of_values, _channel_dot(gradient, values) if ctx.needs_input_grad[1] else None
+
+
+class _WeightedVariance(torch.autograd.Function):
+    """Unbiased variance of values ∘ weight over channels and pixels, in few passes: (B,)."""
+
+    @staticmethod
+    def centred(values: Tensor, weight: Tensor) -> Tensor:
+        """values ∘ weight less its mean over an image."""
+        weighted = values * weight
+        return weighted - weighted.mean(dim=(1, 2, 3), keepdim=True)
+
+    @staticmethod
+    def forward(ctx, values, weight):
+        centred = _WeightedVariance.centred(values, weight)
+        ctx.save_for_backward(values, weight, centred)
+        return centred.square().sum(dim=(1, 2, 3)) / (values[0].numel() - 1)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        values, weight, centred = ctx.saved_tensors
+        if torch.is_grad_enabled():  # as a function of both
+            centred = _WeightedVariance.centred(values, weight)
+        scale = (2 / (values[0].numel() - 1) * gradient)[:, None, None, None]
+        return centred * (scale * weight), scale * _channel_dot(centred, values)
+
+
+def _channel_dot(a: Tensor, b: Tensor) -> Tensor:
+    """Σ_c a_c b_c, (B, 1, H, W), without the product of all channels."""
+    total = a[:, :1] * b[:, :1]
+    for channel in range(1, a.shape[1]):
+        one = slice(channel, channel + 1)
+        total.addcmul_(a[:, one], b[:, one])
+    return total
 
 
 def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
@@ -148,10 +179,12 @@ def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
     its gradient; it goes into the weight, which has one channel. A row too small for its gradient
     1 / |row| to be a number counts as zero, and gets no gradient.
     """
-    largest = values.detach().abs().amax(dim=(1, 2, 3)) * weight.detach().amax(dim=(1, 2, 3))
+    rows = values.detach().flatten(1)
+    largest = torch.maximum(-rows.amin(dim=1), rows.amax(dim=1))  # without a copy |values|
+    largest = largest * weight.detach().amax(dim=(1, 2, 3))
     smallest = 1e6 * torch.finfo(values.dtype).tiny
     factor = torch.where(largest > smallest, 1 / largest, 0)
-    return (values * (weight * factor[:, None, None, None])).flatten(1)
+    return _Weighted.apply(values, weight * factor[:, None, None, None]).flatten(1)
 
 
 def _unit_range(values: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-# Below this length a sort is as fast.
-SHORTEST = 4096
+# Below this length a whole sort is as fast.
+SHORTEST = 20000
 # Every STRIDE-th value makes the sample. A prime, so that it does not fall into a few columns of
 # an image, whose borders differ from its middle.
 STRIDE = 17
@@ -29,12 +29,20 @@ def ranked(rows: Tensor, windows: list[tuple[int, int]]) -> list[Tensor]:
     """
     n = rows.shape[-1]
     if rows.device.type == "cpu" and SHORTEST <= n < 2**24 and not torch.compiler.is_compiling():
-        sample = rows[:, ::STRIDE].sort(dim=-1).values
+        sample = rows[:, ::STRIDE].clone(memory_format=torch.contiguous_format)
+        sample.numpy().sort(axis=-1)  # in place
         found = [_between(rows, sample, first, last) for first, last in windows]
         if all(indices is not None for indices in found):
             return [indices for indices in found if indices is not None]
-    order = rows.argsort(dim=-1)
+    order = _argsort(rows)
     return [order[:, first : last + 1] for first, last in windows]
+
+
+def _argsort(rows: Tensor) -> Tensor:
+    """Indices that sort each row; on CPUs by numpy, whose vectorised sort is far faster."""
+    if rows.device.type == "cpu" and not torch.compiler.is_compiling():
+        return torch.from_numpy(rows.numpy().argsort(axis=-1))
+    return rows.argsort(dim=-1)
 
 
 def _between(rows: Tensor, sample: Tensor, first: int, last: int) -> Tensor | None:
@@ -53,7 +61,7 @@ def _between(rows: Tensor, sample: Tensor, first: int, last: int) -> Tensor | No
     columns = column.new_zeros(values.shape)
     values[row, place], columns[row, place] = rows[row, column], column
     wanted = torch.arange(first, last + 1, device=rows.device) - below[:, None]
-    return columns.gather(-1, values.argsort(dim=-1).gather(-1, wanted))
+    return columns.gather(-1, _argsort(values).gather(-1, wanted))
 
 
 def _bracket(sample: Tensor, n: int, first: int, last: int) -> tuple[Tensor, Tensor]:
