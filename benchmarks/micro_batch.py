@@ -13,13 +13,13 @@ import torch.multiprocessing as mp
 import tyro
 from rich.console import Console
 from rich.table import Table
-from timing import interleave, machine, save
+from timing import added_memory, interleave, machine, save
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 import sib
 from sib.models import build
-from sib.training.device import choose_device, peak_memory
+from sib.training.device import choose_device
 
 CLASSES = 100
 
@@ -130,9 +130,7 @@ def _peak(name: str, options: Options, size: int, threads: int) -> int:
     torch.set_num_threads(threads)
     device = choose_device(options.device)
     step = _make(name, options, device)
-    before = peak_memory(device)
-    step(size)
-    return peak_memory(device) - before
+    return added_memory(lambda: step(size), device)
 
 
 def _table(rows: list[dict[str, Any]], on_cpu: bool) -> Table:

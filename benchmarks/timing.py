@@ -48,6 +48,24 @@ def interleave(
     }
 
 
+def added_memory(run: Callable[[], object], device: torch.device) -> int:
+    """Bytes by which a run passes what the process, or on CUDA the allocator, held before it."""
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return torch.cuda.max_memory_allocated(device) - before
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts anew
+    before = _resident("VmRSS")
+    run()
+    return _resident("VmHWM") - before
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
 def machine(device: torch.device) -> dict[str, Any]:
     """What a figure depends on."""
     return {
