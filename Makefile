@@ -30,7 +30,8 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/head.py --rounds 5
-	$(BIN)/python benchmarks/step.py --architectures resnet18 vit_b_32 --rounds 3
+	$(BIN)/python benchmarks/step.py --architectures resnet18 vit_b_32 --rounds 3 \
+		--modes plain naive sib
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sib needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'

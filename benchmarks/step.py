@@ -136,6 +136,7 @@ def _table(rows: list[Row]) -> Table:
         "batch × side",
         "plain, s",
         *(mode for mode in modes if mode != "plain"),
+        "naive / sib",
         title="one step in plain ones: time, and below it the memory it adds",
     )
     for row in rows:
@@ -147,6 +148,8 @@ def _table(rows: list[Row]) -> Table:
             if mode != "plain"
         ]
         shape = f"{row['batch']} × {row['side']}²"
+        gain = "sib" in row and "naive" in row
+        cells.append(f"{row['naive']['seconds'] / row['sib']['seconds']:.2f}" if gain else "")
         table.add_row(row["architecture"], shape, f"{plain['seconds']:.3f}", *cells)
     return table
 

@@ -176,7 +176,7 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
         assert batch.images.shape == (recipe.batch_size, 3, 32, 32)
         training._train_step(batch)
     assert training.step == 2
-    assert training.optimizer.param_groups[0]["lr"] == recipe.learning_rate
+    assert training.update.learning_rate == recipe.learning_rate
     sums = training.progress.sums
     assert all(value.isfinite() for value in sums.values())
     assert sums["reconstruction_scale"] > 0 and sums["background"] > 0

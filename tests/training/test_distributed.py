@@ -108,8 +108,8 @@ def unreadable(patch, rank, folder):
 def not_finite(patch, rank, folder):
     original = loop.accumulate
 
-    def accumulate(*arguments):
-        out = original(*arguments)
+    def accumulate(*arguments, **options):
+        out = original(*arguments, **options)
         return out._replace(loss=out.loss * torch.nan) if rank == 1 else out
 
     patch.setattr(loop, "accumulate", accumulate)

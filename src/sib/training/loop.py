@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sib.data import BadSample, Batch
 from sib.data.loader import is_of_a_worker, one_line
@@ -18,16 +17,15 @@ from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory
 from sib.training.diagnostics import GradientRatio, describe_step
-from sib.training.guard import StepGuard
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
 from sib.training.run_folder import FORMAT, RunFolder
-from sib.training.schedule import factor
 from sib.training.setup import make_autocast, make_split_loader
 from sib.training.state import process_state, restore_process
+from sib.training.update import Update
 from sib.training.watcher import Quiet, Watcher
 
 
@@ -35,8 +33,6 @@ class TrainingFailed(RuntimeError):
     """The run cannot go on; what was saved before stays."""
 
 
-FIRST_SCALE = 2.0**12
-"""Of the loss in float16; it doubles after 2000 good steps and halves after each overflow."""
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
 
 
@@ -77,19 +73,10 @@ class Training:
         self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
         self.run, self.watcher = prepared.run, watcher
         self.selection = make_split_loader(self.config, self.splits, self.config.selection)
-        optimizer = self.config.optimizer
-        self.optimizer = torch.optim.AdamW(
-            self.task.model.parameters(),
-            lr=optimizer.learning_rate,
-            weight_decay=optimizer.weight_decay,
-        )
+        self.update = Update(self.task.model, self.config, self.device, len(self.loader))
         self.autocast = make_autocast(self.config, self.device)
-        scaled = self.config.precision == "float16"
-        self.scaler = torch.amp.GradScaler(self.device.type, FIRST_SCALE, enabled=scaled)
-        self.scaler.scale(torch.zeros((), device=self.device))  # it starts with its first use
         self.interrupt, self.progress = Interrupt(), EpochProgress()
         self.smallest = ESTIMATORS[self.config.objective.estimator]
-        self.guard = StepGuard(self.task.model, self.config.bad_steps)
         self.step, self.epoch = 0, 0
         self.saved: int | None = None
         """Step of the newest saved state."""
@@ -133,17 +120,16 @@ class Training:
                 self._save_state()
 
     def _train_step(self, batch: Batch) -> None:
-        self._set_learning_rate()
+        self.update.set_learning_rate(self.step)
         (too_few,) = distributed.largest(len(batch.names) < self.smallest)
         if too_few:
             return self._take_back()
-        self.guard.begin()
         images = normalise(batch.images, self.device, self.config.input.normalization)
         labels = batch.labels.to(self.device)
         if isinstance(self.task, SpatialIBTask):
             self.task.step = self.step
         ratio = self._gradient_ratio()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.update.begin()
         size = self.config.micro_batch or len(labels)
         try:
             with self.autocast():
@@ -153,24 +139,18 @@ class Training:
                     labels,
                     size,
                     ratio.add if ratio else None,
-                    loss_scale=self.scaler.get_scale(),
+                    loss_scale=self.update.loss_scale,
                 )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             fits = fitting_micro_batch(self.task, images, labels, size, self.autocast)
             raise TrainingFailed(f"{advice(size, fits)}; {self._kept()}") from None
-        self.scaler.unscale_(self.optimizer)
-        if not self.guard.accepts(out.loss):
-            self._after_bad_step(out.loss, batch)
+        if not self.update.finish(out.loss):
+            self._check_exhausted(out.loss, batch)
             return self._take_back()
         if ratio is not None:
             self.progress.gradient_ratio = ratio.value()
-        largest = self.config.optimizer.clip_norm
-        if largest is not None:
-            nn.utils.clip_grad_norm_(self.task.model.parameters(), largest)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
         self.step += 1
         self.progress.add(describe_step(out, labels), len(labels))
 
@@ -209,20 +189,12 @@ class Training:
             number, f"stopped after step {self.step}, which is saved: go on with --resume"
         )
 
-    def _set_learning_rate(self) -> None:
-        scale = factor(self.config.schedule, self.step, len(self.loader), self.config.epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = scale * self.config.optimizer.learning_rate
-
-    def _after_bad_step(self, loss: Tensor, batch: Batch) -> None:
+    def _check_exhausted(self, loss: Tensor, batch: Batch) -> None:
         """Raise TrainingFailed after too many steps in a row that were not finite."""
-        (bad_loss,) = distributed.largest(not bool(loss.isfinite()))
-        if self.scaler.get_scale() > 1 and not bad_loss:
-            self.guard.forgive()  # an overflow of scaled gradients is how the scale is found
-        self.scaler.update(self.scaler.get_scale() / 2 if self.scaler.is_enabled() else None)
-        if self.guard.exhausted():
+        guard = self.update.guard
+        if guard.exhausted():
             raise TrainingFailed(
-                f"the loss ({loss.item():g}) or its gradient was not finite in {self.guard.most} "
+                f"the loss ({loss.item():g}) or its gradient was not finite in {guard.most} "
                 f"steps in a row, the last one step {self.step + 1} in epoch {self.epoch + 1} with "
                 f"the images {', '.join(batch.names)}: lower --optimizer.learning-rate or the "
                 f"objective's weights; {self._kept()}"
@@ -259,7 +231,7 @@ class Training:
         record = {
             "epoch": self.epoch,
             "step": self.step,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.update.learning_rate,
             **self.progress.record(),
             "memory_bytes": peak_memory(self.device),
             self.config.selection: measured._asdict(),
@@ -308,17 +280,14 @@ class Training:
             "step": self.step,
             "best": self.best,
             "model": self.task.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            **self.update.state(),
             "processes": distributed.gathered(own),
         }
 
     def _restore(self, state: dict[str, Any] | None) -> None:
         if state is not None:
             self.task.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            if self.scaler.is_enabled():
-                self.scaler.load_state_dict(state["scaler"])
+            self.update.restore(state)
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
             self.saved = self.step
             self.progress = restore_process(state["processes"], self.task, self.device)
