@@ -71,11 +71,11 @@ def _work(described: Study, runs: list[Run], slots: list[dict[str, str]], consol
     jobs = [job(run, splits_first(described, run)) for run in runs]
     _run(jobs, runs, slots, console)
     choices = choose(described, runs)
-    chosen = [run for choice in choices for run in choice.chosen.runs]
+    bad = {each.name for each in jobs if each.failure}
+    chosen = [run for choice in choices for run in choice.chosen.runs if run.name not in bad]
     later = [job(run, ("test",)) for run in chosen]
     _run(later, runs, slots, console)
     failed = [each.failure for each in (*jobs, *later) if each.failure]
-    failed = list(dict.fromkeys(failed))
     found = summarise(described, choices, failed)
     _write(described, found, console)
     reported = [run for run in reported_runs(choices) if run.split_seed == choices[0].split_seed]

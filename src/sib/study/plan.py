@@ -132,7 +132,7 @@ def _check_same(run: Run) -> None:
 def check_unused(runs: list[Run]) -> None:
     """Raise InputError where a process works on a run, as one may that outlived its study."""
     for run in runs:
-        if (run.folder / LOCK).exists():
+        if not run.is_trained() and (run.folder / LOCK).exists():
             lock = FolderLock(run.folder, "end it")
             lock.take()
             lock.release()

@@ -113,9 +113,12 @@ class Pool:
         assert job is not None
         command = None if job.failure else self._next(job, slot.done)
         if command is not None:
-            slot.process = self._start(command, job.log, slot.environment)
             slot.done.append(command)
-            return
+            try:
+                slot.process = self._start(command, job.log, slot.environment)
+                return
+            except OSError as error:
+                job.failure = f"{job.name}: cannot be started ({job.log}): {error.strerror}"
         slot.job = None
         self._tell(job)
 
@@ -190,12 +193,14 @@ def available_gpus() -> list[str]:
 
 
 def _reason(job: Job, code: int) -> str:
-    """The last line of the log, or the code where it says nothing."""
+    """How a process ended and the last line of its log."""
     lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    lines = [line.strip() for line in lines if line.strip()]
-    last = lines[-1] if lines else ""
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    end = f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
     if not last or last.startswith("$ sib "):
-        last = f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        return f"{job.name}: {end} ({job.log})"
+    if code < 0:
+        return f"{job.name}: {end}, after {last!r} ({job.log})"
     return f"{job.name}: {last.removeprefix('sib: ')} ({job.log})"
 
 

@@ -36,7 +36,7 @@ def chosen_lines(found: dict[str, Any]) -> list[str]:
                 continue
             split = f" on split {choice['split_seed']}" if len(found["split_seeds"]) > 1 else ""
             count = 1 + len(choice["others"]) + len(choice["incomplete"])
-            line = f"{item['name']}{split}: {choice['chosen']['point']} of {count} grid points"
+            line = f"{item['name']}{split}: {choice['chosen']['point']}, chosen of {count} points"
             if not choice["within_margin"]:
                 line += ", the most accurate one, since none is within the margin"
             if choice["incomplete"]:
