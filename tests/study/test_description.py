@@ -138,7 +138,7 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
         ({"choose_by": "test"}, "choose_by must be accuracy, foreground_energy or foreground_en"),
         (
             {"accuracy_margin": 0.1},
-            "accuracy_margin is only used with choose_by foreground_energy_",
+            "accuracy_margin is only used with choose_by foreground",
         ),
         (
             {"choose_by": "foreground_energy_within_accuracy", "accuracy_margin": 2},

@@ -96,7 +96,7 @@ def test_a_run_that_outlived_its_study_is_waited_for(tmp_path):
     runs[1].folder.mkdir(parents=True)
     lock = FolderLock(runs[1].folder)
     lock.take()
-    with pytest.raises(InputError, match="sib-0 is in use by process .*: wait for it, or end it"):
+    with pytest.raises(InputError, match=r"sib-0 is in use by process .*: wait for it, or end it"):
         check_unused(runs)
     lock.release()
     check_unused(runs)

@@ -189,7 +189,9 @@ def test_ctrl_c_saves_the_runs_and_the_same_command_goes_on(tmp_path):
         "command goes on\n"
     )
     assert "is saved: go on with --resume" in (tmp_path / "out" / "logs" / "ce-0.log").read_text()
-    FolderLock(run).take()  # nothing works on it any more
+    lock = FolderLock(run)
+    lock.take()  # nothing works on it any more
+    lock.release()
     began, epochs = (run / "environment.json").stat().st_mtime_ns, records(run)
     assert 0 < len(epochs) < 60
     assert main(["study", str(file)]) == 0
