@@ -27,6 +27,8 @@ def test_nothing_runs(tmp_path):
         ("a: &a [1]\nb: *a\n", "aliases are not read"),
         ("a: &a [*a]\n", "aliases are not read"),
         ("<<: &a {x: 1}\nb: {<<: *a}\n", "aliases are not read"),
+        ("a: 1\nb: 2\na: 3\n", "'a' stands twice"),
+        ("x: {a: {b: 1, b: 1}}\n", "'b' stands twice"),
         ("[" * 5000, "nested too deeply"),
         ("a: 2001-99-99\n", "month must be in 1..12"),
         ("a: 0b_\n", "invalid literal"),

@@ -23,10 +23,12 @@ from sib.evaluation.evaluate import evaluate_and_show
 from sib.evaluation.explain import explain
 from sib.recipes import RecipesConfig, show_recipes
 from sib.report.command import report
+from sib.study.command import study
+from sib.study.config import StudyConfig
 from sib.terminal import Terminal
 from sib.training import Stopped, StoppedAtOnce, TrainConfig, TrainingFailed, distributed, train
 from sib.training.distributed import ProcessLost
-from sib.yaml_options import expand_config
+from sib.yaml_options import error_behind, expand_config
 
 DESCRIPTION = """Train image classifiers whose explanations fall on the object
 (Spatial Information Bottleneck, arXiv 2511.09239).
@@ -41,6 +43,7 @@ COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     ExplainConfig: explain,
     CompareConfig: compare,
     ReportConfig: report,
+    StudyConfig: study,
     RecipesConfig: show_recipes,
     DataConfig: lambda config, console: _data(config, console),
 }
@@ -59,6 +62,7 @@ Command = (
     | Annotated[ExplainConfig, tyro.conf.subcommand("explain")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
+    | Annotated[StudyConfig, tyro.conf.subcommand("study")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
     | Annotated[RecipesConfig, tyro.conf.subcommand("recipes")]
     | Annotated[DataConfig, tyro.conf.subcommand("data")]
@@ -128,7 +132,7 @@ def parse(arguments: list[str]) -> Any:
                 args=arguments,
             )
     except SystemExit as stop:
-        error = _cause(stop)
+        error = error_behind(stop)
         if error is not None:  # tyro puts a box around it; a sentence is enough
             raise error from None
         if distributed.speaks():
@@ -140,13 +144,6 @@ def parse(arguments: list[str]) -> Any:
             "with digits or a folder of images"
         )
     return config
-
-
-def _cause(stop: BaseException | None) -> InputError | None:
-    """The InputError that a configuration raised about its own values."""
-    while stop is not None and not isinstance(stop, InputError):
-        stop = stop.__context__
-    return stop
 
 
 def _data(config: DataConfig, console: Console) -> None:

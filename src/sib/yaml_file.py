@@ -17,12 +17,25 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)
         return super().compose_node(parent, index)
 
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """PyYAML lets the last of two values of one key win, in silence."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return node
+
 
 def parse_yaml(text: str) -> Any:
     """The value that a YAML text holds, without running any code.
 
     Args:
-        text: YAML of the safe subset, without aliases, at most 2^20 characters.
+        text: YAML of the safe subset, without aliases or keys that stand twice, at most 2^20
+            characters.
 
     Raises:
         ValueError: with the reason why it is not read.

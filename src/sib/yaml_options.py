@@ -52,6 +52,47 @@ def expand_config(kind: type, arguments: list[str]) -> list[str]:
     return options + rest
 
 
+def options_of(kind: type, values: dict[Any, Any], where: Path | str) -> list[str]:
+    """Options that a file holds, as arguments; each is tried, so that a wrong one is told.
+
+    Args:
+        kind: dataclass of the options.
+        values: nested, or flat with dots.
+        where: the file, and the place in it, for messages.
+
+    Raises:
+        InputError: a key is unknown, or a value not allowed.
+    """
+    return _options(kind, values, where, "")
+
+
+def from_arguments(kind: type, arguments: list[str], where: str) -> Any:
+    """The dataclass that arguments stand for.
+
+    Args:
+        kind: dataclass of the options.
+        arguments: as `options_of` gave them.
+        where: the file, and the place in it, for messages.
+
+    Raises:
+        InputError: a value is out of its range.
+    """
+    said = StringIO()
+    try:
+        with redirect_stderr(said), redirect_stdout(said):
+            return tyro.cli(kind, args=arguments)
+    except SystemExit as stop:
+        error = error_behind(stop)
+        raise InputError(f"{where}: {error or ' '.join(said.getvalue().split())}") from None
+
+
+def error_behind(stop: BaseException | None) -> InputError | None:
+    """The InputError that a configuration raised about its own values, which tyro hides."""
+    while stop is not None and not isinstance(stop, InputError):
+        stop = stop.__context__
+    return stop
+
+
 def recipe_options(name: str) -> list[str]:
     """The options of a recipe as arguments.
 
@@ -113,7 +154,7 @@ def _read(file: Path) -> dict[Any, Any]:
     return values
 
 
-def _options(kind: type, values: dict[Any, Any], file: Path, prefix: str) -> list[str]:
+def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) -> list[str]:
     fields = get_type_hints(kind)
     found: list[str] = []
     for key, value in values.items():
@@ -135,7 +176,7 @@ def _options(kind: type, values: dict[Any, Any], file: Path, prefix: str) -> lis
     return found
 
 
-def _option(kind: Any, name: str, value: Any, file: Path) -> list[str]:
+def _option(kind: Any, name: str, value: Any, file: Path | str) -> list[str]:
     """One option, tried alone so that a wrong value is told with its file."""
     flag = "--" + name.replace("_", "-")
     if isinstance(value, bool) and kind is bool:
@@ -161,7 +202,7 @@ def _name(kind: Any) -> str:
     return getattr(kind, "__name__", str(kind)) if isinstance(kind, type) else str(kind)
 
 
-def _unknown(file: Path, shown: str, name: str, allowed: list[str], prefix: str) -> str:
+def _unknown(file: Path | str, shown: str, name: str, allowed: list[str], prefix: str) -> str:
     close = difflib.get_close_matches(name, allowed, n=1)
     perhaps = f", perhaps {prefix}{close[0]}" if close else f"; allowed are {', '.join(allowed)}"
     return f"{file}: {shown} is no option{perhaps}"

@@ -69,6 +69,19 @@ def test_the_page_holds_its_pieces_and_nothing_from_outside(page):
     assert policy.startswith("default-src 'none'")
 
 
+def test_galleries_of_few_runs_take_the_first_of_each_group(tmp_path):
+    runs = tuple(evaluated(method, seed) for method in ("ce", "sib") for seed in (0, 1))
+    out = tmp_path / "report.html"
+    report(
+        ReportConfig(runs=runs, out=out, images=1, gallery_runs=2, methods=("vjp",), device="cpu"),
+        quiet(),
+    )
+    gallery = re.search(r'<section[^>]*id="gallery".*?</section>', out.read_text(), re.DOTALL)[0]
+    assert [name in gallery for name in ("ce-0", "ce-1", "sib-0", "sib-1")] == [1, 0, 1, 0]
+    summary = re.search(r'<section[^>]*id="summary".*?</section>', out.read_text(), re.DOTALL)[0]
+    assert all(name in summary for name in ("ce-0", "ce-1", "sib-0", "sib-1"))
+
+
 def test_figures_are_those_of_the_evaluations(page):
     text = page.read_text()
     for method in ("ce", "sib"):

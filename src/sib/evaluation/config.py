@@ -168,6 +168,8 @@ class ReportConfig:
     """The page."""
     images: int = 12
     """Images in the gallery."""
+    gallery_runs: int | None = None
+    """Most runs in the galleries, the first ones of each group in turn; all where not given."""
     methods: tuple[str, ...] = ("vjp", "saliency", "gradcam")
     """Explanation methods in the gallery."""
     device: str = "auto"
@@ -183,6 +185,7 @@ class ReportConfig:
         check_distinct(self.runs)
         if not 1 <= self.images <= 200:
             raise InputError(f"--images must lie in 1 to 200; got {self.images}")
+        check_at_least_one("gallery-runs", self.gallery_runs)
 
 
 def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:

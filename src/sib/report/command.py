@@ -31,7 +31,7 @@ def report(config: ReportConfig, console: Console) -> None:
     check_same_images(stored)
     groups = group_by_seed(stored)
     ordered = [member for group in groups for member in group.members]
-    galleries, missing = _galleries(config, ordered, groups, console)
+    galleries, missing = _galleries(config, _drawn(config, groups), groups, console)
     found = compare_stored(stored) if len(groups) > 1 else None
     values: dict[str, Any] = {
         "title": f"What {_listed([group.name for group in groups])} look at",
@@ -52,6 +52,13 @@ def report(config: ReportConfig, console: Console) -> None:
     except OSError as error:
         raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
     console.print(f"written to {config.out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _drawn(config: ReportConfig, groups: list[Group]) -> list[Stored]:
+    """The runs whose maps are drawn, by group: the first of each, then the second, and so on."""
+    turns = [(place, number) for number, g in enumerate(groups) for place in range(len(g.members))]
+    kept = sorted(turns)[: config.gallery_runs]
+    return [groups[number].members[place] for place, number in turns if (place, number) in kept]
 
 
 def _galleries(

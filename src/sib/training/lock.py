@@ -18,10 +18,15 @@ class FolderLock:
 
     The lock is the kernel's (flock), so that of a dead process needs no removal; the file says
     whose it is.
+
+    Args:
+        folder: that one process at a time may work in.
+        otherwise: what else the second process could do than wait, for its message.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, otherwise: str = "choose another --out") -> None:
         self.path = folder / NAME
+        self.otherwise = otherwise
         self._file: TextIO | None = None
 
     def take(self, patience: float = 0.0) -> None:
@@ -44,8 +49,8 @@ class FolderLock:
         while not _try_lock(file):
             if time.monotonic() >= deadline:
                 raise InputError(
-                    f"{self.path.parent} is in use by {_owner(file)}: wait for it, or choose "
-                    "another --out"
+                    f"{self.path.parent} is in use by {_owner(file)}: wait for it, or "
+                    f"{self.otherwise}"
                 )
             time.sleep(0.1)
         file.truncate(0)

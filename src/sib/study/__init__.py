@@ -1,0 +1,1 @@
+"""Studies: settings × seeds × splits on one data set, chosen on validation, reported on test."""

@@ -1,0 +1,30 @@
+"""What ``sib study`` can be told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from sib.errors import InputError
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Train settings under several seeds, choose on validation, and report them on test.
+
+    The file names the data, the settings and the seeds; docs/study.md explains it. After any stop
+    the same command goes on, and finished runs are not done again.
+    """
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """YAML file that describes the study."""
+    parallel: int | None = None
+    """Runs at a time; the file's, or where that tells none as many as there are GPUs, or cores."""
+    dry_run: bool = False
+    """List the runs and what is done of them, and stop."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a number is out of its range."""
+        if self.parallel is not None and self.parallel < 1:
+            raise InputError(f"--parallel must be at least 1; got {self.parallel}")

@@ -1,0 +1,74 @@
+"""How the runs of a study are evaluated."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sib.errors import InputError
+from sib.evaluation.config import EvaluateConfig
+from sib.evaluation.evaluate import FORMAT, IMAGES, RESULT, options, sha256_of
+from sib.evaluation.runs import read_json
+from sib.explain import METHODS
+from sib.yaml_options import from_arguments, options_of
+
+ENERGY = "energy_pointing_game"
+LISTS = ("methods", "metrics")
+KEYS = (*LISTS, "limit", "target", "batch_size", "attribution")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Options of ``sib evaluate``."""
+
+    arguments: tuple[str, ...]
+    config: EvaluateConfig
+
+    def is_done(self, folder: Path, weights: Path, split: str) -> bool:
+        """Whether a folder holds this evaluation of these weights, whole; a damaged one counts as
+        none, since it is made again."""
+        try:
+            found = read_json(folder / RESULT)
+            scores = sha256_of(folder / IMAGES)
+        except (InputError, OSError):
+            return False
+        table = found.get("table", {})
+        known = set(table) | (set() if self.config.methods else set(found.get("unavailable", ())))
+        return (
+            found.get("format") == FORMAT
+            and found.get("options") == options(self.config) | {"split": split}
+            and found.get("images_sha256") == scores
+            and found.get("weights_sha256") == sha256_of(weights)
+            and known >= set(self.config.methods or METHODS)
+            and all(set(row) >= set(self.config.metrics) for row in table.values())
+        )
+
+
+def read_evaluation(file: Path, described: dict[Any, Any]) -> Evaluation:
+    """The options of the key ``evaluate``.
+
+    Raises:
+        InputError: one is not allowed, or the foreground energy is not among the measures.
+    """
+    where = f"{file}: evaluate"
+    described = {str(key).replace("-", "_"): value for key, value in described.items()}
+    for key in described:
+        if key.partition(".")[0] not in KEYS:
+            raise InputError(f"{where}: {key} is no option; allowed are {', '.join(KEYS)}")
+    arguments: list[str] = []
+    for key in LISTS:
+        if key in described:
+            arguments += [f"--{key}", *_names(described[key], f"{where}: {key}")]
+    rest = {key: value for key, value in described.items() if key not in LISTS}
+    arguments += options_of(EvaluateConfig, rest, where)
+    config = from_arguments(EvaluateConfig, ["run", *arguments], where)
+    if ENERGY not in config.metrics:
+        raise InputError(
+            f"{where}: metrics must name {ENERGY}, the foreground energy that a study reports"
+        )
+    return Evaluation(tuple(arguments), config)
+
+
+def _names(value: Any, where: str) -> list[str]:
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise InputError(f"{where} must be a list of names, as [saliency, gradcam]; got {value!r}")
+    return value

@@ -1,0 +1,180 @@
+"""The runs of a study: which there are, and what is done of them."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sib.data import Splits
+from sib.errors import InputError
+from sib.evaluation.runs import is_run, read_run
+from sib.models import build
+from sib.study.description import Study
+from sib.study.evaluation import Evaluation
+from sib.study.settings import Point, Setting
+from sib.training import TrainConfig
+from sib.training.device import choose_device
+from sib.training.lock import NAME as LOCK
+from sib.training.lock import FolderLock
+from sib.training.run_folder import as_dict
+from sib.training.setup import make_task, open_splits
+
+# What may differ between a run that is done and the study's file: where it lies and how fast it is.
+HARMLESS = ("out", "root", "device", "workers", "save_every_steps", "input.cache")
+VALIDATION = "validation"
+"""Folder within a run for its evaluation on the validation split."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run of a study."""
+
+    name: str
+    """Of its folder."""
+    setting: str
+    point: Point
+    seed: int
+    split_seed: int
+    folder: Path
+    log: Path
+    config: TrainConfig
+    evaluation: Evaluation
+
+    @property
+    def arguments(self) -> list[str]:
+        """For ``sib train``."""
+        own = ["--out", str(self.folder), "--seed", str(self.seed)]
+        return [*self.point.arguments, *own, "--input.split-seed", str(self.split_seed)]
+
+    @property
+    def weights(self) -> Path:
+        """Of the epoch that is measured."""
+        return self.folder / "best.safetensors"
+
+    def is_started(self) -> bool:
+        """Whether the folder holds a run."""
+        return is_run(self.folder)
+
+    def is_trained(self) -> bool:
+        """Whether the training has ended, with its weights."""
+        return (self.folder / "result.json").exists() and self.weights.exists()
+
+    def is_evaluated(self, split: str) -> bool:
+        """Whether the wanted evaluation of these weights is there."""
+        return self.is_trained() and self.evaluation.is_done(
+            self.evaluation_folder(split), self.weights, split
+        )
+
+    def evaluation_folder(self, split: str) -> Path:
+        """Where the evaluation on a split is written."""
+        return self.folder if split == "test" else self.folder / VALIDATION
+
+
+def plan_runs(study: Study) -> list[Run]:
+    """Every run: all settings under one seed before the next seed, so that a stop leaves pairs."""
+    return [
+        _run(study, setting, point, seed, split_seed)
+        for split_seed in study.split_seeds
+        for seed in study.seeds
+        for setting in study.settings
+        for point in setting.points
+    ]
+
+
+def _run(study: Study, setting: Setting, point: Point, seed: int, split_seed: int) -> Run:
+    split = f"-split{split_seed}" if split_seed else ""  # so that further splits keep what is done
+    name = f"{point.name}{split}-{seed}"
+    folder = study.out / "runs" / name
+    options = dataclasses.replace(point.config.input, split_seed=split_seed)
+    config = dataclasses.replace(point.config, seed=seed, out=folder, input=options)
+    log = study.out / "logs" / f"{name}.log"
+    return Run(name, setting.name, point, seed, split_seed, folder, log, config, study.evaluation)
+
+
+def check_runs(study: Study, runs: list[Run]) -> None:
+    """Everything that can be wrong before the first run starts.
+
+    Raises:
+        InputError: a name stands twice, the data cannot be opened or lacks what is needed, a
+            model cannot be made, or a folder holds a run of another configuration.
+    """
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{study.file}: two runs would share the folder runs/{name}")
+    for run in runs:
+        _check_same(run)
+    for splits in _opened(study, runs):
+        _check_annotated(study, splits)
+    _check_models(study, splits)
+
+
+def _check_same(run: Run) -> None:
+    if not run.is_started():
+        return
+    stored, given = flat(read_run(run.folder).config), flat(as_dict(run.config))
+    standard = flat(as_dict(TrainConfig()))  # of options that are younger than the run
+    changed = [
+        f"{key} was {stored.get(key, standard.get(key))!r} and is {given.get(key)!r}"
+        for key in sorted(stored.keys() | given.keys())
+        if key not in HARMLESS and stored.get(key, standard.get(key)) != given.get(key)
+    ]
+    if changed:
+        raise InputError(
+            f"{run.folder} was started otherwise: {'; '.join(changed)}; change the study back, "
+            "remove that folder, or choose another out"
+        )
+
+
+def check_unused(runs: list[Run]) -> None:
+    """Raise InputError where a process works on a run, as one may that outlived its study."""
+    for run in runs:
+        if not run.is_trained() and (run.folder / LOCK).exists():
+            lock = FolderLock(run.folder, "end it")
+            lock.take()
+            lock.release()
+
+
+def _opened(study: Study, runs: list[Run]) -> Iterator[Splits]:
+    """The data set, divided by each of the seeds."""
+    for split_seed in study.split_seeds:
+        config = next(run.config for run in runs if run.split_seed == split_seed)
+        try:
+            yield open_splits(config)
+        except InputError as error:
+            raise InputError(f"{study.file}: {error}") from None
+
+
+def _check_annotated(study: Study, splits: Splits) -> None:
+    if study.needs_energy and not splits.validation.annotated:
+        raise InputError(
+            f"{study.file}: choose_by {study.choose_by} needs foregrounds, and the validation "
+            f"images of {splits.name} have none; choose_by accuracy does without"
+        )
+
+
+def _check_models(study: Study, splits: Splits) -> None:
+    """Make each point's task once, which checks its options against model and image size."""
+    made: dict[tuple[str, int], Any] = {}
+    for setting in study.settings:
+        for point in setting.points:
+            config, key = point.config, (point.config.arch, point.config.side)
+            try:
+                choose_device(config.device)
+                if key not in made:
+                    made = {key: build(config.arch, len(splits.classes), config.side)}
+                make_task(config, made[key], torch.device("cpu"))
+            except InputError as error:
+                raise InputError(f"{study.file}: settings.{point.name}: {error}") from None
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options with dots in their names."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return found

@@ -1,0 +1,211 @@
+"""Commands in processes of their own, several at a time, and how they are stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from sib.training import Stopped
+from sib.training.interrupt import Interrupt
+
+SIB = (sys.executable, "-m", "sib")
+PAUSE = 0.05
+"""Seconds between two looks at the processes."""
+
+Command = Sequence[str]
+
+
+@dataclass
+class Job:
+    """Commands of one run, one after the other.
+
+    Args:
+        name: of the run.
+        log: file that the output is added to.
+        next_command: what is to be done now; None where nothing is left.
+    """
+
+    name: str
+    log: Path
+    next_command: Callable[[], Command | None]
+    failure: str | None = None
+    """Why it failed, in a sentence."""
+
+
+@dataclass
+class Slot:
+    """One of the places for a process."""
+
+    environment: dict[str, str]
+    job: Job | None = None
+    process: subprocess.Popen | None = None
+    done: list[Command] = field(default_factory=list)
+
+
+class Pool:
+    """Works through jobs in as many processes as there are places.
+
+    A process is the leader of a group of its own, so that Ctrl-C on a terminal reaches it only
+    through `_stop`, once.
+
+    Args:
+        places: an environment for each process at a time.
+        told: called whenever a job starts or ends, with the names in work and the job that ended.
+        prefix: of every command.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[dict[str, str]],
+        told: Callable[[list[str], Job | None], None],
+        prefix: Command = SIB,
+    ) -> None:
+        self.slots = [Slot(environment) for environment in places]
+        self.told, self.prefix = told, tuple(prefix)
+        self.interrupt = Interrupt()
+
+    def work(self, jobs: Sequence[Job]) -> None:
+        """Do all jobs; one that fails tells so in `Job.failure`, and the others go on.
+
+        Raises:
+            Stopped: SIGINT or SIGTERM came; the processes were told to stop, and have ended.
+        """
+        waiting = list(jobs)
+        try:
+            with self.interrupt.listening():
+                while self.interrupt.number is None and (waiting or self._busy()):
+                    for slot in self.slots:
+                        self._advance(slot, waiting)
+                    time.sleep(PAUSE)
+                if self.interrupt.number is not None:
+                    self._stop()
+                    raise Stopped(self.interrupt.number, "stopped")
+        finally:
+            for slot in self._busy():  # after a second signal, or an error of our own
+                _kill(slot.process)
+
+    def _busy(self) -> list[Slot]:
+        return [slot for slot in self.slots if slot.process is not None]
+
+    def _advance(self, slot: Slot, waiting: list[Job]) -> None:
+        """Look whether the slot's process has ended, and start what comes next."""
+        if slot.process is not None:
+            code = slot.process.poll()
+            if code is None:
+                return
+            slot.process = None
+            if code != 0 and slot.job is not None:
+                slot.job.failure = _reason(slot.job, code)
+        while slot.process is None and (slot.job is not None or waiting):
+            if slot.job is None:
+                slot.job, slot.done = waiting.pop(0), []
+                self._tell(None)
+            self._start_or_end(slot)
+
+    def _start_or_end(self, slot: Slot) -> None:
+        job = slot.job
+        assert job is not None
+        command = None if job.failure else self._next(job, slot.done)
+        if command is not None:
+            slot.done.append(command)
+            try:
+                slot.process = self._start(command, job.log, slot.environment)
+                return
+            except OSError as error:
+                job.failure = f"{job.name}: cannot be started ({job.log}): {error.strerror}"
+        slot.job = None
+        self._tell(job)
+
+    def _next(self, job: Job, done: list[Command]) -> Command | None:
+        try:
+            command = job.next_command()
+        except ValueError as error:  # InputError: what the last command left cannot be read
+            job.failure = f"{job.name}: {error}"
+            return None
+        if command in done:
+            job.failure = f"{job.name}: sib {command[0]} ended well and left no result"
+            return None
+        return command
+
+    def _start(self, command: Command, log: Path, environment: dict[str, str]) -> subprocess.Popen:
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"$ sib {' '.join(command)}\n")
+            file.flush()
+            return subprocess.Popen(
+                [*self.prefix, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | environment,
+                start_new_session=True,
+            )
+
+    def _tell(self, ended: Job | None) -> None:
+        self.told([slot.job.name for slot in self.slots if slot.job is not None], ended)
+
+    def _stop(self) -> None:
+        """Tell every process to save and stop, and wait until they have."""
+        for slot in self._busy():
+            assert slot.process is not None
+            slot.process.send_signal(signal.SIGTERM)
+        for slot in self._busy():
+            assert slot.process is not None
+            slot.process.wait()
+            slot.process = None
+
+
+def places(parallel: int | None, device: str) -> list[dict[str, str]]:
+    """The environment of each process at a time: its share of the cores, and its GPU.
+
+    Args:
+        parallel: processes; as many as GPUs, or as cores without any, where None.
+        device: auto, cpu, cuda or mps.
+    """
+    cores, gpus = available_cores(), available_gpus() if device in ("auto", "cuda") else []
+    count = parallel or len(gpus) or cores
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // count))
+    return [
+        {"OMP_NUM_THREADS": threads}
+        | ({"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {})
+        for index in range(count)
+    ]
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def available_gpus() -> list[str]:
+    """Names of the GPUs as CUDA_VISIBLE_DEVICES takes them."""
+    count = torch.cuda.device_count()
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = given.split(",") if given else [str(index) for index in range(count)]
+    return [name.strip() for name in names][:count]
+
+
+def _reason(job: Job, code: int) -> str:
+    """How a process ended and the last line of its log."""
+    lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    end = f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    if not last or last.startswith("$ sib "):
+        return f"{job.name}: {end} ({job.log})"
+    if code < 0:
+        return f"{job.name}: {end}, after {last!r} ({job.log})"
+    return f"{job.name}: {last.removeprefix('sib: ')} ({job.log})"
+
+
+def _kill(process: subprocess.Popen | None) -> None:
+    """End a process and those that read images for it, at once."""
+    if process is not None and process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,63 @@
+"""A study under way, shown to a person on a terminal or in a log."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sib.study.pool import Job
+
+
+class Display:
+    """Is told by the pool what goes on.
+
+    Args:
+        console: where to write.
+        bar: shows on a terminal only.
+        total: jobs.
+    """
+
+    def __init__(self, console: Console, bar: Progress, total: int) -> None:
+        self.console, self.bar, self.total = console, bar, total
+        self.ended = 0
+        self.task = bar.add_task("", total=total)
+
+    def __call__(self, in_work: list[str], ended: Job | None) -> None:
+        """Show what is in work, and count what has ended."""
+        if ended is not None:
+            self.ended += 1
+            self._line(ended)
+        self.bar.update(self.task, completed=self.ended, description=_listed(in_work))
+
+    def _line(self, job: Job) -> None:
+        count = f"{self.ended} of {self.total}"
+        if job.failure:
+            text = f"[red]failed[/] {escape(job.failure)} ({count})"
+        elif not self.console.is_terminal:
+            text = f"done {escape(job.name)} ({count})"
+        else:
+            return
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def display(console: Console, total: int) -> Iterator[Display]:
+    """One bar over runs with the names in flight; plain lines where it is no terminal."""
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("runs, remaining"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        yield Display(console, bar, total)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")

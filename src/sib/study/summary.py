@@ -1,0 +1,172 @@
+"""What a study found: figures of the chosen runs on test, and their differences."""
+
+from typing import Any
+
+import numpy as np
+
+from sib.evaluation.groups import check_same_images
+from sib.evaluation.statistics import Array
+from sib.evaluation.stored import Stored, read_stored
+from sib.study.description import Study
+from sib.study.evaluation import ENERGY
+from sib.study.interval import seed_interval
+from sib.study.plan import Run
+from sib.study.selection import Candidate, Choice
+
+FORMAT = 1
+ACCURACY, MEAN = "accuracy", "mean_energy"
+
+Figures = dict[str, float | None]
+"""Of one run: accuracy, mean energy, and the energy of each method."""
+
+
+def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[str, Any]:
+    """The content of ``study.json``.
+
+    Args:
+        study: what was described.
+        choices: the grid points to report.
+        failed: a sentence for each run that failed.
+
+    Raises:
+        InputError: an evaluation is damaged, or runs saw different images.
+    """
+    stored = {run.name: read_stored(run.folder) for run in reported_runs(choices)}
+    _check_images(choices, stored)
+    methods = _methods(list(stored.values()))
+    figures = {name: _figures(item, methods) for name, item in stored.items()}
+    grids = {s.name: _grid(study, s.name, choices, figures) for s in study.settings}
+    return {
+        "format": FORMAT,
+        "file": str(study.file),
+        "seeds": list(study.seeds),
+        "split_seeds": list(study.split_seeds),
+        "reference": study.reference,
+        "choose_by": study.choose_by,
+        "accuracy_margin": study.accuracy_margin,
+        "interval": explanation(study),
+        "methods": methods,
+        "settings": [
+            _described(s.name, choices, figures)
+            | {"figures": _estimates(grids[s.name], None)}
+            | {"difference": _estimates(grids[s.name], grids[study.reference])}
+            for s in study.settings
+        ],
+        "failed": failed,
+    }
+
+
+def reported_runs(choices: list[Choice]) -> list[Run]:
+    """The chosen runs that were evaluated on test."""
+    return [run for choice in choices for run in choice.chosen.runs if run.is_evaluated("test")]
+
+
+def explanation(study: Study) -> str:
+    """What the intervals say, in a sentence or two."""
+    seeds, splits = len(study.seeds), len(study.split_seeds)
+    if seeds * splits == 1:
+        return "One run a setting: nothing is said about other seeds."
+    over = f"{seeds} seeds" if splits == 1 else f"{splits} splits"
+    if seeds > 1 and splits > 1:
+        over = f"{seeds} seeds and {splits} splits, each with each"
+    return (
+        f"Mean ± half its 95 % t interval over {over}; differences are paired by seed and split. "
+        "The test images are held fixed: the report's intervals draw them too."
+    )
+
+
+def _check_images(choices: list[Choice], stored: dict[str, Stored]) -> None:
+    for split_seed in {choice.split_seed for choice in choices}:
+        own = [choice for choice in choices if choice.split_seed == split_seed]
+        runs = [stored[run.name] for run in reported_runs(own)]
+        if runs:
+            check_same_images(runs)
+
+
+def _methods(stored: list[Stored]) -> list[str]:
+    """The methods whose energy every run has."""
+    if not stored:
+        return []
+    first, *others = [
+        [m for m, row in s.facts["table"].items() if row.get(ENERGY, {}).get("mean") is not None]
+        for s in stored
+    ]
+    return [method for method in first if all(method in other for other in others)]
+
+
+def _figures(stored: Stored, methods: list[str]) -> Figures:
+    energies = {method: stored.facts["table"][method][ENERGY]["mean"] for method in methods}
+    mean = float(np.mean(list(energies.values()))) if energies else None
+    return {ACCURACY: stored.facts["accuracy"]["mean"], MEAN: mean, **energies}
+
+
+def _grid(
+    study: Study, setting: str, choices: list[Choice], figures: dict[str, Figures]
+) -> dict[int, list[Figures]]:
+    """Figures of each seed on all splits in their order; seeds that lack one are left out."""
+    found: dict[int, dict[int, Figures]] = {seed: {} for seed in study.seeds}
+    for choice in (choice for choice in choices if choice.setting == setting):
+        for run in choice.chosen.runs:
+            if run.name in figures:
+                found[run.seed][choice.split_seed] = figures[run.name]
+    return {
+        seed: [by_split[split] for split in study.split_seeds]
+        for seed, by_split in found.items()
+        if len(by_split) == len(study.split_seeds)
+    }
+
+
+def _estimates(
+    own: dict[int, list[Figures]], reference: dict[int, list[Figures]] | None
+) -> dict[str, Any] | None:
+    """Each figure's mean and interval, or those of its difference to the reference."""
+    if reference is own:
+        return None
+    seeds = [seed for seed in own if reference is None or seed in reference]
+    if not seeds:
+        return None
+    found = {}
+    for name in own[seeds[0]][0]:
+        values = _matrix(own, seeds, name)
+        if reference is not None:
+            values = values - _matrix(reference, seeds, name)
+        if np.isfinite(values).all():
+            found[name] = seed_interval(values)._asdict() | {"values": values.tolist()}
+    return found
+
+
+def _matrix(grid: dict[int, list[Figures]], seeds: list[int], name: str) -> Array:
+    rows = [[figures[name] for figures in grid[seed]] for seed in seeds]
+    return np.array(rows, dtype=np.float64)
+
+
+def _described(name: str, choices: list[Choice], figures: dict[str, Figures]) -> dict[str, Any]:
+    own = [choice for choice in choices if choice.setting == name]
+    return {
+        "name": name,
+        "choices": [
+            {
+                "split_seed": choice.split_seed,
+                "chosen": _candidate(choice.chosen),
+                "others": [_candidate(other) for other in choice.others],
+                "incomplete": list(choice.incomplete),
+                "within_margin": choice.within_margin,
+            }
+            for choice in own
+        ],
+        "runs": [
+            {"run": run.name, "seed": run.seed, "split_seed": run.split_seed, **figures[run.name]}
+            for choice in own
+            for run in choice.chosen.runs
+            if run.name in figures
+        ],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "point": candidate.point,
+        "options": candidate.runs[0].point.choice,
+        "validation_accuracy": candidate.accuracy,
+        "validation_energy": candidate.energy,
+    }

@@ -1,0 +1,85 @@
+"""A study's figures as tables for a terminal."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sib.study.summary import ACCURACY, MEAN
+
+CELL, LABEL = 17, 24
+"""Characters of a setting's column and of the first one."""
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print the choices, the figures and the differences of ``study.json``."""
+    for line in chosen_lines(found):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    settings = [item for item in found["settings"] if item["figures"]]
+    others = [item for item in settings if item["difference"]]
+    for table in (
+        *_tables("on test", "figures", settings, found, console.width),
+        *_tables(f"minus {found['reference']}", "difference", others, found, console.width),
+    ):
+        console.print(table)
+    console.print(found["interval"], highlight=False)
+
+
+def chosen_lines(found: dict[str, Any]) -> list[str]:
+    """What was chosen from each grid, in words."""
+    lines = []
+    for item in found["settings"]:
+        for choice in item["choices"]:
+            if not choice["others"] and not choice["incomplete"]:
+                continue
+            split = f" on split {choice['split_seed']}" if len(found["split_seeds"]) > 1 else ""
+            count = 1 + len(choice["others"]) + len(choice["incomplete"])
+            line = f"{item['name']}{split}: {choice['chosen']['point']}, chosen of {count} points"
+            if not choice["within_margin"]:
+                line += ", the most accurate one, since none is within the margin"
+            if choice["incomplete"]:
+                line += f"; with failed runs and left out: {', '.join(choice['incomplete'])}"
+            lines.append(line)
+    return lines
+
+
+def _tables(
+    title: str, key: str, settings: list[dict[str, Any]], found: dict[str, Any], width: int
+) -> list[Table]:
+    """Rows of figures, a column a setting, as many columns as fit beside one another."""
+    fitting = max(1, (width - LABEL) // CELL)
+    return [
+        _table(title, key, settings[start : start + fitting], found)
+        for start in range(0, len(settings), fitting)
+    ]
+
+
+def _table(title: str, key: str, settings: list[dict[str, Any]], found: dict[str, Any]) -> Table:
+    table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left")
+    table.add_column("", no_wrap=True)
+    for item in settings:
+        table.add_column(escape(item["name"]), justify="right")
+    rows = {ACCURACY: "accuracy"}
+    if found["methods"]:
+        rows[MEAN] = "foreground energy, mean"
+    rows |= {method: f"  {method.replace('_', ' ')}" for method in found["methods"]}
+    for name, label in rows.items():
+        cells = (_cell(item[key].get(name), key == "difference") for item in settings)
+        table.add_row(label, *cells)
+    fewer = {item["name"]: item[key][ACCURACY]["seeds"] for item in settings}
+    if any(count < len(found["seeds"]) for count in fewer.values()):
+        table.add_row("seeds", *(str(count) for count in fewer.values()))
+    return table
+
+
+def _cell(entry: dict[str, Any] | None, signed: bool) -> str:
+    if entry is None:
+        return "–"
+    mean = f"{entry['mean']:+.3f}" if signed else f"{entry['mean']:.3f}"
+    if entry["low"] is None:
+        return mean
+    if signed and (entry["low"] > 0 or entry["high"] < 0):
+        mean = f"[bold {'green' if entry['mean'] > 0 else 'red'}]{mean}[/]"
+    return f"{mean} ±{(entry['high'] - entry['low']) / 2:.3f}"

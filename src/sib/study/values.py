@@ -1,0 +1,108 @@
+"""Values of a study file, checked one by one."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sib.errors import InputError
+from sib.yaml_file import parse_yaml
+
+
+class Values:
+    """The options of one mapping, each told with the file and its key where it is wrong.
+
+    Args:
+        file: the study file.
+        content: what it holds.
+    """
+
+    def __init__(self, file: Path, content: dict[Any, Any]) -> None:
+        self.file, self.content = file, content
+
+    def allow(self, names: Sequence[str]) -> None:
+        """Raise InputError where a key is none of the names."""
+        for key in self.content:
+            if key not in names:
+                close = difflib.get_close_matches(str(key), names, n=1)
+                perhaps = f", perhaps {close[0]}" if close else f"; allowed are {', '.join(names)}"
+                raise InputError(f"{self.file}: {key} is no option of a study{perhaps}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A word or a path that is not empty; needed where there is no default."""
+        value = self.content.get(key, default)
+        if value is None and key not in self.content:
+            raise InputError(f"{self.file}: {key} is missing")
+        if not isinstance(value, str) or not value.strip():
+            raise InputError(f"{self.file}: {key} must be text; got {value!r}")
+        return value
+
+    def choice(self, key: str, allowed: Sequence[str]) -> str:
+        """One of the words; the first where the key is missing."""
+        value = self.content.get(key, allowed[0])
+        if value not in allowed:
+            raise InputError(
+                f"{self.file}: {key} must be {', '.join(allowed[:-1])} or {allowed[-1]}; got "
+                f"{value!r}"
+            )
+        return str(value)
+
+    def mapping(self, key: str) -> dict[Any, Any]:
+        """Options of their own; none where the key is missing."""
+        value = self.content.get(key, {})
+        if not isinstance(value, dict):
+            raise InputError(
+                f"{self.file}: {key} must hold options of its own, indented; got {value!r}"
+            )
+        return value
+
+    def seeds(self, key: str, default: list[int]) -> tuple[int, ...]:
+        """Different whole numbers from 0 on."""
+        value = self.content.get(key, default)
+        if not isinstance(value, list) or not value:
+            raise InputError(
+                f"{self.file}: {key} must be a list of at least one number, as [0, 1, 2]; got "
+                f"{value!r}"
+            )
+        for seed in value:
+            if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+                raise InputError(
+                    f"{self.file}: {key} must hold whole numbers from 0 to 2^63 - 1; got {seed!r}"
+                )
+        if len(set(value)) < len(value):
+            raise InputError(f"{self.file}: {key} names one twice: {value}")
+        return tuple(value)
+
+    def count(self, key: str) -> int | None:
+        """A whole number from 1 on; None where the key is missing."""
+        value = self.content.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise InputError(f"{self.file}: {key} must be a whole number; got {value!r}")
+        if value is not None and value < 1:
+            raise InputError(f"{self.file}: {key} must be at least 1; got {value}")
+        return value
+
+    def share(self, key: str, default: float) -> float:
+        """A number in [0, 1]."""
+        value = self.content.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            raise InputError(f"{self.file}: {key} must be a number from 0 to 1; got {value!r}")
+        return float(value)
+
+
+def read_values(file: Path) -> tuple[str, Values]:
+    """The text of a study file and its options.
+
+    Raises:
+        InputError: it cannot be read, or holds no options.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = parse_yaml(text)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{file} must hold `option: value` lines that describe a study")
+    return text, Values(file, content)
