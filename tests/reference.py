@@ -14,8 +14,14 @@ import torch.nn.functional as F
 def reconstruct(logits, images, cotangent="probabilities"):
     """Σ over b, k of c[b, k] · ∂f[b, k]/∂images, one scalar output at a time.
 
-    f = c = probabilities, or f = logits and c = 1.
+    f = c = probabilities, or f = logits and c = 1; for the margin f[b] = log(p_t / (1 − p_t)).
     """
+    if cotangent == "margin":
+        total = torch.zeros_like(images)
+        for row in torch.softmax(logits, dim=1):
+            p = row.max()
+            total = total + torch.autograd.grad((p / (1 - p)).log(), images, create_graph=True)[0]
+        return total
     if cotangent == "probabilities":
         outputs = torch.softmax(logits, dim=1)
         weights = outputs

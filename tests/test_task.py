@@ -312,7 +312,7 @@ def test_a_window_larger_than_the_images_is_refused():
         ({"mask": "round"}, "mask must be one of"),
         ({"alignment": "l2"}, "alignment must be one of"),
         ({"background": "l2"}, "background must be one of"),
-        ({"cotangent": "margin"}, "cotangent must be one of"),
+        ({"cotangent": "odds"}, "cotangent must be one of"),
         ({"estimator": "best"}, "estimator must be one of"),
         ({"area": 1.0}, "area"),
     ],

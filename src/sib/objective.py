@@ -1,7 +1,8 @@
 """The Spatial Information Bottleneck objective as a module."""
 
 import warnings
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,10 @@ class SpatialIBTerms(NamedTuple):
     """(B, 1, H, W), the foreground, in [0, 1]."""
     reconstruction: Tensor
     """(B, C, H, W), the VJP R."""
+    foreground_loss: Tensor
+    """Scalar, what the foreground term adds to the loss."""
+    background_loss: Tensor
+    """Scalar, what the background term adds to it; loss is the sum of the two."""
 
 
 class SpatialIB(nn.Module):
@@ -65,7 +70,8 @@ class SpatialIB(nn.Module):
         slope: of the mask's sigmoids.
         projection_dim: columns of the random projection before HSIC, None for no projection.
         form: ``"linear"`` (published description) or ``"exp"`` (published scripts).
-        cotangent: of the VJP, ``"probabilities"`` or ``"logits"``; see `functional.reconstruct`.
+        cotangent: of the VJP, ``"probabilities"``, ``"logits"`` or ``"margin"``; see
+            `functional.reconstruct`.
         mask: ``"density"``, ``"hard"``, ``"centred"`` or ``"area"``; see
             `functional.foreground_mask`.
         alignment: ``"hsic"`` or ``"ssim"``; see `functional.foreground_alignment`.
@@ -85,6 +91,9 @@ class SpatialIB(nn.Module):
 
     Source: arXiv 2511.09239.
     """
+
+    compilable = True
+    """Whether `SpatialIBTask.compile` can make one graph of it."""
 
     def __init__(
         self,
@@ -145,6 +154,21 @@ class SpatialIB(nn.Module):
         self.hsic_scope = hsic_scope
         self._first_call = True
 
+    @staticmethod
+    def calibrated(
+        image_weight: float = 0.3, layer_weight: float = 1.0, **options: Any
+    ) -> "SpatialIB":
+        """The calibrated objective: shares of the background, free of scale and batch size.
+
+        Args:
+            image_weight: of the share of R's energy, at least 0.
+            layer_weight: of the share of the last stage's evidence, at least 0.
+            options: of `sib.calibrated.CalibratedSpatialIB`, which has the formula.
+        """
+        from sib.calibrated import CalibratedSpatialIB  # it builds on this module
+
+        return CalibratedSpatialIB(image_weight, layer_weight, **options)
+
     def forward(self, logits: Tensor, images: Tensor) -> SpatialIBTerms:
         """Terms of one batch.
 
@@ -161,6 +185,15 @@ class SpatialIB(nn.Module):
         """
         return self.terms(self.parts(logits, images))
 
+    def recording(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
+        """Put around the forward pass; objectives that look inside the model keep what they need.
+
+        Args:
+            model: that gives the logits.
+            images: (B, C, H, W), its input.
+        """
+        return nullcontext()
+
     def parts(self, logits: Tensor, images: Tensor, create_graph: bool = True) -> ImageParts:
         """What the terms need of each image; arguments and errors as of `forward`.
 
@@ -170,8 +203,7 @@ class SpatialIB(nn.Module):
             create_graph: keep the parts in the graph, so that a loss made of them can be
                 differentiated.
         """
-        if self._first_call:
-            check_graph(logits)
+        self.look_at_graph(logits)
         with torch.autocast(images.device.type, enabled=False):
             R = reconstruct(logits, images, create_graph, cotangent=self.cotangent)
             with torch.set_grad_enabled(create_graph):
@@ -187,6 +219,11 @@ class SpatialIB(nn.Module):
         foreground = alignment_parts(*checked, self.alignment)
         return ImageParts(foreground, background_parts(*checked, self.background), mask, R)
 
+    def look_at_graph(self, logits: Tensor) -> None:
+        """Raise ValueError, of the first logits, where they cannot be differentiated twice."""
+        if self._first_call:
+            check_graph(logits)
+
     def look_at_first(self, R: Tensor) -> None:
         """Warn once, of the first reconstruction, where it is zero."""
         if self._first_call:
@@ -200,8 +237,16 @@ class SpatialIB(nn.Module):
         with torch.autocast(parts.mask.device.type, enabled=False):
             inside = alignment(parts.foreground, self.alignment, dependence, join)
             outside = background(parts.background, self.background, dependence, join)
-            loss = self._combine(inside, outside)
-        return SpatialIBTerms(loss, inside, outside, parts.mask, parts.reconstruction)
+            of_inside, of_outside = self._losses(inside, outside)
+        return SpatialIBTerms(
+            of_inside + of_outside,
+            inside,
+            outside,
+            parts.mask,
+            parts.reconstruction,
+            of_inside,
+            of_outside,
+        )
 
     def extra_repr(self) -> str:
         """The options, as they show when the module is printed."""
@@ -229,12 +274,13 @@ class SpatialIB(nn.Module):
             area=self.area,
         )
 
-    def _combine(self, foreground: Tensor, background: Tensor) -> Tensor:
+    def _losses(self, foreground: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         if self.form == "linear":
-            return self.background_weight * background - self.foreground_weight * foreground
-        return self.background_weight * torch.expm1(
-            background
-        ) + self.foreground_weight * torch.expm1(-foreground)
+            return -self.foreground_weight * foreground, self.background_weight * background
+        return (
+            self.foreground_weight * torch.expm1(-foreground),
+            self.background_weight * torch.expm1(background),
+        )
 
 
 def _warn_of_zero(R: Tensor) -> None:

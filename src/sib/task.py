@@ -26,6 +26,8 @@ class TaskOutput(NamedTuple):
     """Scalar."""
     terms: SpatialIBTerms | None
     """The S-IB terms; None for methods that have none."""
+    pieces: dict[str, Tensor] = {}  # noqa: RUF012  a NamedTuple's default is never written to
+    """What each of the method's terms adds to the loss; with the cross-entropy they make it up."""
 
 
 class Directions(NamedTuple):
@@ -156,8 +158,10 @@ class SpatialIBTask(nn.Module):
             logits = torch.cat([logits, rest])
             cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
             terms = self.objective.terms(parts)
-        loss = cross_entropy + self.every_n_steps * terms.loss
-        return TaskOutput(loss, logits, cross_entropy, terms)
+        weight = self.every_n_steps
+        loss = cross_entropy + weight * terms.loss
+        pieces = (weight * terms.foreground_loss, weight * terms.background_loss)
+        return TaskOutput(loss, logits, cross_entropy, terms, _named(*pieces))
 
     def compile(self, **options: Any) -> None:
         """Compile the step, its inner gradient included, as one graph by `torch.compile`.
@@ -171,10 +175,12 @@ class SpatialIBTask(nn.Module):
             options: of `torch.compile`, such as ``backend`` or ``mode``.
 
         Raises:
-            ValueError: the task is checkpointed.
+            ValueError: the task is checkpointed, or its objective looks inside the model.
         """
         if self.checkpoint:
             raise ValueError("a step is compiled or checkpointed, not both")
+        if not self.objective.compilable:
+            raise ValueError("a step with the calibrated objective cannot be compiled")
         self._compiled = CompiledStep(self.model, self.objective, options)
 
     def _whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, SpatialIBTerms]:
@@ -207,8 +213,10 @@ class SpatialIBTask(nn.Module):
         logits, parts = self.parts(images, labels)
         cross_entropy = directions.share * F.cross_entropy(at_least_float32(logits), labels)
         pairs = zip(directions.gradients, parts.differentiated(), strict=True)
-        inner = sum((gradient * part).sum() for gradient, part in pairs)
-        return TaskOutput(cross_entropy + inner, logits, cross_entropy, None)
+        inner = [(gradient * part).sum() for gradient, part in pairs]
+        count = len(parts.foreground)
+        pieces = (torch.stack(inner[:count]).sum(), torch.stack(inner[count:]).sum())
+        return TaskOutput(cross_entropy + sum(pieces), logits, cross_entropy, None, _named(*pieces))
 
     def parts(
         self, images: Tensor, labels: Tensor, create_graph: bool = True
@@ -223,7 +231,8 @@ class SpatialIBTask(nn.Module):
             self._compiled = None
         images = images.detach().requires_grad_()
         blocks = repeated_blocks(self.model) if self.checkpoint else []
-        with second_order() as scope, checkpointed(blocks):
+        recording = self.objective.recording(self.model, images)
+        with second_order() as scope, checkpointed(blocks), recording:
             scope.images = images
             logits = self.model(images)
         check_logits(logits, labels, self.validate)
@@ -246,6 +255,10 @@ class SpatialIBTask(nn.Module):
         if not parameters:
             raise ValueError("model must have a parameter that requires a gradient; all are frozen")
         torch.autograd.backward(loss, inputs=parameters)
+
+
+def _named(foreground: Tensor, background: Tensor) -> dict[str, Tensor]:
+    return {"foreground": foreground, "background": background}
 
 
 def _plain_output(

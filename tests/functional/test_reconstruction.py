@@ -42,7 +42,7 @@ def test_logits_by_hand():
     assert R.flatten().tolist() == pytest.approx([7.0, -2.0, 7.0, -2.0], rel=1e-12)
 
 
-@pytest.mark.parametrize("cotangent", ["probabilities", "logits"])
+@pytest.mark.parametrize("cotangent", ["probabilities", "logits", "margin"])
 def test_agrees_with_reference(cotangent):
     images, weight, head = smooth_problem()
     logits = reference.smooth_net(images, weight, head)
@@ -59,7 +59,7 @@ def test_agrees_with_reference(cotangent):
 
 
 @pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
-@pytest.mark.parametrize("cotangent", ["probabilities", "logits"])
+@pytest.mark.parametrize("cotangent", ["probabilities", "logits", "margin"])
 def test_derivatives(check, cotangent):
     def function(images, weight, head):
         logits = reference.smooth_net(images, weight, head)
@@ -114,6 +114,19 @@ def test_unknown_cotangent_is_refused():
     logits = reference.smooth_net(images, weight, head)
     with pytest.raises(ValueError, match="cotangent"):
         SF.reconstruct(logits, images, cotangent="labels")
+
+
+def test_the_margin_needs_two_classes():
+    images = torch.rand(2, 1, 2, 2, requires_grad=True)
+    with pytest.raises(ValueError, match="logits must have at least 2 classes for the cotangent"):
+        SF.reconstruct(images.flatten(1).sum(1, keepdim=True), images, cotangent="margin")
+
+
+def test_the_margin_of_two_classes_is_their_difference():
+    images = torch.tensor([[1.0, 2.0], [3.0, 1.0]]).reshape(2, 1, 1, 2).requires_grad_()
+    weight = torch.tensor([[1.0, 0.0], [0.0, 100.0]])
+    R = SF.reconstruct(images.flatten(1) @ weight.T, images, cotangent="margin")
+    assert R.flatten(1).tolist() == [[-1.0, 100.0], [-1.0, 100.0]]
 
 
 def test_images_outside_the_graph_are_refused():

@@ -8,6 +8,7 @@ from torch import nn
 
 import sib
 from properties.inputs import finite, no_warnings, one_sentence, shapes, spoiled, tensors, thorough
+from sib.functional.reconstruction import COTANGENTS
 
 
 def linear(channels, height, width, classes):
@@ -30,7 +31,7 @@ OPTIONS = {
     "slope": st.sampled_from((0.1, 10.0, 100.0)),
     "projection_dim": st.sampled_from((None, 1, 4)),
     "form": st.sampled_from(("linear", "exp")),
-    "cotangent": st.sampled_from(("probabilities", "logits")),
+    "cotangent": st.sampled_from(COTANGENTS),
     "mask": st.sampled_from(("density", "hard", "centred", "area")),
     "alignment": st.sampled_from(("hsic", "hsic", "ssim")),
     "background": st.sampled_from(("variance", "hsic", "magnitude")),

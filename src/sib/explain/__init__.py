@@ -1,8 +1,8 @@
 """Attribution methods behind one call: (model, images, targets) → (B, H, W), raw."""
 
 from sib.explain.api import METHODS, attribute, attribute_all, available_methods
-from sib.explain.layers import CamLayer, cam_layer, candidate_layers
 from sib.explain.normalization import NORMALIZATIONS, normalize_maps
+from sib.models.layers import CamLayer, cam_layer, candidate_layers
 
 __all__ = [
     "METHODS",

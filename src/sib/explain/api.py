@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from sib.explain import arguments, cams, gradients, guided
-from sib.explain.layers import CamLayer, Reshape, cam_layer
 from sib.explain.normalization import NORMALIZATIONS, normalize_maps
 from sib.explain.state import (
     device_of,
@@ -14,6 +13,7 @@ from sib.explain.state import (
 )
 from sib.functional import checks
 from sib.functional.decision import decision_vjp
+from sib.models.layers import CamLayer, Reshape, cam_layer
 from sib.models.mode import evaluation_mode
 
 METHODS = (

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, GradCAMpp, LayerCAM
 
-from sib.explain.layers import CamLayer
+from sib.models.layers import CamLayer
 
 CAMS: dict[str, type] = {"gradcam": GradCAM, "gradcam_pp": GradCAMpp, "layercam": LayerCAM}
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
 
-COTANGENTS = ("probabilities", "logits")
+COTANGENTS = ("probabilities", "logits", "margin")
 
 # A VJP of 1e-6 lies under float16's normal range (6e-5), and float32 logits may come from a model
 # in float16. A power of two scales without rounding; 2^12 keeps the cotangent, at most 1/4 per
@@ -21,13 +21,16 @@ def reconstruct(
 
     R = ∂/∂x ½ Σ_bk p_bk² = Jᵀp, with p = softmax(logits) and J = ∂p/∂x. With
     ``cotangent="logits"``: R = ∂/∂x Σ_bk z_bk. R vanishes where p is uniform and where p is
-    one-hot. Batch norm in train mode makes R of one image depend on the others of its batch.
+    one-hot; with ``cotangent="margin"`` it does neither: R = ∂/∂x Σ_b log(p_bt / (1 − p_bt)), t the
+    class of the largest logit, K ≥ 2. Batch norm in train mode makes R of one image depend on the
+    others of its batch.
 
     Args:
         logits: (B, K), computed from ``images`` with gradients enabled.
         images: (B, C, H, W), a tensor that requires a gradient.
         create_graph: keep R in the graph, so that a loss made of R can be differentiated again.
-        cotangent: ``"probabilities"`` (published) or ``"logits"`` (the sum of the logits).
+        cotangent: ``"probabilities"`` (published), ``"logits"`` (the sum of the logits) or
+            ``"margin"`` (the log-odds of the decision).
 
     Returns:
         R, shape (B, C, H, W), float32 for half-precision images, else their own precision.
@@ -38,17 +41,37 @@ def reconstruct(
     Source: arXiv 2511.09239, reconstruction by VJP.
     """
     _check(logits, images, cotangent)
+    (R,) = vector_jacobian_products(logits, (images,), create_graph, cotangent)
+    return R
+
+
+def vector_jacobian_products(
+    logits: Tensor, inputs: tuple[Tensor, ...], create_graph: bool, cotangent: str
+) -> tuple[Tensor, ...]:
+    """The same at the images, and at layers between them and the logits, in one backward pass.
+
+    Args:
+        logits: (B, K).
+        inputs: tensors that ``logits`` depend on, the images first.
+        create_graph: as of `reconstruct`.
+        cotangent: as of `reconstruct`.
+
+    Returns:
+        A tensor of the shape of each input.
+
+    Raises:
+        ValueError: ``logits`` do not depend on one of them.
+    """
     output, scale = scaled_output(logits, cotangent)
-    try:
-        (gradient,) = torch.autograd.grad(output, images, create_graph=create_graph)
-    except RuntimeError as error:
-        if "appears to not have been used in the graph" not in str(error):
-            raise
+    gradients = torch.autograd.grad(output, inputs, create_graph=create_graph, allow_unused=True)
+    if gradients[0] is None:
         raise ValueError(
             "logits do not depend on images: set images.requires_grad_(True) before the forward "
             "pass, and pass the same tensor on"
-        ) from None
-    return at_least_float32(gradient) / scale
+        )
+    if any(gradient is None for gradient in gradients):
+        raise ValueError("logits do not depend on the layer's output")
+    return tuple(at_least_float32(gradient) / scale for gradient in gradients)
 
 
 def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Tensor, float]:
@@ -62,7 +85,11 @@ def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Ten
     logits = at_least_float32(logits)
     if cotangent == "probabilities":
         return scale * 0.5 * logits.softmax(dim=1).square().sum(), scale
-    return scale * logits.sum(), scale
+    if cotangent == "logits":
+        return scale * logits.sum(), scale
+    top = logits.detach().argmax(dim=1, keepdim=True)
+    others = logits.scatter(1, top, -torch.inf).logsumexp(dim=1)
+    return scale * (logits.gather(1, top).squeeze(1) - others).sum(), scale
 
 
 def _check(logits: Tensor, images: Tensor, cotangent: str) -> None:
@@ -74,6 +101,8 @@ def _check(logits: Tensor, images: Tensor, cotangent: str) -> None:
             f"logits must have shape (B, K) with the batch of images, B = {images.shape[0]}; "
             f"got {checks.shape(logits)}"
         )
+    if cotangent == "margin" and logits.shape[1] < 2:
+        raise ValueError("logits must have at least 2 classes for the cotangent margin; got 1")
     if not images.requires_grad:
         raise ValueError(
             "images must require a gradient: call images.requires_grad_(True) before the forward "

@@ -17,6 +17,19 @@ from sib.functional.dependence import ESTIMATORS
 class ObjectiveConfig:
     """The S-IB objective. The defaults are the published ones."""
 
+    kind: Annotated[Literal["published", "calibrated"], tyro.conf.arg(aliases=["--objective"])] = (
+        "published"
+    )
+    """published: alignment and background variance, with the options below. calibrated: shares of
+    the background, which need no tuning; of the options only image-weight, layer-weight and layer
+    are its own."""
+    image_weight: float = 0.3
+    """calibrated only: weight of the share of R's energy in the background."""
+    layer_weight: float = 1.0
+    """calibrated only: weight of the share of the last stage's evidence in the background."""
+    layer: str | None = None
+    """calibrated only: the module whose features are the last stage; the architecture's own where
+    not given."""
     foreground_weight: float = 0.01
     """λ_fg, weight of the alignment inside the foreground."""
     background_weight: float = 1000.0
@@ -31,8 +44,8 @@ class ObjectiveConfig:
     """Columns of the random projection before HSIC; None for no projection."""
     form: Literal["linear", "exp"] = "linear"
     """linear: the published description. exp: the published scripts."""
-    cotangent: Literal["probabilities", "logits"] = "probabilities"
-    """What the VJP starts from."""
+    cotangent: Literal["probabilities", "logits", "margin"] = "probabilities"
+    """What the VJP starts from; margin is the log-odds of the decision."""
     mask: Literal["density", "hard", "centred", "area"] = "density"
     """How the foreground is found."""
     area: float = 0.1
@@ -186,6 +199,7 @@ class TrainConfig:
         for name, value in _floats(self):
             if not math.isfinite(value):
                 raise InputError(f"--{name} must be a finite number; got {value}")
+        _check_objective(self)
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
@@ -253,6 +267,25 @@ def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield from _floats(value, f"{name}.")
         elif isinstance(value, float):
             yield name, value
+
+
+CALIBRATED = ("image_weight", "layer_weight", "layer")
+"""Options of the calibrated objective; all others are the published one's."""
+
+
+def _check_objective(config: TrainConfig) -> None:
+    """Raise InputError where options of one objective are given for the other."""
+    objective = config.objective
+    for item in fields(ObjectiveConfig):
+        name, own = item.name.replace("_", "-"), item.name in CALIBRATED
+        changed = getattr(objective, item.name) != item.default
+        if changed and item.name != "kind" and own != (objective.kind == "calibrated"):
+            other = "calibrated" if own else "published"
+            raise InputError(f"--objective.{name} is for --objective {other}; got {objective.kind}")
+    _at_least("objective.image-weight", objective.image_weight, 0)
+    _at_least("objective.layer-weight", objective.layer_weight, 0)
+    if config.compile and objective.kind == "calibrated":
+        raise InputError("--compile is for --objective published; got calibrated")
 
 
 def _at_least(name: str, value: float, smallest: float) -> None:

@@ -1,5 +1,7 @@
 """What a step is described by, and whether the S-IB terms are at work in it."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -36,33 +38,92 @@ def describe_step(out: TaskOutput, labels: Tensor) -> dict[str, Tensor]:
     return values | terms | describe_terms(out.terms)
 
 
-class GradientRatio:
-    """Norm of the S-IB terms' gradient over that of cross-entropy's, over all parameters.
+class GradientRatios:
+    """Norm of each term's gradient over that of cross-entropy's, over all parameters.
 
-    Costs about one more backward pass of the outputs it is given.
+    Costs about a backward pass for each term of the outputs it is given.
 
     Args:
         model: whose parameters they are.
+        every_n_steps: of the task; a weight that makes up for steps without terms is taken out.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, every_n_steps: int = 1) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.sums: list[Tensor] = []
+        self.every_n_steps = every_n_steps
+        self.sums: dict[str, Tensor] = {}
 
     def add(self, out: TaskOutput) -> None:
         """Add the gradients of one micro-batch; the graph is kept, so that the step can follow."""
-        own = out.loss - out.cross_entropy if out.terms is None else out.terms.loss
-        found = [self._gradient(loss) for loss in (own, out.cross_entropy)]
-        pairs = zip(self.sums, found, strict=True) if self.sums else None
-        self.sums = found if pairs is None else [a + b for a, b in pairs]
+        for name, loss in {"cross_entropy": out.cross_entropy, **out.pieces}.items():
+            found = self._gradient(loss)
+            self.sums[name] = self.sums[name] + found if name in self.sums else found
 
-    def value(self) -> float:
-        """Of the gradients added so far, in all processes together."""
-        own, cross_entropy = (distributed.total(each).norm() for each in self.sums)
-        return (own / cross_entropy).item()
+    def values(self) -> dict[str, float]:
+        """Of the gradients added so far, in all processes together.
+
+        Returns:
+            ``gradient_ratio`` of the terms together, ``NAME_gradient_ratio`` of each one.
+        """
+        cross_entropy, *own = (distributed.total(each) for each in self.sums.values())
+        names = ["", *(f"{name}_" for name in list(self.sums)[1:])]
+        norms = torch.stack([each.norm() for each in (torch.stack(own).sum(0), *own)])
+        ratios = (norms / self.every_n_steps / cross_entropy.norm()).tolist()
+        return {f"{name}gradient_ratio": ratio for name, ratio in zip(names, ratios, strict=True)}
 
     def _gradient(self, loss: Tensor) -> Tensor:
         gradients = torch.autograd.grad(
             loss, self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
         )
         return torch.cat([gradient.float().flatten() for gradient in gradients])
+
+
+INERT, DOMINANT = 1e-3, 1.0
+"""Norms of the terms' gradient over cross-entropy's outside of which a run is warned about."""
+COLLAPSED = 1e-3
+"""Mean |R| over the largest of an epoch so far, below which R counts as collapsed."""
+
+
+class Warnings:
+    """What a person should change about a run, in plain words, found in the records of its epochs.
+
+    Args:
+        largest_scale: of mean |R| in the epochs before, where a run goes on.
+    """
+
+    def __init__(self, largest_scale: float = 0.0) -> None:
+        self.largest_scale = largest_scale
+        self._said: set[str] = set()
+
+    def of(self, record: dict[str, Any]) -> dict[str, str]:
+        """Warnings of one epoch by kind: ``"inert"``, ``"dominant"``, ``"collapsed"``."""
+        found = {}
+        ratio = record.get("gradient_ratio")
+        if ratio is not None and ratio < INERT:
+            found["inert"] = (
+                f"the S-IB terms are inert: their gradient is {ratio:.1e} of cross-entropy's, so "
+                "this trains a plain classifier; raise --objective.background-weight, or take "
+                "--objective calibrated"
+            )
+        if ratio is not None and not ratio <= DOMINANT:
+            found["dominant"] = (
+                f"the S-IB terms dominate: their gradient is {ratio:.3g} times cross-entropy's, so "
+                "accuracy will suffer; lower the weights of --objective"
+            )
+        scale = record.get("reconstruction_scale", self.largest_scale)
+        if scale < COLLAPSED * self.largest_scale or scale == 0 != self.largest_scale:
+            found["collapsed"] = (
+                f"R has collapsed: the mean of |R| is {scale:.1e}, after {self.largest_scale:.1e} "
+                "in an earlier epoch, so the terms see next to nothing; either the network is "
+                f"certain of every image (training accuracy {record['accuracy']:.3f}), or the "
+                "terms made R small: lower --objective.background-weight, or take --objective "
+                "calibrated"
+            )
+        self.largest_scale = max(self.largest_scale, scale)
+        return found
+
+    def news(self, found: dict[str, str]) -> list[str]:
+        """Those of a kind that was not said before."""
+        new = [sentence for kind, sentence in found.items() if kind not in self._said]
+        self._said |= found.keys()
+        return new

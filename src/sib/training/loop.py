@@ -16,7 +16,7 @@ from sib.task import SpatialIBTask
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory
-from sib.training.diagnostics import GradientRatio, describe_step
+from sib.training.diagnostics import GradientRatios, Warnings, describe_step
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
@@ -81,6 +81,7 @@ class Training:
         self.saved: int | None = None
         """Step of the newest saved state."""
         self.best: dict[str, float] = {}
+        self.warnings = Warnings()
         if self.config.resume:
             self._restore(prepared.state)
 
@@ -128,7 +129,7 @@ class Training:
         labels = batch.labels.to(self.device)
         if isinstance(self.task, SpatialIBTask):
             self.task.step = self.step
-        ratio = self._gradient_ratio()
+        ratios = self._gradient_ratios()
         self.update.begin()
         size = self.config.micro_batch or len(labels)
         try:
@@ -138,7 +139,7 @@ class Training:
                     images,
                     labels,
                     size,
-                    ratio.add if ratio else None,
+                    ratios.add if ratios else None,
                     loss_scale=self.update.loss_scale,
                 )
         except (RuntimeError, MemoryError) as error:
@@ -149,8 +150,8 @@ class Training:
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch)
             return self._take_back()
-        if ratio is not None:
-            self.progress.gradient_ratio = ratio.value()
+        if ratios is not None:
+            self.progress.gradient_ratios = ratios.values()
         self.step += 1
         self.progress.add(describe_step(out, labels), len(labels))
 
@@ -159,11 +160,13 @@ class Training:
         self.step += 1
         self.progress.take_back()
 
-    def _gradient_ratio(self) -> GradientRatio | None:
+    def _gradient_ratios(self) -> GradientRatios | None:
         """Measured in the first step of an epoch that takes the terms."""
-        if not isinstance(self.task, SpatialIBTask) or self.progress.gradient_ratio is not None:
+        if not isinstance(self.task, SpatialIBTask) or self.progress.gradient_ratios:
             return None
-        return GradientRatio(self.task.model) if self.task.terms_are_due() else None
+        if not self.task.terms_are_due():
+            return None
+        return GradientRatios(self.task.model, self.task.every_n_steps)
 
     def _read(self, batches: Any) -> Iterator[Batch]:
         """The batches, until any process cannot read one or is asked to stop by a signal."""
@@ -236,6 +239,9 @@ class Training:
             "memory_bytes": peak_memory(self.device),
             self.config.selection: measured._asdict(),
         }
+        warnings = self.warnings.of(record)
+        if warnings:
+            record["warnings"] = list(warnings.values())
         if self._is_best(measured):
             self.best = {
                 "epoch": self.epoch,
@@ -249,6 +255,8 @@ class Training:
         self._save_state()
         self._save_weights()
         self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
+        for sentence in self.warnings.news(warnings):
+            self.watcher.say(f"warning: {sentence}")
 
     def _save_weights(self) -> None:
         if not distributed.first():
@@ -279,6 +287,7 @@ class Training:
             "epoch": self.epoch,
             "step": self.step,
             "best": self.best,
+            "largest_scale": self.warnings.largest_scale,
             "model": self.task.model.state_dict(),
             **self.update.state(),
             "processes": distributed.gathered(own),
@@ -289,7 +298,7 @@ class Training:
             self.task.model.load_state_dict(state["model"])
             self.update.restore(state)
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-            self.saved = self.step
+            self.saved, self.warnings = self.step, Warnings(state.get("largest_scale", 0.0))
             self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights

@@ -14,7 +14,7 @@ class EpochProgress:
 
     def __init__(self) -> None:
         self.batches, self.images, self.seconds = 0, 0, 0.0
-        self.gradient_ratio: float | None = None
+        self.gradient_ratios: dict[str, float] = {}
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         """Images behind each sum: not every step has the S-IB terms."""
@@ -44,8 +44,7 @@ class EpochProgress:
         (images, *counted), (_, *values) = distributed.total(torch.stack([counts, sums])).tolist()
         pairs = zip(self.sums, values, counted, strict=True)
         means = {key: value / count for key, value, count in pairs}
-        if self.gradient_ratio is not None:
-            means["gradient_ratio"] = self.gradient_ratio
+        means |= self.gradient_ratios
         speed = {"seconds": self.seconds, "images_per_second": images / self.seconds}
         faults: dict[str, Any] = {}
         if self.steps_taken_back:
@@ -63,7 +62,11 @@ class EpochProgress:
     def from_state(cls, state: dict[str, Any], device: torch.device) -> "EpochProgress":
         """Go on from `state`."""
         progress = cls()
+        state = dict(state)
+        ratio = state.pop("gradient_ratio", None)  # of a sib that knew the sum of the terms alone
         vars(progress).update(state)
+        if ratio is not None:
+            progress.gradient_ratios = {"gradient_ratio": ratio}
         if "counts" not in state:  # of a sib in which every step had every value
             progress.counts = dict.fromkeys(state["sums"], progress.images)
         progress.sums = {key: value.to(device) for key, value in state["sums"].items()}

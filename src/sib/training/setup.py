@@ -18,7 +18,7 @@ from sib.functional.similarity import WINDOW
 from sib.objective import SpatialIB
 from sib.task import CrossEntropyTask, SpatialIBTask
 from sib.training import distributed
-from sib.training.config import TrainConfig
+from sib.training.config import CALIBRATED, TrainConfig
 from sib.training.cost import Task
 
 LARGEST_SHARE = 0.25
@@ -95,13 +95,8 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
     """The model with the method's loss."""
     if config.method == "ce":
         return CrossEntropyTask(model).to(device)
-    together = config.hsic_scope == "global"
-    seed = config.seed if together else distributed.own_seed(config.seed)
-    generator = torch.Generator(device).manual_seed(seed)
-    options = vars(config.objective) | {"hsic_scope": config.hsic_scope, "generator": generator}
     try:
-        objective = SpatialIB(**options)
-        _check_window(config)
+        objective = make_objective(config, device)
     except ValueError as error:
         raise InputError(f"--objective: {error}") from None
     try:
@@ -115,6 +110,23 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
     except ValueError as error:
         raise InputError(f"--arch {config.arch}: {error}") from None
     return task.to(device)
+
+
+def make_objective(config: TrainConfig, device: torch.device) -> SpatialIB:
+    """The published or the calibrated objective.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+    options = vars(config.objective).copy()
+    own = {name: options.pop(name) for name in CALIBRATED}
+    if options.pop("kind") == "calibrated":
+        return SpatialIB.calibrated(**own)
+    _check_window(config)
+    together = config.hsic_scope == "global"
+    seed = config.seed if together else distributed.own_seed(config.seed)
+    generator = torch.Generator(device).manual_seed(seed)
+    return SpatialIB(hsic_scope=config.hsic_scope, generator=generator, **options)
 
 
 def deviations(config: TrainConfig) -> list[str]:

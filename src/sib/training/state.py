@@ -38,5 +38,5 @@ def restore_process(
 
 
 def _projection_generator(task: Task) -> torch.Generator:
-    objective = getattr(task, "objective", None)
-    return torch.default_generator if objective is None else objective.generator
+    generator = getattr(getattr(task, "objective", None), "generator", None)
+    return torch.default_generator if generator is None else generator

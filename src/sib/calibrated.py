@@ -1,0 +1,117 @@
+"""The calibrated objective: shares of the background, at the image and at the last stage."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from sib.features import Features
+from sib.functional import foreground_mask
+from sib.functional.parts import ImageParts
+from sib.functional.ratio import background_share, energy, evidence, of_order_one, pooled
+from sib.functional.reconstruction import vector_jacobian_products
+from sib.objective import SpatialIB, SpatialIBTerms
+
+WINDOW_SHARE = 31 / 224
+"""Side of the density window over that of the image: the published one at 224 × 224."""
+
+
+class CalibratedSpatialIB(SpatialIB):
+    """S-IB in shares, so that one setting serves data sets, architectures and batch sizes.
+
+    loss = λ_image · ρ(Σ_c R_c²) + λ_layer · ρ(relu(Σ_c G_c F_c)), mean over the images, with
+    ρ(v) = Σ v (1 − M) / Σ v, the share of v in the background.
+
+    R and G are the VJPs of s = log(p_t / (1 − p_t)) at the image and at the features F of the last
+    stage, t being the predicted class: unlike ½ Σ p², s has a gradient also where the network is
+    certain. M is the published mask found from R, with the window in proportion to the image, its
+    padding not counted and R divided by its largest value, and is taken as given (detached); at the
+    last stage it is averaged over the area of each place. ρ is differentiated through both sums:
+    making R small wins nothing, and ρ does not change with R's scale or the size of the batch.
+
+    Class activation maps are made at the last stage and gradients at the image; a term at one of
+    them alone leaves the other kind of explanation where it is. See docs/evidence.md.
+
+    >>> objective = sib.SpatialIB.calibrated()
+    >>> images.requires_grad_(True)
+    >>> with sib.second_order(), objective.recording(model, images):
+    ...     logits = model(images)
+    >>> terms = objective(logits, images)
+
+    `SpatialIBTask` does the recording by itself. In the terms ``foreground`` is 1 − ρ at the last
+    stage and ``background`` is ρ at the image, both in [0, 1].
+
+    Args:
+        image_weight: λ_image, at least 0.
+        layer_weight: λ_layer, at least 0.
+        layer: the last stage, a module or its name; None for the architecture's own.
+        reshape: output of ``layer`` → (B, C, h, w), where it is no feature map.
+
+    Raises:
+        ValueError: a weight is out of its range; when recording, the architecture is unknown and
+            ``layer`` is not given.
+    """
+
+    compilable = False
+
+    def __init__(
+        self,
+        image_weight: float = 0.3,
+        layer_weight: float = 1.0,
+        *,
+        layer: str | nn.Module | None = None,
+        reshape: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        for name, weight in (("image_weight", image_weight), ("layer_weight", layer_weight)):
+            if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+                raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
+        super().__init__(cotangent="margin", count_include_pad=False)
+        self.image_weight, self.layer_weight = image_weight, layer_weight
+        self._layer, self._reshape = (layer,), reshape  # in a tuple: it is no part of this module
+        self._features = Features()
+
+    def recording(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
+        """Keep the last stage's features in the forward pass inside the context.
+
+        Args:
+            model: that gives the logits.
+            images: (B, C, H, W), its input.
+
+        Raises:
+            ValueError: the layer is not known, or not a part of the model.
+        """
+        return self._features.recorded(model, images, self._layer[0], self._reshape)
+
+    def parts(self, logits: Tensor, images: Tensor, create_graph: bool = True) -> ImageParts:
+        """The two shares of each image; arguments and errors as of `SpatialIB.parts`."""
+        self.look_at_graph(logits)
+        features = self._features.take()
+        with torch.autocast(images.device.type, enabled=False):
+            inputs = (images, features)
+            R, G = vector_jacobian_products(logits, inputs, create_graph, self.cotangent)
+            mask = self.mask_of(R)
+            with torch.set_grad_enabled(create_graph):
+                F, G = (self._features.as_map(values) for values in (features, G))
+                at_image = background_share(energy(R), mask)
+                at_layer = background_share(evidence(F, G), pooled(mask, F))
+        self.look_at_first(R)
+        return ImageParts((at_layer,), (at_image,), mask, R)
+
+    @torch.no_grad()
+    def mask_of(self, R: Tensor) -> Tensor:
+        """M of each image, without gradient: (B, C, H, W) → (B, 1, H, W)."""
+        window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
+        return foreground_mask(of_order_one(R), window, count_include_pad=False)
+
+    def terms(self, parts: ImageParts) -> SpatialIBTerms:
+        """The terms of the batch that the parts belong to."""
+        (at_layer,), (at_image,) = parts.foreground, parts.background
+        at_layer, at_image = at_layer.mean(), at_image.mean()
+        losses = self.layer_weight * at_layer, self.image_weight * at_image
+        found = 1 - at_layer, at_image, parts.mask, parts.reconstruction
+        return SpatialIBTerms(losses[0] + losses[1], *found, *losses)
+
+    def extra_repr(self) -> str:
+        """The options, as they show when the module is printed."""
+        return f"image_weight={self.image_weight}, layer_weight={self.layer_weight}"

@@ -1,0 +1,191 @@
+"""The calibrated objective against its formula, in every way a loop can use it."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import sib
+from nets import group_norm_net, small_vit
+from reference import foreground_mask
+from sib.calibrated import CalibratedSpatialIB
+from sib.models import build
+
+LAYER = "6"  # of group_norm_net: its last activation
+
+
+def batch(size=6, side=16, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(size, 3, side, side, generator=generator, dtype=torch.float64).to(dtype)
+    return images, torch.randint(5, (size,), generator=generator)
+
+
+def gradient(module):
+    return torch.cat([p.grad.flatten() for p in module.parameters()])
+
+
+def by_the_formula(model, images, image_weight, layer_weight):
+    """The loss written down directly, one image at a time, for `group_norm_net` in float64."""
+    images = images.clone().requires_grad_()
+    features = model[:7](images)
+    logits = model[7:](features)
+    total = 0
+    for b in range(len(images)):
+        row = logits[b]
+        t = int(row.argmax())
+        p = row.softmax(0)
+        s = (p[t] / (1 - p[t])).log()
+        R, G = torch.autograd.grad(s, (images, features), create_graph=True)
+        R, G = R[b], G[b]
+        scaled = (R / R.abs().max()).detach()
+        window = round(31 / 224 * 16)
+        (M,) = foreground_mask(scaled[None], window, count_include_pad=False)
+        image = (R**2 * (1 - M)).sum() / (R**2).sum()
+        evidence = (G * features[b]).sum(0).relu()
+        small = F.avg_pool2d(M[None], 2)[0, 0]
+        layer = (evidence * (1 - small)).sum() / evidence.sum()
+        total = total + image_weight * image + layer_weight * layer
+    return total / len(images)
+
+
+@pytest.mark.parametrize("weights", [(0.3, 1.0), (1.0, 0.0), (0.0, 2.0)])
+def test_loss_and_gradient_are_those_of_the_formula(weights):
+    model = group_norm_net().double()
+    images, labels = batch()
+    loss = F.cross_entropy(model(images), labels) + by_the_formula(model, images, *weights)
+    loss.backward()
+    expected = gradient(model)
+    task = sib.SpatialIBTask(copy.deepcopy(model), sib.SpatialIB.calibrated(*weights, layer=LAYER))
+    task.zero_grad()
+    out = task(images, labels)
+    task.backward(out.loss)
+    assert out.loss.item() == pytest.approx(loss.item(), rel=1e-6)
+    assert (gradient(task) - expected).norm() < 1e-6 * expected.norm()
+    assert out.terms.loss == out.terms.foreground_loss + out.terms.background_loss
+    assert 0 < out.terms.foreground < 1 and 0 < out.terms.background < 1
+
+
+def test_a_plain_loop_needs_one_more_line():
+    model, (images, labels) = group_norm_net().double(), batch()
+    task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(layer=LAYER))
+    expected = task(images, labels).loss
+    objective = sib.SpatialIB.calibrated(layer=LAYER)
+    images.requires_grad_(True)
+    with sib.second_order(), objective.recording(model, images):
+        logits = model(images)
+    terms = objective(logits, images)
+    assert torch.allclose(F.cross_entropy(logits, labels) + terms.loss, expected, rtol=1e-12)
+
+
+def test_logits_from_outside_of_the_recording_are_refused():
+    model, (images, _) = group_norm_net().double(), batch()
+    objective = sib.SpatialIB.calibrated(layer=LAYER)
+    with pytest.raises(ValueError, match=r"inside `with objective.recording\(model, images\):`"):
+        objective(model(images.requires_grad_()), images)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "densenet121", "vit_b_32"])
+def test_the_last_stage_of_the_four_architectures_is_found(arch):
+    model = build(arch, 5, 64)
+    if arch == "vit_b_32":
+        nn.init.normal_(model.heads.head.weight, std=0.1)
+    task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated())
+    images, labels = batch(4, 64, torch.float32)
+    out = task(images, labels)
+    for loss in (out.terms.foreground_loss, out.terms.background_loss):
+        task.zero_grad()
+        torch.autograd.backward(loss, inputs=list(model.parameters()), retain_graph=True)
+        found = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+        assert torch.stack(found).isfinite().all() and torch.stack(found).sum() > 1e-4
+
+
+@pytest.mark.parametrize("make", [lambda: group_norm_net(), small_vit])
+@pytest.mark.parametrize("micro_batch", [1, 4])
+def test_micro_batches_give_the_gradient_of_the_batch(make, micro_batch):
+    model, (images, labels) = make().double(), batch()
+    layer = LAYER if isinstance(model, nn.Sequential) else None
+    task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(layer=layer))
+    out = task(images, labels)
+    task.backward(out.loss)
+    expected = gradient(task)
+    task.zero_grad()
+    found = sib.accumulate(task, images, labels, micro_batch)
+    assert torch.allclose(gradient(task), expected, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(found.loss, out.loss)
+    assert found.terms.foreground_loss == pytest.approx(out.terms.foreground_loss.item())
+
+
+def test_the_batch_does_not_change_what_an_image_adds():
+    task = sib.SpatialIBTask(group_norm_net().double(), sib.SpatialIB.calibrated(layer=LAYER))
+    images, labels = batch()
+    terms = [task(images[each], labels[each]).terms for each in (slice(0, 2), slice(2, 6))]
+    mean = (2 * terms[0].loss + 4 * terms[1].loss) / 6
+    assert task(images, labels).terms.loss.item() == pytest.approx(mean.item(), rel=1e-12)
+
+
+def test_a_certain_network_still_has_a_gradient():
+    """Where ½ Σ p² is flat, as p is one-hot in float32, the log-odds are not."""
+    model = group_norm_net()
+    with torch.no_grad():
+        model[-1].weight *= 1e4
+    images, labels = batch(dtype=torch.float32)
+    published = sib.SpatialIBTask(model, sib.SpatialIB(window_size=3))(images, labels).terms
+    calibrated = sib.SpatialIB.calibrated(layer=LAYER)
+    found = sib.SpatialIBTask(model, calibrated)(images, labels).terms
+    assert not published.reconstruction.any()
+    assert found.reconstruction.abs().amax(dim=(1, 2, 3)).min() > 1
+
+
+def test_a_zero_reconstruction_has_a_finite_loss_and_gradient():
+    model = group_norm_net()
+    nn.init.zeros_(model[-1].weight)
+    task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(layer=LAYER))
+    images, labels = batch(dtype=torch.float32)
+    with pytest.warns(UserWarning, match="reconstruction R is exactly zero"):
+        out = task(images, labels)
+    task.backward(out.loss)
+    assert out.loss.isfinite() and gradient(task).isfinite().all()
+
+
+def test_training_moves_both_shares():
+    torch.manual_seed(0)
+    model = group_norm_net()
+    task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(layer=LAYER))
+    images, labels = batch(dtype=torch.float32)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    seen = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        out = task(images, labels)
+        task.backward(out.loss)
+        optimizer.step()
+        seen.append((out.terms.foreground.item(), out.terms.background.item()))
+    assert seen[-1][0] > seen[0][0] + 0.1
+    assert seen[-1][1] < seen[0][1] - 0.1
+
+
+def test_other_modules_are_told_to_name_their_layer():
+    task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated())
+    with pytest.raises(ValueError, match=r"layer must be given for a Sequential.* candidates"):
+        task(*batch(dtype=torch.float32))
+
+
+def test_a_layer_that_gives_no_map_is_refused():
+    task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer="9"))
+    with pytest.raises(ValueError, match=r"layer must give a feature map .*; 9 gives \(6, 5\)"):
+        task(*batch(dtype=torch.float32))
+
+
+def test_a_step_with_it_is_not_compiled():
+    task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer=LAYER))
+    with pytest.raises(ValueError, match="a step with the calibrated objective cannot be compiled"):
+        task.compile()
+
+
+@pytest.mark.parametrize("name", ["image_weight", "layer_weight"])
+@pytest.mark.parametrize("weight", [-1, float("inf"), float("nan"), "1"])
+def test_weights_out_of_range_are_refused(name, weight):
+    with pytest.raises(ValueError, match=f"{name} must be a finite number of at least 0"):
+        CalibratedSpatialIB(**{name: weight})
