@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import KW_ONLY, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,19 +17,6 @@ from sib.functional.dependence import ESTIMATORS
 class ObjectiveConfig:
     """The S-IB objective. The defaults are the published ones."""
 
-    kind: Annotated[Literal["published", "calibrated"], tyro.conf.arg(aliases=["--objective"])] = (
-        "published"
-    )
-    """published: alignment and background variance, with the options below. calibrated: shares of
-    the background, which need no tuning; of the options only image-weight, layer-weight and layer
-    are its own."""
-    image_weight: float = 0.3
-    """calibrated only: weight of the share of R's energy in the background."""
-    layer_weight: float = 1.0
-    """calibrated only: weight of the share of the last stage's evidence in the background."""
-    layer: str | None = None
-    """calibrated only: the module whose features are the last stage; the architecture's own where
-    not given."""
     foreground_weight: float = 0.01
     """λ_fg, weight of the alignment inside the foreground."""
     background_weight: float = 1000.0
@@ -56,6 +43,20 @@ class ObjectiveConfig:
     """The background term."""
     estimator: Literal["biased", "unbiased"] = "biased"
     """Estimator of HSIC; the published one is biased."""
+    _: KW_ONLY
+    kind: Annotated[Literal["published", "calibrated"], tyro.conf.arg(aliases=["--objective"])] = (
+        "published"
+    )
+    """published: alignment and background variance, with the options above. calibrated: shares of
+    the background, which need no tuning; of the options only image-weight, layer-weight and layer
+    are its own."""
+    image_weight: float = 0.3
+    """calibrated only: weight of the share of R's energy in the background."""
+    layer_weight: float = 1.0
+    """calibrated only: weight of the share of the last stage's evidence in the background."""
+    layer: str | None = None
+    """calibrated only: the module whose features are the last stage; the architecture's own where
+    not given."""
 
 
 @dataclass(frozen=True)
