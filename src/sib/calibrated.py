@@ -47,6 +47,7 @@ class CalibratedSpatialIB(SpatialIB):
         layer_weight: λ_layer, at least 0.
         layer: the last stage, a module or its name; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w), where it is no feature map.
+        guidance: as of `SpatialIB`.
 
     Raises:
         ValueError: a weight is out of its range; when recording, the architecture is unknown and
@@ -62,11 +63,12 @@ class CalibratedSpatialIB(SpatialIB):
         *,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
+        guidance: float = 1.0,
     ) -> None:
         for name, weight in (("image_weight", image_weight), ("layer_weight", layer_weight)):
             if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
                 raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
-        super().__init__(cotangent="margin", count_include_pad=False)
+        super().__init__(cotangent="margin", count_include_pad=False, guidance=guidance)
         self.image_weight, self.layer_weight = image_weight, layer_weight
         self._layer, self._reshape = (layer,), reshape  # in a tuple: it is no part of this module
         self._features = Features()
@@ -83,14 +85,20 @@ class CalibratedSpatialIB(SpatialIB):
         """
         return self._features.recorded(model, images, self._layer[0], self._reshape)
 
-    def parts(self, logits: Tensor, images: Tensor, create_graph: bool = True) -> ImageParts:
+    def parts(
+        self,
+        logits: Tensor,
+        images: Tensor,
+        create_graph: bool = True,
+        foreground: Tensor | None = None,
+    ) -> ImageParts:
         """The two shares of each image; arguments and errors as of `SpatialIB.parts`."""
         self.look_at_graph(logits)
         features = self._features.take()
         with torch.autocast(images.device.type, enabled=False):
             inputs = (images, features)
             R, G = vector_jacobian_products(logits, inputs, create_graph, self.cotangent)
-            mask = self.mask_of(R)
+            mask = self._led(self.mask_of(R), images, foreground)
             with torch.set_grad_enabled(create_graph):
                 F, G = (self._features.as_map(values) for values in (features, G))
                 at_image = background_share(energy(R), mask)

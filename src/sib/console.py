@@ -50,9 +50,9 @@ class ConsoleWatcher:
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
         """What the run will cost."""
         step = f"plain step {cost.plain_step:.3g} s"
-        if config.method == "sib":
+        if config.method != "ce":
             ratio = cost.sib_step / cost.plain_step
-            step += f", S-IB step {cost.sib_step:.3g} s ({ratio:.2f}×)"
+            step += f", {_shown(config.method)} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
         processes = distributed.size()
         if processes > 1:
             step += (
@@ -82,7 +82,7 @@ class ConsoleWatcher:
         if measured["annotated"]:
             parts.append(f"foreground energy {measured['foreground_energy']:.3f}")
         if "gradient_ratio" in record:
-            parts.append(f"S-IB/CE gradient {record['gradient_ratio']:.1e}")
+            parts.append(f"terms/CE gradient {record['gradient_ratio']:.1e}")
         parts.append(f"{record['images_per_second']:.0f} images/s")
         best = "  [green]best[/]" if record["best"] else ""
         self._line("  ".join(parts) + best)
@@ -121,6 +121,10 @@ class ConsoleWatcher:
             disable=not self.console.is_terminal,
         ) as progress:
             yield from progress.track(loader, total=total, completed=done)
+
+
+def _shown(method: str) -> str:
+    return "S-IB" if method == "sib" else method
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,10 @@ from sib.functional import checks
 from sib.functional.parts import ImageParts, Parts
 from sib.objective import SpatialIBTerms
 from sib.random_state import random_state, replayed
-from sib.task import CrossEntropyTask, Directions, SpatialIBTask, TaskOutput
+from sib.task import Directions, SpatialIBTask, TaskOutput
+
+Batches = list[tuple[Tensor, Tensor, Tensor | None]]
+"""Images, labels and known foregrounds."""
 
 
 def accumulate(
@@ -23,6 +26,7 @@ def accumulate(
     watch: Callable[[TaskOutput], None] | None = None,
     *,
     loss_scale: float = 1.0,
+    foreground: Tensor | None = None,
 ) -> TaskOutput:
     """Add one batch's gradients to the parameters', holding the graph of few images at a time.
 
@@ -40,14 +44,15 @@ def accumulate(
     >>> optimizer.step()
 
     Args:
-        task: `SpatialIBTask` or `CrossEntropyTask`, or DistributedDataParallel around one; its
-            processes exchange gradients once, in the last micro-batch.
+        task: `SpatialIBTask`, `CrossEntropyTask` or a rival, or DistributedDataParallel around
+            one; its processes exchange gradients once, in the last micro-batch.
         images: (B, C, H, W), as for the task.
         labels: (B,).
         micro_batch: most images whose graph is held at a time, at least 1. B is cut into equal
             parts, or nearly so.
         watch: is given the output of each micro-batch before its backward pass: losses are the
             micro-batch's shares of those of the batch.
+        foreground: (B, 1, H, W), as for the task.
         loss_scale: the gradients are multiplied by it, as training in float16 needs; what is
             returned is not.
 
@@ -64,17 +69,21 @@ def accumulate(
     if count > 1 and getattr(inner, "fraction", 1) < 1:
         raise ValueError("micro_batch cannot go with a fraction below 1: give one of them")
     if count <= 1:
-        out = task(images, labels)
+        out = task(images, labels, None, foreground)
         _finish(inner, out, watch, loss_scale)
         return _detached(out)
-    batches = list(zip(images.tensor_split(count), labels.tensor_split(count), strict=True))
+    known = [None] * count if foreground is None else foreground.tensor_split(count)
+    batches: Batches = list(
+        zip(images.tensor_split(count), labels.tensor_split(count), known, strict=True)
+    )
     plan = _plan(inner, batches)
     outs = []
     with plan.randomness():
-        for number, (batch, directions) in enumerate(zip(batches, plan.directions, strict=True)):
+        pairs = zip(batches, plan.directions, strict=True)
+        for number, ((*batch, own), directions) in enumerate(pairs):
             last = number == count - 1
             with nullcontext() if last or parallel is None else parallel.no_sync():
-                out = task(*batch, directions)
+                out = task(*batch, directions, own)
                 _finish(inner, out, watch, loss_scale)
             outs.append(_detached(out))
     cross_entropy = torch.stack([out.cross_entropy for out in outs]).sum()
@@ -82,9 +91,18 @@ def accumulate(
     if isinstance(inner, SpatialIBTask):
         inner.step += inner.training
     if plan.terms is None:
-        return TaskOutput(cross_entropy, logits, cross_entropy, None)
-    loss = cross_entropy + inner.every_n_steps * plan.terms.loss
-    return TaskOutput(loss, logits, cross_entropy, plan.terms)
+        loss = torch.stack([out.loss for out in outs]).sum()
+        pieces = {
+            name: torch.stack([out.pieces[name] for out in outs]).sum() for name in outs[0].pieces
+        }
+        return TaskOutput(loss, logits, cross_entropy, None, pieces)
+    weight = inner.every_n_steps
+    pieces = {
+        "foreground": weight * plan.terms.foreground_loss,
+        "background": weight * plan.terms.background_loss,
+    }
+    loss = cross_entropy + weight * plan.terms.loss
+    return TaskOutput(loss, logits, cross_entropy, plan.terms, pieces)
 
 
 class Plan(NamedTuple):
@@ -98,15 +116,18 @@ class Plan(NamedTuple):
     """Makes the context in which the second pass draws what the first one drew."""
 
 
-def _plan(task: Any, batches: Sequence[tuple[Tensor, Tensor]]) -> Plan:
-    sizes = [len(labels) for _, labels in batches]
+def _plan(task: Any, batches: Batches) -> Plan:
+    sizes = [len(labels) for _, labels, _ in batches]
     shares = [size / sum(sizes) for size in sizes]
-    if isinstance(task, CrossEntropyTask) or not task.terms_are_due():
+    if not isinstance(task, SpatialIBTask) or not task.terms_are_due():
         return Plan([Directions(share) for share in shares], None, nullcontext)
     device = batches[0][0].device
     before = random_state(device)
     with _buffers_put_back(task):
-        found = [task.parts(*batch, create_graph=False)[1] for batch in batches]
+        found = [
+            task.parts(images, labels, create_graph=False, foreground=known)[1]
+            for images, labels, known in batches
+        ]
     parts = ImageParts(*(_joined(values) for values in zip(*found, strict=True)))
     del found
     terms, gradients = _differentiate(task, parts)
@@ -142,7 +163,10 @@ def _finish(
 
 def _detached(out: TaskOutput) -> TaskOutput:
     terms = out.terms and SpatialIBTerms(*(value.detach() for value in out.terms))
-    return TaskOutput(out.loss.detach(), out.logits.detach(), out.cross_entropy.detach(), terms)
+    pieces = {name: piece.detach() for name, piece in out.pieces.items()}
+    return TaskOutput(
+        out.loss.detach(), out.logits.detach(), out.cross_entropy.detach(), terms, pieces
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sib.double_backward import check_graph
 from sib.functional import checks, foreground_mask, reconstruct
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.losses import ALIGNMENTS, check_terms
-from sib.functional.mask import KINDS
+from sib.functional.mask import KINDS, guided_mask
 from sib.functional.parts import (
     Dependence,
     ImageParts,
@@ -84,6 +84,8 @@ class SpatialIB(nn.Module):
             ``"global"``: those of all processes of torch's process group, which must hold batches
             of one size and average their gradients, as DistributedDataParallel does; with a
             projection their generators must be in step.
+        guidance: γ in [0, 1], how far a known foreground replaces the found one, where there is
+            one; see `functional.mask.guided_mask`.
         generator: of the random projection; torch's default where None.
 
     Raises:
@@ -114,6 +116,7 @@ class SpatialIB(nn.Module):
         count_include_pad: bool = True,
         epsilon: float = 1e-8,
         hsic_scope: str = "local",
+        guidance: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -144,6 +147,9 @@ class SpatialIB(nn.Module):
             checks.choice(name, value, allowed)
         if not isinstance(area, (int, float)) or not 0 < area < 1:
             raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
+        if not isinstance(guidance, (int, float)) or not 0 <= guidance <= 1:
+            raise ValueError(f"guidance must lie in [0, 1]; got {guidance!r}")
+        self.guidance = guidance
         self.foreground_weight, self.background_weight = foreground_weight, background_weight
         self.form, self.cotangent, self.mask = form, cotangent, mask
         self.alignment, self.background = alignment, background
@@ -169,12 +175,16 @@ class SpatialIB(nn.Module):
 
         return CalibratedSpatialIB(image_weight, layer_weight, **options)
 
-    def forward(self, logits: Tensor, images: Tensor) -> SpatialIBTerms:
+    def forward(
+        self, logits: Tensor, images: Tensor, foreground: Tensor | None = None
+    ) -> SpatialIBTerms:
         """Terms of one batch.
 
         Args:
             logits: (B, K), computed from ``images`` inside `sib.second_order`.
             images: (B, C, H, W), a tensor that requires a gradient.
+            foreground: (B, 1, H, W), bool or in [0, 1], where it is known; it leads the found one.
+                An image whose foreground is zero everywhere is not annotated.
 
         Returns:
             `SpatialIBTerms`.
@@ -183,7 +193,7 @@ class SpatialIB(nn.Module):
             ValueError: shapes that do not fit, images without gradient, a batch too small for
                 HSIC, a window larger than the images, a step that cannot be differentiated twice.
         """
-        return self.terms(self.parts(logits, images))
+        return self.terms(self.parts(logits, images, foreground=foreground))
 
     def recording(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
         """Put around the forward pass; objectives that look inside the model keep what they need.
@@ -194,7 +204,13 @@ class SpatialIB(nn.Module):
         """
         return nullcontext()
 
-    def parts(self, logits: Tensor, images: Tensor, create_graph: bool = True) -> ImageParts:
+    def parts(
+        self,
+        logits: Tensor,
+        images: Tensor,
+        create_graph: bool = True,
+        foreground: Tensor | None = None,
+    ) -> ImageParts:
         """What the terms need of each image; arguments and errors as of `forward`.
 
         Args:
@@ -202,22 +218,23 @@ class SpatialIB(nn.Module):
             images: (B, C, H, W).
             create_graph: keep the parts in the graph, so that a loss made of them can be
                 differentiated.
+            foreground: (B, 1, H, W), or None.
         """
         self.look_at_graph(logits)
         with torch.autocast(images.device.type, enabled=False):
             R = reconstruct(logits, images, create_graph, cotangent=self.cotangent)
             with torch.set_grad_enabled(create_graph):
                 # detached: the final backward pass needs no gradient of the images
-                parts = self.parts_of(R, images.detach())
+                parts = self.parts_of(R, images.detach(), foreground)
         self.look_at_first(R)
         return parts
 
-    def parts_of(self, R: Tensor, images: Tensor) -> ImageParts:
+    def parts_of(self, R: Tensor, images: Tensor, foreground: Tensor | None = None) -> ImageParts:
         """What the terms need of each image, from its reconstruction; both (B, C, H, W)."""
-        mask = self._foreground_mask(R)
+        mask = self._led(self._foreground_mask(R), images, foreground)
         checked = check_terms(R, images, mask)
-        foreground = alignment_parts(*checked, self.alignment)
-        return ImageParts(foreground, background_parts(*checked, self.background), mask, R)
+        inside = alignment_parts(*checked, self.alignment)
+        return ImageParts(inside, background_parts(*checked, self.background), mask, R)
 
     def look_at_graph(self, logits: Tensor) -> None:
         """Raise ValueError, of the first logits, where they cannot be differentiated twice."""
@@ -273,6 +290,13 @@ class SpatialIB(nn.Module):
             count_include_pad=self.count_include_pad,
             area=self.area,
         )
+
+    def _led(self, mask: Tensor, images: Tensor, foreground: Tensor | None) -> Tensor:
+        """The mask, led by a known foreground."""
+        if foreground is None:
+            return mask
+        checks.foreground(foreground, images)
+        return guided_mask(mask, foreground, self.guidance)
 
     def _losses(self, foreground: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         if self.form == "linear":

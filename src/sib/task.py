@@ -52,7 +52,11 @@ class CrossEntropyTask(nn.Module):
         self.model, self.validate = model, validate
 
     def forward(
-        self, images: Tensor, labels: Tensor, directions: Directions | None = None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        directions: Directions | None = None,
+        foreground: Tensor | None = None,
     ) -> TaskOutput:
         """Loss of one batch; arguments and errors as in `SpatialIBTask.forward`."""
         return _plain_output(self, images, labels, 1 if directions is None else directions.share)
@@ -122,7 +126,11 @@ class SpatialIBTask(nn.Module):
         self._compiled: CompiledStep | None = None
 
     def forward(
-        self, images: Tensor, labels: Tensor, directions: Directions | None = None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        directions: Directions | None = None,
+        foreground: Tensor | None = None,
     ) -> TaskOutput:
         """Loss of one batch.
 
@@ -132,6 +140,8 @@ class SpatialIBTask(nn.Module):
             directions: where the images are a part of a larger batch, how they enter its loss:
                 loss = share · cross-entropy + Σ gradient · part, whose gradient is theirs in that
                 of the batch. Only `sib.accumulate` has a use for it.
+            foreground: (B, 1, H, W), bool or in [0, 1], where it is known: it leads the found one.
+                An image whose foreground is zero everywhere is not annotated.
 
         Returns:
             `TaskOutput`; its terms are None on steps without them. With ``directions`` both losses
@@ -142,17 +152,18 @@ class SpatialIBTask(nn.Module):
                 range, a batch too small for HSIC, gradients switched off.
         """
         if directions is not None:
-            return self._part_of_batch(images, labels, directions)
+            return self._part_of_batch(images, labels, directions, foreground)
         due = self.terms_are_due()
         self.step += self.training
         if not due:
             return _plain_output(self, images, labels)
         count = self.images_with_terms(len(images))
         if count == len(images):
-            logits, cross_entropy, terms = self._whole(images, labels)
+            logits, cross_entropy, terms = self._whole(images, labels, foreground)
         else:
             check_batch(images, labels, self.validate)
-            logits, parts = self.parts(images[:count], labels[:count])
+            known = None if foreground is None else foreground[:count]
+            logits, parts = self.parts(images[:count], labels[:count], foreground=known)
             rest = self.model(images[count:])
             check_logits(rest, labels[count:], self.validate)
             logits = torch.cat([logits, rest])
@@ -183,9 +194,13 @@ class SpatialIBTask(nn.Module):
             raise ValueError("a step with the calibrated objective cannot be compiled")
         self._compiled = CompiledStep(self.model, self.objective, options)
 
-    def _whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, SpatialIBTerms]:
+    def _whole(
+        self, images: Tensor, labels: Tensor, foreground: Tensor | None
+    ) -> tuple[Tensor, Tensor, SpatialIBTerms]:
         """Logits, cross-entropy and terms of a batch."""
         if self._compiled is not None:
+            if foreground is not None:
+                raise ValueError("a compiled step takes no foreground")
             self._check_before(images, labels)
             found = self._compiled.whole(images.detach(), labels)
             if found is not None:
@@ -193,7 +208,7 @@ class SpatialIBTask(nn.Module):
                 self.objective.look_at_first(found[2].reconstruction)
                 return found
             self._compiled = None
-        logits, parts = self.parts(images, labels)
+        logits, parts = self.parts(images, labels, foreground=foreground)
         cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
         return logits, cross_entropy, self.objective.terms(parts)
 
@@ -207,10 +222,12 @@ class SpatialIBTask(nn.Module):
         # batch norm in train mode needs two images at its smallest maps
         return count if batch - count >= 2 else batch
 
-    def _part_of_batch(self, images: Tensor, labels: Tensor, directions: Directions) -> TaskOutput:
+    def _part_of_batch(
+        self, images: Tensor, labels: Tensor, directions: Directions, foreground: Tensor | None
+    ) -> TaskOutput:
         if not directions.gradients:
             return _plain_output(self, images, labels, directions.share)
-        logits, parts = self.parts(images, labels)
+        logits, parts = self.parts(images, labels, foreground=foreground)
         cross_entropy = directions.share * F.cross_entropy(at_least_float32(logits), labels)
         pairs = zip(directions.gradients, parts.differentiated(), strict=True)
         inner = [(gradient * part).sum() for gradient, part in pairs]
@@ -219,11 +236,17 @@ class SpatialIBTask(nn.Module):
         return TaskOutput(cross_entropy + sum(pieces), logits, cross_entropy, None, _named(*pieces))
 
     def parts(
-        self, images: Tensor, labels: Tensor, create_graph: bool = True
+        self,
+        images: Tensor,
+        labels: Tensor,
+        create_graph: bool = True,
+        foreground: Tensor | None = None,
     ) -> tuple[Tensor, ImageParts]:
         """Logits and what the terms need of each image; arguments and errors as of `forward`."""
         self._check_before(images, labels)
         if self._compiled is not None:
+            if foreground is not None:
+                raise ValueError("a compiled step takes no foreground")
             found = self._compiled.parts(images.detach(), create_graph)
             if found is not None:
                 check_logits(found[0], labels, self.validate)
@@ -236,7 +259,7 @@ class SpatialIBTask(nn.Module):
             scope.images = images
             logits = self.model(images)
         check_logits(logits, labels, self.validate)
-        parts = self.objective.parts(logits, images, create_graph)
+        parts = self.objective.parts(logits, images, create_graph, foreground)
         scope.images_done = True
         return logits, parts
 

@@ -189,7 +189,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_told_with_what_does(tmp_path):
 def test_the_largest_micro_batch_that_fits_is_found(monkeypatch):
     tried = []
 
-    def accumulate(task, images, labels, size):
+    def accumulate(task, images, labels, size, foreground):
         tried.append(size)
         if size > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 
 
@@ -29,6 +30,16 @@ def image_batch(name: str, tensor: Tensor) -> None:
     if tensor.ndim != 4 or tensor.numel() == 0:
         raise ValueError(f"{name} must be a non-empty (B, C, H, W); got {shape(tensor)}")
     floating(name, tensor)
+
+
+def foreground(tensor: Tensor, images: Tensor) -> None:
+    """Raise unless ``tensor`` is a foreground (B, 1, H, W) of the ``images``, bool or floating."""
+    expected = (images.shape[0], 1, *images.shape[-2:])
+    if tensor.shape != expected or not (tensor.is_floating_point() or tensor.dtype == torch.bool):
+        raise ValueError(
+            f"foreground must be bool or floating point of shape {tuple(expected)}; got "
+            f"{tensor.dtype} of shape {shape(tensor)}"
+        )
 
 
 def floating(name: str, tensor: Tensor) -> None:

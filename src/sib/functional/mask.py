@@ -73,6 +73,23 @@ def foreground_mask(
     return torch.sigmoid(slope * (density - density_threshold))
 
 
+def guided_mask(mask: Tensor, foreground: Tensor, guidance: float = 1.0) -> Tensor:
+    """The found foreground, led by a known one: (1 − γ) M + γ F.
+
+    Args:
+        mask: M, (B, 1, H, W), found from the reconstruction.
+        foreground: F, (B, 1, H, W), bool or in [0, 1]; an image where it is zero everywhere is not
+            annotated and keeps M.
+        guidance: γ in [0, 1]; 1 replaces M.
+
+    Returns:
+        (B, 1, H, W).
+    """
+    known = foreground.flatten(1).any(dim=1)[:, None, None, None]
+    led = torch.lerp(mask, foreground.to(mask.dtype), guidance)
+    return torch.where(known, led, mask)
+
+
 def _inverse_spread(low: Tensor, high: Tensor, epsilon: float) -> Tensor:
     """1 / (high − low + ε); 0 where rounding alone parts them, whose gradient could overflow."""
     spread = high - low

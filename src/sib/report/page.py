@@ -34,7 +34,7 @@ QUANTITIES: list[Quantity] = [
         "",
         lambda e: _selection(e).get("foreground_energy"),
     ),
-    ("gradient of the S-IB terms over cross-entropy's", "", lambda e: e.get("gradient_ratio")),
+    ("gradient of the method's terms over cross-entropy's", "", lambda e: e.get("gradient_ratio")),
 ]
 
 

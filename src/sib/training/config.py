@@ -60,6 +60,18 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
+class RivalConfig:
+    """The methods that S-IB is compared with."""
+
+    weight: float = 1.0
+    """Of the method's term beside cross-entropy."""
+    masked_share: float = 0.5
+    """saliency_guided only: share of the pixels that are replaced."""
+    at: Literal["final", "input"] = "final"
+    """energy only: where the attribution is taken, at the last stage or at the image."""
+
+
+@dataclass(frozen=True)
 class OptimizerConfig:
     """AdamW."""
 
@@ -137,8 +149,13 @@ class TrainConfig:
     arch: str = "resnet18"
     """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of your
     own, called with the number of classes."""
-    method: Literal["sib", "ce"] = "sib"
-    """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline."""
+    method: Literal["sib", "ce", "saliency_guided", "rrr", "energy"] = "sib"
+    """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline. saliency_guided
+    (Ismail et al. 2021) needs no annotation either; rrr (right for the right reasons, Ross et al.
+    2017) and energy (Rao et al. 2023) need foregrounds."""
+    guided_share: float | None = None
+    """Share of the annotated training images whose foreground is used, 0 to 1, always the same
+    ones; in sib it replaces the found one. 0 for sib and 1 for rrr and energy where not given."""
     selection: Literal["validation", "test"] = "validation"
     """Where the best epoch is chosen. validation: on images held out of the training split. test:
     on the test split, the published way; nothing is held out, and the figure is optimistic."""
@@ -193,6 +210,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    rival: RivalConfig = field(default_factory=RivalConfig)
     input: InputConfig = field(default_factory=InputConfig)
 
     def __post_init__(self) -> None:
@@ -201,6 +219,7 @@ class TrainConfig:
             if not math.isfinite(value):
                 raise InputError(f"--{name} must be a finite number; got {value}")
         _check_objective(self)
+        _check_rival(self)
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
@@ -247,6 +266,12 @@ class TrainConfig:
             _above_zero("optimizer.clip-norm", self.optimizer.clip_norm)
 
     @property
+    def annotated_share(self) -> float:
+        """Share of the annotated training images whose foreground the method uses."""
+        default = 1.0 if self.method in ANNOTATED else 0.0
+        return default if self.guided_share is None else self.guided_share
+
+    @property
     def folder(self) -> Path:
         """The run folder."""
         if self.out is not None:
@@ -287,6 +312,40 @@ def _check_objective(config: TrainConfig) -> None:
     _at_least("objective.layer-weight", objective.layer_weight, 0)
     if config.compile and objective.kind == "calibrated":
         raise InputError("--compile is for --objective published; got calibrated")
+
+
+ANNOTATED = ("rrr", "energy")
+"""Methods that learn nothing but cross-entropy from images without annotation."""
+OWN = {
+    "weight": ("saliency_guided", *ANNOTATED),
+    "masked_share": ("saliency_guided",),
+    "at": ("energy",),
+}
+"""The methods that have each of the rivals' options."""
+
+
+def _check_rival(config: TrainConfig) -> None:
+    """Raise InputError where a rival's options are out of range, or of another method."""
+    for item in fields(RivalConfig):
+        name, methods = item.name.replace("_", "-"), OWN[item.name]
+        if getattr(config.rival, item.name) != item.default and config.method not in methods:
+            raise InputError(
+                f"--rival.{name} is for --method {', '.join(methods)}; got {config.method}"
+            )
+    _at_least("rival.weight", config.rival.weight, 0)
+    if not 0 < config.rival.masked_share < 1:
+        raise InputError(
+            "--rival.masked-share must lie between 0 and 1, both excluded; got "
+            f"{config.rival.masked_share}"
+        )
+    if config.guided_share is None:
+        return
+    if not 0 <= config.guided_share <= 1:
+        raise InputError(f"--guided-share must lie in 0 to 1; got {config.guided_share}")
+    if config.method not in ("sib", *ANNOTATED):
+        raise InputError(f"--guided-share is for --method sib, rrr, energy; got {config.method}")
+    if config.compile and config.guided_share:
+        raise InputError("--compile and --guided-share cannot go together; give one")
 
 
 def _at_least(name: str, value: float, smallest: float) -> None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from sib.micro_batches import accumulate
+from sib.rivals import Rival
 from sib.task import CrossEntropyTask, SpatialIBTask
 from sib.training.device import peak_memory, synchronize
 
-Task = CrossEntropyTask | SpatialIBTask
+Task = CrossEntropyTask | SpatialIBTask | Rival
 
 
 class Cost(NamedTuple):
@@ -24,7 +25,7 @@ class Cost(NamedTuple):
     plain_step: float
     """Seconds of a cross-entropy step."""
     sib_step: float
-    """Seconds of a step with the S-IB terms; NaN for a run without S-IB."""
+    """Seconds of a step with the method's terms; NaN for plain cross-entropy."""
     total: float
     """Seconds of the whole training, reading images and validation not counted."""
     memory: int
@@ -41,6 +42,7 @@ def estimate_cost(
     context: Callable[[], "torch.autocast"],
     micro_batch: int | None = None,
     repeats: int = 3,
+    foreground: Tensor | None = None,
 ) -> Cost:
     """Time plain and S-IB steps in turn, on a copy of the model.
 
@@ -52,6 +54,7 @@ def estimate_cost(
         context: makes the autocast context of the run.
         micro_batch: of the run; None for the whole batch at once.
         repeats: counted steps of each kind, after one that is not counted; the median counts.
+        foreground: (B, 1, H, W), for methods that use it.
 
     Returns:
         `Cost`.
@@ -63,12 +66,14 @@ def estimate_cost(
         tasks.append(
             SpatialIBTask(model, objective, fraction=task.fraction, checkpoint=task.checkpoint)
         )
+    elif isinstance(task, Rival):
+        tasks.append(copy.deepcopy(task, {id(task.model): model}))
     times: list[list[float]] = [[] for _ in tasks]
     cuda = [images.device] if images.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         for _ in range(repeats + 1):
             for timed, each in zip(times, tasks, strict=True):
-                timed.append(_time_step(each, images, labels, context, micro_batch))
+                timed.append(_time_step(each, images, labels, context, micro_batch, foreground))
     medians = [statistics.median(timed[1:]) for timed in times]
     every = task.every_n_steps if isinstance(task, SpatialIBTask) else 1
     return Cost(
@@ -92,11 +97,12 @@ def _time_step(
     labels: Tensor,
     context: Callable[[], "torch.autocast"],
     micro_batch: int | None,
+    foreground: Tensor | None,
 ) -> float:
     synchronize(images.device)
     start = time.perf_counter()
     task.zero_grad()
     with context():
-        accumulate(task, images, labels, micro_batch or len(labels))
+        accumulate(task, images, labels, micro_batch or len(labels), foreground=foreground)
     synchronize(images.device)
     return time.perf_counter() - start

@@ -26,14 +26,14 @@ def describe_terms(terms: SpatialIBTerms) -> dict[str, Tensor]:
 
 
 def describe_step(out: TaskOutput, labels: Tensor) -> dict[str, Tensor]:
-    """Losses, accuracy and, for S-IB, the terms and what `describe_terms` says of them."""
+    """Losses, accuracy, what a rival's term adds, S-IB's terms and what `describe_terms` says."""
     values = {
         "loss": out.loss,
         "cross_entropy": out.cross_entropy,
         "accuracy": (out.logits.argmax(dim=1) == labels).float().mean(),
     }
     if out.terms is None:
-        return values
+        return values | out.pieces
     terms = {"foreground": out.terms.foreground, "background": out.terms.background}
     return values | terms | describe_terms(out.terms)
 
@@ -97,7 +97,9 @@ class Warnings:
 
     def of(self, record: dict[str, Any]) -> dict[str, str]:
         """Warnings of one epoch by kind: ``"inert"``, ``"dominant"``, ``"collapsed"``."""
-        found = {}
+        found: dict[str, str] = {}
+        if "reconstruction_scale" not in record:  # of another method
+            return found
         ratio = record.get("gradient_ratio")
         if ratio is not None and ratio < INERT:
             found["inert"] = (
@@ -110,7 +112,7 @@ class Warnings:
                 f"the S-IB terms dominate: their gradient is {ratio:.3g} times cross-entropy's, so "
                 "accuracy will suffer; lower the weights of --objective"
             )
-        scale = record.get("reconstruction_scale", self.largest_scale)
+        scale = record["reconstruction_scale"]
         if scale < COLLAPSED * self.largest_scale or scale == 0 != self.largest_scale:
             found["collapsed"] = (
                 f"R has collapsed: the mean of |R| is {scale:.1e}, after {self.largest_scale:.1e} "

@@ -12,11 +12,12 @@ from sib.data.loader import is_of_a_worker, one_line
 from sib.data.normalization import normalise
 from sib.functional.dependence import ESTIMATORS
 from sib.micro_batches import accumulate
-from sib.task import SpatialIBTask
+from sib.task import CrossEntropyTask, SpatialIBTask
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory
 from sib.training.diagnostics import GradientRatios, Warnings, describe_step
+from sib.training.guidance import known_foreground
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
@@ -129,6 +130,8 @@ class Training:
         labels = batch.labels.to(self.device)
         if isinstance(self.task, SpatialIBTask):
             self.task.step = self.step
+        known = known_foreground(batch, self.config.annotated_share, self.config.seed)
+        known = known if known is None else known.to(self.device)
         ratios = self._gradient_ratios()
         self.update.begin()
         size = self.config.micro_batch or len(labels)
@@ -141,11 +144,12 @@ class Training:
                     size,
                     ratios.add if ratios else None,
                     loss_scale=self.update.loss_scale,
+                    foreground=known,
                 )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            fits = fitting_micro_batch(self.task, images, labels, size, self.autocast)
+            fits = fitting_micro_batch(self.task, images, labels, size, self.autocast, known)
             raise TrainingFailed(f"{advice(size, fits)}; {self._kept()}") from None
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch)
@@ -162,7 +166,7 @@ class Training:
 
     def _gradient_ratios(self) -> GradientRatios | None:
         """Measured in the first step of an epoch that takes the terms."""
-        if not isinstance(self.task, SpatialIBTask) or self.progress.gradient_ratios:
+        if isinstance(self.task, CrossEntropyTask) or self.progress.gradient_ratios:
             return None
         if not self.task.terms_are_due():
             return None

@@ -24,6 +24,7 @@ def fitting_micro_batch(
     labels: Tensor,
     size: int,
     context: Callable[[], torch.autocast],
+    foreground: Tensor | None = None,
 ) -> int | None:
     """The largest of size/2, size/4, … images at a time with which a step of this batch fits.
 
@@ -35,6 +36,7 @@ def fitting_micro_batch(
         labels: (B,).
         size: images at a time that did not fit.
         context: makes the autocast context of the run.
+        foreground: (B, 1, H, W), for methods that use it.
 
     Returns:
         The micro-batch; None where not even one image fits.
@@ -46,7 +48,7 @@ def fitting_micro_batch(
             torch.cuda.empty_cache()
         try:
             with context():
-                accumulate(task, images, labels, size)
+                accumulate(task, images, labels, size, foreground=foreground)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

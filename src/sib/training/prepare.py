@@ -17,6 +17,7 @@ from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.cost import Cost, Task, estimate_cost
 from sib.training.device import set_determinism
+from sib.training.guidance import check_annotated, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.restart import launch, restarts
 from sib.training.run_folder import RunFolder, versions
@@ -66,6 +67,7 @@ def prepare(
     if run.warning:
         watcher.say(run.warning)
     splits = _open_the_same(config, run)
+    distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
     for deviation in deviations(config):
         watcher.say(f"deviates from the method: {deviation}")
@@ -146,13 +148,17 @@ def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: tor
     """Measured on one batch; a batch that does not fit into memory is told with what would."""
     images = normalise(batch.images, device, config.input.normalization)
     labels, context = batch.labels.to(device), make_autocast(config, device)
+    known = known_foreground(batch, config.annotated_share, config.seed)
+    known = known if known is None else known.to(device)
     try:
-        return estimate_cost(task, images, labels, steps, context, config.micro_batch)
+        return estimate_cost(
+            task, images, labels, steps, context, config.micro_batch, foreground=known
+        )
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         size = config.micro_batch or len(labels)
-        fits = fitting_micro_batch(copy.deepcopy(task), images, labels, size, context)
+        fits = fitting_micro_batch(copy.deepcopy(task), images, labels, size, context, known)
         raise InputError(f"--batch-size {config.batch_size}: {advice(size, fits)}") from None
 
 

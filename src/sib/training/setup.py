@@ -16,9 +16,10 @@ from sib.errors import InputError
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.objective import SpatialIB
+from sib.rivals import RIVALS, Rival
 from sib.task import CrossEntropyTask, SpatialIBTask
 from sib.training import distributed
-from sib.training.config import CALIBRATED, TrainConfig
+from sib.training.config import CALIBRATED, OWN, TrainConfig
 from sib.training.cost import Task
 
 LARGEST_SHARE = 0.25
@@ -95,6 +96,8 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
     """The model with the method's loss."""
     if config.method == "ce":
         return CrossEntropyTask(model).to(device)
+    if config.method in RIVALS:
+        return make_rival(config, model).to(device)
     try:
         objective = make_objective(config, device)
     except ValueError as error:
@@ -110,6 +113,19 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
     except ValueError as error:
         raise InputError(f"--arch {config.arch}: {error}") from None
     return task.to(device)
+
+
+def make_rival(config: TrainConfig, model: nn.Module) -> Rival:
+    """The model with the loss of one of the methods that S-IB is compared with.
+
+    Raises:
+        InputError: the model cannot be trained so.
+    """
+    options = {name: getattr(config.rival, name) for name in OWN if config.method in OWN[name]}
+    try:
+        return RIVALS[config.method](model, **options)
+    except ValueError as error:
+        raise InputError(f"--arch {config.arch}: {error}") from None
 
 
 def make_objective(config: TrainConfig, device: torch.device) -> SpatialIB:

@@ -1,0 +1,48 @@
+"""Which foregrounds a run may learn from."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from sib.data import Batch, Splits
+from sib.errors import InputError
+from sib.training.config import TrainConfig
+
+
+def check_annotated(config: TrainConfig, splits: Splits) -> None:
+    """Raise InputError where a method needs foregrounds and the training images have none."""
+    if config.annotated_share and not splits.train.annotated:
+        asked = (
+            f"--guided-share {config.annotated_share:g}"
+            if config.method == "sib"
+            else f"--method {config.method}"
+        )
+        raise InputError(
+            f"{asked} needs foregrounds, and the training images of --data {config.data} have none"
+        )
+
+
+def known_foreground(batch: Batch, share: float, seed: int) -> Tensor | None:
+    """The foregrounds of a batch that may be used, (B, 1, H, W) bool, zero for the others.
+
+    A hash of an image's name decides, so that an image is in or out in every epoch and process.
+
+    Args:
+        batch: of the training split.
+        share: of the annotated images, in [0, 1].
+        seed: of the run.
+
+    Returns:
+        None where ``share`` is 0.
+    """
+    if share == 0:
+        return None
+    chosen = torch.tensor([_position(name, seed) < share for name in batch.names])
+    return batch.foreground & chosen[:, None, None, None]
+
+
+def _position(name: str, seed: int) -> float:
+    """In [0, 1), even over names."""
+    digest = hashlib.sha256(f"{seed} {name}".encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:6]) / 2**48

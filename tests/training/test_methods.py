@@ -1,0 +1,145 @@
+"""Training by every method, and guided training, through the loop."""
+
+import json
+from itertools import product
+
+import pytest
+import torch
+from PIL import Image
+
+from sib.data import Batch
+from sib.errors import InputError
+from sib.training import TrainConfig, train
+from sib.training.config import InputConfig, ObjectiveConfig, RivalConfig
+from sib.training.guidance import known_foreground
+from sib.training.watcher import Quiet
+
+
+def tiny(out, **options):
+    defaults = {
+        "data": "digits",
+        "arch": "small_resnet",
+        "image_size": 16,
+        "epochs": 2,
+        "workers": 0,
+        "device": "cpu",
+        "input": InputConfig(train_size=80, test_size=20),
+    }
+    return TrainConfig(out=out, **(defaults | options))
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+
+
+RUNS = {
+    "saliency_guided": {"method": "saliency_guided"},
+    "rrr": {"method": "rrr"},
+    "energy": {"method": "energy"},
+    "energy at the input": {"method": "energy", "rival": RivalConfig(at="input")},
+    "half of the annotation": {"method": "energy", "guided_share": 0.5},
+    "calibrated": {"objective": ObjectiveConfig(kind="calibrated")},
+    "guided": {"objective": ObjectiveConfig(kind="calibrated"), "guided_share": 1.0},
+    "guided, published": {"objective": ObjectiveConfig(window_size=7), "guided_share": 0.3},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_method_trains_goes_on_and_logs_its_term(tmp_path, name):
+    train(tiny(tmp_path, **(RUNS[name] | {"epochs": 1})), Quiet())
+    result = train(tiny(tmp_path, **RUNS[name], resume=True), Quiet())
+    assert 0 <= result["test"]["accuracy"] <= 1
+    first, second = records(tmp_path)
+    assert first["gradient_ratio"] > 0 and second["loss"] != first["loss"]
+    method = RUNS[name].get("method", "sib")
+    if method != "sib":
+        term = {"rrr": "right_reasons"}.get(method, method)
+        assert first[term] == pytest.approx(first["loss"] - first["cross_entropy"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["rrr", "energy", "guided"])
+def test_micro_batches_take_the_same_first_step(tmp_path, name):
+    found = []
+    for size in (None, 8):
+        folder = tmp_path / str(size)
+        options = {"epochs": 1, "micro_batch": size, **RUNS[name]}
+        train(tiny(folder, **options), Quiet())
+        found.append(records(folder)[0])
+    # batch norm sees other batches, so the terms are near one another, not equal
+    assert found[0]["gradient_ratio"] == pytest.approx(found[1]["gradient_ratio"], rel=0.5)
+
+
+def batch(names):
+    count = len(names)
+    foreground = torch.ones(count, 1, 2, 2, dtype=torch.bool)
+    return Batch(torch.zeros(count, 3, 2, 2), torch.zeros(count), foreground, None, names)
+
+
+def test_the_same_images_are_annotated_every_time():
+    names = [f"image {number}" for number in range(2000)]
+    found = known_foreground(batch(names), 0.3, 0).flatten(1).any(dim=1)
+    again = known_foreground(batch(names[::-1]), 0.3, 0).flatten(1).any(dim=1)
+    assert torch.equal(found, again.flip(0))
+    assert abs(found.float().mean().item() - 0.3) < 0.03
+    more = known_foreground(batch(names), 0.6, 0).flatten(1).any(dim=1)
+    assert (more | ~found).all()  # a larger share keeps the smaller one's images
+    other = known_foreground(batch(names), 0.3, 1).flatten(1).any(dim=1)
+    assert not torch.equal(found, other)
+    assert known_foreground(batch(names), 0.0, 0) is None
+    assert known_foreground(batch(names), 1.0, 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"method": "rrr"}, "--method rrr needs foregrounds, and the training images of --data"),
+        ({"method": "energy"}, "--method energy needs foregrounds"),
+        ({"guided_share": 0.5}, "--guided-share 0.5 needs foregrounds"),
+    ],
+)
+def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
+    tmp_path, options, sentence
+):
+    for number, name in product(range(12), ("a", "b")):
+        file = tmp_path / "images" / name / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (20 * number, 0, 0)).save(file)
+    config = tiny(tmp_path / "run", data=str(tmp_path / "images"), input=InputConfig(), **options)
+    with pytest.raises(InputError, match=sentence):
+        train(config, Quiet())
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"guided_share": 1.5}, "--guided-share must lie in 0 to 1; got 1.5"),
+        ({"method": "ce", "guided_share": 0.5}, "--guided-share is for --method sib, rrr, energy"),
+        ({"rival": RivalConfig(weight=2.0)}, "--rival.weight is for --method saliency_guided, rrr"),
+        ({"method": "rrr", "rival": RivalConfig(at="input")}, "--rival.at is for --method energy"),
+        (
+            {"method": "saliency_guided", "rival": RivalConfig(masked_share=1.0)},
+            "--rival.masked-share must lie between 0 and 1, both excluded; got 1.0",
+        ),
+        (
+            {"method": "energy", "rival": RivalConfig(weight=-1.0)},
+            "--rival.weight must be at least",
+        ),
+        ({"guided_share": 1.0, "compile": True}, "--compile and --guided-share cannot go together"),
+        (
+            {"objective": ObjectiveConfig(kind="calibrated", slope=3.0)},
+            "--objective.slope is for --objective published; got calibrated",
+        ),
+        (
+            {"objective": ObjectiveConfig(image_weight=1.0)},
+            "--objective.image-weight is for --objective calibrated; got published",
+        ),
+        (
+            {"objective": ObjectiveConfig(kind="calibrated"), "compile": True},
+            "--compile is for --objective published; got calibrated",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(tmp_path, options, sentence):
+    with pytest.raises(InputError, match=sentence.replace("(", r"\(")):
+        tiny(tmp_path / "run", **options)
