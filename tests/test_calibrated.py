@@ -9,7 +9,7 @@ from torch import nn
 
 import sib
 from nets import group_norm_net, small_vit
-from reference import foreground_mask
+from reference import density
 from sib.calibrated import CalibratedSpatialIB
 from sib.models import build
 
@@ -26,6 +26,14 @@ def gradient(module):
     return torch.cat([p.grad.flatten() for p in module.parameters()])
 
 
+def agreed(R, evidence, window):
+    """The fifth of the pixels where √(e r) is largest."""
+    r = density((R**2).sum(0), window, count_include_pad=False)
+    e = F.interpolate(evidence[None, None], R.shape[1:], mode="bilinear")[0, 0]
+    v = (r / r.max() * e / e.max()).sqrt()
+    return (v > v.flatten().sort().values[round(0.8 * v.numel()) - 1]).double()
+
+
 def by_the_formula(model, images, image_weight, layer_weight):
     """The loss written down directly, one image at a time, for `group_norm_net` in float64."""
     images = images.clone().requires_grad_()
@@ -39,12 +47,10 @@ def by_the_formula(model, images, image_weight, layer_weight):
         s = (p[t] / (1 - p[t])).log()
         R, G = torch.autograd.grad(s, (images, features), create_graph=True)
         R, G = R[b], G[b]
-        scaled = (R / R.abs().max()).detach()
-        window = round(31 / 224 * 16)
-        (M,) = foreground_mask(scaled[None], window, count_include_pad=False)
-        image = (R**2 * (1 - M)).sum() / (R**2).sum()
         evidence = (G * features[b]).sum(0).relu()
-        small = F.avg_pool2d(M[None], 2)[0, 0]
+        M = agreed(R.detach(), evidence.detach(), round(31 / 224 * 16))
+        image = (R**2 * (1 - M)).sum() / (R**2).sum()
+        small = F.avg_pool2d(M[None, None], 2)[0, 0]
         layer = (evidence * (1 - small)).sum() / evidence.sum()
         total = total + image_weight * image + layer_weight * layer
     return total / len(images)

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from sib.features import Features
-from sib.functional import foreground_mask
+from sib.functional.agreement import agreed_foreground
 from sib.functional.parts import ImageParts
-from sib.functional.ratio import background_share, energy, evidence, of_order_one, pooled
+from sib.functional.ratio import background_share, energy, evidence, pooled
 from sib.functional.reconstruction import vector_jacobian_products
 from sib.objective import SpatialIB, SpatialIBTerms
 
 WINDOW_SHARE = 31 / 224
-"""Side of the density window over that of the image: the published one at 224 × 224."""
+"""Side of the window over that of the image: the published one at 224 × 224."""
 
 
 class CalibratedSpatialIB(SpatialIB):
@@ -25,10 +25,9 @@ class CalibratedSpatialIB(SpatialIB):
 
     R and G are the VJPs of s = log(p_t / (1 − p_t)) at the image and at the features F of the last
     stage, t being the predicted class: unlike ½ Σ p², s has a gradient also where the network is
-    certain. M is the published mask found from R, with the window in proportion to the image, its
-    padding not counted and R divided by its largest value, and is taken as given (detached); at the
-    last stage it is averaged over the area of each place. ρ is differentiated through both sums:
-    making R small wins nothing, and ρ does not change with R's scale or the size of the batch.
+    certain. M is the foreground on which both agree (see `functional.agreement`), taken as given;
+    at the last stage it is averaged over the area of each place. ρ is differentiated through both
+    sums: making R small wins nothing, and ρ does not change with R's scale or the batch's size.
 
     Class activation maps are made at the last stage and gradients at the image; a term at one of
     them alone leaves the other kind of explanation where it is. See docs/evidence.md.
@@ -47,6 +46,7 @@ class CalibratedSpatialIB(SpatialIB):
         layer_weight: λ_layer, at least 0.
         layer: the last stage, a module or its name; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w), where it is no feature map.
+        area: of the foreground over that of the image, in (0, 1).
         guidance: as of `SpatialIB`.
 
     Raises:
@@ -63,12 +63,13 @@ class CalibratedSpatialIB(SpatialIB):
         *,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
+        area: float = 0.2,
         guidance: float = 1.0,
     ) -> None:
         for name, weight in (("image_weight", image_weight), ("layer_weight", layer_weight)):
             if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
                 raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
-        super().__init__(cotangent="margin", count_include_pad=False, guidance=guidance)
+        super().__init__(cotangent="margin", area=area, guidance=guidance)
         self.image_weight, self.layer_weight = image_weight, layer_weight
         self._layer, self._reshape = (layer,), reshape  # in a tuple: it is no part of this module
         self._features = Features()
@@ -98,24 +99,21 @@ class CalibratedSpatialIB(SpatialIB):
         with torch.autocast(images.device.type, enabled=False):
             inputs = (images, features)
             R, G = vector_jacobian_products(logits, inputs, create_graph, self.cotangent)
-            mask = self._led(self.mask_of(R), images, foreground)
             with torch.set_grad_enabled(create_graph):
-                F, G = (self._features.as_map(values) for values in (features, G))
-                at_image = background_share(energy(R), mask)
-                at_layer = background_share(evidence(F, G), pooled(mask, F))
+                at_layer = evidence(*(self._features.as_map(values) for values in (features, G)))
+                mask = self._led(self._agreed(R, at_layer), images, foreground)
+                outside_image = background_share(energy(R), mask)
+                outside_layer = background_share(at_layer, pooled(mask, at_layer))
         self.look_at_first(R)
-        return ImageParts((at_layer,), (at_image,), mask, R)
+        return ImageParts((outside_layer,), (outside_image,), mask, R)
 
-    @torch.no_grad()
-    def mask_of(self, R: Tensor) -> Tensor:
-        """M of each image, without gradient: (B, C, H, W) → (B, 1, H, W)."""
+    def _agreed(self, R: Tensor, evidence: Tensor) -> Tensor:
         window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
-        return foreground_mask(of_order_one(R), window, count_include_pad=False)
+        return agreed_foreground(R, evidence.detach(), window, self.area)
 
     def terms(self, parts: ImageParts) -> SpatialIBTerms:
         """The terms of the batch that the parts belong to."""
-        (at_layer,), (at_image,) = parts.foreground, parts.background
-        at_layer, at_image = at_layer.mean(), at_image.mean()
+        at_layer, at_image = parts.foreground[0].mean(), parts.background[0].mean()
         losses = self.layer_weight * at_layer, self.image_weight * at_image
         found = 1 - at_layer, at_image, parts.mask, parts.reconstruction
         return SpatialIBTerms(losses[0] + losses[1], *found, *losses)
