@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sib.errors import InputError
 from sib.evaluation.config import EvaluateConfig, ReportConfig
 from sib.evaluation.evaluate import evaluate
 from sib.report.command import report
+from sib.report.page import warnings
 from sib.training import TrainConfig, train
 from sib.training.config import ObjectiveConfig
 
@@ -224,3 +226,14 @@ def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path):
         report(ReportConfig(runs=(evaluated(),), out=tmp_path / "file" / "r.html"), quiet())
     with pytest.raises(InputError, match="holds no run"):
         report(ReportConfig(runs=(tmp_path,), out=tmp_path / "r.html"), quiet())
+
+
+def test_what_a_run_warned_about_is_told_with_its_last_sentence():
+    epochs = [{"warnings": ["early."]}, {}, {"warnings": ["inert.", "collapsed."]}]
+    runs = [
+        SimpleNamespace(name="a", run=SimpleNamespace(epochs=epochs)),
+        SimpleNamespace(name="b", run=SimpleNamespace(epochs=[{}])),
+        SimpleNamespace(name="weights alone", run=None),
+    ]
+    said = "in 2 of 3 epochs, the last time so: inert. collapsed."
+    assert warnings(runs) == [("a", said)]

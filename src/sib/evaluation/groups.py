@@ -9,7 +9,13 @@ from sib.evaluation.stored import Stored
 # What two runs of one group may differ in: the seed, and what changes no result.
 SEED_AND_PLACE = ("seed", "out", "device", "workers", "resume", "dry_run")
 
-METHOD_NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
+METHOD_NAMES = {
+    "ce": "cross-entropy",
+    "sib": "S-IB",
+    "saliency_guided": "saliency-guided",
+    "rrr": "right reasons",
+    "energy": "energy loss",
+}
 
 
 class Group(NamedTuple):

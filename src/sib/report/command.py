@@ -40,6 +40,7 @@ def report(config: ReportConfig, console: Console) -> None:
         "scatter": page.scatter(ordered),
         "comparison": page.comparison(found, explanation(found)) if found else None,
         "curves": page.curves(groups),
+        "warnings": page.warnings(stored),
         "galleries": galleries,
         "no_gallery": missing,
         "repeat": page.repeat(ordered),

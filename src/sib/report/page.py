@@ -35,6 +35,19 @@ QUANTITIES: list[Quantity] = [
         lambda e: _selection(e).get("foreground_energy"),
     ),
     ("gradient of the method's terms over cross-entropy's", "", lambda e: e.get("gradient_ratio")),
+    (
+        "gradient of the foreground term over cross-entropy's",
+        "",
+        lambda e: e.get("foreground_gradient_ratio"),
+    ),
+    (
+        "gradient of the background term over cross-entropy's",
+        "",
+        lambda e: e.get("background_gradient_ratio"),
+    ),
+    ("scale of R", "mean of |R|", lambda e: e.get("reconstruction_scale")),
+    ("mask: area above 0.5", "share of the pixels", lambda e: e.get("mask_area")),
+    ("mask: area between 0.1 and 0.9", "share of the pixels", lambda e: e.get("mask_softness")),
 ]
 
 
@@ -159,6 +172,18 @@ def _curve(runs: list[dict[str, Any]], quantity: Quantity) -> Picture:
         if values[-1] is not None
     )
     return both_themes(lambda: curve_figure(runs, *quantity), f"{title} over the epochs. {last}.")
+
+
+def warnings(stored: list[Stored]) -> list[tuple[str, str]]:
+    """What runs warned about: the last sentence of each, and in how many epochs there was one."""
+    found = []
+    for item in stored:
+        epochs = item.run.epochs if item.run else []
+        said = [record["warnings"] for record in epochs if record.get("warnings")]
+        if said:
+            of = f"in {len(said)} of {len(epochs)} epochs, the last time so"
+            found.append((item.name, f"{of}: {' '.join(said[-1])}"))
+    return found
 
 
 def gallery(
