@@ -11,7 +11,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_loop_of_the_readme_trains():
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    loop, calibrated = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
     model = SmallResNet(3, 8)
     before = [p.clone() for p in model.parameters()]
     generator = torch.Generator().manual_seed(0)
@@ -20,10 +20,13 @@ def test_the_loop_of_the_readme_trains():
         for _ in range(2)
     ]
     optimizer = torch.optim.AdamW(model.parameters())
-    exec(code, {"loader": loader, "model": model, "optimizer": optimizer})
+    names = {"loader": loader, "model": model, "optimizer": optimizer}
+    exec(loop, names)
     assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    exec(calibrated, names)
+    assert 0 < names["terms"].background < 1
 
 
 def test_the_loop_of_the_readme_has_about_ten_lines():
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    loop, *_ = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len([line for line in loop.splitlines() if line.strip()]) <= 12

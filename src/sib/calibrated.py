@@ -58,8 +58,8 @@ class CalibratedSpatialIB(SpatialIB):
 
     def __init__(
         self,
-        image_weight: float = 0.3,
-        layer_weight: float = 1.0,
+        image_weight: float = 0.6,
+        layer_weight: float = 2.0,
         *,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,

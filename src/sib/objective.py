@@ -162,7 +162,7 @@ class SpatialIB(nn.Module):
 
     @staticmethod
     def calibrated(
-        image_weight: float = 0.3, layer_weight: float = 1.0, **options: Any
+        image_weight: float = 0.6, layer_weight: float = 2.0, **options: Any
     ) -> "SpatialIB":
         """The calibrated objective: shares of the background, free of scale and batch size.
 

@@ -50,9 +50,9 @@ class ObjectiveConfig:
     """published: alignment and background variance, with the options above. calibrated: shares of
     the background, which need no tuning; of the options only image-weight, layer-weight and layer
     are its own."""
-    image_weight: float = 0.3
+    image_weight: float = 0.6
     """calibrated only: weight of the share of R's energy in the background."""
-    layer_weight: float = 1.0
+    layer_weight: float = 2.0
     """calibrated only: weight of the share of the last stage's evidence in the background."""
     layer: str | None = None
     """calibrated only: the module whose features are the last stage; the architecture's own where
