@@ -1,5 +1,6 @@
 """Small classifiers without batch norm, whose images do not see one another."""
 
+import torch
 import torchvision.models
 from torch import nn
 
@@ -25,3 +26,27 @@ def small_vit(classes=5):
     vit = torchvision.models.VisionTransformer(16, 4, 2, 2, 16, 32, num_classes=classes)
     nn.init.normal_(vit.heads.head.weight, std=0.5)
     return vit
+
+
+class Hungry(nn.Sequential):
+    """Asks for more memory than any machine has, where it is given more than 20 images."""
+
+    def forward(self, images):
+        if len(images) > 20:
+            torch.empty(len(images), 2**50)
+        return super().forward(images)
+
+
+def hungry(classes):
+    return Hungry(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, classes))
+
+
+class Insatiable(nn.Linear):
+    """Asks for more memory than any machine has, in train mode."""
+
+    def forward(self, images):
+        return super().forward(torch.empty(len(images), 2**50 if self.training else 3))
+
+
+def insatiable(classes):
+    return Insatiable(3, classes)

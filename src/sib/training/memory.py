@@ -7,8 +7,14 @@ from torch import Tensor, nn
 
 from sib.micro_batches import accumulate
 
-# torch tells of a lack of CPU memory with a plain RuntimeError
-WORDS = ("can't allocate memory", "not enough memory", "out of memory")
+# torch, and oneDNN below it, tell of a lack of CPU memory with a plain RuntimeError
+WORDS = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "could not create a memory",
+    "could not create a primitive",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
