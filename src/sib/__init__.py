@@ -12,7 +12,8 @@ from sib.double_backward import second_order
 from sib.errors import InputError
 from sib.micro_batches import accumulate
 from sib.objective import SpatialIB, SpatialIBTerms
-from sib.task import CrossEntropyTask, SpatialIBTask, TaskOutput
+from sib.plain_task import CrossEntropyTask, TaskOutput
+from sib.task import SpatialIBTask
 
 if TYPE_CHECKING:
     from sib import explain, metrics

@@ -11,8 +11,9 @@ from torch.nn.parallel import DistributedDataParallel
 from sib.functional import checks
 from sib.functional.parts import ImageParts, Parts
 from sib.objective import SpatialIBTerms
+from sib.plain_task import Directions, TaskOutput
 from sib.random_state import random_state, replayed
-from sib.task import Directions, SpatialIBTask, TaskOutput
+from sib.task import SpatialIBTask
 
 Batches = list[tuple[Tensor, Tensor, Tensor | None]]
 """Images, labels and known foregrounds."""

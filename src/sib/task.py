@@ -1,6 +1,6 @@
 """Model and objective as one module: the step that a loop, DDP or a compiler wraps."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,60 +10,16 @@ from sib.compiled import CompiledStep
 from sib.double_backward import check_model, checkpointed, repeated_blocks, second_order
 from sib.functional import checks
 from sib.functional.dependence import ESTIMATORS
-from sib.functional.parts import ImageParts, Parts
+from sib.functional.parts import ImageParts
 from sib.functional.precision import at_least_float32
 from sib.objective import SpatialIB, SpatialIBTerms
-
-
-class TaskOutput(NamedTuple):
-    """What one training step computed."""
-
-    loss: Tensor
-    """Scalar to be minimised: cross-entropy plus the method's own terms."""
-    logits: Tensor
-    """(B, K)."""
-    cross_entropy: Tensor
-    """Scalar."""
-    terms: SpatialIBTerms | None
-    """The S-IB terms; None for methods that have none."""
-    pieces: dict[str, Tensor] = {}  # noqa: RUF012  a NamedTuple's default is never written to
-    """What each of the method's terms adds to the loss; with the cross-entropy they make it up."""
-
-
-class Directions(NamedTuple):
-    """How a few images of a larger batch enter its loss; made by `sib.accumulate`."""
-
-    share: float
-    """Of these images in the batch, in (0, 1]."""
-    gradients: Parts = ()
-    """Of the S-IB terms of the batch, with respect to the parts of these images."""
-
-
-class CrossEntropyTask(nn.Module):
-    """Plain cross-entropy behind the contract of `SpatialIBTask`: the baseline.
-
-    Args:
-        model: classifier (B, C, H, W) → (B, K).
-        validate: as of `SpatialIBTask`.
-    """
-
-    def __init__(self, model: nn.Module, *, validate: bool = True) -> None:
-        super().__init__()
-        self.model, self.validate = model, validate
-
-    def forward(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        directions: Directions | None = None,
-        foreground: Tensor | None = None,
-    ) -> TaskOutput:
-        """Loss of one batch; arguments and errors as in `SpatialIBTask.forward`."""
-        return _plain_output(self, images, labels, 1 if directions is None else directions.share)
-
-    def backward(self, loss: Tensor) -> None:
-        """Accumulate the gradients of the parameters."""
-        loss.backward()
+from sib.plain_task import (
+    Directions,
+    TaskOutput,
+    check_batch,
+    check_logits,
+    plain_output,
+)
 
 
 class SpatialIBTask(nn.Module):
@@ -156,7 +112,7 @@ class SpatialIBTask(nn.Module):
         due = self.terms_are_due()
         self.step += self.training
         if not due:
-            return _plain_output(self, images, labels)
+            return plain_output(self, images, labels)
         count = self.images_with_terms(len(images))
         if count == len(images):
             logits, cross_entropy, terms = self._whole(images, labels, foreground)
@@ -226,7 +182,7 @@ class SpatialIBTask(nn.Module):
         self, images: Tensor, labels: Tensor, directions: Directions, foreground: Tensor | None
     ) -> TaskOutput:
         if not directions.gradients:
-            return _plain_output(self, images, labels, directions.share)
+            return plain_output(self, images, labels, directions.share)
         logits, parts = self.parts(images, labels, foreground=foreground)
         cross_entropy = directions.share * F.cross_entropy(at_least_float32(logits), labels)
         pairs = zip(directions.gradients, parts.differentiated(), strict=True)
@@ -282,42 +238,3 @@ class SpatialIBTask(nn.Module):
 
 def _named(foreground: Tensor, background: Tensor) -> dict[str, Tensor]:
     return {"foreground": foreground, "background": background}
-
-
-def _plain_output(
-    task: "CrossEntropyTask | SpatialIBTask", images: Tensor, labels: Tensor, share: float = 1
-) -> TaskOutput:
-    """Cross-entropy alone, times the share of the images in their batch."""
-    check_batch(images, labels, task.validate)
-    logits = task.model(images)
-    check_logits(logits, labels, task.validate)
-    loss = share * F.cross_entropy(at_least_float32(logits), labels)
-    return TaskOutput(loss, logits, loss, None)
-
-
-def check_batch(images: Tensor, labels: Tensor, values: bool = True) -> None:
-    """Raise unless images and labels form a batch; with ``values``, unless images are finite."""
-    checks.image_batch("images", images)
-    if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
-        raise ValueError(
-            f"labels must be int64 of shape ({images.shape[0]},), one per image; "
-            f"got {labels.dtype} of shape {checks.shape(labels)}"
-        )
-    if values and not images.isfinite().all():
-        raise ValueError("images must be finite; got NaN or infinity")
-
-
-def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:
-    """Raise unless the logits have a row per label; with ``values``, unless labels are in range."""
-    if not isinstance(logits, Tensor):
-        raise ValueError(f"model must give one tensor of logits; got {type(logits).__name__}")
-    if logits.ndim != 2 or logits.shape[0] != labels.shape[0]:
-        raise ValueError(
-            f"model must give logits of shape ({labels.shape[0]}, K), a row per image; "
-            f"got {checks.shape(logits)}"
-        )
-    if values and not ((labels >= 0) & (labels < logits.shape[1])).all():
-        raise ValueError(
-            f"labels must lie in [0, {logits.shape[1]}), the number of the model's classes; "
-            f"got {int(labels.min())} to {int(labels.max())}"
-        )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sib.double_backward import check_graph, check_model
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
-from sib.task import Directions, TaskOutput, check_batch, check_logits
+from sib.plain_task import Directions, TaskOutput, check_batch, check_logits
 
 
 class Rival(nn.Module):

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from sib.micro_batches import accumulate
+from sib.plain_task import CrossEntropyTask
 from sib.rivals import Rival
-from sib.task import CrossEntropyTask, SpatialIBTask
+from sib.task import SpatialIBTask
 from sib.training.device import peak_memory, synchronize
 
 Task = CrossEntropyTask | SpatialIBTask | Rival

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.objective import SpatialIBTerms
-from sib.task import TaskOutput
+from sib.plain_task import TaskOutput
 from sib.training import distributed
 
 

@@ -12,7 +12,8 @@ from sib.data.loader import is_of_a_worker, one_line
 from sib.data.normalization import normalise
 from sib.functional.dependence import ESTIMATORS
 from sib.micro_batches import accumulate
-from sib.task import CrossEntropyTask, SpatialIBTask
+from sib.plain_task import CrossEntropyTask
+from sib.task import SpatialIBTask
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory

@@ -16,8 +16,9 @@ from sib.errors import InputError
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.objective import SpatialIB
+from sib.plain_task import CrossEntropyTask
 from sib.rivals import RIVALS, Rival
-from sib.task import CrossEntropyTask, SpatialIBTask
+from sib.task import SpatialIBTask
 from sib.training import distributed
 from sib.training.config import CALIBRATED, OWN, TrainConfig
 from sib.training.cost import Task
