@@ -113,7 +113,11 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
             "windw_size is no option, perhaps objective.window",
         ),
         ("epochs: many", "options.yaml: epochs must be int; got 'many'"),
-        ("method: sibb", "options.yaml: method must be sib or ce or saliency_guided or rrr or energy; got 'sibb'"),
+        (
+            "method: sibb",
+            "options.yaml: method must be sib or ce or saliency_guided or rrr or energy; "
+            "got 'sibb'",
+        ),
         ("objective.slop: 3", "objective.slop is no option, perhaps objective.slope"),
         ("epochs: [1]", "epochs must be a single value"),
         ("objective: 3", "objective must hold options of its own"),
