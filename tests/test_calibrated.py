@@ -26,11 +26,22 @@ def gradient(module):
     return torch.cat([p.grad.flatten() for p in module.parameters()])
 
 
-def agreed(R, evidence, window):
-    """The fifth of the pixels where √(e r) is largest."""
-    r = density((R**2).sum(0), window, count_include_pad=False)
-    e = F.interpolate(evidence[None, None], R.shape[1:], mode="bilinear")[0, 0]
-    v = (r / r.max() * e / e.max()).sqrt()
+def appearance(R, image, window):
+    """The fifth of the pixels where the mean over the colours that R favours is largest."""
+    height, width = R.shape[1:]
+    a = density((R**2).sum(0), window, count_include_pad=False).sqrt()
+    low, high = image.amin((1, 2)), image.amax((1, 2))
+    members = {}
+    for y in range(height):
+        for x in range(width):
+            level = ((image[:, y, x] - low) / (high - low) * 8).floor().clamp(max=7)
+            members.setdefault(tuple(level.tolist()), []).append((y, x))
+    shared = torch.zeros_like(a)
+    for pixels in members.values():
+        total = sum(a[pixel] for pixel in pixels) + 5 * a.mean()
+        for pixel in pixels:
+            shared[pixel] = total / (len(pixels) + 5)
+    v = density(shared, window, count_include_pad=False)
     return (v > v.flatten().sort().values[round(0.8 * v.numel()) - 1]).double()
 
 
@@ -48,7 +59,7 @@ def by_the_formula(model, images, image_weight, layer_weight):
         R, G = torch.autograd.grad(s, (images, features), create_graph=True)
         R, G = R[b], G[b]
         evidence = (G * features[b]).sum(0).relu()
-        M = agreed(R.detach(), evidence.detach(), round(31 / 224 * 16))
+        M = appearance(R.detach(), images[b].detach(), round(31 / 224 * 16))
         image = (R**2 * (1 - M)).sum() / (R**2).sum()
         small = F.avg_pool2d(M[None, None], 2)[0, 0]
         layer = (evidence * (1 - small)).sum() / evidence.sum()

@@ -13,6 +13,7 @@ from sib.cli import main, parse
 
 TINY = ["--data", "digits", "--arch", "small_resnet", "--epochs", "1", "--workers", "0"]
 TINY += ["--device", "cpu", "--input.train-size", "60", "--input.test-size", "20"]
+PUBLISHED = ["--objective", "published"]
 
 
 def run(arguments, capsys):
@@ -69,7 +70,7 @@ def test_help_of_train_documents_every_option(capsys):
         (["train", *TINY, "--arch", "resnet81"], ["resnet81", "perhaps resnet18"]),
         (["train", *TINY, "--seed", "9" * 30], ["--seed must be below"]),
         (
-            ["train", *TINY, "--objective.alignment", "ssim", "--image-size", "10"],
+            ["train", *TINY, *PUBLISHED, "--objective.alignment", "ssim", "--image-size", "10"],
             ["image_size must be at least 16"],
         ),
     ],
@@ -84,7 +85,8 @@ def test_bad_input_ends_with_2_and_names_what_is_wrong(arguments, words, capsys)
 def test_options_from_a_file_yield_to_the_command_line(tmp_path):
     file = tmp_path / "options.yaml"
     file.write_text(
-        "data: digits\nepochs: 5\nseed: 3\nobjective.mask: hard\nobjective: {slope: 4.5}\n"
+        "data: digits\nepochs: 5\nseed: 3\nobjective.mask: hard\n"
+        "objective: {kind: published, slope: 4.5}\n"
     )
     config = parse(["train", "--config", str(file), "--epochs", "7"])
     assert (config.epochs, config.seed) == (7, 3)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.features import Features
-from sib.functional.agreement import agreed_foreground
+from sib.functional.appearance import appearance_foreground
 from sib.functional.parts import ImageParts
 from sib.functional.ratio import background_share, energy, evidence, pooled
 from sib.functional.reconstruction import vector_jacobian_products
@@ -25,9 +25,10 @@ class CalibratedSpatialIB(SpatialIB):
 
     R and G are the VJPs of s = log(p_t / (1 − p_t)) at the image and at the features F of the last
     stage, t being the predicted class: unlike ½ Σ p², s has a gradient also where the network is
-    certain. M is the foreground on which both agree (see `functional.agreement`), taken as given;
-    at the last stage it is averaged over the area of each place. ρ is differentiated through both
-    sums: making R small wins nothing, and ρ does not change with R's scale or the batch's size.
+    certain. M is the part of the image whose colours R favours (see `functional.appearance`), taken
+    as given; at the last stage it is averaged over the area of each place. ρ is differentiated
+    through both sums: making R small wins nothing, and ρ does not change with R's scale or the
+    batch's size.
 
     Class activation maps are made at the last stage and gradients at the image; a term at one of
     them alone leaves the other kind of explanation where it is. See docs/evidence.md.
@@ -101,15 +102,15 @@ class CalibratedSpatialIB(SpatialIB):
             R, G = vector_jacobian_products(logits, inputs, create_graph, self.cotangent)
             with torch.set_grad_enabled(create_graph):
                 at_layer = evidence(*(self._features.as_map(values) for values in (features, G)))
-                mask = self._led(self._agreed(R, at_layer), images, foreground)
+                mask = self._led(self._found(R, images), images, foreground)
                 outside_image = background_share(energy(R), mask)
                 outside_layer = background_share(at_layer, pooled(mask, at_layer))
         self.look_at_first(R)
         return ImageParts((outside_layer,), (outside_image,), mask, R)
 
-    def _agreed(self, R: Tensor, evidence: Tensor) -> Tensor:
+    def _found(self, R: Tensor, images: Tensor) -> Tensor:
         window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
-        return agreed_foreground(R, evidence.detach(), window, self.area)
+        return appearance_foreground(R, images, window, self.area)
 
     def terms(self, parts: ImageParts) -> SpatialIBTerms:
         """The terms of the batch that the parts belong to."""

@@ -94,6 +94,7 @@ class Recipe:
             "schedule.step-epochs": self.step_epochs,
             "schedule.gamma": self.gamma,
             "schedule.warmup-epochs": 0,
+            "objective.kind": "published",
             "objective.form": "linear",
             "objective.foreground-weight": self.foreground_weight,
             "objective.background-weight": self.background_weight,

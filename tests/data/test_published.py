@@ -249,7 +249,16 @@ class TestAnnotation:
 def test_train_takes_a_published_set_from_its_root(published_root, tmp_path, capsys):
     arguments = ["train", "--data", "oxford_pet", "--root", str(published_root("oxford_pet"))]
     arguments += ["--arch", "small_resnet", "--image-size", "32", "--epochs", "1", "--workers", "0"]
-    arguments += ["--device", "cpu", "--objective.window-size", "5", "--out", str(tmp_path / "run")]
+    arguments += [
+        "--device",
+        "cpu",
+        "--objective",
+        "published",
+        "--objective.window-size",
+        "5",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main(arguments) == 0
     assert "oxford_pet: 37 images to train, 37 to validate, 37 to test" in capsys.readouterr().out
     result = json.loads((tmp_path / "run" / "result.json").read_text())

@@ -40,7 +40,7 @@ def trained(method="ce", seed=0, test_size=20, split_seed=0) -> Path:
         seed=seed,
         workers=0,
         device="cpu",
-        objective=ObjectiveConfig(window_size=7),
+        objective=ObjectiveConfig(kind="published", window_size=7),
         input=InputConfig(train_size=60, test_size=test_size, split_seed=split_seed),
     )
     train(config, ConsoleWatcher(quiet()))

@@ -93,8 +93,8 @@ DIGITS += ["--arch", "small_resnet", "--input.train-size", "40", "--input.test-s
     ("arguments", "code"),
     [
         ([], 0),
-        (["--batch-size", "4", "--objective.estimator", "unbiased"], 0),
-        (["--objective.window-size", "49"], 2),
+        (["--batch-size", "4", "--objective", "published", "--objective.estimator", "unbiased"], 0),
+        (["--objective", "published", "--objective.window-size", "49"], 2),
         (["--objective.area", "nan"], 2),
         (["--objective.slope", "inf"], 2),
         (["--input.validation-fraction", "nan"], 2),

@@ -179,7 +179,7 @@ def hostile(tmp_path_factory):
         batch_size=4,
         workers=0,
         device="cpu",
-        objective=ObjectiveConfig(window_size=7),
+        objective=ObjectiveConfig(kind="published", window_size=7),
     )
     train(config, ConsoleWatcher(quiet()))
     evaluate(EvaluateConfig(run=config.folder, device="cpu", attribution=FAST), quiet())

@@ -19,7 +19,7 @@ COMMON = {
     "image_size": 16,
     "workers": 0,
     "device": "cpu",
-    "objective": {"window_size": 5},
+    "objective": {"kind": "published", "window_size": 5},
     "input": {"train_size": 60, "test_size": 20, "cache": "off"},
 }
 EVALUATE = {"methods": ["saliency", "vjp"], "metrics": ["energy_pointing_game"]}

@@ -67,7 +67,10 @@ def test_an_evaluation_of_other_weights_or_in_another_way_is_made_again(tmp_path
     ("changes", "difference"),
     [
         ({"epochs": 2}, "epochs was 1 and is 2"),
-        ({"objective": {"window_size": 3}}, "objective.window_size was 5 and is 3"),
+        (
+            {"objective": {"kind": "published", "window_size": 3}},
+            "objective.window_size was 5 and is 3",
+        ),
         ({"batch_size": 8, "epochs": 3}, "batch_size was 16 and is 8; epochs was 1 and is 3"),
     ],
 )

@@ -8,6 +8,7 @@ import torch
 from sib.errors import InputError
 from sib.task import SpatialIBTask
 from sib.training import TrainConfig, train
+from sib.training.options import ObjectiveConfig
 from training.test_train import Silent, metrics, tiny
 
 
@@ -22,10 +23,11 @@ def without_compiler(monkeypatch):
 @pytest.mark.usefixtures("without_compiler")
 def test_a_compiled_run_learns_what_an_uncompiled_one_does(tmp_path):
     watcher = Silent()
-    train(tiny(tmp_path / "eager"), Silent())
+    objective = ObjectiveConfig(kind="published")
+    train(tiny(tmp_path / "eager", objective=objective), Silent())
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
-        train(tiny(tmp_path / "compiled", compile=True), watcher)
+        train(tiny(tmp_path / "compiled", objective=objective, compile=True), watcher)
     assert any(said.startswith("compiling the step") for said in watcher.said)
     found = [metrics(tmp_path / name) for name in ("eager", "compiled")]
     for eager, compiled in zip(*found, strict=True):

@@ -104,7 +104,7 @@ class Listening(Quiet):
 @pytest.mark.parametrize(
     ("objective", "kind"),
     [
-        (ObjectiveConfig(window_size=7, background_weight=1e-3), "inert"),
+        (ObjectiveConfig(kind="published", window_size=7, background_weight=1e-3), "inert"),
         (ObjectiveConfig(kind="calibrated"), None),
         (ObjectiveConfig(kind="calibrated", image_weight=1e3), "dominate"),
     ],

@@ -45,7 +45,7 @@ def config(folder, name, **options):
         "image_size": 24,
         "batch_size": 15,
         "epochs": 1,
-        "objective": ObjectiveConfig(1.0, 1e4, window_size=7),
+        "objective": ObjectiveConfig(1.0, 1e4, window_size=7, kind="published"),
         "input": InputConfig(train_size=100, test_size=41),
         "hsic_scope": "global",
     }

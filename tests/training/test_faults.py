@@ -30,7 +30,7 @@ def breaking(out, steps, **options):
         out,
         arch="breaking:make",
         epochs=1,
-        objective=ObjectiveConfig(window_size=7),
+        objective=ObjectiveConfig(kind="published", window_size=7),
         **options,
     )
 

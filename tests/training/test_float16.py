@@ -19,7 +19,7 @@ def half(out, **options):
         "image_size": 16,
         "epochs": 1,
         "precision": "float16",
-        "objective": ObjectiveConfig(1.0, 1e4, window_size=5),
+        "objective": ObjectiveConfig(1.0, 1e4, window_size=5, kind="published"),
         "input": InputConfig(train_size=60, test_size=20),
     }
     return tiny(out, **(defaults | options))

@@ -40,7 +40,10 @@ RUNS = {
     "half of the annotation": {"method": "energy", "guided_share": 0.5},
     "calibrated": {"objective": ObjectiveConfig(kind="calibrated")},
     "guided": {"objective": ObjectiveConfig(kind="calibrated"), "guided_share": 1.0},
-    "guided, published": {"objective": ObjectiveConfig(window_size=7), "guided_share": 0.3},
+    "guided, published": {
+        "objective": ObjectiveConfig(kind="published", window_size=7),
+        "guided_share": 0.3,
+    },
 }
 
 
@@ -125,13 +128,20 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
             {"method": "energy", "rival": RivalConfig(weight=-1.0)},
             "--rival.weight must be at least",
         ),
-        ({"guided_share": 1.0, "compile": True}, "--compile and --guided-share cannot go together"),
+        (
+            {
+                "objective": ObjectiveConfig(kind="published"),
+                "guided_share": 1.0,
+                "compile": True,
+            },
+            "--compile and --guided-share cannot go together",
+        ),
         (
             {"objective": ObjectiveConfig(kind="calibrated", slope=3.0)},
             "--objective.slope is for --objective published; got calibrated",
         ),
         (
-            {"objective": ObjectiveConfig(image_weight=1.0)},
+            {"objective": ObjectiveConfig(kind="published", image_weight=1.0)},
             "--objective.image-weight is for --objective calibrated; got published",
         ),
         (

@@ -15,7 +15,14 @@ import sib
 ENTRY = Path(__file__).with_name("entry.py")
 TINY = ["train", "--data", "digits", "--arch", "small_resnet", "--device", "cpu", "--workers", "0"]
 TINY += ["--epochs", "2", "--batch-size", "8", "--image-size", "24", "--save-every-steps", "4"]
-TINY += ["--objective.window-size", "7", "--objective.projection-dim", "8"]
+TINY += [
+    "--objective",
+    "published",
+    "--objective.window-size",
+    "7",
+    "--objective.projection-dim",
+    "8",
+]
 TINY += ["--input.train-size", "100", "--input.test-size", "41"]  # 6 steps of 2 × 8 images
 
 

@@ -153,7 +153,9 @@ def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not(tmp_path):
 @pytest.mark.parametrize("stop_after", [1, 9])
 def test_a_stopped_run_ends_as_if_never_stopped(tmp_path, stop_after):
     """Six steps an epoch: stopped before anything was saved, and in the middle of epoch 2."""
-    config = tiny(tmp_path / "whole", epochs=3, objective=ObjectiveConfig(projection_dim=8))
+    config = tiny(
+        tmp_path / "whole", epochs=3, objective=ObjectiveConfig(kind="published", projection_dim=8)
+    )
     train(config, Silent())
     stopped = replace(config, out=tmp_path / "stopped")
     with pytest.raises(KeyboardInterrupt):
@@ -165,7 +167,9 @@ def test_a_stopped_run_ends_as_if_never_stopped(tmp_path, stop_after):
 @pytest.mark.parametrize("step", [1, 8, 12])
 def test_a_run_asked_to_stop_goes_on_from_that_very_step(tmp_path, step):
     """Six steps an epoch; after step 12 the signal falls into the validation of epoch 2."""
-    config = tiny(tmp_path / "whole", epochs=3, objective=ObjectiveConfig(projection_dim=8))
+    config = tiny(
+        tmp_path / "whole", epochs=3, objective=ObjectiveConfig(kind="published", projection_dim=8)
+    )
     train(config, Silent())
     stopped = replace(config, out=tmp_path / "stopped")
     with pytest.raises(Stopped, match=f"stopped after step {step}, which is saved"):
@@ -187,7 +191,12 @@ def test_a_second_signal_stops_at_once():
 
 def test_resume_refuses_another_configuration_and_names_the_difference(tmp_path):
     train(tiny(tmp_path, epochs=1), Silent())
-    other = tiny(tmp_path, epochs=1, resume=True, objective=ObjectiveConfig(background_weight=7.0))
+    other = tiny(
+        tmp_path,
+        epochs=1,
+        resume=True,
+        objective=ObjectiveConfig(kind="published", background_weight=7.0),
+    )
     with pytest.raises(InputError, match=r"objective\.background_weight was 1000\.0 and is 7\.0"):
         train(other, Silent())
 
@@ -286,8 +295,14 @@ def test_worker_processes_change_nothing(tmp_path):
         ({"arch": "resnet81"}, "'resnet81' is unknown, perhaps resnet18"),
         ({"device": "tpu7"}, "--device must be auto, cpu"),
         ({"device": "cuda:99"}, "--device cuda:99 is not on this machine"),
-        ({"objective": ObjectiveConfig(window_size=64)}, "64 pixels do not fit into 48 × 48"),
-        ({"objective": ObjectiveConfig(background_weight=-1)}, "background_weight must be"),
+        (
+            {"objective": ObjectiveConfig(kind="published", window_size=64)},
+            "64 pixels do not fit into 48 × 48",
+        ),
+        (
+            {"objective": ObjectiveConfig(kind="published", background_weight=-1)},
+            "background_weight must be",
+        ),
         ({"data": "/nowhere"}, "/nowhere does not exist"),
     ],
 )

@@ -193,7 +193,7 @@ CALIBRATED = ("image_weight", "layer_weight", "layer")
 def _check_objective(config: TrainConfig) -> None:
     """Raise InputError where options of one objective are given for the other."""
     objective = config.objective
-    for item in fields(ObjectiveConfig):
+    for item in fields(ObjectiveConfig) if config.method == "sib" else ():
         name, own = item.name.replace("_", "-"), item.name in CALIBRATED
         changed = getattr(objective, item.name) != item.default
         if changed and item.name != "kind" and own != (objective.kind == "calibrated"):
@@ -201,7 +201,7 @@ def _check_objective(config: TrainConfig) -> None:
             raise InputError(f"--objective.{name} is for --objective {other}; got {objective.kind}")
     _at_least("objective.image-weight", objective.image_weight, 0)
     _at_least("objective.layer-weight", objective.layer_weight, 0)
-    if config.compile and objective.kind == "calibrated":
+    if config.method == "sib" and config.compile and objective.kind == "calibrated":
         raise InputError("--compile is for --objective published; got calibrated")
 
 

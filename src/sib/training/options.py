@@ -10,7 +10,7 @@ from sib.data.normalization import Normalization
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """The S-IB objective. The defaults are the published ones."""
+    """The S-IB objective."""
 
     foreground_weight: float = 0.01
     """λ_fg, weight of the alignment inside the foreground."""
@@ -40,11 +40,11 @@ class ObjectiveConfig:
     """Estimator of HSIC; the published one is biased."""
     _: KW_ONLY
     kind: Annotated[Literal["published", "calibrated"], tyro.conf.arg(aliases=["--objective"])] = (
-        "published"
+        "calibrated"
     )
-    """published: alignment and background variance, with the options above. calibrated: shares of
-    the background, which need no tuning; of the options only image-weight, layer-weight and layer
-    are its own."""
+    """calibrated: shares of the background, which need no tuning; of the options only image-weight,
+    layer-weight and layer are its own. published: alignment and background variance, with the
+    options above, which are the published ones; all recipes have it."""
     image_weight: float = 0.6
     """calibrated only: weight of the share of R's energy in the background."""
     layer_weight: float = 2.0

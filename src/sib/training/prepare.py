@@ -23,6 +23,7 @@ from sib.training.restart import launch, restarts
 from sib.training.run_folder import RunFolder, versions
 from sib.training.setup import (
     cache_splits,
+    describe_objective,
     deviations,
     make_autocast,
     make_split_loader,
@@ -69,6 +70,8 @@ def prepare(
     splits = _open_the_same(config, run)
     distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
+    if config.method == "sib":
+        watcher.say(describe_objective(config))
     for deviation in deviations(config):
         watcher.say(f"deviates from the method: {deviation}")
     if not config.dry_run:

@@ -101,6 +101,7 @@ class RunFolder:
         """
         # an option that an earlier sib did not have stood at what is its default now
         defaults = _flat(as_dict(TrainConfig(data=config.data)))
+        defaults["objective.kind"] = "published"  # there was no other
         stored = defaults | _flat(self._read("config.yaml", parse_yaml))
         given = _flat(as_dict(config))
         changed = [

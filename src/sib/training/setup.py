@@ -146,6 +146,20 @@ def make_objective(config: TrainConfig, device: torch.device) -> SpatialIB:
     return SpatialIB(hsic_scope=config.hsic_scope, generator=generator, **options)
 
 
+def describe_objective(config: TrainConfig) -> str:
+    """The S-IB objective of a run and where the other one is, in words."""
+    own = config.objective
+    if own.kind == "calibrated":
+        weights = f"{own.image_weight:g} at the image, {own.layer_weight:g} at the last stage"
+        return (
+            f"S-IB objective: calibrated, weights {weights}; the paper's is --objective published"
+        )
+    return (
+        f"S-IB objective: published, λ_fg {own.foreground_weight:g}, λ_bg "
+        f"{own.background_weight:g}; the other one is --objective calibrated"
+    )
+
+
 def deviations(config: TrainConfig) -> list[str]:
     """What the configuration does otherwise than the method, in words."""
     found = []
