@@ -109,8 +109,8 @@ class Warnings:
             )
         if ratio is not None and not ratio <= DOMINANT:
             found["dominant"] = (
-                f"the S-IB terms dominate: their gradient is {ratio:.3g} times cross-entropy's, so "
-                "accuracy will suffer; lower the weights of --objective"
+                f"the S-IB terms dominate: their gradient is {ratio:.3g} times cross-entropy's; if "
+                "that lasts, accuracy suffers: lower the weights of --objective"
             )
         scale = record["reconstruction_scale"]
         if scale < COLLAPSED * self.largest_scale or scale == 0 != self.largest_scale:
