@@ -29,7 +29,8 @@ from sib.evaluation.runs import read_run
 from sib.evaluation.scores import FACTS, read_scores
 from sib.evaluation.weights import read_weights
 from sib.training import TrainConfig
-from sib.training.run_folder import STATE, RunFolder, as_dict
+from sib.training.run_folder import STATE, RunFolder
+from sib.training.stored_config import as_dict
 from sib.yaml_options import expand_config
 
 BREAK = b"\n====\n"

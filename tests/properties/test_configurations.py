@@ -19,8 +19,8 @@ from sib.cli import main, parse
 from sib.errors import InputError
 from sib.training import TrainConfig
 from sib.training.device import choose_device
-from sib.training.run_folder import as_dict
 from sib.training.setup import make_autocast, make_task
+from sib.training.stored_config import as_dict
 
 LONG = int(os.environ.get("SIB_CONFIGURATIONS", "10000"))
 options = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}

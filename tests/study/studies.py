@@ -10,7 +10,7 @@ from sib.evaluation.evaluate import options, save, sha256_of, summarise
 from sib.evaluation.scores import Scores
 from sib.study.description import read_study
 from sib.study.plan import plan_runs
-from sib.training.run_folder import as_dict
+from sib.training.stored_config import as_dict
 
 COMMON = {
     "arch": "nets:group_norm_net",

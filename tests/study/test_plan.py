@@ -11,7 +11,7 @@ from sib.errors import InputError
 from sib.study.commands import next_command
 from sib.study.plan import VALIDATION, check_runs, check_unused
 from sib.training.lock import FolderLock
-from sib.training.run_folder import as_dict
+from sib.training.stored_config import as_dict
 from study.studies import COMMON, planned, pretend_evaluated, pretend_trained
 
 GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
@@ -92,6 +92,21 @@ def test_what_changes_no_result_may_change_and_younger_options_may_be_missing(tm
     (run.folder / "config.yaml").write_text(yaml.safe_dump(stored))
     study, runs = planned(tmp_path, common=COMMON | {"workers": 3})
     check_runs(study, runs)
+
+
+def test_a_run_from_before_the_calibrated_objective_is_one_of_the_published(tmp_path):
+    published = {"a": {"method": "sib", "objective": {"kind": "published"}}}
+    _, (run, *_) = planned(tmp_path, settings=published, reference="a")
+    pretend_trained(run)
+    stored = as_dict(run.config)
+    del stored["objective"]["kind"]
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(stored))
+    check_runs(*planned(tmp_path, settings=published, reference="a"))
+    calibrated = {"a": {"method": "sib", "objective": {"kind": "calibrated"}}}
+    common = {key: value for key, value in COMMON.items() if key != "objective"}
+    study, runs = planned(tmp_path, settings=calibrated, reference="a", common=common)
+    with pytest.raises(InputError, match=r"kind was 'published' and is 'calibrated'"):
+        check_runs(study, runs)
 
 
 def test_a_run_that_outlived_its_study_is_waited_for(tmp_path):

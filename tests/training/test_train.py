@@ -17,7 +17,7 @@ from sib.errors import InputError
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.training.config import InputConfig, ObjectiveConfig, OptimizerConfig
 from sib.training.interrupt import Interrupt
-from sib.training.run_folder import MAY_CHANGE
+from sib.training.stored_config import MAY_CHANGE
 
 
 class Silent:

@@ -19,8 +19,8 @@ from sib.training import TrainConfig
 from sib.training.device import choose_device
 from sib.training.lock import NAME as LOCK
 from sib.training.lock import FolderLock
-from sib.training.run_folder import as_dict
 from sib.training.setup import make_task, open_splits
+from sib.training.stored_config import differences
 
 # What may differ between a run that is done and the study's file: where it lies and how fast it is.
 HARMLESS = ("out", "root", "device", "workers", "save_every_steps", "input.cache")
@@ -115,13 +115,7 @@ def check_runs(study: Study, runs: list[Run]) -> None:
 def _check_same(run: Run) -> None:
     if not run.is_started():
         return
-    stored, given = flat(read_run(run.folder).config), flat(as_dict(run.config))
-    standard = flat(as_dict(TrainConfig()))  # of options that are younger than the run
-    changed = [
-        f"{key} was {stored.get(key, standard.get(key))!r} and is {given.get(key)!r}"
-        for key in sorted(stored.keys() | given.keys())
-        if key not in HARMLESS and stored.get(key, standard.get(key)) != given.get(key)
-    ]
+    changed = differences(read_run(run.folder).config, run.config, HARMLESS)
     if changed:
         raise InputError(
             f"{run.folder} was started otherwise: {'; '.join(changed)}; change the study back, "
@@ -169,12 +163,3 @@ def _check_models(study: Study, splits: Splits) -> None:
                 make_task(config, made[key], torch.device("cpu"))
             except InputError as error:
                 raise InputError(f"{study.file}: settings.{point.name}: {error}") from None
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options with dots in their names."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        found |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return found

@@ -1,6 +1,5 @@
 """The run folder: everything that a later stage reads."""
 
-import dataclasses
 import json
 import math
 import os
@@ -18,13 +17,11 @@ from sib.errors import InputError
 from sib.training.config import TrainConfig
 from sib.training.lock import FolderLock
 from sib.training.state_file import TornState, before, flush_folder, read_state, write_state
+from sib.training.stored_config import MAY_CHANGE, as_dict, differences
 from sib.yaml_file import parse_yaml
 
 FORMAT = 1
 READABLE = (FORMAT,)
-# What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
-MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
-MAY_CHANGE |= {"save_every_steps", "micro_batch", "checkpoint", "on_bad_image", "bad_steps"}
 FILES = (
     "config.yaml",
     "environment.json",
@@ -99,16 +96,7 @@ class RunFolder:
             config: of the run that is to go on.
             state: as `load_state` gave it.
         """
-        # an option that an earlier sib did not have stood at what is its default now
-        defaults = _flat(as_dict(TrainConfig(data=config.data)))
-        defaults["objective.kind"] = "published"  # there was no other
-        stored = defaults | _flat(self._read("config.yaml", parse_yaml))
-        given = _flat(as_dict(config))
-        changed = [
-            f"{key} was {stored.get(key)!r} and is {given.get(key)!r}"
-            for key in sorted(stored.keys() | given.keys())
-            if key not in MAY_CHANGE and stored.get(key) != given.get(key)
-        ]
+        changed = differences(self._read("config.yaml", parse_yaml), config, MAY_CHANGE)
         if changed:
             raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
         done = state["epoch"] if state else 0
@@ -273,14 +261,6 @@ class RunFolder:
         flush_folder(self.path)
 
 
-def as_dict(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as plain values, with the run folder resolved."""
-    values = dataclasses.asdict(dataclasses.replace(config, out=config.folder))
-    del values["resume"], values["dry_run"]  # so that the file can start another run
-    paths = {name: str(values[name]) for name in ("out", "root")}
-    return values | paths | {"image_size": config.side}
-
-
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"format": str(FORMAT), "python": platform.python_version()}
@@ -290,14 +270,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat
 
 
 def _plain(value: Any) -> Any:
