@@ -16,6 +16,7 @@ from sib.evaluation.stored import Stored, read_or_evaluate
 from sib.files import write_whole
 from sib.report import gallery as images
 from sib.report import page
+from sib.report.curves import curves
 from sib.training.device import choose_device
 
 EXTREMES = 6
@@ -39,7 +40,7 @@ def report(config: ReportConfig, console: Console) -> None:
         "summary": page.summary(ordered, config.methods),
         "scatter": page.scatter(ordered),
         "comparison": page.comparison(found, explanation(found)) if found else None,
-        "curves": page.curves(groups),
+        "curves": curves(groups),
         "warnings": page.warnings(stored),
         "galleries": galleries,
         "no_gallery": missing,
