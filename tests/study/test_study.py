@@ -125,6 +125,35 @@ def test_a_dry_run_lists_what_is_done_and_writes_nothing(copied, capsys):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+def test_what_is_finished_is_reported_beside_a_running_study_and_nothing_is_started(copied, capsys):
+    file, out = copied(seeds=[0, 1])
+    for name in ("study.json", "front.png", "report.html"):
+        (out / name).unlink()
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
+    lock = FolderLock(out)  # as a study at work has it
+    lock.take()
+    assert main(["study", str(file), "--finished"]) == 0
+    lock.release()
+    text, _ = said(capsys)
+    assert "finished are 1 of 8 runs in " in text
+    found = json.loads((out / "study.json").read_text())
+    assert found["interval"] == "One run a setting: nothing is said about other seeds."
+    by_name = {item["name"]: item for item in found["settings"]}
+    assert by_name["ce"]["figures"]["accuracy"]["seeds"] == 1
+    assert by_name["sib"]["figures"] is None  # its grid lacks a seed, so nothing can be chosen
+    assert (out / "front.png").exists() and (out / "report.html").exists()
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == before
+
+
+def test_nothing_finished_to_report_is_told(tmp_path, capsys):
+    file = written(tmp_path)
+    assert main(["study", str(file), "--finished"]) == 2
+    assert "holds no finished run of" in said(capsys)[1]
+    assert not (tmp_path / "out").exists()
+    assert main(["study", str(file), "--finished", "--dry-run"]) == 2
+    assert "--dry-run and --finished exclude one another" in said(capsys)[1]
+
+
 def test_a_changed_configuration_is_refused_before_anything_runs(copied, capsys):
     file, out = copied(common=COMMON | {"batch_size": 8}, seeds=[0, 1])
     assert main(["study", str(file)]) == 2

@@ -95,7 +95,7 @@ def test_the_tables_show_mean_and_half_width(tmp_path):
     assert any(line.startswith(f"accuracy 0.750 ±{half:.3f} 0.700 ±") for line in lines)
     assert "foreground energy, mean +0.275 ±0.953" in lines  # 0.2 and 0.35
     assert "seeds 2 3" in lines and "seeds 2" in lines
-    assert "t interval over 3 seeds" in console.file.getvalue()
+    assert "t interval over 2 to 3 seeds" in console.file.getvalue()
 
 
 def test_many_settings_are_shown_in_tables_that_fit(tmp_path):

@@ -17,7 +17,7 @@ from sib.study.listing import list_runs
 from sib.study.plan import Run, check_runs, check_unused, plan_runs
 from sib.study.pool import Job, Pool, places
 from sib.study.progress import display
-from sib.study.selection import choose
+from sib.study.selection import Choice, choose
 from sib.study.summary import reported_runs, summarise
 from sib.study.tables import show
 from sib.training import Stopped
@@ -42,6 +42,10 @@ def study(config: StudyConfig, console: Console) -> None:
     if config.dry_run:
         check_runs(described, runs)
         list_runs(described, runs, slots, console)
+        return
+    if config.finished:
+        check_runs(described, runs)
+        _report_finished(described, runs, console)
         return
     lock = FolderLock(described.out, "name another folder under out")
     try:
@@ -76,13 +80,38 @@ def _work(described: Study, runs: list[Run], slots: list[dict[str, str]], consol
     later = [job(run, ("test",)) for run in chosen]
     _run(later, runs, slots, console)
     failed = [each.failure for each in (*jobs, *later) if each.failure]
-    found = summarise(described, choices, failed)
-    _write(described, found, console)
+    _conclude(described, choices, failed, console)
+    if failed:
+        raise ProblemsFound(_told(failed, len(runs)))
+
+
+def _report_finished(described: Study, runs: list[Run], console: Console) -> None:
+    """What is known so far; a grid counts once all of its points are there to choose from.
+
+    It takes no lock: every file is replaced as a whole, so a study may be at work meanwhile.
+    """
+    choices = [choice for choice in choose(described, runs) if not choice.incomplete]
+    count = len(reported_runs(choices))
+    if not count:
+        raise InputError(
+            f"{described.out} holds no finished run of {described.file}; without --finished they "
+            "are made"
+        )
+    console.print(
+        f"finished are {count} of {len(runs)} runs in {described.file}: these alone count below",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    _conclude(described, choices, [], console)
+
+
+def _conclude(described: Study, choices: list[Choice], failed: list[str], console: Console) -> None:
+    """Tables, figure and page of the chosen runs."""
+    _write(described, summarise(described, choices, failed), console)
     reported = [run for run in reported_runs(choices) if run.split_seed == choices[0].split_seed]
     if reported:
         _report(described, reported, console)
-    if failed:
-        raise ProblemsFound(_told(failed, len(runs)))
 
 
 def _run(jobs: list[Job], runs: list[Run], slots: list[dict[str, str]], console: Console) -> None:

@@ -23,8 +23,12 @@ class StudyConfig:
     """Runs at a time; the file's, or where that tells none as many as there are GPUs, or cores."""
     dry_run: bool = False
     """List the runs and what is done of them, and stop."""
+    finished: bool = False
+    """Report the runs that are finished, and start none; also while the study runs."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""
         if self.parallel is not None and self.parallel < 1:
             raise InputError(f"--parallel must be at least 1; got {self.parallel}")
+        if self.dry_run and self.finished:
+            raise InputError("--dry-run and --finished exclude one another")

@@ -36,6 +36,7 @@ def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[st
     methods = _methods(list(stored.values()))
     figures = {name: _figures(item, methods) for name, item in stored.items()}
     grids = {s.name: _grid(study, s.name, choices, figures) for s in study.settings}
+    counts = [len(grid) for grid in grids.values() if grid]
     return {
         "format": FORMAT,
         "file": str(study.file),
@@ -44,7 +45,7 @@ def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[st
         "reference": study.reference,
         "choose_by": study.choose_by,
         "accuracy_margin": study.accuracy_margin,
-        "interval": explanation(study),
+        "interval": explanation(study, counts),
         "methods": methods,
         "settings": [
             _described(s.name, choices, figures)
@@ -61,14 +62,20 @@ def reported_runs(choices: list[Choice]) -> list[Run]:
     return [run for choice in choices for run in choice.chosen.runs if run.is_evaluated("test")]
 
 
-def explanation(study: Study) -> str:
-    """What the intervals say, in a sentence or two."""
-    seeds, splits = len(study.seeds), len(study.split_seeds)
-    if seeds * splits == 1:
+def explanation(study: Study, counts: list[int]) -> str:
+    """What the intervals say, in a sentence or two.
+
+    Args:
+        study: that is reported.
+        counts: of seeds, of each setting that has any.
+    """
+    fewest, seeds, splits = min(counts, default=0), max(counts, default=0), len(study.split_seeds)
+    if seeds * splits <= 1:
         return "One run a setting: nothing is said about other seeds."
-    over = f"{seeds} seeds" if splits == 1 else f"{splits} splits"
+    counted = f"{seeds}" if fewest == seeds else f"{fewest} to {seeds}"
+    over = f"{counted} seeds" if splits == 1 else f"{splits} splits"
     if seeds > 1 and splits > 1:
-        over = f"{seeds} seeds and {splits} splits, each with each"
+        over = f"{counted} seeds and {splits} splits, each with each"
     return (
         f"Mean ± half its 95 % t interval over {over}; differences are paired by seed and split. "
         "The test images are held fixed: the report's intervals draw them too."
