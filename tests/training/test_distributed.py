@@ -20,6 +20,7 @@ from sib.data.loader import KeyedDataset
 from sib.errors import InputError
 from sib.models import build
 from sib.training import TrainingFailed, distributed, loop, measure, prepare, train
+from sib.training import step as training_step
 from sib.training.config import InputConfig, ObjectiveConfig
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.progress import EpochProgress
@@ -106,13 +107,13 @@ def unreadable(patch, rank, folder):
 
 
 def not_finite(patch, rank, folder):
-    original = loop.accumulate
+    original = training_step.accumulate
 
     def accumulate(*arguments, **options):
         out = original(*arguments, **options)
         return out._replace(loss=out.loss * torch.nan) if rank == 1 else out
 
-    patch.setattr(loop, "accumulate", accumulate)
+    patch.setattr(training_step, "accumulate", accumulate)
     train(config(folder, "not_finite"), Silent())
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 import sib
 from nets import group_norm_net
-from sib.training import TrainingFailed, loop, train, update
+from sib.training import TrainingFailed, step, train, update
 from sib.training.config import InputConfig, ObjectiveConfig
 from training.test_train import Silent, metrics, tiny
 
@@ -52,13 +52,13 @@ def test_overflows_find_the_scale_and_do_not_end_the_run(tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, monkeypatch):
-    original = loop.accumulate
+    original = step.accumulate
 
     def bad(*arguments, **options):
         out = original(*arguments, **options)
         return out._replace(loss=out.loss * torch.nan)
 
-    monkeypatch.setattr(loop, "accumulate", bad)
+    monkeypatch.setattr(step, "accumulate", bad)
     with pytest.raises(TrainingFailed, match="not finite in 2 steps in a row"):
         train(half(tmp_path, bad_steps=2), Silent())
 

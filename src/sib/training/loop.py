@@ -5,35 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor
-
 from sib.data import BadSample, Batch
 from sib.data.loader import is_of_a_worker, one_line
-from sib.data.normalization import normalise
-from sib.functional.dependence import ESTIMATORS
-from sib.micro_batches import accumulate
-from sib.plain_task import CrossEntropyTask
-from sib.task import SpatialIBTask
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory
-from sib.training.diagnostics import GradientRatios, Warnings, describe_step
-from sib.training.guidance import known_foreground
+from sib.training.diagnostics import Warnings
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
-from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
 from sib.training.run_folder import FORMAT, RunFolder
-from sib.training.setup import make_autocast, make_split_loader
+from sib.training.setup import make_split_loader
 from sib.training.state import process_state, restore_process
+from sib.training.step import Stepper, TrainingFailed
 from sib.training.update import Update
 from sib.training.watcher import Quiet, Watcher
-
-
-class TrainingFailed(RuntimeError):
-    """The run cannot go on; what was saved before stays."""
-
 
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
 
@@ -71,25 +58,26 @@ class Training:
     """One run in progress: its optimiser, its best epoch, its files."""
 
     def __init__(self, prepared: Prepared, watcher: Watcher) -> None:
-        self.config, self.task, self.parallel = prepared.config, prepared.task, prepared.parallel
+        self.config, self.task = prepared.config, prepared.task
         self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
         self.run, self.watcher = prepared.run, watcher
         self.selection = make_split_loader(self.config, self.splits, self.config.selection)
         self.update = Update(self.task.model, self.config, self.device, len(self.loader))
-        self.autocast = make_autocast(self.config, self.device)
+        self.stepper = Stepper(self.config, self.task, prepared.parallel, self.update, self.device)
         self.interrupt, self.progress = Interrupt(), EpochProgress()
-        self.smallest = ESTIMATORS[self.config.objective.estimator]
         self.step, self.epoch = 0, 0
         self.saved: int | None = None
         """Step of the newest saved state."""
         self.best: dict[str, float] = {}
         self.warnings = Warnings()
-        if self.config.resume:
-            self._restore(prepared.state)
+        self.state = prepared.state
+        """To go on from."""
 
     def run_all(self) -> dict[str, Any]:
         """Every epoch that is left, then the test."""
         try:
+            if self.config.resume:
+                self._restore()
             with self.interrupt.listening():
                 while self.epoch < self.config.epochs:
                     self._train_epoch()
@@ -97,6 +85,8 @@ class Training:
                     distributed.weights_of_first(self.task.model, buffers_only=True)
                     self._finish_epoch(self._measure(self.selection))
                 return self._test()
+        except TrainingFailed as failure:
+            raise TrainingFailed(f"{failure}; {self._kept()}") from None
         except (RuntimeError, ConnectionError, EOFError) as error:
             # torch's handler of SIGCHLD raises it anywhere, so what is in memory is not saved
             if not is_of_a_worker(error):
@@ -123,55 +113,8 @@ class Training:
                 self._save_state()
 
     def _train_step(self, batch: Batch) -> None:
-        self.update.set_learning_rate(self.step)
-        (too_few,) = distributed.largest(len(batch.names) < self.smallest)
-        if too_few:
-            return self._take_back()
-        images = normalise(batch.images, self.device, self.config.input.normalization)
-        labels = batch.labels.to(self.device)
-        if isinstance(self.task, SpatialIBTask):
-            self.task.step = self.step
-        known = known_foreground(batch, self.config.annotated_share, self.config.seed)
-        known = known if known is None else known.to(self.device)
-        ratios = self._gradient_ratios()
-        self.update.begin()
-        size = self.config.micro_batch or len(labels)
-        try:
-            with self.autocast():
-                out = accumulate(
-                    self.parallel,
-                    images,
-                    labels,
-                    size,
-                    ratios.add if ratios else None,
-                    loss_scale=self.update.loss_scale,
-                    foreground=known,
-                )
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            fits = fitting_micro_batch(self.task, images, labels, size, self.autocast, known)
-            raise TrainingFailed(f"{advice(size, fits)}; {self._kept()}") from None
-        if not self.update.finish(out.loss):
-            self._check_exhausted(out.loss, batch)
-            return self._take_back()
-        if ratios is not None:
-            self.progress.gradient_ratios = ratios.values()
+        self.stepper.take(batch, self.epoch, self.step, self.progress)
         self.step += 1
-        self.progress.add(describe_step(out, labels), len(labels))
-
-    def _take_back(self) -> None:
-        """Go past a batch without a step."""
-        self.step += 1
-        self.progress.take_back()
-
-    def _gradient_ratios(self) -> GradientRatios | None:
-        """Measured in the first step of an epoch that takes the terms."""
-        if isinstance(self.task, CrossEntropyTask) or self.progress.gradient_ratios:
-            return None
-        if not self.task.terms_are_due():
-            return None
-        return GradientRatios(self.task.model, self.task.every_n_steps)
 
     def _read(self, batches: Any) -> Iterator[Batch]:
         """The batches, until any process cannot read one or is asked to stop by a signal."""
@@ -197,24 +140,13 @@ class Training:
             number, f"stopped after step {self.step}, which is saved: go on with --resume"
         )
 
-    def _check_exhausted(self, loss: Tensor, batch: Batch) -> None:
-        """Raise TrainingFailed after too many steps in a row that were not finite."""
-        guard = self.update.guard
-        if guard.exhausted():
-            raise TrainingFailed(
-                f"the loss ({loss.item():g}) or its gradient was not finite in {guard.most} "
-                f"steps in a row, the last one step {self.step + 1} in epoch {self.epoch + 1} with "
-                f"the images {', '.join(batch.names)}: lower --optimizer.learning-rate or the "
-                f"objective's weights; {self._kept()}"
-            )
-
     def _check_learned(self) -> None:
         """Raise TrainingFailed after an epoch without a single step."""
         if not self.progress.images:
             raise TrainingFailed(
                 f"no step of epoch {self.epoch + 1} could be taken: each one's loss or gradient "
                 "was not finite, or too few of its images could be read; lower "
-                f"--optimizer.learning-rate or the objective's weights; {self._kept()}"
+                "--optimizer.learning-rate or the objective's weights"
             )
 
     def _kept(self) -> str:
@@ -229,9 +161,7 @@ class Training:
         try:
             yield
         except OSError as error:
-            raise TrainingFailed(
-                f"{self.run.path} cannot be written: {error.strerror}; {self._kept()}"
-            ) from None
+            raise TrainingFailed(f"{self.run.path} cannot be written: {error.strerror}") from None
 
     def _finish_epoch(self, measured: Measurement) -> None:
         """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
@@ -298,7 +228,8 @@ class Training:
             "processes": distributed.gathered(own),
         }
 
-    def _restore(self, state: dict[str, Any] | None) -> None:
+    def _restore(self) -> None:
+        state, self.state = self.state, None
         if state is not None:
             self.task.model.load_state_dict(state["model"])
             self.update.restore(state)

@@ -1,0 +1,121 @@
+"""One step of training: a batch, its gradient, the guard, the update."""
+
+import torch
+from torch import Tensor, nn
+
+from sib.data import Batch
+from sib.data.normalization import normalise
+from sib.functional.dependence import ESTIMATORS
+from sib.micro_batches import accumulate
+from sib.plain_task import CrossEntropyTask
+from sib.task import SpatialIBTask, TaskOutput
+from sib.training import distributed
+from sib.training.config import TrainConfig
+from sib.training.cost import Task
+from sib.training.diagnostics import GradientRatios, describe_step
+from sib.training.guidance import known_foreground
+from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
+from sib.training.progress import EpochProgress
+from sib.training.setup import make_autocast
+from sib.training.update import Update
+
+
+class TrainingFailed(RuntimeError):
+    """The run cannot go on; what was saved before stays."""
+
+
+class Stepper:
+    """Takes the steps of a run.
+
+    Args:
+        config: of the run.
+        task: holds the model.
+        parallel: the task, behind DistributedDataParallel where there are several processes.
+        update: of the model.
+        device: where the model is.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        task: Task,
+        parallel: nn.Module,
+        update: Update,
+        device: torch.device,
+    ) -> None:
+        self.config, self.task, self.parallel = config, task, parallel
+        self.update, self.device = update, device
+        self.autocast = make_autocast(config, device)
+        self.smallest = ESTIMATORS[config.objective.estimator]
+
+    def take(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
+        """Take a step, or leave the weights as they are where it cannot be a good one.
+
+        Args:
+            batch: of this process.
+            epoch: that it belongs to; the first is 0.
+            step: its number, counted from the run's first, which is 0.
+            progress: of the epoch; the step is added to it.
+
+        Raises:
+            TrainingFailed: too many steps in a row were not finite, or the batch does not fit into
+                the memory.
+        """
+        self.update.set_learning_rate(step)
+        (too_few,) = distributed.largest(len(batch.names) < self.smallest)
+        if too_few:
+            return progress.take_back()
+        if isinstance(self.task, SpatialIBTask):
+            self.task.step = step
+        labels = batch.labels.to(self.device)
+        ratios = self._gradient_ratios(progress)
+        self.update.begin()
+        out = self._gradient(batch, labels, ratios)
+        if not self.update.finish(out.loss):
+            self._check_exhausted(out.loss, batch, epoch, step)
+            return progress.take_back()
+        if ratios is not None:
+            progress.gradient_ratios = ratios.values()
+        progress.add(describe_step(out, labels), len(labels))
+
+    def _gradient(self, batch: Batch, labels: Tensor, ratios: GradientRatios | None) -> TaskOutput:
+        """Leave the gradient of a batch in the parameters."""
+        images = normalise(batch.images, self.device, self.config.input.normalization)
+        known = known_foreground(batch, self.config.annotated_share, self.config.seed)
+        known = known if known is None else known.to(self.device)
+        size = self.config.micro_batch or len(labels)
+        try:
+            with self.autocast():
+                return accumulate(
+                    self.parallel,
+                    images,
+                    labels,
+                    size,
+                    ratios.add if ratios else None,
+                    loss_scale=self.update.loss_scale,
+                    foreground=known,
+                )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            fits = fitting_micro_batch(self.task, images, labels, size, self.autocast, known)
+            raise TrainingFailed(advice(size, fits)) from None
+
+    def _gradient_ratios(self, progress: EpochProgress) -> GradientRatios | None:
+        """Measured in the first step of an epoch that takes the terms."""
+        if isinstance(self.task, CrossEntropyTask) or progress.gradient_ratios:
+            return None
+        if not self.task.terms_are_due():
+            return None
+        return GradientRatios(self.task.model, self.task.every_n_steps)
+
+    def _check_exhausted(self, loss: Tensor, batch: Batch, epoch: int, step: int) -> None:
+        """Raise TrainingFailed after too many steps in a row that were not finite."""
+        guard = self.update.guard
+        if guard.exhausted():
+            raise TrainingFailed(
+                f"the loss ({loss.item():g}) or its gradient was not finite in {guard.most} "
+                f"steps in a row, the last one step {step + 1} in epoch {epoch + 1} with "
+                f"the images {', '.join(batch.names)}: lower --optimizer.learning-rate or the "
+                "objective's weights"
+            )
