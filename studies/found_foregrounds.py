@@ -71,7 +71,7 @@ def _masks(model: torch.nn.Module, images: Tensor) -> dict[str, Tensor]:
     images, features = images.requires_grad_(), Features()
     with features.recorded(model, images):
         logits = model(images)
-    output = features.take()
+    (output,) = features.take()
     R, G = vector_jacobian_products(logits, (images, output), False, "margin")
     side = images.shape[-1]
     window = max(1, round(WINDOW_SHARE * side))

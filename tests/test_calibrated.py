@@ -10,8 +10,10 @@ from torch import nn
 import sib
 from nets import group_norm_net, small_vit
 from reference import density
+from sib import features
 from sib.calibrated import CalibratedSpatialIB
 from sib.models import build
+from sib.models.stages import finer_stages
 
 LAYER = "6"  # of group_norm_net: its last activation
 
@@ -45,36 +47,59 @@ def appearance(R, image, window):
     return (v > v.flatten().sort().values[round(0.8 * v.numel()) - 1]).double()
 
 
-def by_the_formula(model, images, image_weight, layer_weight):
-    """The loss written down directly, one image at a time, for `group_norm_net` in float64."""
+def staged_net(classes=5):
+    """Maps of 8 × 8, then of 4 × 4 places, for images of 16 × 16."""
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2, padding=1),
+        nn.GroupNorm(2, 6),
+        nn.GELU(),
+        nn.Conv2d(6, 8, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32, classes),
+    )
+
+
+def share_outside(F_, G, M):
+    """ρ of Σ_c relu(G_c F_c), enlarged bilinearly."""
+    evidence = sum((F_[c] * G[c]).clamp(min=0) for c in range(len(F_)))
+    large = F.interpolate(evidence[None, None], M.shape, mode="bilinear")[0, 0]
+    return (large * (1 - M)).sum() / large.sum()
+
+
+def by_the_formula(model, images, image_weight, layer_weight, stage_weight):
+    """The loss written down directly, one image at a time, for `staged_net` in float64."""
     images = images.clone().requires_grad_()
-    features = model[:7](images)
-    logits = model[7:](features)
+    stage = model[:3](images)
+    features = model[3:5](stage)
+    logits = model[5:](features)
     total = 0
     for b in range(len(images)):
         row = logits[b]
         t = int(row.argmax())
         p = row.softmax(0)
         s = (p[t] / (1 - p[t])).log()
-        R, G = torch.autograd.grad(s, (images, features), create_graph=True)
-        R, G = R[b], G[b]
-        evidence = (G * features[b]).sum(0).relu()
+        gradients = torch.autograd.grad(s, (images, features, stage), create_graph=True)
+        R, G, G1 = (gradient[b] for gradient in gradients)
         M = appearance(R.detach(), images[b].detach(), round(31 / 224 * 16))
-        image = (R**2 * (1 - M)).sum() / (R**2).sum()
-        small = F.avg_pool2d(M[None, None], 2)[0, 0]
-        layer = (evidence * (1 - small)).sum() / evidence.sum()
-        total = total + image_weight * image + layer_weight * layer
+        total = total + image_weight * (R**2 * (1 - M)).sum() / (R**2).sum()
+        total = total + layer_weight * share_outside(features[b], G, M)
+        total = total + stage_weight * share_outside(stage[b], G1, M)
     return total / len(images)
 
 
-@pytest.mark.parametrize("weights", [(0.3, 1.0), (1.0, 0.0), (0.0, 2.0)])
+@pytest.mark.parametrize(
+    "weights", [(0.3, 1.0, 0.7), (1.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 2.0)]
+)
 def test_loss_and_gradient_are_those_of_the_formula(weights):
-    model = group_norm_net().double()
+    torch.manual_seed(0)
+    model = staged_net().double()
     images, labels = batch()
     loss = F.cross_entropy(model(images), labels) + by_the_formula(model, images, *weights)
     loss.backward()
     expected = gradient(model)
-    task = sib.SpatialIBTask(copy.deepcopy(model), sib.SpatialIB.calibrated(*weights, layer=LAYER))
+    task = sib.SpatialIBTask(copy.deepcopy(model), CalibratedSpatialIB(*weights, layer="4"))
     task.zero_grad()
     out = task(images, labels)
     task.backward(out.loss)
@@ -82,6 +107,20 @@ def test_loss_and_gradient_are_those_of_the_formula(weights):
     assert (gradient(task) - expected).norm() < 1e-6 * expected.norm()
     assert out.terms.loss == out.terms.foreground_loss + out.terms.background_loss
     assert 0 < out.terms.foreground < 1 and 0 < out.terms.background < 1
+
+
+def test_the_stages_are_looked_for_once_for_a_size_of_image(monkeypatch):
+    calls = []
+
+    def count(*arguments):
+        calls.append(arguments)
+        return finer_stages(*arguments)
+
+    monkeypatch.setattr(features, "finer_stages", count)
+    task = sib.SpatialIBTask(staged_net().double(), sib.SpatialIB.calibrated(layer="4"))
+    for size, side in ((2, 16), (3, 16), (2, 32)):
+        task(*batch(size, side))
+    assert len(calls) == 2
 
 
 def test_a_plain_loop_needs_one_more_line():
@@ -118,11 +157,12 @@ def test_the_last_stage_of_the_four_architectures_is_found(arch):
         assert torch.stack(found).isfinite().all() and torch.stack(found).sum() > 1e-4
 
 
-@pytest.mark.parametrize("make", [lambda: group_norm_net(), small_vit])
+@pytest.mark.parametrize(
+    ("make", "layer"), [(group_norm_net, LAYER), (staged_net, "4"), (small_vit, None)]
+)
 @pytest.mark.parametrize("micro_batch", [1, 4])
-def test_micro_batches_give_the_gradient_of_the_batch(make, micro_batch):
+def test_micro_batches_give_the_gradient_of_the_batch(make, layer, micro_batch):
     model, (images, labels) = make().double(), batch()
-    layer = LAYER if isinstance(model, nn.Sequential) else None
     task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(layer=layer))
     out = task(images, labels)
     task.backward(out.loss)
@@ -201,7 +241,7 @@ def test_a_step_with_it_is_not_compiled():
         task.compile()
 
 
-@pytest.mark.parametrize("name", ["image_weight", "layer_weight"])
+@pytest.mark.parametrize("name", ["image_weight", "layer_weight", "stage_weight"])
 @pytest.mark.parametrize("weight", [-1, float("inf"), float("nan"), "1"])
 def test_weights_out_of_range_are_refused(name, weight):
     with pytest.raises(ValueError, match=f"{name} must be a finite number of at least 0"):

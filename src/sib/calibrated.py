@@ -1,4 +1,4 @@
-"""The calibrated objective: shares of the background, at the image and at the last stage."""
+"""The calibrated objective: shares of the background, at the image and at every stage."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sib.features import Features
 from sib.functional.appearance import appearance_foreground
 from sib.functional.parts import ImageParts
-from sib.functional.ratio import background_share, energy, evidence, pooled
+from sib.functional.ratio import background_share, energy, enlarged, evidence
 from sib.functional.reconstruction import vector_jacobian_products
 from sib.objective import SpatialIB, SpatialIBTerms
 
@@ -20,18 +20,20 @@ WINDOW_SHARE = 31 / 224
 class CalibratedSpatialIB(SpatialIB):
     """S-IB in shares, so that one setting serves data sets, architectures and batch sizes.
 
-    loss = λ_image · ρ(Σ_c R_c²) + λ_layer · ρ(relu(Σ_c G_c F_c)), mean over the images, with
-    ρ(v) = Σ v (1 − M) / Σ v, the share of v in the background.
+    loss = λ_image · ρ(Σ_c R_c²) + λ_layer · ρ(e(F, G)) + λ_stage · mean over k of ρ(e(F_k, G_k)),
+    mean over the images, with ρ(v) = Σ v (1 − M) / Σ v, the share of v in the background, and the
+    evidence e(F, G) = Σ_c relu(G_c F_c), enlarged bilinearly to the image.
 
-    R and G are the VJPs of s = log(p_t / (1 − p_t)) at the image and at the features F of the last
-    stage, t being the predicted class: unlike ½ Σ p², s has a gradient also where the network is
-    certain. M is the part of the image whose colours R favours (see `functional.appearance`), taken
-    as given; at the last stage it is averaged over the area of each place. ρ is differentiated
+    R, G and G_k are the VJPs of s = log(p_t / (1 − p_t)) at the image, at the features F of the
+    last stage and at those of up to three finer stages before it, t being the predicted class:
+    unlike ½ Σ p², s has a gradient also where the network is certain. M is the part of the image
+    whose colours R favours (see `functional.appearance`), taken as given. ρ is differentiated
     through both sums: making R small wins nothing, and ρ does not change with R's scale or the
     batch's size.
 
     Class activation maps are made at the last stage and gradients at the image; a term at one of
-    them alone leaves the other kind of explanation where it is. See docs/evidence.md.
+    them alone leaves the other kind of explanation where it is. The stages between teach the
+    network early on what the background is. One backward pass gives all VJPs. See docs/evidence.md.
 
     >>> objective = sib.SpatialIB.calibrated()
     >>> images.requires_grad_(True)
@@ -40,11 +42,14 @@ class CalibratedSpatialIB(SpatialIB):
     >>> terms = objective(logits, images)
 
     `SpatialIBTask` does the recording by itself. In the terms ``foreground`` is 1 − ρ at the last
-    stage and ``background`` is ρ at the image, both in [0, 1].
+    stage and ``background`` is ρ at the image, both in [0, 1]; ``background_loss`` holds what the
+    image and the finer stages add.
 
     Args:
         image_weight: λ_image, at least 0.
         layer_weight: λ_layer, at least 0.
+        stage_weight: λ_stage, at least 0; where the network has no finer stages (transformers over
+            tokens), its term is 0.
         layer: the last stage, a module or its name; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w), where it is no feature map.
         area: of the foreground over that of the image, in (0, 1).
@@ -61,22 +66,28 @@ class CalibratedSpatialIB(SpatialIB):
         self,
         image_weight: float = 0.6,
         layer_weight: float = 2.0,
+        stage_weight: float = 2.0,
         *,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
         area: float = 0.2,
         guidance: float = 1.0,
     ) -> None:
-        for name, weight in (("image_weight", image_weight), ("layer_weight", layer_weight)):
+        for name, weight in (
+            ("image_weight", image_weight),
+            ("layer_weight", layer_weight),
+            ("stage_weight", stage_weight),
+        ):
             if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
                 raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
         super().__init__(cotangent="margin", area=area, guidance=guidance)
         self.image_weight, self.layer_weight = image_weight, layer_weight
+        self.stage_weight = stage_weight
         self._layer, self._reshape = (layer,), reshape  # in a tuple: it is no part of this module
-        self._features = Features()
+        self._features = Features(stages=stage_weight > 0)
 
     def recording(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
-        """Keep the last stage's features in the forward pass inside the context.
+        """Keep the stages' features in the forward pass inside the context.
 
         Args:
             model: that gives the logits.
@@ -94,19 +105,25 @@ class CalibratedSpatialIB(SpatialIB):
         create_graph: bool = True,
         foreground: Tensor | None = None,
     ) -> ImageParts:
-        """The two shares of each image; arguments and errors as of `SpatialIB.parts`."""
+        """The shares of each image; arguments and errors as of `SpatialIB.parts`."""
         self.look_at_graph(logits)
         features = self._features.take()
         with torch.autocast(images.device.type, enabled=False):
-            inputs = (images, features)
-            R, G = vector_jacobian_products(logits, inputs, create_graph, self.cotangent)
+            inputs = (images, *features)
+            R, *gradients = vector_jacobian_products(logits, inputs, create_graph, self.cotangent)
             with torch.set_grad_enabled(create_graph):
-                at_layer = evidence(*(self._features.as_map(values) for values in (features, G)))
                 mask = self._led(self._found(R, images), images, foreground)
                 outside_image = background_share(energy(R), mask)
-                outside_layer = background_share(at_layer, pooled(mask, at_layer))
+                outside_layer, *outside_stages = (
+                    self._outside(*pair, mask) for pair in zip(features, gradients, strict=True)
+                )
         self.look_at_first(R)
-        return ImageParts((outside_layer,), (outside_image,), mask, R)
+        return ImageParts((outside_layer,), (outside_image, *outside_stages), mask, R)
+
+    def _outside(self, features: Tensor, gradient: Tensor, mask: Tensor) -> Tensor:
+        """Share of a stage's evidence in the background, (B,)."""
+        found = evidence(*(self._features.as_map(values) for values in (features, gradient)))
+        return background_share(enlarged(found, mask), mask)
 
     def _found(self, R: Tensor, images: Tensor) -> Tensor:
         window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
@@ -114,11 +131,18 @@ class CalibratedSpatialIB(SpatialIB):
 
     def terms(self, parts: ImageParts) -> SpatialIBTerms:
         """The terms of the batch that the parts belong to."""
-        at_layer, at_image = parts.foreground[0].mean(), parts.background[0].mean()
-        losses = self.layer_weight * at_layer, self.image_weight * at_image
+        at_layer, (at_image, *at_stages) = (
+            parts.foreground[0].mean(),
+            (share.mean() for share in parts.background),
+        )
+        background = self.image_weight * at_image
+        if at_stages:
+            background = background + self.stage_weight * torch.stack(at_stages).mean()
+        foreground = self.layer_weight * at_layer
         found = 1 - at_layer, at_image, parts.mask, parts.reconstruction
-        return SpatialIBTerms(losses[0] + losses[1], *found, *losses)
+        return SpatialIBTerms(foreground + background, *found, foreground, background)
 
     def extra_repr(self) -> str:
         """The options, as they show when the module is printed."""
-        return f"image_weight={self.image_weight}, layer_weight={self.layer_weight}"
+        weights = ("image_weight", "layer_weight", "stage_weight")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in weights)

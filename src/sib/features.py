@@ -1,20 +1,29 @@
-"""What a layer of a model gave in a forward pass, for terms that look inside."""
+"""What layers of a model gave in a forward pass, for terms that look inside."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
 from sib.models.layers import Reshape, cam_layer
+from sib.models.stages import finer_stages
 
 
 class Features:
-    """The output of one layer, kept from a forward pass to the terms that need it."""
+    """The output of the last stage, kept from a forward pass to the terms that need it.
 
-    def __init__(self) -> None:
-        self.name = "none"
+    Args:
+        stages: keep those of the finer stages before it as well; see
+            `sib.models.stages.finer_stages`.
+    """
+
+    def __init__(self, stages: bool = False) -> None:
+        self.stages = stages
+        self.names: list[str] = []
         self.reshape: Reshape | None = None
-        self.output: Tensor | None = None
+        self.outputs: dict[str, object] = {}
+        self._found: WeakKeyDictionary[nn.Module, dict[object, list[str]]] = WeakKeyDictionary()
 
     @contextmanager
     def recorded(
@@ -24,42 +33,58 @@ class Features:
         layer: str | nn.Module | None = None,
         reshape: Reshape | None = None,
     ) -> Iterator[None]:
-        """Keep what the layer gives in the forward passes inside the context.
+        """Keep what the layers give in the forward passes inside the context.
 
         Arguments and errors as of `sib.models.layers.cam_layer`.
         """
-        self.name, module, self.reshape = cam_layer(model, images, layer, reshape)
-        self.output = None
-
-        def keep(layer: nn.Module, inputs: object, output: Tensor) -> None:
-            self.output = output
-
-        handle = module.register_forward_hook(keep)
+        name, module, self.reshape = cam_layer(model, images, layer, reshape)
+        finer = self._finer(model, images, name) if self.stages and self.reshape is None else []
+        self.names, self.outputs = [name, *finer], {}
+        modules = [module, *(model.get_submodule(each) for each in finer)]
+        pairs = zip(self.names, modules, strict=True)
+        handles = [each.register_forward_hook(self._keep(name)) for name, each in pairs]
         try:
             yield
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
 
-    def take(self) -> Tensor:
-        """The output, once.
+    def _keep(self, name: str) -> Callable:
+        def keep(layer: nn.Module, inputs: object, output: object) -> None:
+            self.outputs[name] = output
+
+        return keep
+
+    def _finer(self, model: nn.Module, images: Tensor, last: str) -> list[str]:
+        """The finer stages, looked for once for each size of the images."""
+        known = self._found.setdefault(model, {})
+        key = (last, *images.shape[1:])
+        if key not in known:
+            known[key] = finer_stages(model, images.detach(), last)
+        return known[key]
+
+    def take(self) -> tuple[Tensor, ...]:
+        """The outputs, once: the last stage's first, then the finer ones'.
 
         Raises:
-            ValueError: there is none, or it is no tensor.
+            ValueError: there is none, or one is no tensor.
         """
-        output, self.output = self.output, None
-        if output is None:
+        outputs, self.outputs = self.outputs, {}
+        if not outputs:
             raise ValueError(
                 "the calibrated objective needs the features behind the logits: compute them "
                 "inside `with objective.recording(model, images):`, once for each call"
             )
-        if not isinstance(output, Tensor):
-            raise ValueError(
-                f"layer must give one tensor; {self.name} gives {type(output).__name__}"
-            )
-        return output
+        found = []
+        for name in self.names:
+            output = outputs.get(name)
+            if not isinstance(output, Tensor):
+                raise ValueError(f"layer must give one tensor; {name} gives {_kind(output)}")
+            found.append(output)
+        return tuple(found)
 
     def as_map(self, values: Tensor) -> Tensor:
-        """Values of the shape of the output as a map (B, C, h, w).
+        """Values of the shape of an output as a map (B, C, h, w).
 
         Raises:
             ValueError: they are none.
@@ -67,7 +92,11 @@ class Features:
         shaped = values if self.reshape is None else self.reshape(values)
         if shaped.ndim != 4:
             raise ValueError(
-                f"layer must give a feature map (B, C, h, w); {self.name} gives "
+                f"layer must give a feature map (B, C, h, w); {self.names[0]} gives "
                 f"{tuple(shaped.shape)}: give another layer, or reshape="
             )
         return shaped
+
+
+def _kind(output: object) -> str:
+    return "nothing" if output is None else type(output).__name__

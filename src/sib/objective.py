@@ -169,7 +169,8 @@ class SpatialIB(nn.Module):
         Args:
             image_weight: of the share of R's energy, at least 0.
             layer_weight: of the share of the last stage's evidence, at least 0.
-            options: of `sib.calibrated.CalibratedSpatialIB`, which has the formula.
+            options: ``stage_weight``, ``layer`` and others of
+                `sib.calibrated.CalibratedSpatialIB`, which has the formula.
         """
         from sib.calibrated import CalibratedSpatialIB  # it builds on this module
 

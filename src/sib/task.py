@@ -211,7 +211,7 @@ class SpatialIBTask(nn.Module):
         images = images.detach().requires_grad_()
         blocks = repeated_blocks(self.model) if self.checkpoint else []
         recording = self.objective.recording(self.model, images)
-        with second_order() as scope, checkpointed(blocks), recording:
+        with recording, second_order() as scope, checkpointed(blocks):
             scope.images = images
             logits = self.model(images)
         check_logits(logits, labels, self.validate)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from sib.functional.ratio import background_share, energy, evidence, pooled
+from sib.functional.ratio import background_share, energy, enlarged, evidence, pooled
 
 
 def maps(*values):
@@ -22,11 +22,16 @@ def test_the_energy_is_the_sum_of_squares_over_channels_up_to_a_factor():
     assert torch.allclose(energy(R) * 9, expected)
 
 
-def test_the_evidence_is_the_positive_part_of_gradient_times_features():
+def test_the_evidence_is_what_speaks_for_the_decision():
     features = torch.tensor([[1.0, 2.0], [4.0, 1.0]]).reshape(1, 2, 1, 2)
     gradient = torch.tensor([[2.0, -1.0], [0.5, 1.0]]).reshape(1, 2, 1, 2)
     found = evidence(features, gradient) * 4 * 2  # the largest |F| and the largest |G|
-    assert torch.allclose(found, torch.tensor([4.0, 0.0]).reshape(1, 1, 1, 2))
+    assert torch.allclose(found, torch.tensor([4.0, 1.0]).reshape(1, 1, 1, 2))
+
+
+def test_a_map_is_enlarged_between_the_middles_of_its_places():
+    found = enlarged(torch.tensor([0.0, 4.0]).reshape(1, 1, 1, 2), torch.zeros(1, 3, 1, 4))
+    assert found.flatten().tolist() == [0.0, 1.0, 3.0, 4.0]
 
 
 def test_a_mask_is_pooled_to_the_area_of_each_place():

@@ -9,7 +9,8 @@ from PIL import Image
 
 from sib.data import Batch
 from sib.errors import InputError
-from sib.training import TrainConfig, train
+from sib.functional.exchange import exchange_backgrounds
+from sib.training import TrainConfig, step, train
 from sib.training.config import InputConfig, ObjectiveConfig, RivalConfig
 from sib.training.guidance import known_foreground
 from sib.training.watcher import Quiet
@@ -40,6 +41,11 @@ RUNS = {
     "half of the annotation": {"method": "energy", "guided_share": 0.5},
     "calibrated": {"objective": ObjectiveConfig(kind="calibrated")},
     "guided": {"objective": ObjectiveConfig(kind="calibrated"), "guided_share": 1.0},
+    "guided, before other backgrounds": {
+        "objective": ObjectiveConfig(kind="calibrated"),
+        "guided_share": 1.0,
+        "background_exchange": 0.7,
+    },
     "guided, published": {
         "objective": ObjectiveConfig(kind="published", window_size=7),
         "guided_share": 0.3,
@@ -70,6 +76,21 @@ def test_micro_batches_take_the_same_first_step(tmp_path, name):
         found.append(records(folder)[0])
     # batch norm sees other batches, so the terms are near one another, not equal
     assert found[0]["gradient_ratio"] == pytest.approx(found[1]["gradient_ratio"], rel=0.5)
+
+
+def test_the_backgrounds_are_those_of_other_images(tmp_path, monkeypatch):
+    seen = []
+
+    def exchange(images, known, share):
+        found = exchange_backgrounds(images, known, share)
+        seen.append((images, known, found, share))
+        return found
+
+    monkeypatch.setattr(step, "exchange_backgrounds", exchange)
+    train(tiny(tmp_path, epochs=1, **RUNS["guided, before other backgrounds"]), Quiet())
+    images, known, found, share = seen[-1]
+    assert share == 0.7
+    assert (found != images).any() and not ((found != images) & known).any()
 
 
 def batch(names):
@@ -117,6 +138,11 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
     ("options", "sentence"),
     [
         ({"guided_share": 1.5}, "--guided-share must lie in 0 to 1; got 1.5"),
+        ({"background_exchange": 0.5}, "--background-exchange needs foregrounds to train with"),
+        (
+            {"guided_share": 1.0, "background_exchange": 1.5},
+            "--background-exchange must lie in 0 to 1; got 1.5",
+        ),
         ({"method": "ce", "guided_share": 0.5}, "--guided-share is for --method sib, rrr, energy"),
         ({"rival": RivalConfig(weight=2.0)}, "--rival.weight is for --method saliency_guided, rrr"),
         ({"method": "rrr", "rival": RivalConfig(at="input")}, "--rival.at is for --method energy"),

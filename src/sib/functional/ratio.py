@@ -33,10 +33,12 @@ def energy(R: Tensor) -> Tensor:
 
 
 def evidence(features: Tensor, gradient: Tensor) -> Tensor:
-    """What the places of a layer speak for a decision: relu(Σ_c G_c F_c), up to a constant factor.
+    """What the places of a layer speak for a decision: Σ_c relu(G_c F_c), up to a constant factor.
 
-    To first order, Σ_c G_c F_c at a place is what the output loses where its features are set to
-    zero. Grad-CAM is the same with G averaged over the places, LayerCAM with relu(G).
+    To first order, G_c F_c at a place is what the output loses where that feature is set to zero.
+    What speaks for the decision counts in full, also where other features of the place speak
+    against it. For F ≥ 0 this is LayerCAM; Grad-CAM averages G over the places and takes the
+    positive part of the sum.
 
     Args:
         features: F, (B, C, h, w).
@@ -45,16 +47,24 @@ def evidence(features: Tensor, gradient: Tensor) -> Tensor:
     Returns:
         (B, 1, h, w), at least 0.
 
-    Source: Draelos and Carin 2020 (HiResCAM, arXiv 2011.08891), with a ReLU.
+    Source: Jiang et al. 2021 (LayerCAM, 10.1109/TIP.2021.3089943), for features of any sign.
     """
     features, gradient = (of_order_one(at_least_float32(v)) for v in (features, gradient))
-    return (features * gradient).sum(dim=1, keepdim=True).relu()
+    return (features * gradient).relu().sum(dim=1, keepdim=True)
 
 
 def pooled(mask: Tensor, like: Tensor) -> Tensor:
     """Mean of a mask (B, 1, H, W) over the area of each place of a coarser map (B, ·, h, w)."""
     height, width = like.shape[-2:]
     return F.adaptive_avg_pool2d(mask, (height, width))
+
+
+def enlarged(values: Tensor, like: Tensor) -> Tensor:
+    """A map (B, 1, h, w) enlarged bilinearly to the size of another, as class activation maps are.
+
+    A share of the enlarged map is what `metrics.foreground_energy` measures of it.
+    """
+    return F.interpolate(values, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def of_order_one(values: Tensor) -> Tensor:

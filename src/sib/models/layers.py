@@ -99,19 +99,20 @@ def candidate_layers(model: nn.Module, images: Tensor) -> list[str]:
     Where there is none, the layers that give tokens (B, N, C), which need a ``reshape``.
     """
     shapes: dict[str, torch.Size] = {}
-    with evaluation_mode(model), torch.no_grad(), _recorded(model, shapes):
+    with evaluation_mode(model), torch.no_grad(), recorded_shapes(model, shapes):
         model(images[:1])
     maps = [name for name, shape in shapes.items() if len(shape) == 4 and min(shape[2:]) > 1]
     return maps or [name for name, shape in shapes.items() if len(shape) == 3 and shape[1] > 1]
 
 
 @contextmanager
-def _recorded(model: nn.Module, shapes: dict[str, torch.Size]) -> Iterator[None]:
-    """Write down the shape of each module's output, in the order of the calls."""
+def recorded_shapes(model: nn.Module, shapes: dict[str, torch.Size]) -> Iterator[None]:
+    """Write down the shape of each module's last output, in the order in which they came."""
 
     def record(name: str) -> Callable:
         def hook(module: nn.Module, inputs: object, output: object) -> None:
             if isinstance(output, Tensor):
+                shapes.pop(name, None)
                 shapes[name] = output.shape
 
         return hook

@@ -10,7 +10,7 @@ from sib.double_backward import second_order
 from sib.features import Features
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
-from sib.functional.ratio import background_share, evidence, pooled
+from sib.functional.ratio import background_share, of_order_one, pooled
 from sib.rivals.base import Rival, annotated
 
 PLACES = ("final", "input")
@@ -67,14 +67,14 @@ class EnergyTask(Rival):
             scope.images = images
             raw = self.model(images)
         logits = self.check(raw, labels)
-        layer = images if self.at == "input" else self._features.take()
+        layer = images if self.at == "input" else self._features.take()[0]
         with torch.autocast(images.device.type, enabled=False):
             chosen = logits.gather(1, labels[:, None]).sum()
             (gradient,) = torch.autograd.grad(chosen, layer, create_graph=True)
             scope.images_done = True
             values, gradient = (at_least_float32(self._as_map(v)) for v in (layer, gradient))
             inside = pooled(foreground.to(values.dtype), values)
-            outside = background_share(evidence(values, gradient), inside)
+            outside = background_share(_positive_attribution(values, gradient), inside)
             return raw, outside * annotated(foreground)
 
     def _recording(self, images: Tensor) -> AbstractContextManager[None]:
@@ -84,3 +84,9 @@ class EnergyTask(Rival):
 
     def _as_map(self, values: Tensor) -> Tensor:
         return values if self.at == "input" else self._features.as_map(values)
+
+
+def _positive_attribution(values: Tensor, gradient: Tensor) -> Tensor:
+    """A⁺ = relu(Σ_c V_c G_c), up to a constant factor, (B, 1, h, w)."""
+    values, gradient = of_order_one(values), of_order_one(gradient)
+    return (values * gradient).sum(dim=1, keepdim=True).relu()

@@ -47,6 +47,9 @@ class TrainConfig:
     guided_share: float | None = None
     """Share of the annotated training images whose foreground is used, 0 to 1, always the same
     ones; in sib it replaces the found one. 0 for sib and 1 for rrr and energy where not given."""
+    background_exchange: float = 0.0
+    """Share of the images with a used foreground that are shown before the background of another
+    image of their batch, 0 to 1."""
     selection: Literal["validation", "test"] = "validation"
     """Where the best epoch is chosen. validation: on images held out of the training split. test:
     on the test split, the published way; nothing is held out, and the figure is optimistic."""
@@ -186,7 +189,7 @@ def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-CALIBRATED = ("image_weight", "layer_weight", "layer")
+CALIBRATED = ("image_weight", "layer_weight", "stage_weight", "layer")
 """Options of the calibrated objective; all others are the published one's."""
 
 
@@ -201,6 +204,7 @@ def _check_objective(config: TrainConfig) -> None:
             raise InputError(f"--objective.{name} is for --objective {other}; got {objective.kind}")
     _at_least("objective.image-weight", objective.image_weight, 0)
     _at_least("objective.layer-weight", objective.layer_weight, 0)
+    _at_least("objective.stage-weight", objective.stage_weight, 0)
     if config.method == "sib" and config.compile and objective.kind == "calibrated":
         raise InputError("--compile is for --objective published; got calibrated")
 
@@ -228,6 +232,15 @@ def _check_rival(config: TrainConfig) -> None:
         raise InputError(
             "--rival.masked-share must lie between 0 and 1, both excluded; got "
             f"{config.rival.masked_share}"
+        )
+    if not 0 <= config.background_exchange <= 1:
+        raise InputError(
+            f"--background-exchange must lie in 0 to 1; got {config.background_exchange}"
+        )
+    if config.background_exchange and not config.annotated_share:
+        raise InputError(
+            "--background-exchange needs foregrounds to train with: give --guided-share, or "
+            f"--method {' or '.join(ANNOTATED)}"
         )
     if config.guided_share is None:
         return

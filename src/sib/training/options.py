@@ -42,13 +42,15 @@ class ObjectiveConfig:
     kind: Annotated[Literal["published", "calibrated"], tyro.conf.arg(aliases=["--objective"])] = (
         "calibrated"
     )
-    """calibrated: shares of the background, which need no tuning; of the options only image-weight,
-    layer-weight and layer are its own. published: alignment and background variance, with the
-    options above, which are the published ones; all recipes have it."""
+    """calibrated: shares of the background, which need no tuning; of the options image-weight,
+    layer-weight, stage-weight and layer are its own. published: alignment and background variance,
+    with the options above, which are the published ones; all recipes have it."""
     image_weight: float = 0.6
     """calibrated only: weight of the share of R's energy in the background."""
     layer_weight: float = 2.0
     """calibrated only: weight of the share of the last stage's evidence in the background."""
+    stage_weight: float = 2.0
+    """calibrated only: weight of the mean share of the evidence of the stages between the two."""
     layer: str | None = None
     """calibrated only: the module whose features are the last stage; the architecture's own where
     not given."""

@@ -150,7 +150,10 @@ def describe_objective(config: TrainConfig) -> str:
     """The S-IB objective of a run and where the other one is, in words."""
     own = config.objective
     if own.kind == "calibrated":
-        weights = f"{own.image_weight:g} at the image, {own.layer_weight:g} at the last stage"
+        weights = (
+            f"{own.image_weight:g} at the image, {own.layer_weight:g} at the last stage, "
+            f"{own.stage_weight:g} at the stages between"
+        )
         return (
             f"S-IB objective: calibrated, weights {weights}; the paper's is --objective published"
         )

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from sib.data import Batch
 from sib.data.normalization import normalise
 from sib.functional.dependence import ESTIMATORS
+from sib.functional.exchange import exchange_backgrounds
 from sib.micro_batches import accumulate
 from sib.plain_task import CrossEntropyTask
 from sib.task import SpatialIBTask, TaskOutput
@@ -82,7 +83,10 @@ class Stepper:
         """Leave the gradient of a batch in the parameters."""
         images = normalise(batch.images, self.device, self.config.input.normalization)
         known = known_foreground(batch, self.config.annotated_share, self.config.seed)
-        known = known if known is None else known.to(self.device)
+        if known is not None:
+            known = known.to(self.device)
+            if self.config.background_exchange:
+                images = exchange_backgrounds(images, known, self.config.background_exchange)
         size = self.config.micro_batch or len(labels)
         try:
             with self.autocast():

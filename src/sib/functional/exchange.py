@@ -1,0 +1,69 @@
+"""Objects before the backgrounds of other images: a background that tells nothing."""
+
+import torch
+from torch import Tensor
+
+from sib.functional import checks
+from sib.functional.mask import window_mean
+
+FAR = 0.02
+"""How much the mean of the whole background counts beside the one around a pixel."""
+
+
+@torch.no_grad()
+def exchange_backgrounds(
+    images: Tensor,
+    foreground: Tensor,
+    share: float = 0.7,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Show objects before the backgrounds of other images of the batch.
+
+    x̃_i = F_i x_i + (1 − F_i) β_π(i), with π a random order of the annotated images and β_j the
+    image j without its object: β_j = x_j outside of F_j, and inside of it the mean of what is left
+    of x_j in a window of half the image's side, so that no second object appears. An image is
+    changed with probability ``share``. Between such images and their labels the background carries
+    no information, which is what S-IB asks of the VJP.
+
+    Args:
+        images: (B, C, H, W).
+        foreground: F, (B, 1, H, W), bool or in [0, 1]; zero everywhere for an image that is not
+            annotated, which is left as it is.
+        share: of the annotated images, in [0, 1].
+        generator: of the choice and the order, on the CPU; torch's default where None.
+
+    Returns:
+        (B, C, H, W), without gradient.
+
+    Raises:
+        ValueError: an argument is out of its range, or the shapes do not fit.
+
+    Source: Xiao et al. 2021 (arXiv 2006.09994, "mixed-rand"), who test with such images; here they
+        are made within a batch, and the object is taken out of the background.
+    """
+    checks.image_batch("images", images)
+    checks.foreground(foreground, images)
+    if not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise ValueError(f"share must lie in [0, 1]; got {share!r}")
+    annotated = foreground.flatten(1).any(dim=1).nonzero().squeeze(1)
+    order = torch.randperm(len(annotated), generator=generator).to(images.device)
+    chosen = (torch.rand(len(annotated), generator=generator) < share).to(images.device)
+    kept = foreground[annotated].to(images.dtype)
+    own = images[annotated]
+    shown = kept * own + (1 - kept) * _without_object(own, kept)[order]
+    result = images.clone()
+    result[annotated[chosen]] = shown[chosen]
+    return result
+
+
+def _without_object(images: Tensor, foreground: Tensor) -> Tensor:
+    """The images with the foreground painted over by the mean of its surroundings."""
+    outside = 1 - foreground
+    window = max(1, min(images.shape[-2:]) // 2)
+    near, weight = (
+        window_mean(values, window, count_include_pad=False)
+        for values in (images * outside, outside)
+    )
+    count = outside.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    far = (images * outside).sum(dim=(2, 3), keepdim=True) / count
+    return images * outside + foreground * (near + FAR * far) / (weight + FAR)
