@@ -131,10 +131,8 @@ class CalibratedSpatialIB(SpatialIB):
 
     def terms(self, parts: ImageParts) -> SpatialIBTerms:
         """The terms of the batch that the parts belong to."""
-        at_layer, (at_image, *at_stages) = (
-            parts.foreground[0].mean(),
-            (share.mean() for share in parts.background),
-        )
+        at_layer = parts.foreground[0].mean()
+        at_image, *at_stages = (share.mean() for share in parts.background)
         background = self.image_weight * at_image
         if at_stages:
             background = background + self.stage_weight * torch.stack(at_stages).mean()

@@ -171,6 +171,22 @@ def test_a_model_without_blocks_is_refused():
         sib.SpatialIBTask(model, checkpoint=True)
 
 
+@pytest.mark.parametrize(("arch", "side"), [("small_resnet", 32), ("densenet121", 64), ("vit", 16)])
+def test_the_calibrated_objective_sees_its_stages(arch, side):
+    """densenet121's stages are blocks; the vision transformer's last stage is inside of one."""
+    torch.manual_seed(0)
+    model = small_vit() if arch == "vit" else build(arch, 5, side)
+    images, labels = torch.randn(4, 3, side, side), torch.arange(4)
+    found = []
+    for checkpoint in (False, True):
+        own = copy.deepcopy(model)
+        task = sib.SpatialIBTask(own, sib.SpatialIB.calibrated(), checkpoint=checkpoint)
+        out = task(images, labels)
+        task.backward(out.loss)
+        found.append(torch.cat([p.grad.flatten() for p in task.parameters()]))
+    assert (found[0] - found[1]).norm() < 1e-4 * found[0].norm()
+
+
 def test_compiled_and_checkpointed_is_refused():
     with pytest.raises(ValueError, match="compiled or checkpointed, not both"):
         problem(small_net())[1].compile()

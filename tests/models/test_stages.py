@@ -15,7 +15,7 @@ from sib.models.stages import finer_stages
     [
         ("resnet18", 64, ["layer3", "layer2", "layer1"]),
         ("resnet50", 64, ["layer3", "layer2", "layer1"]),
-        ("densenet121", 64, [f"features.transition{number}.conv" for number in (3, 2, 1)]),
+        ("densenet121", 64, [f"features.denseblock{number}" for number in (3, 2, 1)]),
         ("vgg11", 64, ["features.14", "features.9", "features.4"]),
         ("small_resnet", 48, ["stages.1", "stages.0"]),
         ("vit_b_32", 64, []),

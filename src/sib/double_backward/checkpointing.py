@@ -53,8 +53,10 @@ def checkpointed(blocks: list[nn.Module]) -> Iterator[None]:
 
     Buffers, batch norm's statistics among them, change in the first pass of a block alone, and
     random numbers are drawn once. A block that takes anything but one tensor, or gives anything
-    else, is left alone.
+    else, is left alone; so is one inside of which a forward hook listens, since what it would hear
+    there has no graph.
     """
+    blocks = [block for block in blocks if not _is_listened_to(block)]
     try:
         for block in blocks:
             block.forward = _Checkpointed(block)  # type: ignore[method-assign]
@@ -62,6 +64,10 @@ def checkpointed(blocks: list[nn.Module]) -> Iterator[None]:
     finally:
         for block in blocks:
             vars(block).pop("forward", None)
+
+
+def _is_listened_to(block: nn.Module) -> bool:
+    return any(module._forward_hooks for module in block.modules() if module is not block)
 
 
 class _Checkpointed:

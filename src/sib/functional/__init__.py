@@ -1,6 +1,7 @@
 """The mathematics of the Spatial Information Bottleneck: tensors in, tensors out, torch alone."""
 
 from sib.functional.dependence import hsic, random_projection
+from sib.functional.exchange import exchange_backgrounds
 from sib.functional.losses import (
     background_dependence,
     background_magnitude,
@@ -15,6 +16,7 @@ __all__ = [
     "background_dependence",
     "background_magnitude",
     "background_variance",
+    "exchange_backgrounds",
     "foreground_alignment",
     "foreground_mask",
     "hsic",

@@ -55,10 +55,14 @@ def _halvings(side: tuple[int, int], size: tuple[int, int]) -> int:
 
 
 def _stands_in_a_chain(model: nn.Module, name: str, last: str) -> bool:
-    """Whether every module around a layer is nn.Sequential, or stands around the last stage too."""
+    """Whether every module around a layer is nn.Sequential, or stands around the last stage too.
+
+    Classes made from nn.Sequential do not count: those that repeat are checkpointed as a whole, and
+    then nothing inside of them is there to be differentiated.
+    """
     shared = _around(last)
     return all(
-        outer in shared or isinstance(model.get_submodule(outer), nn.Sequential)
+        outer in shared or type(model.get_submodule(outer)) is nn.Sequential
         for outer in _around(name)
     )
 
