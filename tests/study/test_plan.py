@@ -45,6 +45,20 @@ def test_what_is_to_be_done_next(tmp_path):
     assert next_command(run, (VALIDATION, "test")) is None
 
 
+def test_weights_may_be_removed_once_they_were_measured(tmp_path):
+    _, (run, *_) = planned(tmp_path)
+    pretend_trained(run)
+    kept = run.weights.read_bytes()
+    run.weights.unlink()
+    assert not run.is_trained()
+    run.weights.write_bytes(kept)
+    pretend_evaluated(run, "test", 0.5, [0.1, 0.2])
+    run.weights.unlink()
+    assert run.is_trained() and next_command(run, ("test",)) is None
+    (run.folder / "evaluation.csv").write_text("")
+    assert not run.is_trained()
+
+
 @pytest.mark.parametrize("damage", ["weights", "scores", "limit", "methods"])
 def test_an_evaluation_of_other_weights_or_in_another_way_is_made_again(tmp_path, damage):
     _, (run, *_) = planned(tmp_path)

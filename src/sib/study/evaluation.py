@@ -24,11 +24,12 @@ class Evaluation:
     config: EvaluateConfig
 
     def is_done(self, folder: Path, weights: Path, split: str) -> bool:
-        """Whether a folder holds this evaluation of these weights, whole; a damaged one counts as
-        none, since it is made again."""
+        """Whether a folder holds this evaluation, whole; a damaged one counts as none, since it is
+        made again, and so does one of other weights. Weights may have been removed since."""
         try:
             found = read_json(folder / RESULT)
             scores = sha256_of(folder / IMAGES)
+            weighed = sha256_of(weights) if weights.exists() else found.get("weights_sha256")
         except (InputError, OSError):
             return False
         table = found.get("table", {})
@@ -37,7 +38,7 @@ class Evaluation:
             found.get("format") == FORMAT
             and found.get("options") == options(self.config) | {"split": split}
             and found.get("images_sha256") == scores
-            and found.get("weights_sha256") == sha256_of(weights)
+            and found.get("weights_sha256") == weighed
             and known >= set(self.config.methods or METHODS)
             and all(set(row) >= set(self.config.metrics) for row in table.values())
         )

@@ -59,12 +59,14 @@ class Run:
         return is_run(self.folder)
 
     def is_trained(self) -> bool:
-        """Whether the training has ended, with its weights."""
-        return (self.folder / "result.json").exists() and self.weights.exists()
+        """Whether the training has ended, with its weights or what was measured of them."""
+        if not (self.folder / "result.json").exists():
+            return False
+        return self.weights.exists() or any(map(self.is_evaluated, ("test", VALIDATION)))
 
     def is_evaluated(self, split: str) -> bool:
-        """Whether the wanted evaluation of these weights is there."""
-        return self.is_trained() and self.evaluation.is_done(
+        """Whether the wanted evaluation is there, of these weights where they are kept."""
+        return (self.folder / "result.json").exists() and self.evaluation.is_done(
             self.evaluation_folder(split), self.weights, split
         )
 
