@@ -1,6 +1,7 @@
 """The calibrated objective against its formula, in every way a loop can use it."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -133,6 +134,16 @@ def test_a_plain_loop_needs_one_more_line():
         logits = model(images)
     terms = objective(logits, images)
     assert torch.allclose(F.cross_entropy(logits, labels) + terms.loss, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("make", [staged_net, small_vit])
+def test_a_task_can_be_copied_and_pickled_after_a_step(make):
+    layer = "4" if make is staged_net else None
+    task = sib.SpatialIBTask(make().double(), sib.SpatialIB.calibrated(layer=layer))
+    images, labels = batch()
+    expected = task(images, labels).loss
+    for other in (copy.deepcopy(task), pickle.loads(pickle.dumps(task))):
+        assert torch.equal(other(images, labels).loss, expected)
 
 
 def test_logits_from_outside_of_the_recording_are_refused():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -24,6 +25,14 @@ class Features:
         self.reshape: Reshape | None = None
         self.outputs: dict[str, object] = {}
         self._found: WeakKeyDictionary[nn.Module, dict[object, list[str]]] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle keeps; all else belongs to one forward pass, or is found anew."""
+        return {"stages": self.stages}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin as a new one."""
+        Features.__init__(self, **state)
 
     @contextmanager
     def recorded(
