@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Lightness differs as well as hue, and shapes differ too, for who cannot tell the colours.
 COLOURS = ("#3b82b8", "#d97b3f", "#4f9d69", "#a06cc0", "#bf9b30", "#7d8790")
@@ -57,6 +58,8 @@ def curve_figure(
             )
     axis.set_title(title, fontsize=10)
     axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.ticklabel_format(axis="y", useOffset=False)
     axis.set_ylabel(label)
     _quiet(axis)
     if len(groups) > 1:
