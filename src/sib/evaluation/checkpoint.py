@@ -72,7 +72,7 @@ def open_checkpoint(
     run = read_run(path) if path.is_dir() else None
     file = path / f"{which}.safetensors" if run else path
     if run and not file.exists():
-        raise InputError(f"{path} has no {file.name} yet: no epoch was finished")
+        raise InputError(f"{path} has no {file.name}: no epoch was finished, or it was removed")
     state, facts = read_weights(file)
     arch = arch or _told_arch(facts, file, trust_code)
     if arch is None:
