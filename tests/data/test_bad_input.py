@@ -100,6 +100,9 @@ class TestFolders:
     def test_seed(self, tmp_path):
         refused(save_classes(tmp_path), "split_seed must be at least 0; got -1", split_seed=-1)
 
+    def test_test_split(self, tmp_path):
+        refused(save_classes(tmp_path), "must be own or random; got 'other'", test_split="other")
+
 
 class TestImages:
     @pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n\0\0"])
@@ -327,6 +330,7 @@ class TestArguments:
             ({"image_size": 0}, "image_size must be at least 16; got 0"),
             ({"masks": "x"}, "masks cannot be given for digits"),
             ({"split_seed": -1}, "split_seed must be at least 0"),
+            ({"test_split": "random"}, "test_split must be own for digits"),
         ],
     )
     def test_digits(self, option, part):

@@ -126,6 +126,26 @@ class TestTrainAndTest:
         assert len(splits.train) == len(splits.validation) == 8
         assert all(name.startswith("val/") for name in splits.validation.names)
 
+    def test_a_random_test_is_drawn_from_all_but_val(self, tmp_path):
+        save_splits(tmp_path, ("train", "val", "test"))
+        own = open_folder(tmp_path)
+        drawn = [
+            open_folder(tmp_path, test_split="random", test_fraction=0.25, split_seed=seed)
+            for seed in range(4)
+        ]
+        for splits in drawn:
+            assert set(all_names(splits)) == set(all_names(own))
+            assert splits.validation.names == own.validation.names
+            assert sorted(splits.test.labels) == [0, 0, 1, 1]
+            assert splits.description["split_rule"].startswith("test: 0.25 of each class")
+        assert len({tuple(splits.test.names) for splits in drawn}) == 4
+        assert {name.split("/")[0] for s in drawn for name in s.test.names} == {"train", "test"}
+
+    def test_a_random_test_of_classes_alone_is_what_it_was(self, tmp_path):
+        save_classes(tmp_path, count=10)
+        own, drawn = (open_folder(tmp_path, test_split=kind) for kind in ("own", "random"))
+        assert own.description == drawn.description
+
     def test_masks_in_a_parallel_tree(self, tmp_path):
         save_splits(tmp_path)
         save(tmp_path / "masks" / "test" / "dog" / "1.png", square_mask(255))

@@ -261,6 +261,11 @@ class TestCub:
     def test_masks_of_the_users_own(self, published_root):
         refused("cub200", published_root("cub200"), "masks cannot be given for cub200", masks="a")
 
+    @pytest.mark.parametrize("name", ["cifar100", "imagenet"])
+    def test_random_test(self, published_root, name):
+        root = published_root(name)
+        refused(name, root, f"test_split must be own for {name}", test_split="random")
+
 
 class TestImagenet:
     @pytest.fixture

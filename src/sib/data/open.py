@@ -1,8 +1,9 @@
 """Open a data set by its name or folder."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, get_args
 
 from sib.data import published
 from sib.data.describe import describe
@@ -16,11 +17,21 @@ from sib.data.splits import check_fraction, stratified_split
 from sib.errors import InputError
 
 DIGITS_SIDE = 48
-Fractions = tuple[float | None, float]
-"""To hold out for validation, None for nothing, and for the test."""
+TestSplit = Literal["own", "random"]
+"""Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
 MOST_CHECKED = 200_000
 """Images whose headers are read on opening; of more, `sib data check` reads them."""
+
+
+class Division(NamedTuple):
+    """How images are shared out to the splits."""
+
+    validation_fraction: float | None
+    """To hold out for validation, None for nothing."""
+    test_fraction: float
+    test_split: TestSplit
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ def open_data(
     test_size: int = 1000,
     image_size: int | None = None,
     hold_out_validation: bool = True,
+    test_split: TestSplit = "own",
 ) -> Splits:
     """Open a data set and check its files' headers.
 
@@ -66,9 +78,10 @@ def open_data(
        `folder.read_splits`.
     4. ``<class>/*``; see `folder.read_pool`.
 
-    Where a folder has no test split, ``test_fraction`` of each class becomes one. Validation is
-    ``val``, or else ``validation_fraction`` of each class of the training images, never of the
-    test. Both choices are made by ``split_seed``.
+    Where a folder has no test split, ``test_fraction`` of each class becomes one; with
+    ``test_split="random"`` its own is put back to the training images first, so that several seeds
+    make repeated stratified splits. Validation is ``val``, or else ``validation_fraction`` of each
+    class of the training images, never of the test. Both choices are made by ``split_seed``.
 
     Args:
         data: ``"digits"``, a published set or a folder; ``"./digits"`` for a folder of that name.
@@ -83,6 +96,8 @@ def open_data(
         image_size: built-in set only, side to draw at, 48 where not given; folders give each
             image at its own size.
         hold_out_validation: False leaves the training split whole and validation empty.
+        test_split: ``"own"`` or ``"random"``, the latter for images in files, though not for
+            ImageNet.
 
     Returns:
         `Splits`.
@@ -94,20 +109,25 @@ def open_data(
     check_fraction("test_fraction", test_fraction)
     if split_seed < 0:
         raise InputError(f"split_seed must be at least 0; got {split_seed}")
+    if test_split not in get_args(TestSplit):
+        raise InputError(f"test_split must be own or random; got {test_split!r}")
     if data == DIGITS:
         if masks is not None:
             raise InputError(f"masks cannot be given for digits, which has its own; got {masks!r}")
+        if test_split != "own":
+            raise InputError("test_split must be own for digits, all drawn anew by split_seed")
         side = DIGITS_SIDE if image_size is None else image_size
         held = _digits_held_out(train_size, test_size, validation_fraction)
         held = held if hold_out_validation else 0
         options = (side, background_strength, split_seed)
         return _digits(train_size - held, held, test_size, options)
-    fractions = (validation_fraction if hold_out_validation else None, test_fraction)
+    held_out = validation_fraction if hold_out_validation else None
+    division = Division(held_out, test_fraction, test_split, split_seed)
     if data in published.READERS:
         if masks is not None:
             raise InputError(f"masks cannot be given for {data}, a published set; got {masks!r}")
-        return _open_published(data, Path(root).expanduser(), fractions, split_seed)
-    return _open_folder(data, masks, fractions, split_seed)
+        return _open_published(data, Path(root).expanduser(), division)
+    return _open_folder(data, masks, division)
 
 
 def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
@@ -136,38 +156,49 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
     return Splits(**splits, classes=splits["train"].classes, name=DIGITS, description=description)
 
 
-def _open_folder(data: str, masks: str | None, fractions: Fractions, seed: int) -> Splits:
+def _open_folder(data: str, masks: str | None, division: Division) -> Splits:
     root, tree = (
         existing_folder("data", data),
         existing_folder("masks", masks) if masks is not None else None,
     )
     with readable(root):
         parts = as_parts(read_layout(root, tree))
-        return _divided(parts, root.resolve().name, fractions, seed, OVERHANG)
+        return _divided(parts, root.resolve().name, division, OVERHANG)
 
 
-def _open_published(name: str, root: Path, fractions: Fractions, seed: int) -> Splits:
+def _open_published(name: str, root: Path, division: Division) -> Splits:
     with readable(root):
         parts = published.read(name, published.locate(name, root))
         # some official boxes leave their image; they are cut off at its edge
-        return _divided(parts, name, fractions, seed, overhang=float("inf"))
+        return _divided(parts, name, division, overhang=float("inf"))
 
 
-def _divided(parts: Parts, name: str, fractions: Fractions, seed: int, overhang: float) -> Splits:
-    sources, rule = _split(parts, *fractions, seed)
+def _divided(parts: Parts, name: str, division: Division, overhang: float) -> Splits:
+    if division.test_split == "random":
+        parts = _pooled(parts, name)
+    sources, rule = _split(parts, division)
     on_disk = [source for source in sources.values() if isinstance(source, RecordSource)]
     if sum(map(len, on_disk)) <= MOST_CHECKED:
         check_headers((record for source in on_disk for record in source.records), overhang)
-    facts = {"layout": parts.name, "split_rule": rule, "split_seed": seed, **parts.notes}
+    facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}
     description = describe(sources, **facts)
     return Splits(**sources, classes=parts.classes, name=name, description=description)
 
 
-def _split(
-    parts: Parts, validation_fraction: float | None, test_fraction: float, seed: int
-) -> tuple[dict[str, Divisible], str]:
+def _pooled(parts: Parts, name: str) -> Parts:
+    """The parts with the test's images among those to train on."""
+    train, test = parts.train, parts.test
+    if type(train) is not RecordSource:
+        raise InputError(f"test_split must be own for {name}, whose test cannot be put back")
+    if type(test) is RecordSource:
+        train = RecordSource([*train.records, *test.records], parts.classes)
+    return dataclasses.replace(parts, train=train, test=None)
+
+
+def _split(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]:
     """The source of each split, and in words how it came there."""
     train, validation, test = parts.train, parts.validation, parts.test
+    validation_fraction, test_fraction, _, seed = division
     rules = []
     if test is None:
         # three, so that one image each is left for training and validation

@@ -23,6 +23,7 @@ NEVER = ("recipe", "resume", "dry_run")
 ONE_FOR_ALL = (
     "input.validation_fraction",
     "input.test_fraction",
+    "input.test_split",
     "input.masks",
     "input.background_strength",
     "input.train_size",

@@ -102,6 +102,9 @@ class InputConfig:
     """Share of the training images held out to choose the best epoch."""
     test_fraction: float = 0.2
     """Share held out for the test where the folder has no test split of its own."""
+    test_split: Literal["own", "random"] = "own"
+    """own: the data's own test split, where there is one. random: put its images back and hold out
+    test_fraction of each class by split_seed, for repeated splits."""
     split_seed: int = 0
     """Seed of these splits."""
     masks: str | None = None

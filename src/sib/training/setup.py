@@ -35,6 +35,7 @@ def open_splits(config: TrainConfig) -> Splits:
         root=config.root,
         validation_fraction=options.validation_fraction,
         test_fraction=options.test_fraction,
+        test_split=options.test_split,
         split_seed=options.split_seed,
         masks=options.masks,
         background_strength=options.background_strength,
