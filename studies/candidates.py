@@ -1,0 +1,223 @@
+"""Forms of the calibrated objective that were not taken, against the one that was.
+
+python studies/candidates.py leeds_butterfly cub_200_2011_20cls
+
+Trains `small_resnet` with each form once and measures it on the validation images: accuracy and the
+mean energy of seven explanation methods inside the annotated foreground. See docs/evidence.md.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from torch import Tensor, nn
+
+import sib
+from sib.calibrated import WINDOW_SHARE, CalibratedSpatialIB
+from sib.data import make_loader, open_data
+from sib.data.normalization import normalise
+from sib.functional.appearance import _colours, _largest, _mean_by_colour
+from sib.functional.mask import window_mean
+from sib.functional.ratio import energy
+from sib.models import build
+from sib.objective import SpatialIBTerms
+
+METHODS = (
+    "saliency",
+    "input_x_gradient",
+    "integrated_gradients",
+    "smoothgrad",
+    "guided_backprop",
+    "gradcam",
+    "layercam",
+)
+EVERY = 8
+"""Steps between two settings of balanced weights."""
+
+
+class Balanced(CalibratedSpatialIB):
+    """Weights that give each of the three terms a gradient of a share of cross-entropy's norm.
+
+    λ_k = c ‖∇ cross-entropy‖ / ‖∇ ρ_k‖ over all parameters, set on every eighth batch.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.shares: tuple[Tensor, ...] = ()
+
+    def terms(self, parts: sib.functional.parts.ImageParts) -> SpatialIBTerms:
+        """As ever; the shares are kept for `balance`."""
+        at_image, *at_stages = (share.mean() for share in parts.background)
+        self.shares = at_image, parts.foreground[0].mean(), torch.stack(at_stages).mean()
+        return super().terms(parts)
+
+    def balance(self, cross_entropy: Tensor, parameters: list[nn.Parameter]) -> None:
+        """Set the weights by the last batch."""
+        wanted = self.share * _gradient_norm(cross_entropy, parameters)
+        weights = [wanted / _gradient_norm(share, parameters) for share in self.shares]
+        self.image_weight, self.layer_weight, self.stage_weight = weights
+
+
+class Windows(CalibratedSpatialIB):
+    """R's density in windows of half, one and two times the side, each over its largest value."""
+
+    def _found(self, R: Tensor, images: Tensor) -> Tensor:
+        return _largest(_favoured(R, images, (0.5, 1, 2)), self.area)
+
+
+class LearntArea(CalibratedSpatialIB):
+    """A learnt threshold τ in place of a set area: M = sigmoid((v / max v − τ) / 0.05).
+
+    The loss has Σ λ · mean M added, so that a unit of area must hold a unit of what is shared out;
+    the gradient of M reaches τ alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threshold = nn.Parameter(torch.tensor(0.5))
+
+    def _found(self, R: Tensor, images: Tensor) -> Tensor:
+        favoured = _favoured(R, images, (1,))
+        highest = favoured.flatten(1).amax(dim=1)[:, None, None, None]
+        return ((favoured / highest.clamp_min(1e-30) - self.threshold) / 0.05).sigmoid()
+
+    def terms(self, parts: sib.functional.parts.ImageParts) -> SpatialIBTerms:
+        """With the price of the area."""
+        found = super().terms(parts)
+        weights = self.image_weight + self.layer_weight + self.stage_weight
+        return found._replace(loss=found.loss + weights * parts.mask.mean())
+
+
+@torch.no_grad()
+def _favoured(R: Tensor, images: Tensor, scales: tuple[float, ...]) -> Tensor:
+    """v of `appearance_foreground`, its density a mean over windows."""
+    side = min(R.shape[-2:])
+    sizes = [max(1, round(scale * WINDOW_SHARE * side)) for scale in scales]
+    densities = [window_mean(energy(R), size, count_include_pad=False) for size in sizes]
+    peaks = [density.flatten(1).amax(dim=1)[:, None, None, None] for density in densities]
+    scaled = [d / peak.clamp_min(1e-30) for d, peak in zip(densities, peaks, strict=True)]
+    strength = torch.stack(scaled).mean(dim=0).clamp_min(0).sqrt()
+    shared = _mean_by_colour(strength, _colours(images))
+    return window_mean(shared, max(1, round(WINDOW_SHARE * side)), count_include_pad=False)
+
+
+def _gradient_norm(loss: Tensor, parameters: list[nn.Parameter]) -> float:
+    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    squares = [gradient.square().sum() for gradient in found if gradient is not None]
+    return max(float(torch.stack(squares).sum().sqrt()), 1e-12)
+
+
+CANDIDATES = {
+    "cross-entropy": lambda: None,
+    "calibrated": CalibratedSpatialIB,
+    "weights balanced at 0.1": lambda: Balanced(0.1),
+    "weights balanced at 0.3": lambda: Balanced(0.3),
+    "three windows": Windows,
+    "learnt area": LearntArea,
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train each form once and measure it on the validation images."""
+
+    data: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Folders of images with foregrounds."""
+    out: Path = Path("studies/results/candidates.json")
+    """What was found; forms that stand there are not trained again."""
+    image_size: int = 64
+    """Side of the images in pixels."""
+    epochs: int = 20
+    """Of each training."""
+    batch_size: int = 32
+    """Images in a step."""
+    seed: int = 0
+    """Of weights, order and splits."""
+
+
+def main(options: Options) -> None:
+    """Print a line for each form and data set, and keep it in ``out``."""
+    found = json.loads(options.out.read_text()) if options.out.exists() else {}
+    for data in options.data:
+        for name in CANDIDATES:
+            key = f"{Path(data).name}: {name}"
+            if key in found:
+                continue
+            start = time.monotonic()
+            found[key] = _measured(data, name, options)
+            options.out.write_text(json.dumps(found, indent=1) + "\n")
+            print(f"{key}  {found[key]}  {time.monotonic() - start:.0f} s", flush=True)
+
+
+def _measured(data: str, name: str, options: Options) -> dict[str, float]:
+    splits = open_data(data, validation_fraction=0.2)
+    common = {"image_size": options.image_size, "batch_size": options.batch_size}
+    train = make_loader(
+        splits.train, **common, augment="crop", train=True, seed=options.seed, minimum_batch=2
+    )
+    torch.manual_seed(options.seed)
+    model = build("small_resnet", len(splits.classes), options.image_size)
+    objective = CANDIDATES[name]()
+    _train(model, objective, train, options.epochs)
+    result = _evaluate(model, make_loader(splits.validation, **common, train=False))
+    if isinstance(objective, LearntArea):
+        result["threshold"] = round(objective.threshold.item(), 3)
+    if isinstance(objective, Balanced):
+        for weight in ("image_weight", "layer_weight", "stage_weight"):
+            result[weight] = round(getattr(objective, weight), 3)
+    return result
+
+
+def _train(
+    model: nn.Module, objective: CalibratedSpatialIB | None, loader: object, epochs: int
+) -> None:
+    task = sib.CrossEntropyTask(model) if objective is None else sib.SpatialIBTask(model, objective)
+    own = list(model.parameters())
+    groups: list[dict[str, object]] = [{"params": own, "lr": 1e-3}]
+    if objective is not None and list(objective.parameters()):
+        groups.append({"params": list(objective.parameters()), "lr": 1e-2, "weight_decay": 0})
+    optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
+    for epoch in range(epochs):
+        for step, batch in enumerate(_epoch(loader, epoch)):
+            optimizer.zero_grad()
+            out = task(*batch)
+            if isinstance(objective, Balanced) and step % EVERY == 0:
+                objective.balance(out.cross_entropy, own)
+                out = task(*batch)
+            out.loss.backward()
+            optimizer.step()
+            schedule.step()
+
+
+def _epoch(loader: object, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    loader.set_epoch(epoch)
+    for batch in loader:
+        yield normalise(batch.images, torch.device("cpu"), "half"), batch.labels
+
+
+def _evaluate(model: nn.Module, loader: object) -> dict[str, float]:
+    model.eval()
+    right, inside = [], {method: [] for method in METHODS}
+    for batch in loader:
+        images = normalise(batch.images, torch.device("cpu"), "half")
+        with torch.no_grad():
+            right.append((model(images).argmax(dim=1) == batch.labels).float())
+        for method, maps in sib.explain.attribute_all(
+            model, images, methods=METHODS, n_steps=6, n_samples=4
+        ).items():
+            inside[method].append(sib.metrics.foreground_energy(maps, batch.foreground[:, 0]))
+    energies = {name: torch.cat(values).nanmean().item() for name, values in inside.items()}
+    mean = sum(energies.values()) / len(energies)
+    figures = {"accuracy": torch.cat(right).mean().item(), "mean energy": mean, **energies}
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
