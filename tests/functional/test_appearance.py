@@ -71,11 +71,28 @@ def test_without_R_there_is_no_foreground_and_no_gradient():
     assert not found.any() and not found.requires_grad
 
 
-def test_an_image_of_one_colour_has_no_foreground():
+def test_within_one_colour_R_decides():
     R = torch.ones(1, 1, 4, 4)
     R[0, 0, :, 2:] = 2.0
     found = appearance_foreground(R, torch.full((1, 3, 4, 4), 0.3), 1, area=0.5)
-    assert not found.any()  # one colour has one mean: nothing is told apart
+    assert torch.equal(found, (R > 1).to(found))
+
+
+@pytest.mark.parametrize("side", [112, 224])
+def test_a_constant_is_told_from_rounding(side):
+    R, images = torch.full((1, 3, side, side), 0.1), torch.full((1, 3, side, side), 0.3)
+    assert not appearance_foreground(R, images, 31).any()
+
+
+def test_a_plain_surface_that_R_favours_is_cut_where_R_is_strongest():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(1, 3, 112, 112, generator=generator)
+    images[:, :, :60] = 1.0  # 54 % of the image
+    R = 0.1 * torch.randn(1, 3, 112, 112, generator=generator)
+    R[:, :, :60] += torch.linspace(1, 2, 112)  # rises to the right
+    found = appearance_foreground(R, images, 15, area=0.2)
+    assert found.mean().item() == pytest.approx(0.2, abs=1e-3)
+    assert found[0, 0, :45, 80:].mean() > 0.95 and not found[0, 0, :45, :50].any()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,11 @@ LEVELS = 8
 PRIOR = 5.0
 """Pixels of the image's mean that every colour is given, so that a rare one decides nothing."""
 
+OWN = 1e-3
+"""Weight of a pixel's own density beside that of its colour."""
+FLAT = 1e-4
+"""Spread over the largest value, up to which an image counts as constant."""
+
 
 @torch.no_grad()
 def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: float = 0.2) -> Tensor:
@@ -19,7 +24,8 @@ def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: flo
 
     a = √(mean of Σ_c R_c² over a window × window neighbourhood), over its largest value;
     ā_p = (Σ_{q ∼ p} a_q + κ a̅) / (n_p + κ), over the n_p pixels q of the same image that have p's
-    colour, a̅ the mean of a, κ = 5; v = mean of ā over the neighbourhood; M = 1 on the pixels whose
+    colour, a̅ the mean of a, κ = 5; v = mean of ā + 10⁻³ a over the neighbourhood, so that a plain
+    surface is ordered by R and not by rounding; M = 1 on the pixels whose
     v is among the largest ``area`` of their image, 0 elsewhere. Padding is never counted. A colour
     is one of 8 levels in each channel, of equal width between the image's least and largest value.
 
@@ -35,7 +41,7 @@ def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: flo
         area: share of the pixels, in (0, 1).
 
     Returns:
-        M, (B, 1, H, W), without gradient; 0 everywhere where v is constant.
+        M, (B, 1, H, W), without gradient; 0 everywhere where v is constant up to 10⁻⁴ of itself.
 
     Raises:
         ValueError: the window is larger than the image, or the shapes do not fit.
@@ -50,7 +56,8 @@ def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: flo
     check_window(window_size, R)
     strength = window_mean(energy(R), window_size, count_include_pad=False).clamp_min(0).sqrt()
     shared = _mean_by_colour(strength, _colours(images))
-    return _largest(window_mean(shared, window_size, count_include_pad=False), area)
+    favoured = shared + OWN * strength
+    return _largest(window_mean(favoured, window_size, count_include_pad=False), area)
 
 
 def _colours(images: Tensor) -> Tensor:
@@ -78,5 +85,7 @@ def _largest(values: Tensor, area: float) -> Tensor:
     """1 on the pixels whose value is among the largest of their image, 0 elsewhere."""
     rows = values.flatten(1)
     rank = max(1, round((1 - area) * rows.shape[1]))
-    threshold = rows.kthvalue(rank, dim=1, keepdim=True).values[..., None, None]
+    low, high = (value[:, None] for value in rows.aminmax(dim=1))
+    threshold = rows.kthvalue(rank, dim=1, keepdim=True).values
+    threshold = torch.where(high - low > FLAT * high, threshold, torch.inf)[..., None, None]
     return (values > threshold).to(values.dtype)
