@@ -106,3 +106,13 @@ def test_a_foreground_of_another_shape_is_refused():
     task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES["published"]())
     with pytest.raises(ValueError, match=r"foreground must be bool or floating point of shape"):
         task(images, labels, None, foreground[:, :, :8])
+
+
+@pytest.mark.parametrize("kind", ["published", "calibrated"])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0), (0.0, float("nan"))])
+def test_a_foreground_that_is_no_share_is_refused(kind, low, high):
+    images, labels, foreground = batch()
+    foreground = torch.where(foreground, high, low)
+    task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES[kind]())
+    with pytest.raises(ValueError, match=r"foreground must lie in \[0, 1\]; got"):
+        task(images, labels, foreground=foreground)

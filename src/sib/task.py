@@ -215,6 +215,8 @@ class SpatialIBTask(nn.Module):
             scope.images = images
             logits = self.model(images)
         check_logits(logits, labels, self.validate)
+        if foreground is not None and self.validate:
+            checks.foreground(foreground, images, look=True)
         parts = self.objective.parts(logits, images, create_graph, foreground)
         scope.images_done = True
         return logits, parts

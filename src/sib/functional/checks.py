@@ -32,14 +32,22 @@ def image_batch(name: str, tensor: Tensor) -> None:
     floating(name, tensor)
 
 
-def foreground(tensor: Tensor, images: Tensor) -> None:
-    """Raise unless ``tensor`` is a foreground (B, 1, H, W) of the ``images``, bool or floating."""
+def foreground(tensor: Tensor, images: Tensor, look: bool = False) -> None:
+    """Raise unless ``tensor`` is a foreground (B, 1, H, W) of the ``images``, bool or floating.
+
+    Its values must lie in [0, 1]. On a CPU they are looked at; on a GPU, which has to be waited
+    for, where ``look`` says so.
+    """
     expected = (images.shape[0], 1, *images.shape[-2:])
     if tensor.shape != expected or not (tensor.is_floating_point() or tensor.dtype == torch.bool):
         raise ValueError(
             f"foreground must be bool or floating point of shape {tuple(expected)}; got "
             f"{tensor.dtype} of shape {shape(tensor)}"
         )
+    if tensor.is_floating_point() and (look or tensor.device.type == "cpu"):
+        low, high = (value.item() for value in tensor.aminmax())
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"foreground must lie in [0, 1]; got {low:g} to {high:g}")
 
 
 def floating(name: str, tensor: Tensor) -> None:

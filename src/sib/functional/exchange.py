@@ -19,11 +19,12 @@ def exchange_backgrounds(
 ) -> Tensor:
     """Show objects before the backgrounds of other images of the batch.
 
-    x̃_i = F_i x_i + (1 − F_i) β_π(i), with π a random order of the annotated images and β_j the
-    image j without its object: β_j = x_j outside of F_j, and inside of it the mean of what is left
-    of x_j in a window of half the image's side, so that no second object appears. An image is
-    changed with probability ``share``. Between such images and their labels the background carries
-    no information, which is what S-IB asks of the VJP.
+    x̃_i = F_i x_i + (1 − F_i) β_π(i), with π a random cycle through the annotated images and β_j
+    the image j without its object: β_j = x_j outside of F_j, and inside of it the mean of what is
+    left of x_j in a window of half the image's side, so that no second object appears. An annotated
+    image is changed with probability ``share``, unless it is the only one of its batch. Between
+    such images and their labels the background carries no information, which is what S-IB asks of
+    the VJP.
 
     Args:
         images: (B, C, H, W).
@@ -42,15 +43,17 @@ def exchange_backgrounds(
         are made within a batch, and the object is taken out of the background.
     """
     checks.image_batch("images", images)
-    checks.foreground(foreground, images)
+    checks.foreground(foreground, images, look=True)
     if not isinstance(share, (int, float)) or not 0 <= share <= 1:
         raise ValueError(f"share must lie in [0, 1]; got {share!r}")
     annotated = foreground.flatten(1).any(dim=1).nonzero().squeeze(1)
-    order = torch.randperm(len(annotated), generator=generator).to(images.device)
+    cycle = torch.randperm(len(annotated), generator=generator)
+    other = torch.empty_like(cycle)
+    other[cycle] = cycle.roll(1)  # never the image itself
     chosen = (torch.rand(len(annotated), generator=generator) < share).to(images.device)
     kept = foreground[annotated].to(images.dtype)
     own = images[annotated]
-    shown = kept * own + (1 - kept) * _without_object(own, kept)[order]
+    shown = kept * own + (1 - kept) * _without_object(own, kept)[other.to(images.device)]
     result = images.clone()
     result[annotated[chosen]] = shown[chosen]
     return result

@@ -76,7 +76,7 @@ class Rival(nn.Module):
         if not torch.is_grad_enabled():
             raise ValueError("the loss needs gradients: call the task outside torch.no_grad()")
         if foreground is not None:
-            checks.foreground(foreground, images)
+            checks.foreground(foreground, images, look=self.validate)
         elif self.needs_foreground:
             raise ValueError(f"foreground must be given: {type(self).__name__} needs annotation")
         logits, term = self.logits_and_term(images.detach(), labels, foreground)
