@@ -246,6 +246,15 @@ def test_a_layer_that_gives_no_map_is_refused():
         task(*batch(dtype=torch.float32))
 
 
+def test_images_without_a_gradient_are_told():
+    objective, (images, _) = sib.SpatialIB.calibrated(layer=LAYER), batch(dtype=torch.float32)
+    model = group_norm_net()
+    with objective.recording(model, images):
+        logits = model(images)
+    with pytest.raises(ValueError, match="images must require a gradient"):
+        objective(logits, images)
+
+
 def test_a_step_with_it_is_not_compiled():
     task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer=LAYER))
     with pytest.raises(ValueError, match="a step with the calibrated objective cannot be compiled"):

@@ -10,7 +10,7 @@ from sib.features import Features
 from sib.functional.appearance import appearance_foreground
 from sib.functional.parts import ImageParts
 from sib.functional.ratio import background_share, energy, enlarged, evidence
-from sib.functional.reconstruction import vector_jacobian_products
+from sib.functional.reconstruction import check_arguments, vector_jacobian_products
 from sib.objective import SpatialIB, SpatialIBTerms
 
 WINDOW_SHARE = 31 / 224
@@ -106,6 +106,7 @@ class CalibratedSpatialIB(SpatialIB):
         foreground: Tensor | None = None,
     ) -> ImageParts:
         """The shares of each image; arguments and errors as of `SpatialIB.parts`."""
+        check_arguments(logits, images, self.cotangent)
         self.look_at_graph(logits)
         features = self._features.take()
         with torch.autocast(images.device.type, enabled=False):

@@ -84,7 +84,7 @@ class CompiledStep:
                 return scaled_output(logits, self.objective.cotangent)[0], logits
 
         gradient, logits = grad(output, has_aux=True)(images, weights)
-        scale = scaled_output(logits.detach())[1]
+        scale = scaled_output(logits.detach(), self.objective.cotangent)[1]
         with torch.autocast(images.device.type, enabled=False):
             return logits, self.objective.parts_of(at_least_float32(gradient) / scale, images)
 

@@ -39,6 +39,14 @@ def test_a_mask_is_pooled_to_the_area_of_each_place():
     assert pooled(mask, torch.zeros(1, 7, 2, 2)).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_no_number_is_not_hidden(bad):
+    R = torch.ones(2, 3, 4, 4)
+    R[0, 0, 0, 0] = bad
+    share = background_share(energy(R), torch.rand(2, 1, 4, 4))
+    assert share[0].isnan() and share[1].isfinite()
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e30])
 def test_no_scale_changes_the_share(scale):
     generator = torch.Generator().manual_seed(0)

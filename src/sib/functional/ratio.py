@@ -24,7 +24,8 @@ def background_share(values: Tensor, mask: Tensor) -> Tensor:
     outside = (values * (1 - mask)).flatten(1).sum(dim=1)
     total = values.flatten(1).sum(dim=1)
     even = (1 - mask).detach().flatten(1).mean(dim=1)
-    return torch.where(total > 0, outside / torch.where(total > 0, total, 1), even)
+    # a total that is not a number stays one, so that a loop that looks at its loss sees it
+    return torch.where(total == 0, even, outside / torch.where(total == 0, 1, total))
 
 
 def energy(R: Tensor) -> Tensor:

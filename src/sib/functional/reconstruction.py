@@ -9,9 +9,10 @@ from sib.functional.precision import at_least_float32
 COTANGENTS = ("probabilities", "logits", "margin")
 
 # A VJP of 1e-6 lies under float16's normal range (6e-5), and float32 logits may come from a model
-# in float16. A power of two scales without rounding; 2^12 keeps the cotangent, at most 1/4 per
-# logit, far below float16's largest number.
-SCALE = 2.0**12
+# in float16. A power of two scales without rounding. The probabilities' cotangent is at most 1/4
+# per logit and vanishes where the network is certain; the others are of order 1, so that less does,
+# and more would leave a factor of 16 below float16's largest number.
+SCALE = {"probabilities": 2.0**12, "logits": 2.0**6, "margin": 2.0**6}
 
 
 def reconstruct(
@@ -40,7 +41,7 @@ def reconstruct(
 
     Source: arXiv 2511.09239, reconstruction by VJP.
     """
-    _check(logits, images, cotangent)
+    check_arguments(logits, images, cotangent)
     (R,) = vector_jacobian_products(logits, (images,), create_graph, cotangent)
     return R
 
@@ -81,7 +82,7 @@ def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Ten
         logits: (B, K).
         cotangent: as of `reconstruct`.
     """
-    scale = 1.0 if logits.dtype == torch.float64 else SCALE
+    scale = 1.0 if logits.dtype == torch.float64 else SCALE[cotangent]
     logits = at_least_float32(logits)
     if cotangent == "probabilities":
         return scale * 0.5 * logits.softmax(dim=1).square().sum(), scale
@@ -92,7 +93,8 @@ def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Ten
     return scale * (logits.gather(1, top).squeeze(1) - others).sum(), scale
 
 
-def _check(logits: Tensor, images: Tensor, cotangent: str) -> None:
+def check_arguments(logits: Tensor, images: Tensor, cotangent: str) -> None:
+    """Raise ValueError unless R can be made of these."""
     checks.choice("cotangent", cotangent, COTANGENTS)
     checks.image_batch("images", images)
     checks.floating("logits", logits)

@@ -4,7 +4,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,15 +60,16 @@ def estimate_cost(
     Returns:
         `Cost`.
     """
-    model = copy.deepcopy(task.model).train()
+    memo: dict[int, Any] = {}  # one for both, so that a layer the objective names is the copy's
+    model = copy.deepcopy(task.model, memo).train()
     tasks: list[Task] = [CrossEntropyTask(model)]
     if isinstance(task, SpatialIBTask):
-        objective = copy.deepcopy(task.objective)
+        objective = copy.deepcopy(task.objective, memo)
         tasks.append(
             SpatialIBTask(model, objective, fraction=task.fraction, checkpoint=task.checkpoint)
         )
     elif isinstance(task, Rival):
-        tasks.append(copy.deepcopy(task, {id(task.model): model}))
+        tasks.append(copy.deepcopy(task, memo))
     times: list[list[float]] = [[] for _ in tasks]
     cuda = [images.device] if images.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
