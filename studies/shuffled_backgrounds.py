@@ -53,6 +53,7 @@ def _measured(folder: Path, split: str, strength: float | None) -> Measurement:
         train_size=options["train_size"],
         test_size=options["test_size"],
         validation_fraction=options["validation_fraction"],
+        split_seed=options["split_seed"],
     )
     source = getattr(splits, split)
     loader = make_loader(source, image_size=checkpoint.image_size, batch_size=100, train=False)

@@ -151,6 +151,13 @@ def test_names_that_meet_are_refused(tmp_path):
             "settings.wide-window_size=31: --objective: window-size must not exceed the image",
         ),
         ({"split_seeds": [0], "common": COMMON | {"input": {"test_size": 3}}}, "test_size"),
+        (
+            {
+                "settings": {"a": {"objective": {"layer": "nosuch"}}},
+                "common": {key: value for key, value in COMMON.items() if key != "objective"},
+            },
+            "settings.a: --arch nets:group_norm_net, --objective.layer: layer must be a module",
+        ),
     ],
 )
 def test_what_only_data_and_models_can_tell(tmp_path, changes, sentence):
@@ -168,3 +175,14 @@ def test_choosing_by_energy_needs_foregrounds(tmp_path):
     with pytest.raises(InputError, match="choose_by foreground_energy needs foregrounds, and the"):
         check_runs(study, runs)
     check_runs(dataclasses.replace(study, choose_by="accuracy"), runs)
+
+
+def test_methods_that_learn_from_foregrounds_need_them(tmp_path):
+    save_classes(tmp_path / "images", count=30)
+    common = {key: value for key, value in COMMON.items() if key != "input"}
+    options = {"data": str(tmp_path / "images"), "common": common}
+    study, runs = planned(tmp_path, settings={"ce": {"method": "ce"}}, **options)
+    check_runs(study, runs)
+    study, runs = planned(tmp_path, settings={"x": {"method": "rrr"}}, **options)
+    with pytest.raises(InputError, match=r"settings\.x: --method rrr needs foregrounds, and the"):
+        check_runs(study, runs)

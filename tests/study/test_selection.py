@@ -59,6 +59,12 @@ def test_by_energy_among_those_about_as_accurate_as_the_reference(tmp_path, marg
     assert (choice.chosen.point, choice.within_margin) == (point, within)
 
 
+def test_without_figures_of_the_reference_no_margin_is_met(tmp_path):
+    options = {"choose_by": WITHIN, "accuracy_margin": 0.1, "leave_out": {"ce-0", "ce-1"}}
+    choice = chosen(tmp_path, **options)["sib"]
+    assert (choice.chosen.point, choice.within_margin) == ("sib-slope=2", False)
+
+
 def test_of_equals_the_first_in_the_file(tmp_path):
     choice = chosen(tmp_path, seeds=[1])["sib"]
     assert choice.chosen.point == "sib-slope=2"  # 0.6 as slope 3

@@ -68,7 +68,15 @@ def test_the_sentences_say_what_to_change():
     assert inert["inert"].startswith("the S-IB terms are inert: their gradient is 2.0e-04 of")
     assert "raise --objective.background-weight" in inert["inert"]
     assert dominant["dominant"].startswith("the S-IB terms dominate: their gradient is 3 times")
-    assert "lower the weights" in dominant["dominant"]
+    assert "lower --objective.background-weight" in dominant["dominant"]
+
+
+def test_the_calibrated_objective_has_its_own_advice():
+    warnings = Warnings(largest_scale=1.0, objective="calibrated")
+    said = warnings.of(record(2e-4, scale=1e-9)) | warnings.of(record(3.0))
+    assert set(said) == {"inert", "dominant", "collapsed"}
+    for sentence in said.values():
+        assert "--objective.image-weight" in sentence and "background-weight" not in sentence
 
 
 def test_a_collapse_of_r_is_noticed_and_named():

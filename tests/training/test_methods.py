@@ -1,6 +1,7 @@
 """Training by every method, and guided training, through the loop."""
 
 import json
+import re
 from itertools import product
 
 import pytest
@@ -145,6 +146,18 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
         ),
         ({"method": "ce", "guided_share": 0.5}, "--guided-share is for --method sib, rrr, energy"),
         ({"rival": RivalConfig(weight=2.0)}, "--rival.weight is for --method saliency_guided, rrr"),
+        (
+            {"method": "rrr", "guided_share": 0.0},
+            "--guided-share must lie above 0 for --method rrr; got 0.0",
+        ),
+        (
+            {"method": "rrr", "rival": RivalConfig(layer="stages")},
+            "--rival.layer is for --method energy; got rrr",
+        ),
+        (
+            {"method": "energy", "rival": RivalConfig(at="input", layer="stages")},
+            "--rival.layer is for --rival.at final; got input",
+        ),
         ({"method": "rrr", "rival": RivalConfig(at="input")}, "--rival.at is for --method energy"),
         (
             {"method": "saliency_guided", "rival": RivalConfig(masked_share=1.0)},
@@ -179,3 +192,28 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
 def test_options_that_do_not_go_together_are_told(tmp_path, options, sentence):
     with pytest.raises(InputError, match=sentence.replace("(", r"\(")):
         tiny(tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"objective": ObjectiveConfig(layer="nosuch")},
+            "--objective.layer: layer must be a module of the model or its name; got 'nosuch'",
+        ),
+        (
+            {"method": "energy", "rival": RivalConfig(layer="nosuch")},
+            "--rival.layer: layer must be a module of the model or its name; got 'nosuch'",
+        ),
+        (
+            {"objective": ObjectiveConfig(layer="head")},
+            "--arch small_resnet: layer must give a feature map",
+        ),
+    ],
+)
+def test_a_layer_that_does_not_serve_is_told_before_anything_is_written(
+    tmp_path, options, sentence
+):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        train(tiny(tmp_path / "run", **options), Quiet())
+    assert not (tmp_path / "run").exists()

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sib.study.evaluation import Evaluation
 from sib.study.settings import Point, Setting
 from sib.training import TrainConfig
 from sib.training.device import choose_device
+from sib.training.guidance import check_annotated
 from sib.training.lock import NAME as LOCK
 from sib.training.lock import FolderLock
 from sib.training.setup import make_task, open_splits
@@ -109,8 +111,11 @@ def check_runs(study: Study, runs: list[Run]) -> None:
             raise InputError(f"{study.file}: two runs would share the folder runs/{name}")
     for run in runs:
         _check_same(run)
-    for splits in _opened(study, runs):
+    for split_seed, splits in _opened(study, runs):
         _check_annotated(study, splits)
+        for run in (run for run in runs if run.split_seed == split_seed):
+            with _told(study, run.point):
+                check_annotated(run.config, splits)
     _check_models(study, splits)
 
 
@@ -134,12 +139,12 @@ def check_unused(runs: list[Run]) -> None:
             lock.release()
 
 
-def _opened(study: Study, runs: list[Run]) -> Iterator[Splits]:
+def _opened(study: Study, runs: list[Run]) -> Iterator[tuple[int, Splits]]:
     """The data set, divided by each of the seeds."""
     for split_seed in study.split_seeds:
         config = next(run.config for run in runs if run.split_seed == split_seed)
         try:
-            yield open_splits(config)
+            yield split_seed, open_splits(config)
         except InputError as error:
             raise InputError(f"{study.file}: {error}") from None
 
@@ -158,10 +163,17 @@ def _check_models(study: Study, splits: Splits) -> None:
     for setting in study.settings:
         for point in setting.points:
             config, key = point.config, (point.config.arch, point.config.side)
-            try:
+            with _told(study, point):
                 choose_device(config.device)
                 if key not in made:
                     made = {key: build(config.arch, len(splits.classes), config.side)}
                 make_task(config, made[key], torch.device("cpu"))
-            except InputError as error:
-                raise InputError(f"{study.file}: settings.{point.name}: {error}") from None
+
+
+@contextmanager
+def _told(study: Study, point: Point) -> Iterator[None]:
+    """Say of which point of which file an InputError speaks."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{study.file}: settings.{point.name}: {error}") from None

@@ -57,7 +57,7 @@ def choose(study: Study, runs: list[Run]) -> list[Choice]:
         own = [run for run in runs if run.split_seed == split_seed]
         reference = next(s for s in study.settings if s.name == study.reference)
         first = _choose(study, reference, own, None)
-        margin = first.chosen.accuracy - study.accuracy_margin if first else None
+        margin = first.chosen.accuracy - study.accuracy_margin if first else np.inf
         rest = [s for s in study.settings if s is not reference]
         choices = [first, *(_choose(study, setting, own, margin) for setting in rest)]
         found += [choice for choice in choices if choice is not None]
@@ -65,7 +65,7 @@ def choose(study: Study, runs: list[Run]) -> list[Choice]:
 
 
 def _choose(study: Study, setting: Setting, runs: list[Run], least: float | None) -> Choice | None:
-    """``least`` accuracy, None for the reference and where that has no figure."""
+    """``least`` accuracy, None for the reference; infinite where that has no figure."""
     members = {
         point.name: tuple(run for run in runs if run.point == point) for point in setting.points
     }

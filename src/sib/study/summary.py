@@ -76,9 +76,10 @@ def explanation(study: Study, counts: list[int]) -> str:
     over = f"{counted} seeds" if splits == 1 else f"{splits} splits"
     if seeds > 1 and splits > 1:
         over = f"{counted} seeds and {splits} splits, each with each"
+    fixed = f"{'Within a split the' if splits > 1 else 'The'} test images are held fixed"
     return (
         f"Mean ± half its 95 % t interval over {over}; differences are paired by seed and split. "
-        "The test images are held fixed: the report's intervals draw them too."
+        f"{fixed}: the report's intervals draw them too."
     )
 
 

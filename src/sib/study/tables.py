@@ -38,7 +38,7 @@ def chosen_lines(found: dict[str, Any]) -> list[str]:
             count = 1 + len(choice["others"]) + len(choice["incomplete"])
             line = f"{item['name']}{split}: {choice['chosen']['point']}, chosen of {count} points"
             if not choice["within_margin"]:
-                line += ", the most accurate one, since none is within the margin"
+                line += ", the most accurate one, since none is known to lie within the margin"
             if choice["incomplete"]:
                 line += f"; with failed runs and left out: {', '.join(choice['incomplete'])}"
             lines.append(line)

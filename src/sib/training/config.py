@@ -166,6 +166,13 @@ class TrainConfig:
         return default if self.guided_share is None else self.guided_share
 
     @property
+    def looks_inside(self) -> bool:
+        """Whether the method needs the features of the last stage."""
+        if self.method == "sib":
+            return self.objective.kind == "calibrated"
+        return self.method == "energy" and self.rival.at == "final"
+
+    @property
     def folder(self) -> Path:
         """The run folder."""
         if self.out is not None:
@@ -215,6 +222,7 @@ OWN = {
     "weight": ("saliency_guided", *ANNOTATED),
     "masked_share": ("saliency_guided",),
     "at": ("energy",),
+    "layer": ("energy",),
 }
 """The methods that have each of the rivals' options."""
 
@@ -228,6 +236,8 @@ def _check_rival(config: TrainConfig) -> None:
                 f"--rival.{name} is for --method {', '.join(methods)}; got {config.method}"
             )
     _at_least("rival.weight", config.rival.weight, 0)
+    if config.rival.layer is not None and config.rival.at == "input":
+        raise InputError("--rival.layer is for --rival.at final; got input")
     if not 0 < config.rival.masked_share < 1:
         raise InputError(
             "--rival.masked-share must lie between 0 and 1, both excluded; got "
@@ -246,6 +256,8 @@ def _check_rival(config: TrainConfig) -> None:
         return
     if not 0 <= config.guided_share <= 1:
         raise InputError(f"--guided-share must lie in 0 to 1; got {config.guided_share}")
+    if config.method in ANNOTATED and not config.guided_share:
+        raise InputError(f"--guided-share must lie above 0 for --method {config.method}; got 0.0")
     if config.method not in ("sib", *ANNOTATED):
         raise InputError(f"--guided-share is for --method sib, rrr, energy; got {config.method}")
     if config.compile and config.guided_share:

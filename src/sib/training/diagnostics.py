@@ -84,15 +84,23 @@ COLLAPSED = 1e-3
 """Mean |R| over the largest of an epoch so far, below which R counts as collapsed."""
 
 
+ADVICE = {
+    "published": "--objective.background-weight, or take --objective calibrated",
+    "calibrated": "--objective.image-weight, --objective.layer-weight and --objective.stage-weight",
+}
+"""What to change, by the objective."""
+
+
 class Warnings:
     """What a person should change about a run, in plain words, found in the records of its epochs.
 
     Args:
         largest_scale: of mean |R| in the epochs before, where a run goes on.
+        objective: ``"published"`` or ``"calibrated"``, whose options the advice names.
     """
 
-    def __init__(self, largest_scale: float = 0.0) -> None:
-        self.largest_scale = largest_scale
+    def __init__(self, largest_scale: float = 0.0, objective: str = "published") -> None:
+        self.largest_scale, self._advice = largest_scale, ADVICE[objective]
         self._said: set[str] = set()
 
     def of(self, record: dict[str, Any]) -> dict[str, str]:
@@ -104,13 +112,12 @@ class Warnings:
         if ratio is not None and ratio < INERT:
             found["inert"] = (
                 f"the S-IB terms are inert: their gradient is {ratio:.1e} of cross-entropy's, so "
-                "this trains a plain classifier; raise --objective.background-weight, or take "
-                "--objective calibrated"
+                f"this trains a plain classifier; raise {self._advice}"
             )
         if ratio is not None and not ratio <= DOMINANT:
             found["dominant"] = (
                 f"the S-IB terms dominate: their gradient is {ratio:.3g} times cross-entropy's; if "
-                "that lasts, accuracy suffers: lower the weights of --objective"
+                f"that lasts, accuracy suffers: lower {self._advice}"
             )
         scale = record["reconstruction_scale"]
         if scale < COLLAPSED * self.largest_scale or scale == 0 != self.largest_scale:
@@ -118,8 +125,7 @@ class Warnings:
                 f"R has collapsed: the mean of |R| is {scale:.1e}, after {self.largest_scale:.1e} "
                 "in an earlier epoch, so the terms see next to nothing; either the network is "
                 f"certain of every image (training accuracy {record['accuracy']:.3f}), or the "
-                "terms made R small: lower --objective.background-weight, or take --objective "
-                "calibrated"
+                f"terms made R small: lower {self._advice}"
             )
         self.largest_scale = max(self.largest_scale, scale)
         return found

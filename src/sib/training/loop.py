@@ -69,7 +69,7 @@ class Training:
         self.saved: int | None = None
         """Step of the newest saved state."""
         self.best: dict[str, float] = {}
-        self.warnings = Warnings()
+        self.warnings = Warnings(objective=self.config.objective.kind)
         self.state = prepared.state
         """To go on from."""
 
@@ -234,7 +234,8 @@ class Training:
             self.task.model.load_state_dict(state["model"])
             self.update.restore(state)
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-            self.saved, self.warnings = self.step, Warnings(state.get("largest_scale", 0.0))
+            self.saved = self.step
+            self.warnings.largest_scale = state.get("largest_scale", 0.0)
             self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights

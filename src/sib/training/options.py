@@ -66,6 +66,9 @@ class RivalConfig:
     """saliency_guided only: share of the pixels that are replaced."""
     at: Literal["final", "input"] = "final"
     """energy only: where the attribution is taken, at the last stage or at the image."""
+    layer: str | None = None
+    """energy only: the module whose features are the last stage; the architecture's own where not
+    given."""
 
 
 @dataclass(frozen=True)

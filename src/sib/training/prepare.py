@@ -163,6 +163,8 @@ def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: tor
         size = config.micro_batch or len(labels)
         fits = fitting_micro_batch(copy.deepcopy(task), images, labels, size, context, known)
         raise InputError(f"--batch-size {config.batch_size}: {advice(size, fits)}") from None
+    except ValueError as error:  # of a layer that gives no feature map, a model that takes no batch
+        raise InputError(f"--arch {config.arch}: {error}") from None
 
 
 def _begin(run: RunFolder, config: TrainConfig, splits: Splits) -> None:

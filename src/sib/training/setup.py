@@ -15,6 +15,7 @@ from sib.data.cache_files import CacheRefused
 from sib.errors import InputError
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
+from sib.models.layers import cam_layer
 from sib.objective import SpatialIB
 from sib.plain_task import CrossEntropyTask
 from sib.rivals import RIVALS, Rival
@@ -95,7 +96,13 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
 
 
 def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Task:
-    """The model with the method's loss."""
+    """The model with the method's loss.
+
+    Raises:
+        InputError: an option is out of its range, or does not fit the model.
+    """
+    if config.looks_inside:
+        _check_layer(config, model)
     if config.method == "ce":
         return CrossEntropyTask(model).to(device)
     if config.method in RIVALS:
@@ -115,6 +122,17 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
     except ValueError as error:
         raise InputError(f"--arch {config.arch}: {error}") from None
     return task.to(device)
+
+
+def _check_layer(config: TrainConfig, model: nn.Module) -> None:
+    """Raise InputError where it is not known which module is the last stage."""
+    group = "objective" if config.method == "sib" else "rival"
+    parameter = next(model.parameters())
+    images = torch.zeros(1, 3, config.side, config.side).to(parameter.device)
+    try:
+        cam_layer(model, images, getattr(config, group).layer)
+    except ValueError as error:
+        raise InputError(f"--arch {config.arch}, --{group}.layer: {error}") from None
 
 
 def make_rival(config: TrainConfig, model: nn.Module) -> Rival:
