@@ -6,8 +6,9 @@ Trains `small_resnet` with each form once and measures it on the validation imag
 mean energy of seven explanation methods inside the annotated foreground. See docs/evidence.md.
 """
 
+import itertools
 import json
-import time
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,17 +143,20 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Print a line for each form and data set, and keep it in ``out``."""
-    found = json.loads(options.out.read_text()) if options.out.exists() else {}
-    for data in options.data:
-        for name in CANDIDATES:
-            key = f"{Path(data).name}: {name}"
-            if key in found:
-                continue
-            start = time.monotonic()
-            found[key] = _measured(data, name, options)
-            options.out.write_text(json.dumps(found, indent=1) + "\n")
-            print(f"{key}  {found[key]}  {time.monotonic() - start:.0f} s", flush=True)
+    """Print a line for each form and data set, and keep it in ``out``; what is there is kept."""
+    names = ("image_size", "epochs", "batch_size", "seed")
+    own = {name: getattr(options, name) for name in names}
+    kept = {"options": own, "found": {}}
+    if options.out.exists():
+        kept = json.loads(options.out.read_text())
+        if kept["options"] != own:
+            sys.exit(f"{options.out} holds figures of {kept['options']}: give another --out")
+    for data, name in itertools.product(options.data, CANDIDATES):
+        key = f"{Path(data).name}: {name}"
+        if key not in kept["found"]:
+            kept["found"][key] = _measured(data, name, options)
+            options.out.write_text(json.dumps(kept, indent=1) + "\n")
+        print(key, kept["found"][key], flush=True)
 
 
 def _measured(data: str, name: str, options: Options) -> dict[str, float]:

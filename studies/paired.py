@@ -4,11 +4,12 @@ python studies/paired.py studies/results/leeds/study.json --pairs guided:energy 
 
 A run of the first is paired with that of the second under the same seed and split. Mean ± half the
 95 % t interval over the pairs, as if they were independent: those of one split share their test
-images, and splits of one data set share images, so the intervals are somewhat too narrow.
+images, and splits of one data set share images, so the intervals are somewhat too narrow. The
+energy is a mean over the explanation methods that all given studies have.
 """
 
 import json
-from collections.abc import Iterable
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,8 @@ import tyro
 
 from sib.study.interval import seed_interval
 
-FIGURES = {"accuracy": "accuracy", "mean_energy": "mean energy"}
-Values = dict[str, list[float]]
+Runs = dict[str, dict[tuple[int, int], dict[str, Any]]]
+"""Of each setting, by seed and split."""
 
 
 def main(
@@ -30,44 +31,53 @@ def main(
         studies: files study.json.
         pairs: SETTING:SETTING, the second to be subtracted.
     """
-    found = {file.parent.name: _runs(file) for file in studies}
-    print("| pair | study | pairs | accuracy | mean energy |\n|---|---|---|---|---|")
+    read = [json.loads(file.read_text()) for file in studies]
+    methods = [m for m in read[0]["methods"] if all(m in study["methods"] for study in read)]
+    runs = [_runs(study) for study in read]
+    print(f"| pair | study | pairs | accuracy | mean energy, {len(methods)} methods |")
+    print("|---|---|---|---|---|")
     for pair in pairs:
-        first, _, second = pair.partition(":")
-        each = {name: _differences(runs, first, second) for name, runs in found.items()}
+        first, second = _names(pair, runs)
+        each = [_differences(own, first, second, methods) for own in runs]
+        rows = dict(zip((file.parent.name for file in studies), each, strict=True))
         if len(each) > 1:
-            each["all"] = _joined(each.values())
-        for name, values in each.items():
-            if values["accuracy"]:
-                cells = " | ".join(_cell(values[figure]) for figure in FIGURES)
-                print(f"| {first} less {second} | {name} | {len(values['accuracy'])} | {cells} |")
+            rows["all"] = np.concatenate(each)
+        for name, values in rows.items():
+            if len(values):
+                cells = " | ".join(_cell(column) for column in values.T)
+                print(f"| {first} less {second} | {name} | {len(values)} | {cells} |")
 
 
-def _runs(file: Path) -> dict[str, dict[tuple[int, int], dict[str, Any]]]:
-    """The runs of each setting by seed and split."""
-    settings = json.loads(file.read_text())["settings"]
+def _names(pair: str, runs: list[Runs]) -> list[str]:
+    names, known = pair.split(":"), sorted({name for own in runs for name in own})
+    if len(names) != 2 or not set(names) <= set(known):
+        sys.exit(f"--pairs must be SETTING:SETTING of {', '.join(known)}; got {pair}")
+    return names
+
+
+def _runs(study: dict[str, Any]) -> Runs:
     return {
         setting["name"]: {(run["seed"], run["split_seed"]): run for run in setting["runs"]}
-        for setting in settings
+        for setting in study["settings"]
     }
 
 
-def _differences(
-    runs: dict[str, dict[tuple[int, int], dict[str, Any]]], first: str, second: str
-) -> Values:
+def _differences(runs: Runs, first: str, second: str, methods: list[str]) -> np.ndarray:
+    """(pairs, 2): of accuracy and of mean energy."""
     own, other = runs.get(first, {}), runs.get(second, {})
     shared = sorted(own.keys() & other.keys())
-    return {figure: [own[key][figure] - other[key][figure] for key in shared] for figure in FIGURES}
+    figures = [
+        [each["accuracy"], np.mean([each[method] for method in methods])]
+        for runs_of_one in (own, other)
+        for each in (runs_of_one[key] for key in shared)
+    ]
+    table = np.array(figures, dtype=np.float64).reshape(2, len(shared), 2)
+    return table[0] - table[1]
 
 
-def _joined(each: Iterable[Values]) -> Values:
-    listed = list(each)
-    return {figure: [v for values in listed for v in values[figure]] for figure in FIGURES}
-
-
-def _cell(values: list[float]) -> str:
+def _cell(values: np.ndarray) -> str:
     """Mean ± half the interval."""
-    found = seed_interval(np.array(values)[:, None])
+    found = seed_interval(values[:, None])
     half = "" if found.low is None else f" ± {(found.high - found.low) / 2:.3f}"
     return f"{found.mean:+.3f}{half}".replace("-", "−")
 
