@@ -2,7 +2,7 @@
 
 python studies/candidates.py leeds_butterfly cub_200_2011_20cls
 
-Trains `small_resnet` with each form once and measures it on the validation images: accuracy and the
+Trains a network with each form once and measures it on the validation images: accuracy and the
 mean energy of seven explanation methods inside the annotated foreground. See docs/evidence.md.
 """
 
@@ -72,21 +72,30 @@ class Windows(CalibratedSpatialIB):
         return _largest(_favoured(R, images, (0.5, 1, 2)), self.area)
 
 
-class LearntArea(CalibratedSpatialIB):
-    """A learnt threshold τ in place of a set area: M = sigmoid((v / max v − τ) / 0.05).
+class Threshold(CalibratedSpatialIB):
+    """A share τ of the largest value in place of a set area: M = sigmoid((v / max v − τ) / s)."""
+
+    def __init__(self, threshold: float, softness: float = 0.05) -> None:
+        super().__init__()
+        self.threshold: float | nn.Parameter = threshold
+        self.softness = softness
+
+    def _found(self, R: Tensor, images: Tensor) -> Tensor:
+        favoured = _favoured(R, images, (1,))
+        highest = favoured.flatten(1).amax(dim=1)[:, None, None, None]
+        return ((favoured / highest.clamp_min(1e-30) - self.threshold) / self.softness).sigmoid()
+
+
+class LearntArea(Threshold):
+    """The same with τ learnt.
 
     The loss has Σ λ · mean M added, so that a unit of area must hold a unit of what is shared out;
     the gradient of M reaches τ alone.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(0.5)
         self.threshold = nn.Parameter(torch.tensor(0.5))
-
-    def _found(self, R: Tensor, images: Tensor) -> Tensor:
-        favoured = _favoured(R, images, (1,))
-        highest = favoured.flatten(1).amax(dim=1)[:, None, None, None]
-        return ((favoured / highest.clamp_min(1e-30) - self.threshold) / 0.05).sigmoid()
 
     def terms(self, parts: sib.functional.parts.ImageParts) -> SpatialIBTerms:
         """With the price of the area."""
@@ -121,6 +130,9 @@ CANDIDATES = {
     "weights balanced at 0.3": lambda: Balanced(0.3),
     "three windows": Windows,
     "learnt area": LearntArea,
+    "area 0.35": lambda: CalibratedSpatialIB(area=0.35),
+    "threshold 0.5": lambda: Threshold(0.5),
+    "threshold 0.7": lambda: Threshold(0.7),
 }
 
 
@@ -132,6 +144,10 @@ class Options:
     """Folders of images with foregrounds."""
     out: Path = Path("studies/results/candidates.json")
     """What was found; forms that stand there are not trained again."""
+    forms: tuple[str, ...] = tuple(CANDIDATES)
+    """To train."""
+    arch: str = "small_resnet"
+    """Architecture."""
     image_size: int = 64
     """Side of the images in pixels."""
     epochs: int = 20
@@ -144,14 +160,14 @@ class Options:
 
 def main(options: Options) -> None:
     """Print a line for each form and data set, and keep it in ``out``; what is there is kept."""
-    names = ("image_size", "epochs", "batch_size", "seed")
+    names = ("arch", "image_size", "epochs", "batch_size", "seed")
     own = {name: getattr(options, name) for name in names}
     kept = {"options": own, "found": {}}
     if options.out.exists():
         kept = json.loads(options.out.read_text())
         if kept["options"] != own:
             sys.exit(f"{options.out} holds figures of {kept['options']}: give another --out")
-    for data, name in itertools.product(options.data, CANDIDATES):
+    for data, name in itertools.product(options.data, options.forms):
         key = f"{Path(data).name}: {name}"
         if key not in kept["found"]:
             kept["found"][key] = _measured(data, name, options)
@@ -166,10 +182,12 @@ def _measured(data: str, name: str, options: Options) -> dict[str, float]:
         splits.train, **common, augment="crop", train=True, seed=options.seed, minimum_batch=2
     )
     torch.manual_seed(options.seed)
-    model = build("small_resnet", len(splits.classes), options.image_size)
+    model = build(options.arch, len(splits.classes), options.image_size)
     objective = CANDIDATES[name]()
-    _train(model, objective, train, options.epochs)
+    area = _train(model, objective, train, options.epochs)
     result = _evaluate(model, make_loader(splits.validation, **common, train=False))
+    if objective is not None:
+        result["area"] = round(area, 3)
     if isinstance(objective, LearntArea):
         result["threshold"] = round(objective.threshold.item(), 3)
     if isinstance(objective, Balanced):
@@ -180,7 +198,8 @@ def _measured(data: str, name: str, options: Options) -> dict[str, float]:
 
 def _train(
     model: nn.Module, objective: CalibratedSpatialIB | None, loader: object, epochs: int
-) -> None:
+) -> float:
+    """Mean of M in the last epoch, 0 for plain cross-entropy."""
     task = sib.CrossEntropyTask(model) if objective is None else sib.SpatialIBTask(model, objective)
     own = list(model.parameters())
     groups: list[dict[str, object]] = [{"params": own, "lr": 1e-3}]
@@ -189,6 +208,7 @@ def _train(
     optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
     for epoch in range(epochs):
+        areas = [0.0]
         for step, batch in enumerate(_epoch(loader, epoch)):
             optimizer.zero_grad()
             out = task(*batch)
@@ -198,6 +218,9 @@ def _train(
             out.loss.backward()
             optimizer.step()
             schedule.step()
+            if out.terms is not None:
+                areas.append(out.terms.mask.detach().mean().item())
+    return sum(areas) / max(1, len(areas) - 1)
 
 
 def _epoch(loader: object, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
