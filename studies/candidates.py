@@ -126,6 +126,8 @@ def _gradient_norm(loss: Tensor, parameters: list[nn.Parameter]) -> float:
 CANDIDATES = {
     "cross-entropy": lambda: None,
     "calibrated": CalibratedSpatialIB,
+    "half of its weights": lambda: CalibratedSpatialIB(0.3, 1.0, 1.0),
+    "a quarter of its weights": lambda: CalibratedSpatialIB(0.15, 0.5, 0.5),
     "weights balanced at 0.1": lambda: Balanced(0.1),
     "weights balanced at 0.3": lambda: Balanced(0.3),
     "three windows": Windows,

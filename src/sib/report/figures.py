@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 # Lightness differs as well as hue, and shapes differ too, for who cannot tell the colours.
-COLOURS = ("#3b82b8", "#d97b3f", "#4f9d69", "#a06cc0", "#bf9b30", "#7d8790", "#c4526b", "#2f9e9e")
-COLOURS += ("#8a5a3c", "#55579e")
+COLOURS = (
+    *("#3b82b8", "#d97b3f", "#4f9d69", "#a06cc0", "#bf9b30"),
+    *("#7d8790", "#c4526b", "#2f9e9e", "#8a5a3c", "#55579e"),
+)
 SHAPES = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":")
 INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
