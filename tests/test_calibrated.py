@@ -240,6 +240,12 @@ def test_other_modules_are_told_to_name_their_layer():
         task(*batch(dtype=torch.float32))
 
 
+def test_a_model_that_takes_no_such_images_is_told_too():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 2))
+    with pytest.raises(ValueError, match=r"layer must be given for a Sequential.*of 3 × 16 × 16"):
+        sib.SpatialIBTask(model, sib.SpatialIB.calibrated())(*batch(dtype=torch.float32))
+
+
 def test_a_layer_that_gives_no_map_is_refused():
     task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer="9"))
     with pytest.raises(ValueError, match=r"layer must give a feature map .*; 9 gives \(6, 5\)"):

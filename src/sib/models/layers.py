@@ -137,7 +137,11 @@ def _named(model: nn.Module, images: Tensor, layer: str | nn.Module) -> tuple[st
 
 
 def _candidates_told(model: nn.Module, images: Tensor, most: int = 10) -> str:
-    candidates = candidate_layers(model, images)
+    try:
+        candidates = candidate_layers(model, images)
+    except RuntimeError as error:  # what is missing is told all the same
+        size = " × ".join(map(str, images.shape[1:]))
+        return f"the model takes no images of {size}, so none is proposed ({error})"
     if not candidates:
         return "no module of it gives a feature map"
     return f"candidates, last first: {', '.join(candidates[::-1][:most])}"
