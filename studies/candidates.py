@@ -28,15 +28,7 @@ from sib.functional.ratio import energy
 from sib.models import build
 from sib.objective import SpatialIBTerms
 
-METHODS = (
-    "saliency",
-    "input_x_gradient",
-    "integrated_gradients",
-    "smoothgrad",
-    "guided_backprop",
-    "gradcam",
-    "layercam",
-)
+METHODS = [name for name in sib.explain.METHODS if name not in ("gradcam_pp", "vjp")]
 EVERY = 8
 """Steps between two settings of balanced weights."""
 
@@ -72,30 +64,21 @@ class Windows(CalibratedSpatialIB):
         return _largest(_favoured(R, images, (0.5, 1, 2)), self.area)
 
 
-class Threshold(CalibratedSpatialIB):
-    """A share τ of the largest value in place of a set area: M = sigmoid((v / max v − τ) / s)."""
-
-    def __init__(self, threshold: float, softness: float = 0.05) -> None:
-        super().__init__()
-        self.threshold: float | nn.Parameter = threshold
-        self.softness = softness
-
-    def _found(self, R: Tensor, images: Tensor) -> Tensor:
-        favoured = _favoured(R, images, (1,))
-        highest = favoured.flatten(1).amax(dim=1)[:, None, None, None]
-        return ((favoured / highest.clamp_min(1e-30) - self.threshold) / self.softness).sigmoid()
-
-
-class LearntArea(Threshold):
-    """The same with τ learnt.
+class LearntArea(CalibratedSpatialIB):
+    """A learnt threshold τ in place of a set area: M = sigmoid((v / max v − τ) / 0.05).
 
     The loss has Σ λ · mean M added, so that a unit of area must hold a unit of what is shared out;
     the gradient of M reaches τ alone.
     """
 
     def __init__(self) -> None:
-        super().__init__(0.5)
+        super().__init__()
         self.threshold = nn.Parameter(torch.tensor(0.5))
+
+    def _found(self, R: Tensor, images: Tensor) -> Tensor:
+        favoured = _favoured(R, images, (1,))
+        highest = favoured.flatten(1).amax(dim=1)[:, None, None, None]
+        return ((favoured / highest.clamp_min(1e-30) - self.threshold) / 0.05).sigmoid()
 
     def terms(self, parts: sib.functional.parts.ImageParts) -> SpatialIBTerms:
         """With the price of the area."""
@@ -132,9 +115,6 @@ CANDIDATES = {
     "weights balanced at 0.3": lambda: Balanced(0.3),
     "three windows": Windows,
     "learnt area": LearntArea,
-    "area 0.35": lambda: CalibratedSpatialIB(area=0.35),
-    "threshold 0.5": lambda: Threshold(0.5),
-    "threshold 0.7": lambda: Threshold(0.7),
 }
 
 

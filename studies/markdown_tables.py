@@ -34,13 +34,13 @@ def main(study: Annotated[Path, tyro.conf.Positional]) -> None:
         print("|---" * (len(figures) + 2) + "|")
         for setting in found["settings"]:
             if setting[key]:
-                cells = [_cell(setting[key][name], key == "difference") for name in figures]
+                cells = [cell(setting[key][name], key == "difference") for name in figures]
                 count = setting[key]["accuracy"]["seeds"]
                 print(f"| {setting['name']} | {count} | {' | '.join(cells)} |")
         print()
 
 
-def _cell(estimate: dict[str, Any], signed: bool) -> str:
+def cell(estimate: dict[str, Any], signed: bool) -> str:
     """Mean ± half the interval."""
     mean = f"{estimate['mean']:+.3f}" if signed else f"{estimate['mean']:.3f}"
     if estimate["low"] is None:

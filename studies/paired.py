@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from markdown_tables import cell
 
 from sib.study.interval import seed_interval
 
@@ -44,7 +45,8 @@ def main(
             rows["all"] = np.concatenate(each)
         for name, values in rows.items():
             if len(values):
-                cells = " | ".join(_cell(column) for column in values.T)
+                estimates = (seed_interval(column[:, None])._asdict() for column in values.T)
+                cells = " | ".join(cell(estimate, signed=True) for estimate in estimates)
                 print(f"| {first} less {second} | {name} | {len(values)} | {cells} |")
 
 
@@ -73,13 +75,6 @@ def _differences(runs: Runs, first: str, second: str, methods: list[str]) -> np.
     ]
     table = np.array(figures, dtype=np.float64).reshape(2, len(shared), 2)
     return table[0] - table[1]
-
-
-def _cell(values: np.ndarray) -> str:
-    """Mean ± half the interval."""
-    found = seed_interval(values[:, None])
-    half = "" if found.low is None else f" ± {(found.high - found.low) / 2:.3f}"
-    return f"{found.mean:+.3f}{half}".replace("-", "−")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ LEVELS = 8
 """Of each channel, which make the colours of an image."""
 PRIOR = 5.0
 """Pixels of the image's mean that every colour is given, so that a rare one decides nothing."""
-
 OWN = 1e-3
 """Weight of a pixel's own density beside that of its colour."""
 FLAT = 1e-4
@@ -25,9 +24,9 @@ def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: flo
     a = √(mean of Σ_c R_c² over a window × window neighbourhood), over its largest value;
     ā_p = (Σ_{q ∼ p} a_q + κ a̅) / (n_p + κ), over the n_p pixels q of the same image that have p's
     colour, a̅ the mean of a, κ = 5; v = mean of ā + 10⁻³ a over the neighbourhood, so that a plain
-    surface is ordered by R and not by rounding; M = 1 on the pixels whose
-    v is among the largest ``area`` of their image, 0 elsewhere. Padding is never counted. A colour
-    is one of 8 levels in each channel, of equal width between the image's least and largest value.
+    surface is ordered by R and not by rounding; M = 1 on the pixels whose v is among the largest
+    ``area`` of their image, 0 elsewhere. Padding is never counted. A colour is one of 8 levels in
+    each channel, of equal width between the image's least and largest value.
 
     R of a network in training is noisy, and a mask that is found from R alone confirms itself: the
     network is told to look where it looks. An object has its colours throughout, so what one part

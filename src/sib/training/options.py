@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sib.data.normalization import Normalization
+from sib.data.open import TestSplit
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class InputConfig:
     """Share of the training images held out to choose the best epoch."""
     test_fraction: float = 0.2
     """Share held out for the test where the folder has no test split of its own."""
-    test_split: Literal["own", "random"] = "own"
+    test_split: TestSplit = "own"
     """own: the data's own test split, where there is one. random: put its images back and hold out
     test_fraction of each class by split_seed, for repeated splits."""
     split_seed: int = 0
