@@ -38,7 +38,7 @@ class Options:
     batch: int = 8
     """Images in a step at 224; four times as many at 64."""
     modes: tuple[str, ...] = MODES
-    """Which steps; compiled is one more."""
+    """Which steps; compiled, calibrated and "calibrated, measured" are others."""
     rounds: int = 5
     """Counted rounds."""
     device: str = "auto"
@@ -108,6 +108,17 @@ def make_variants(
 
         return step
 
+    def calibrated(measured: bool) -> Callable[[], None]:
+        """A step that measures the weights of the terms, or one of the seven that do not."""
+        task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(), validate=False)
+
+        def step() -> None:
+            model.zero_grad(set_to_none=True)
+            task.step = 0 if measured else 1
+            task.backward(task(images, labels).loss)
+
+        return step
+
     def compiled() -> Callable[[], None]:
         task = sib.SpatialIBTask(model, sib.SpatialIB(*WEIGHTS), validate=False)
         task.compile()
@@ -124,6 +135,8 @@ def make_variants(
         "sib": stepping,
         "checkpointed": lambda: stepping(checkpoint=True),
         "half of the batch": lambda: stepping(fraction=0.5),
+        "calibrated": lambda: calibrated(measured=False),
+        "calibrated, measured": lambda: calibrated(measured=True),
         "compiled": compiled,
     }
     return {mode: makers[mode]() for mode in dict.fromkeys(modes)}

@@ -1,4 +1,4 @@
-"""Forms of the calibrated objective that were not taken, against the one that was.
+"""Forms of the calibrated objective, the one that was taken among them.
 
 python studies/candidates.py leeds_butterfly cub_200_2011_20cls
 
@@ -9,7 +9,7 @@ mean energy of seven explanation methods inside the annotated foreground. See do
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -29,36 +29,15 @@ from sib.models import build
 from sib.objective import SpatialIBTerms
 
 METHODS = [name for name in sib.explain.METHODS if name not in ("gradcam_pp", "vjp")]
-EVERY = 8
-"""Steps between two settings of balanced weights."""
-
-
-class Balanced(CalibratedSpatialIB):
-    """Weights that give each of the three terms a gradient of a share of cross-entropy's norm.
-
-    λ_k = c ‖∇ cross-entropy‖ / ‖∇ ρ_k‖ over all parameters, set on every eighth batch.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-        self.shares: tuple[Tensor, ...] = ()
-
-    def terms(self, parts: sib.functional.parts.ImageParts) -> SpatialIBTerms:
-        """As ever; the shares are kept for `balance`."""
-        at_image, *at_stages = (share.mean() for share in parts.background)
-        self.shares = at_image, parts.foreground[0].mean(), torch.stack(at_stages).mean()
-        return super().terms(parts)
-
-    def balance(self, cross_entropy: Tensor, parameters: list[nn.Parameter]) -> None:
-        """Set the weights by the last batch."""
-        wanted = self.share * _gradient_norm(cross_entropy, parameters)
-        weights = [wanted / _gradient_norm(share, parameters) for share in self.shares]
-        self.image_weight, self.layer_weight, self.stage_weight = weights
+FIXED = (0.6, 2.0, 2.0)
+"""Weights of the shares themselves, chosen in ResNet-18."""
 
 
 class Windows(CalibratedSpatialIB):
     """R's density in windows of half, one and two times the side, each over its largest value."""
+
+    def __init__(self) -> None:
+        super().__init__(*FIXED, balance=False)
 
     def _found(self, R: Tensor, images: Tensor) -> Tensor:
         return _largest(_favoured(R, images, (0.5, 1, 2)), self.area)
@@ -72,7 +51,7 @@ class LearntArea(CalibratedSpatialIB):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(*FIXED, balance=False)
         self.threshold = nn.Parameter(torch.tensor(0.5))
 
     def _found(self, R: Tensor, images: Tensor) -> Tensor:
@@ -100,21 +79,26 @@ def _favoured(R: Tensor, images: Tensor, scales: tuple[float, ...]) -> Tensor:
     return window_mean(shared, max(1, round(WINDOW_SHARE * side)), count_include_pad=False)
 
 
-def _gradient_norm(loss: Tensor, parameters: list[nn.Parameter]) -> float:
-    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    squares = [gradient.square().sum() for gradient in found if gradient is not None]
-    return max(float(torch.stack(squares).sum().sqrt()), 1e-12)
+def _balanced(share: float) -> Callable[[], CalibratedSpatialIB]:
+    return lambda: CalibratedSpatialIB(share, share, share)
 
 
-CANDIDATES = {
+def _fixed(factor: float) -> Callable[[], CalibratedSpatialIB]:
+    weights = [factor * weight for weight in FIXED]
+    return lambda: CalibratedSpatialIB(*weights, balance=False)
+
+
+CANDIDATES: dict[str, Callable[[], CalibratedSpatialIB | None]] = {
     "cross-entropy": lambda: None,
-    "calibrated": CalibratedSpatialIB,
-    "half of its weights": lambda: CalibratedSpatialIB(0.3, 1.0, 1.0),
-    "a quarter of its weights": lambda: CalibratedSpatialIB(0.15, 0.5, 0.5),
-    "weights balanced at 0.1": lambda: Balanced(0.1),
-    "weights balanced at 0.3": lambda: Balanced(0.3),
-    "three windows": Windows,
-    "learnt area": LearntArea,
+    "balanced, 0.05": _balanced(0.05),
+    "balanced, 0.1": _balanced(0.1),
+    "balanced, 0.2": _balanced(0.2),
+    "balanced, 0.3": _balanced(0.3),
+    "fixed": _fixed(1),
+    "half of fixed": _fixed(0.5),
+    "a quarter of fixed": _fixed(0.25),
+    "fixed, three windows": Windows,
+    "fixed, learnt area": LearntArea,
 }
 
 
@@ -172,9 +156,10 @@ def _measured(data: str, name: str, options: Options) -> dict[str, float]:
         result["area"] = round(area, 3)
     if isinstance(objective, LearntArea):
         result["threshold"] = round(objective.threshold.item(), 3)
-    if isinstance(objective, Balanced):
-        for weight in ("image_weight", "layer_weight", "stage_weight"):
-            result[weight] = round(getattr(objective, weight), 3)
+    if objective is not None and objective.balance:
+        names = ("image_weight", "layer_weight", "stage_weight")
+        weights = zip(names, objective.weights().tolist(), strict=True)
+        result |= {name: round(weight, 3) for name, weight in weights}
     return result
 
 
@@ -191,12 +176,9 @@ def _train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
     for epoch in range(epochs):
         areas = [0.0]
-        for step, batch in enumerate(_epoch(loader, epoch)):
+        for batch in _epoch(loader, epoch):
             optimizer.zero_grad()
             out = task(*batch)
-            if isinstance(objective, Balanced) and step % EVERY == 0:
-                objective.balance(out.cross_entropy, own)
-                out = task(*batch)
             out.loss.backward()
             optimizer.step()
             schedule.step()

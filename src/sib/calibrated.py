@@ -1,11 +1,12 @@
 """The calibrated objective: shares of the background, at the image and at every stage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
+from sib.balance import GradientSums, balanced
 from sib.features import Features
 from sib.functional.appearance import appearance_foreground
 from sib.functional.parts import ImageParts
@@ -13,6 +14,8 @@ from sib.functional.ratio import background_share, energy, enlarged, evidence
 from sib.functional.reconstruction import check_arguments, vector_jacobian_products
 from sib.objective import SpatialIB, SpatialIBTerms
 
+EVERY = 8
+"""Batches from one measurement of the factors to the next."""
 WINDOW_SHARE = 31 / 224
 """Side of the window over that of the image: the published one at 224 × 224."""
 
@@ -20,11 +23,19 @@ WINDOW_SHARE = 31 / 224
 class CalibratedSpatialIB(SpatialIB):
     """S-IB in shares, so that one setting serves data sets, architectures and batch sizes.
 
-    loss = λ_image · ρ(Σ_c R_c²) + λ_layer · ρ(e(F, G)) + λ_stage · mean over k of ρ(e(F_k, G_k)),
-    mean over the images, with ρ(v) = Σ v (1 − M) / Σ v, the share of v in the background, and the
-    evidence e(F, G) = Σ_c relu(G_c F_c), enlarged bilinearly to the image.
+    loss = Σ_k λ_k β_k ρ_k with the shares of the background, means over the images,
+    ρ_image = ρ(Σ_c R_c²), ρ_layer = ρ(e(F, G)), ρ_stage = mean over j of ρ(e(F_j, G_j)),
+    where ρ(v) = Σ v (1 − M) / Σ v is the share of v in the background, and e(F, G) =
+    Σ_c relu(G_c F_c) the evidence, enlarged bilinearly to the image.
 
-    R, G and G_k are the VJPs of s = log(p_t / (1 − p_t)) at the image, at the features F of the
+    β_k = ‖∇H‖ / ‖∇ρ_k‖, norms over all parameters of the gradients of cross-entropy H and of the
+    share: so λ_k is the norm of a term's gradient over cross-entropy's, and the same λ_k serve
+    networks and data whose shares move at very different rates. β is measured on every
+    `EVERY`-th batch and holds until the next one, which costs a backward pass for each term and one
+    for H. With ``balance=False``, β = 1. Each process measures its own batch, and between two
+    measurements DistributedDataParallel gives the first one's β to all, as it does with buffers.
+
+    R, G and G_j are the VJPs of s = log(p_t / (1 − p_t)) at the image, at the features F of the
     last stage and at those of up to three finer stages before it, t being the predicted class:
     unlike ½ Σ p², s has a gradient also where the network is certain. M is the part of the image
     whose colours R favours (see `functional.appearance`), taken as given. ρ is differentiated
@@ -39,17 +50,22 @@ class CalibratedSpatialIB(SpatialIB):
     >>> images.requires_grad_(True)
     >>> with sib.second_order(), objective.recording(model, images):
     ...     logits = model(images)
-    >>> terms = objective(logits, images)
+    >>> cross_entropy = F.cross_entropy(logits, labels)
+    >>> terms = objective(logits, images, cross_entropy=cross_entropy)
 
-    `SpatialIBTask` does the recording by itself. In the terms ``foreground`` is 1 − ρ at the last
-    stage and ``background`` is ρ at the image, both in [0, 1]; ``background_loss`` holds what the
-    image and the finer stages add.
+    `SpatialIBTask` does all of this by itself. β is in the ``state_dict``; a plain loop that goes
+    on from a saved step sets ``objective.step``, a task's loop ``task.step``, so that β is measured
+    on the same batches as without the stop. In eval mode β stays as it is.
+
+    In the terms ``foreground`` is 1 − ρ at the last stage and ``background`` is ρ at the image,
+    both in [0, 1]; ``background_loss`` holds what the image and the finer stages add.
 
     Args:
         image_weight: λ_image, at least 0.
         layer_weight: λ_layer, at least 0.
         stage_weight: λ_stage, at least 0; where the network has no finer stages (transformers over
             tokens), its term is 0.
+        balance: measure β; False for β = 1, so that the weights are those of the shares themselves.
         layer: the last stage, a module or its name; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w), where it is no feature map.
         area: of the foreground over that of the image, in (0, 1).
@@ -64,10 +80,11 @@ class CalibratedSpatialIB(SpatialIB):
 
     def __init__(
         self,
-        image_weight: float = 0.6,
-        layer_weight: float = 2.0,
-        stage_weight: float = 2.0,
+        image_weight: float = 0.1,
+        layer_weight: float = 0.1,
+        stage_weight: float = 0.1,
         *,
+        balance: bool = True,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
         area: float = 0.2,
@@ -82,7 +99,9 @@ class CalibratedSpatialIB(SpatialIB):
                 raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
         super().__init__(cotangent="margin", area=area, guidance=guidance)
         self.image_weight, self.layer_weight = image_weight, layer_weight
-        self.stage_weight = stage_weight
+        self.stage_weight, self.balance = stage_weight, balance
+        self.factors: Tensor
+        self.register_buffer("factors", torch.zeros(3))  # β of image, layer, stages; 0: unknown
         self._layer, self._reshape = (layer,), reshape  # in a tuple: it is no part of this module
         self._features = Features(stages=stage_weight > 0)
 
@@ -130,18 +149,77 @@ class CalibratedSpatialIB(SpatialIB):
         window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
         return appearance_foreground(R, images, window, self.area)
 
+    def forward(
+        self,
+        logits: Tensor,
+        images: Tensor,
+        foreground: Tensor | None = None,
+        cross_entropy: Tensor | None = None,
+    ) -> SpatialIBTerms:
+        """Terms of one batch; arguments and errors as of `SpatialIB.forward`.
+
+        Raises:
+            ValueError: ``cross_entropy`` is missing, in train mode and with ``balance``.
+        """
+        if cross_entropy is None and self.balance and self.training:
+            raise ValueError(
+                "the calibrated objective weighs its terms by cross-entropy's gradient: give "
+                "cross_entropy=, or make it with balance=False and weights of your own"
+            )
+        parts = self.parts(logits, images, foreground=foreground)
+        if cross_entropy is not None and self.balance_is_due():
+            self.balance_on([(1, cross_entropy, parts)])
+        self.step += self.training
+        return self.terms(parts)
+
+    def balance_is_due(self) -> bool:
+        """Whether β is measured on the coming batch."""
+        return self.balance and self.training and self.step % EVERY == 0
+
+    def balance_on(self, batches: Iterable[tuple[float, Tensor, ImageParts]]) -> None:
+        """Measure β.
+
+        Args:
+            batches: one batch as its micro-batches, asked for one at a time: their share of it,
+                their cross-entropy and their parts, both with graph.
+        """
+        gradients = None
+        for share, cross_entropy, parts in batches:
+            if gradients is None:  # by now it is known which model the parts are of
+                gradients = GradientSums(self._features.parameters())
+            shares = zip(self._shares(parts), self._own_weights(), strict=True)
+            wanted = [each if weight else each.detach() for each, weight in shares]
+            gradients.add([share * loss for loss in (cross_entropy, *wanted)])
+            del cross_entropy, parts, shares, wanted  # their graph goes before the next one is made
+        if gradients is not None:
+            before = self.factors.to(gradients.sums[0].device)
+            self.factors = balanced(*gradients.sums, before=before)
+
+    def _shares(self, parts: ImageParts) -> tuple[Tensor, Tensor, Tensor]:
+        """ρ_image, ρ_layer and ρ_stage of the batch that the parts belong to."""
+        at_image, *at_stages = (share.mean() for share in parts.background)
+        at_stage = torch.stack(at_stages).mean() if at_stages else torch.zeros_like(at_image)
+        return at_image, parts.foreground[0].mean(), at_stage
+
+    def weights(self) -> Tensor:
+        """λ_k β_k of image, layer and stages, (3,)."""
+        factors = torch.ones_like(self.factors) if not self.balance else self.factors
+        pairs = zip(self._own_weights(), factors, strict=True)
+        return torch.stack([weight * factor for weight, factor in pairs])
+
+    def _own_weights(self) -> tuple[float, float, float]:
+        return self.image_weight, self.layer_weight, self.stage_weight
+
     def terms(self, parts: ImageParts) -> SpatialIBTerms:
         """The terms of the batch that the parts belong to."""
-        at_layer = parts.foreground[0].mean()
-        at_image, *at_stages = (share.mean() for share in parts.background)
-        background = self.image_weight * at_image
-        if at_stages:
-            background = background + self.stage_weight * torch.stack(at_stages).mean()
-        foreground = self.layer_weight * at_layer
+        at_image, at_layer, at_stage = self._shares(parts)
+        of_image, of_layer, of_stage = self.weights()
+        foreground = of_layer * at_layer
+        background = of_image * at_image + of_stage * at_stage
         found = 1 - at_layer, at_image, parts.mask, parts.reconstruction
         return SpatialIBTerms(foreground + background, *found, foreground, background)
 
     def extra_repr(self) -> str:
         """The options, as they show when the module is printed."""
-        weights = ("image_weight", "layer_weight", "stage_weight")
+        weights = ("image_weight", "layer_weight", "stage_weight", "balance")
         return ", ".join(f"{name}={getattr(self, name)}" for name in weights)

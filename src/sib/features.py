@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from torch import Tensor, nn
 
@@ -24,6 +24,7 @@ class Features:
         self.names: list[str] = []
         self.reshape: Reshape | None = None
         self.outputs: dict[str, object] = {}
+        self._model: ref[nn.Module] | None = None
         self._found: WeakKeyDictionary[nn.Module, dict[object, list[str]]] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class Features:
         name, module, self.reshape = cam_layer(model, images, layer, reshape)
         finer = self._finer(model, images, name) if self.stages and self.reshape is None else []
         self.names, self.outputs = [name, *finer], {}
+        self._model = ref(model)
         modules = [module, *(model.get_submodule(each) for each in finer)]
         pairs = zip(self.names, modules, strict=True)
         handles = [each.register_forward_hook(self._keep(name)) for name, each in pairs]
@@ -57,6 +59,11 @@ class Features:
         finally:
             for handle in handles:
                 handle.remove()
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Those of the model of the last forward pass."""
+        model = None if self._model is None else self._model()
+        return [] if model is None else list(model.parameters())
 
     def _keep(self, name: str) -> Callable:
         def keep(layer: nn.Module, inputs: object, output: object) -> None:

@@ -5,11 +5,13 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sib.functional import checks
 from sib.functional.parts import ImageParts, Parts
+from sib.functional.precision import at_least_float32
 from sib.objective import SpatialIBTerms
 from sib.plain_task import Directions, TaskOutput
 from sib.random_state import random_state, replayed
@@ -124,17 +126,40 @@ def _plan(task: Any, batches: Batches) -> Plan:
         return Plan([Directions(share) for share in shares], None, nullcontext)
     device = batches[0][0].device
     before = random_state(device)
-    with _buffers_put_back(task):
-        found = [
-            task.parts(images, labels, create_graph=False, foreground=known)[1]
-            for images, labels, known in batches
-        ]
+    with _buffers_put_back(task.model):
+        found = _parts(task, batches, shares)
     parts = ImageParts(*(_joined(values) for values in zip(*found, strict=True)))
     del found
     terms, gradients = _differentiate(task, parts)
     split = [gradient.split(sizes) for gradient in gradients]
     directions = [Directions(share, tuple(own)) for share, *own in zip(shares, *split, strict=True)]
     return Plan(directions, terms, lambda: replayed(before, device))
+
+
+def _parts(task: SpatialIBTask, batches: Batches, shares: list[float]) -> list[ImageParts]:
+    """Of each micro-batch; with their graphs, one after another, where the terms are balanced."""
+    task.tell_step()
+    if not task.objective.balance_is_due():
+        return [
+            task.parts(images, labels, create_graph=False, foreground=known)[1]
+            for images, labels, known in batches
+        ]
+    found = []
+
+    def passes() -> Iterator[tuple[float, Tensor, ImageParts]]:
+        for share, (images, labels, known) in zip(shares, batches, strict=True):
+            logits, parts = task.parts(images, labels, foreground=known)
+            yield share, F.cross_entropy(at_least_float32(logits), labels), parts
+            found.append(ImageParts(*(_detach(values) for values in parts)))
+            del logits, parts
+
+    task.objective.balance_on(passes())
+    return found
+
+
+def _detach(values: Any) -> Any:
+    """A tensor, or a tuple of them, without graph."""
+    return values.detach() if isinstance(values, Tensor) else tuple(v.detach() for v in values)
 
 
 def _differentiate(task: SpatialIBTask, parts: ImageParts) -> tuple[SpatialIBTerms, Parts]:

@@ -1,6 +1,7 @@
 """The Spatial Information Bottleneck objective as a module."""
 
 import warnings
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -158,18 +159,21 @@ class SpatialIB(nn.Module):
         self.count_include_pad, self.epsilon = count_include_pad, epsilon
         self.projection_dim, self.estimator = projection_dim, estimator
         self.hsic_scope = hsic_scope
+        self.step = 0
+        """Batches taken in train mode; `SpatialIBTask` sets it."""
         self._first_call = True
 
     @staticmethod
     def calibrated(
-        image_weight: float = 0.6, layer_weight: float = 2.0, **options: Any
+        image_weight: float = 0.1, layer_weight: float = 0.1, **options: Any
     ) -> "SpatialIB":
         """The calibrated objective: shares of the background, free of scale and batch size.
 
         Args:
-            image_weight: of the share of R's energy, at least 0.
-            layer_weight: of the share of the last stage's evidence, at least 0.
-            options: ``stage_weight``, ``layer`` and others of
+            image_weight: norm of the gradient of the share of R's energy over cross-entropy's, at
+                least 0.
+            layer_weight: the same of the share of the last stage's evidence.
+            options: ``stage_weight``, ``balance``, ``layer`` and others of
                 `sib.calibrated.CalibratedSpatialIB`, which has the formula.
         """
         from sib.calibrated import CalibratedSpatialIB  # it builds on this module
@@ -177,7 +181,11 @@ class SpatialIB(nn.Module):
         return CalibratedSpatialIB(image_weight, layer_weight, **options)
 
     def forward(
-        self, logits: Tensor, images: Tensor, foreground: Tensor | None = None
+        self,
+        logits: Tensor,
+        images: Tensor,
+        foreground: Tensor | None = None,
+        cross_entropy: Tensor | None = None,
     ) -> SpatialIBTerms:
         """Terms of one batch.
 
@@ -186,6 +194,8 @@ class SpatialIB(nn.Module):
             images: (B, C, H, W), a tensor that requires a gradient.
             foreground: (B, 1, H, W), bool or in [0, 1], where it is known; it leads the found one.
                 An image whose foreground is zero everywhere is not annotated.
+            cross_entropy: the scalar beside which the terms will stand, with its graph, for
+                objectives that weigh their terms by its gradient.
 
         Returns:
             `SpatialIBTerms`.
@@ -195,6 +205,13 @@ class SpatialIB(nn.Module):
                 HSIC, a window larger than the images, a step that cannot be differentiated twice.
         """
         return self.terms(self.parts(logits, images, foreground=foreground))
+
+    def balance_is_due(self) -> bool:
+        """Whether `balance_on` is to be called before the terms of the coming batch are taken."""
+        return False
+
+    def balance_on(self, batches: Iterable[tuple[float, Tensor, ImageParts]]) -> None:
+        """Weigh the terms by gradients; see `sib.calibrated.CalibratedSpatialIB.balance_on`."""
 
     def recording(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
         """Put around the forward pass; objectives that look inside the model keep what they need.

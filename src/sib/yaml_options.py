@@ -151,7 +151,21 @@ def _read(file: Path) -> dict[Any, Any]:
         raise InputError(f"--config {file} is not valid YAML: {reason}") from None
     if not isinstance(values, dict):
         raise InputError(f"--config {file} must hold `option: value` lines, one for each option")
-    return values
+    return _as_now(values)
+
+
+def _as_now(values: dict[Any, Any]) -> dict[Any, Any]:
+    """The options of a run from before its objective's weights were balanced, as they are now."""
+    objective = values.get("objective")
+    weights = ("image_weight", "layer_weight", "stage_weight")
+    if not isinstance(objective, dict) or "balance" in objective:
+        return values
+    if not objective.keys() >= {"kind", "slope", *weights}:  # as only a run folder's file has them
+        return values
+    if objective["kind"] == "calibrated":
+        return values | {"objective": objective | {"balance": False}}
+    own = {key: value for key, value in objective.items() if key not in weights}
+    return values | {"objective": own}
 
 
 def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) -> list[str]:

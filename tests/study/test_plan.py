@@ -123,6 +123,40 @@ def test_a_run_from_before_the_calibrated_objective_is_one_of_the_published(tmp_
         check_runs(study, runs)
 
 
+def test_a_calibrated_run_from_before_balanced_weights_has_fixed_ones(tmp_path):
+    common = {key: value for key, value in COMMON.items() if key != "objective"}
+    fixed = {"kind": "calibrated", "balance": False, "image_weight": 0.6, "layer": "6"}
+    settings = {"a": {"method": "sib", "objective": fixed}}
+    _, (run, *_) = planned(tmp_path, settings=settings, reference="a", common=common)
+    pretend_trained(run)
+    stored = as_dict(run.config)
+    del stored["objective"]["balance"]
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(stored))
+    check_runs(*planned(tmp_path, settings=settings, reference="a", common=common))
+    balanced = {"a": {"method": "sib", "objective": fixed | {"balance": True}}}
+    study, runs = planned(tmp_path, settings=balanced, reference="a", common=common)
+    with pytest.raises(InputError, match="balance was False and is True"):
+        check_runs(study, runs)
+
+
+@pytest.mark.parametrize(
+    "own", [{"method": "ce"}, {"objective": {"kind": "published", "window_size": 7}}]
+)
+def test_other_defaults_of_the_calibrated_objective_are_no_matter_of_other_runs(tmp_path, own):
+    common = {key: value for key, value in COMMON.items() if key != "objective"}
+    _, (run, *_) = planned(tmp_path, settings={"a": own}, reference="a", common=common)
+    pretend_trained(run)
+    stored = as_dict(run.config)
+    stored["objective"] |= {"image_weight": 0.6, "stage_weight": 2.0}
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(stored))
+    check_runs(*planned(tmp_path, settings={"a": own}, reference="a", common=common))
+    stored["objective"]["slope"] = 3.0
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(stored))
+    study, runs = planned(tmp_path, settings={"a": own}, reference="a", common=common)
+    with pytest.raises(InputError, match=r"slope was 3\.0 and is 10\.0"):
+        check_runs(study, runs)
+
+
 def test_a_run_that_outlived_its_study_is_waited_for(tmp_path):
     _, runs = planned(tmp_path)
     runs[1].folder.mkdir(parents=True)

@@ -15,9 +15,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from safetensors.torch import load_file
 
 from sib.cli import main
+from sib.training.config import ObjectiveConfig, TrainConfig
+from sib.training.stored_config import as_dict
+from sib.yaml_options import expand_config, from_arguments
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 
@@ -87,3 +91,25 @@ def test_its_evaluation_is_compared_and_reported(run, tmp_path):
     )
     assert (run / "evaluation.json").read_bytes() == before
     assert "nets:group_norm_net" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["published", "calibrated"])
+def test_the_file_of_a_run_from_before_balanced_weights_starts_the_same_run(kind, tmp_path):
+    run = as_dict(TrainConfig(data="digits", objective=ObjectiveConfig(kind=kind)))
+    del run["objective"]["balance"]
+    run["objective"] |= {"image_weight": 0.6, "layer_weight": 2.0, "stage_weight": 2.0}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(run))
+    arguments = expand_config(TrainConfig, ["--config", str(tmp_path / "config.yaml")])
+    objective = from_arguments(TrainConfig, arguments, "").objective
+    if kind == "published":
+        assert objective == ObjectiveConfig(kind=kind)
+    else:
+        weights = (objective.image_weight, objective.layer_weight, objective.stage_weight)
+        assert weights == (0.6, 2.0, 2.0) and not objective.balance
+
+
+def test_a_file_of_some_weights_is_balanced_as_the_default_is(tmp_path):
+    (tmp_path / "own.yaml").write_text("data: digits\nobjective:\n  image_weight: 0.2\n")
+    arguments = expand_config(TrainConfig, ["--config", str(tmp_path / "own.yaml")])
+    objective = from_arguments(TrainConfig, arguments, "").objective
+    assert objective.balance and objective.image_weight == 0.2

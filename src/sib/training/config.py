@@ -196,7 +196,7 @@ def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-CALIBRATED = ("image_weight", "layer_weight", "stage_weight", "layer")
+CALIBRATED = ("image_weight", "layer_weight", "stage_weight", "balance", "layer")
 """Options of the calibrated objective; all others are the published one's."""
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sib.calibrated import EVERY
 from sib.micro_batches import accumulate
 from sib.plain_task import CrossEntropyTask
 from sib.rivals import Rival
@@ -26,7 +27,8 @@ class Cost(NamedTuple):
     plain_step: float
     """Seconds of a cross-entropy step."""
     sib_step: float
-    """Seconds of a step with the method's terms; NaN for plain cross-entropy."""
+    """Seconds of a step with the method's terms, in the mean over those that measure the weights
+    and those that do not; NaN for plain cross-entropy."""
     total: float
     """Seconds of the whole training, reading images and validation not counted."""
     memory: int
@@ -76,7 +78,12 @@ def estimate_cost(
         for _ in range(repeats + 1):
             for timed, each in zip(times, tasks, strict=True):
                 timed.append(_time_step(each, images, labels, context, micro_batch, foreground))
-    medians = [statistics.median(timed[1:]) for timed in times]
+        medians = [statistics.median(timed[1:]) for timed in times]
+        balancing = tasks[-1]
+        if isinstance(balancing, SpatialIBTask) and getattr(balancing.objective, "balance", False):
+            balancing.step = 0  # the next step measures the weights of the terms
+            seconds = _time_step(balancing, images, labels, context, micro_batch, foreground)
+            medians[-1] += (seconds - medians[-1]) / EVERY
     every = task.every_n_steps if isinstance(task, SpatialIBTask) else 1
     return Cost(
         parameters=count_parameters(model),

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sib.balance import GradientSums
+from sib.calibrated import CalibratedSpatialIB
 from sib.objective import SpatialIBTerms
 from sib.plain_task import TaskOutput
 from sib.training import distributed
@@ -38,6 +40,14 @@ def describe_step(out: TaskOutput, labels: Tensor) -> dict[str, Tensor]:
     return values | terms | describe_terms(out.terms)
 
 
+def share_weights(task: nn.Module) -> dict[str, Any]:
+    """``share_weights``, what image, layer and stages are multiplied by, of S-IB calibrated."""
+    objective = getattr(task, "objective", None)
+    if not isinstance(objective, CalibratedSpatialIB):
+        return {}
+    return {"share_weights": objective.weights().tolist()}
+
+
 class GradientRatios:
     """Norm of each term's gradient over that of cross-entropy's, over all parameters.
 
@@ -49,15 +59,13 @@ class GradientRatios:
     """
 
     def __init__(self, model: nn.Module, every_n_steps: int = 1) -> None:
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.every_n_steps = every_n_steps
-        self.sums: dict[str, Tensor] = {}
+        self.every_n_steps, self.gradients = every_n_steps, GradientSums(model.parameters())
+        self.names: list[str] = []
 
     def add(self, out: TaskOutput) -> None:
         """Add the gradients of one micro-batch; the graph is kept, so that the step can follow."""
-        for name, loss in {"cross_entropy": out.cross_entropy, **out.pieces}.items():
-            found = self._gradient(loss)
-            self.sums[name] = self.sums[name] + found if name in self.sums else found
+        self.names = list(out.pieces)
+        self.gradients.add([out.cross_entropy, *out.pieces.values()])
 
     def values(self) -> dict[str, float]:
         """Of the gradients added so far, in all processes together.
@@ -65,17 +73,11 @@ class GradientRatios:
         Returns:
             ``gradient_ratio`` of the terms together, ``NAME_gradient_ratio`` of each one.
         """
-        cross_entropy, *own = (distributed.total(each) for each in self.sums.values())
-        names = ["", *(f"{name}_" for name in list(self.sums)[1:])]
+        cross_entropy, *own = (distributed.total(each) for each in self.gradients.sums)
+        names = ["", *(f"{name}_" for name in self.names)]
         norms = torch.stack([each.norm() for each in (torch.stack(own).sum(0), *own)])
         ratios = (norms / self.every_n_steps / cross_entropy.norm()).tolist()
         return {f"{name}gradient_ratio": ratio for name, ratio in zip(names, ratios, strict=True)}
-
-    def _gradient(self, loss: Tensor) -> Tensor:
-        gradients = torch.autograd.grad(
-            loss, self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        return torch.cat([gradient.float().flatten() for gradient in gradients])
 
 
 INERT, DOMINANT = 1e-3, 1.0

@@ -10,14 +10,19 @@ from sib.data.loader import is_of_a_worker, one_line
 from sib.training import distributed
 from sib.training.config import TrainConfig
 from sib.training.device import peak_memory
-from sib.training.diagnostics import Warnings
+from sib.training.diagnostics import Warnings, share_weights
 from sib.training.interrupt import Interrupt, Stopped
 from sib.training.measure import Measurement, measure
 from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
 from sib.training.run_folder import FORMAT, RunFolder
 from sib.training.setup import make_split_loader
-from sib.training.state import process_state, restore_process
+from sib.training.state import (
+    objective_state,
+    process_state,
+    restore_objective,
+    restore_process,
+)
 from sib.training.step import Stepper, TrainingFailed
 from sib.training.update import Update
 from sib.training.watcher import Quiet, Watcher
@@ -171,6 +176,7 @@ class Training:
             "step": self.step,
             "learning_rate": self.update.learning_rate,
             **self.progress.record(),
+            **share_weights(self.task),
             "memory_bytes": peak_memory(self.device),
             self.config.selection: measured._asdict(),
         }
@@ -224,6 +230,7 @@ class Training:
             "best": self.best,
             "largest_scale": self.warnings.largest_scale,
             "model": self.task.model.state_dict(),
+            "objective": objective_state(self.task),
             **self.update.state(),
             "processes": distributed.gathered(own),
         }
@@ -232,6 +239,7 @@ class Training:
         state, self.state = self.state, None
         if state is not None:
             self.task.model.load_state_dict(state["model"])
+            restore_objective(self.task, state.get("objective"))
             self.update.restore(state)
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
             self.saved = self.step

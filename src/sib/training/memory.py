@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.micro_batches import accumulate
+from sib.task import SpatialIBTask
 
 # torch, and oneDNN below it, tell of a lack of CPU memory with a plain RuntimeError
 WORDS = (
@@ -49,6 +50,8 @@ def fitting_micro_batch(
     """
     while size > 1:
         size //= 2
+        if isinstance(task, SpatialIBTask):
+            task.step = 0  # a step with the terms, that measures their weights
         task.zero_grad(set_to_none=True)
         if images.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -173,8 +173,10 @@ def describe_objective(config: TrainConfig) -> str:
             f"{own.image_weight:g} at the image, {own.layer_weight:g} at the last stage, "
             f"{own.stage_weight:g} at the stages between"
         )
+        unit = " of cross-entropy's gradient" if own.balance else ""
         return (
-            f"S-IB objective: calibrated, weights {weights}; the paper's is --objective published"
+            f"S-IB objective: calibrated, weights {weights}{unit}; the paper's is --objective "
+            "published"
         )
     return (
         f"S-IB objective: published, λ_fg {own.foreground_weight:g}, λ_bg "

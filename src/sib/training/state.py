@@ -4,9 +4,21 @@ from typing import Any
 
 import torch
 
+from sib.task import SpatialIBTask
 from sib.training import distributed
 from sib.training.cost import Task
 from sib.training.progress import EpochProgress
+
+
+def objective_state(task: Task) -> dict[str, Any]:
+    """What an objective has learned of its gradients; empty for other methods."""
+    return task.objective.state_dict() if isinstance(task, SpatialIBTask) else {}
+
+
+def restore_objective(task: Task, state: dict[str, Any] | None) -> None:
+    """Put back what `objective_state` gave; None of a run that is older than that."""
+    if isinstance(task, SpatialIBTask) and state:
+        task.objective.load_state_dict(state)
 
 
 def process_state(progress: EpochProgress, task: Task, device: torch.device) -> dict[str, Any]:

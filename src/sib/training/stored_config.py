@@ -4,11 +4,14 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
-from sib.training.config import TrainConfig
+from sib.training.config import CALIBRATED, TrainConfig
 
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
 MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
 MAY_CHANGE |= {"save_every_steps", "micro_batch", "checkpoint", "on_bad_image", "bad_steps"}
+
+CALIBRATED_OPTIONS = {f"objective.{name}" for name in CALIBRATED}
+"""Without effect on runs of other methods and of the published objective."""
 
 
 def as_dict(config: TrainConfig) -> dict[str, Any]:
@@ -32,12 +35,18 @@ def differences(
     """
     defaults = _flat(as_dict(TrainConfig(data=config.data)))
     defaults["objective.kind"] = "published"  # there was no other
+    defaults["objective.balance"] = False
     before, now = defaults | _flat(stored), _flat(as_dict(config))
+    idle = set() if _is_calibrated(before) or _is_calibrated(now) else CALIBRATED_OPTIONS
     return [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
-        for key in sorted(before.keys() | now.keys())
+        for key in sorted((before.keys() | now.keys()) - idle)
         if key not in may_differ and before.get(key) != now.get(key)
     ]
+
+
+def _is_calibrated(options: dict[str, Any]) -> bool:
+    return options["method"] == "sib" and options["objective.kind"] == "calibrated"
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
