@@ -26,7 +26,7 @@ Runs = dict[str, dict[tuple[int, int], dict[str, Any]]]
 def main(
     studies: Annotated[tuple[Path, ...], tyro.conf.Positional], pairs: tuple[str, ...]
 ) -> None:
-    """Print a table, a row a pair and study, and one of all studies together.
+    """Print a table, a row a pair and study, and one of all studies together from three pairs on.
 
     Args:
         studies: files study.json.
@@ -41,8 +41,9 @@ def main(
         first, second = _names(pair, runs)
         each = [_differences(own, first, second, methods) for own in runs]
         rows = dict(zip((file.parent.name for file in studies), each, strict=True))
-        if len(each) > 1:
-            rows["all"] = np.concatenate(each)
+        found = [values for values in each if len(values)]
+        if len(found) > 1 and sum(map(len, found)) > 2:  # two pairs would say nothing of others
+            rows["all"] = np.concatenate(found)
         for name, values in rows.items():
             if len(values):
                 estimates = (seed_interval(column[:, None])._asdict() for column in values.T)
