@@ -14,8 +14,6 @@ from sib.functional.ratio import background_share, energy, enlarged, evidence
 from sib.functional.reconstruction import check_arguments, vector_jacobian_products
 from sib.objective import SpatialIB, SpatialIBTerms
 
-EVERY = 8
-"""Batches from one measurement of the factors to the next."""
 WINDOW_SHARE = 31 / 224
 """Side of the window over that of the image: the published one at 224 × 224."""
 
@@ -31,8 +29,8 @@ class CalibratedSpatialIB(SpatialIB):
     β_k = ‖∇H‖ / ‖∇ρ_k‖, norms over all parameters of the gradients of cross-entropy H and of the
     share: so λ_k is the norm of a term's gradient over cross-entropy's, and the same λ_k serve
     networks and data whose shares move at very different rates. β is measured on every
-    `EVERY`-th batch and holds until the next one, which costs a backward pass for each term and one
-    for H. With ``balance=False``, β = 1. Each process measures its own batch, and between two
+    eighth batch and holds until the next one, which costs a backward pass for each term and one for
+    H. With ``balance=False``, β = 1. Each process measures its own batch, and between two
     measurements DistributedDataParallel gives the first one's β to all, as it does with buffers.
 
     R, G and G_j are the VJPs of s = log(p_t / (1 − p_t)) at the image, at the features F of the
@@ -148,33 +146,6 @@ class CalibratedSpatialIB(SpatialIB):
     def _found(self, R: Tensor, images: Tensor) -> Tensor:
         window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
         return appearance_foreground(R, images, window, self.area)
-
-    def forward(
-        self,
-        logits: Tensor,
-        images: Tensor,
-        foreground: Tensor | None = None,
-        cross_entropy: Tensor | None = None,
-    ) -> SpatialIBTerms:
-        """Terms of one batch; arguments and errors as of `SpatialIB.forward`.
-
-        Raises:
-            ValueError: ``cross_entropy`` is missing, in train mode and with ``balance``.
-        """
-        if cross_entropy is None and self.balance and self.training:
-            raise ValueError(
-                "the calibrated objective weighs its terms by cross-entropy's gradient: give "
-                "cross_entropy=, or make it with balance=False and weights of your own"
-            )
-        parts = self.parts(logits, images, foreground=foreground)
-        if cross_entropy is not None and self.balance_is_due():
-            self.balance_on([(1, cross_entropy, parts)])
-        self.step += self.training
-        return self.terms(parts)
-
-    def balance_is_due(self) -> bool:
-        """Whether β is measured on the coming batch."""
-        return self.balance and self.training and self.step % EVERY == 0
 
     def balance_on(self, batches: Iterable[tuple[float, Tensor, ImageParts]]) -> None:
         """Measure β.

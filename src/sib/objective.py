@@ -24,6 +24,8 @@ from sib.functional.parts import (
 from sib.functional.reconstruction import COTANGENTS
 from sib.gather import SCOPES, joining
 
+EVERY = 8
+"""Batches from one measurement of weights to the next, where an objective measures them."""
 FORMS = ("linear", "exp")
 BACKGROUNDS = ("variance", "hsic", "magnitude")
 
@@ -159,6 +161,8 @@ class SpatialIB(nn.Module):
         self.count_include_pad, self.epsilon = count_include_pad, epsilon
         self.projection_dim, self.estimator = projection_dim, estimator
         self.hsic_scope = hsic_scope
+        self.balance = False
+        """Whether the terms are weighed by gradients, measured on every `EVERY`-th batch."""
         self.step = 0
         """Batches taken in train mode; `SpatialIBTask` sets it."""
         self._first_call = True
@@ -202,13 +206,28 @@ class SpatialIB(nn.Module):
 
         Raises:
             ValueError: shapes that do not fit, images without gradient, a batch too small for
-                HSIC, a window larger than the images, a step that cannot be differentiated twice.
+                HSIC, a window larger than the images, a step that cannot be differentiated twice;
+                in train mode, ``cross_entropy`` is missing where the terms are weighed by it.
         """
-        return self.terms(self.parts(logits, images, foreground=foreground))
+        if cross_entropy is None and self.balance and self.training:
+            raise ValueError(
+                "the calibrated objective weighs its terms by cross-entropy's gradient: give "
+                "cross_entropy=, or make it with balance=False and weights of your own"
+            )
+        parts = self.parts(logits, images, foreground=foreground)
+        terms = self.weighed_terms(parts, cross_entropy)
+        self.step += self.training
+        return terms
+
+    def weighed_terms(self, parts: ImageParts, cross_entropy: Tensor | None) -> SpatialIBTerms:
+        """`terms`, after their weights were measured where that is due; both with their graph."""
+        if cross_entropy is not None and self.balance_is_due():
+            self.balance_on([(1, cross_entropy, parts)])
+        return self.terms(parts)
 
     def balance_is_due(self) -> bool:
         """Whether `balance_on` is to be called before the terms of the coming batch are taken."""
-        return False
+        return self.balance and self.training and self.step % EVERY == 0
 
     def balance_on(self, batches: Iterable[tuple[float, Tensor, ImageParts]]) -> None:
         """Weigh the terms by gradients; see `sib.calibrated.CalibratedSpatialIB.balance_on`."""

@@ -125,7 +125,7 @@ class SpatialIBTask(nn.Module):
             check_logits(rest, labels[count:], self.validate)
             logits = torch.cat([logits, rest])
             cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
-            terms = self._terms(cross_entropy, parts)
+            terms = self.objective.weighed_terms(parts, cross_entropy)
         weight = self.every_n_steps
         loss = cross_entropy + weight * terms.loss
         pieces = (weight * terms.foreground_loss, weight * terms.background_loss)
@@ -167,12 +167,7 @@ class SpatialIBTask(nn.Module):
             self._compiled = None
         logits, parts = self.parts(images, labels, foreground=foreground)
         cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
-        return logits, cross_entropy, self._terms(cross_entropy, parts)
-
-    def _terms(self, cross_entropy: Tensor, parts: ImageParts) -> SpatialIBTerms:
-        if self.objective.balance_is_due():
-            self.objective.balance_on([(1, cross_entropy, parts)])
-        return self.objective.terms(parts)
+        return logits, cross_entropy, self.objective.weighed_terms(parts, cross_entropy)
 
     def tell_step(self) -> None:
         """Tell the objective how many batches it has had."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sib.calibrated import EVERY
 from sib.micro_batches import accumulate
+from sib.objective import EVERY
 from sib.plain_task import CrossEntropyTask
 from sib.rivals import Rival
 from sib.task import SpatialIBTask
@@ -80,7 +80,7 @@ def estimate_cost(
                 timed.append(_time_step(each, images, labels, context, micro_batch, foreground))
         medians = [statistics.median(timed[1:]) for timed in times]
         balancing = tasks[-1]
-        if isinstance(balancing, SpatialIBTask) and getattr(balancing.objective, "balance", False):
+        if isinstance(balancing, SpatialIBTask) and balancing.objective.balance:
             balancing.step = 0  # the next step measures the weights of the terms
             seconds = _time_step(balancing, images, labels, context, micro_batch, foreground)
             medians[-1] += (seconds - medians[-1]) / EVERY
