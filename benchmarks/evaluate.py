@@ -21,16 +21,16 @@ from timing import interleave, machine, save
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, GradCAMpp, LayerCAM
 
+from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import make_loader, open_data
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.config import AttributionConfig, EvaluateConfig
 from sib.evaluation.evaluate import score_split
 from sib.explain import METHODS
 from sib.metrics import MAP_MEASURES
 from sib.models import build
 from sib.models.inference import for_inference
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
 
 GRADIENTS = {
     "saliency": Saliency,

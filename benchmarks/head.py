@@ -14,7 +14,7 @@ from rich.table import Table
 from timing import interleave, machine, save
 
 import sib.functional as SF
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
 
 SHAPES = ((16, 64), (8, 224), (32, 224))
 

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 import sib
 from sib.models import build
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
 
 CLASSES = 100
 

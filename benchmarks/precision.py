@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from timing import machine, save
 
-from sib.console import ConsoleWatcher
+from sib.cli.console import ConsoleWatcher
+from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, train
-from sib.training.config import InputConfig, ObjectiveConfig
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from step import make_variants
 from timing import machine, save
 from torch.profiler import ProfilerActivity, profile
 
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
 
 KINDS = {
     "convolution and matrix product": ("conv", "mm", "linear", "addmm", "bmm", "mkldnn", "cudnn"),

@@ -13,7 +13,7 @@ from rich.table import Table
 from step import make_variants
 from timing import interleave, machine, save
 
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
 
 
 @dataclass(frozen=True)

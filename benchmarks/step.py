@@ -19,7 +19,7 @@ from timing import added_memory, interleave, machine, save
 
 import sib
 from sib.models import build
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
 
 WEIGHTS = (0.01, 1000.0)
 CLASSES = 100

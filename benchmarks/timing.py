@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from sib.training.device import synchronize
+from sib.utils.device import synchronize
 
 
 def interleave(

@@ -19,14 +19,14 @@ import tyro
 from torch import Tensor, nn
 
 import sib
-from sib.calibrated import WINDOW_SHARE, CalibratedSpatialIB
 from sib.data import make_loader, open_data
 from sib.data.normalization import normalise
 from sib.functional.appearance import _colours, _largest, _mean_by_colour
 from sib.functional.mask import window_mean
-from sib.functional.ratio import energy
+from sib.functional.shares import energy
 from sib.models import build
-from sib.objective import SpatialIBTerms
+from sib.objectives.calibrated import WINDOW_SHARE, CalibratedSpatialIB
+from sib.objectives.published import SpatialIBTerms
 
 METHODS = [name for name in sib.explain.METHODS if name not in ("gradcam_pp", "vjp")]
 FIXED = (0.6, 2.0, 2.0)

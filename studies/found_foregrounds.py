@@ -17,16 +17,16 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from sib.calibrated import WINDOW_SHARE
 from sib.data import make_loader
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.evaluation.data import open_run_data
-from sib.features import Features
 from sib.functional.appearance import appearance_foreground
 from sib.functional.mask import window_mean
-from sib.functional.ratio import energy, evidence
 from sib.functional.reconstruction import vector_jacobian_products
+from sib.functional.shares import energy, evidence
+from sib.models.features import Features
+from sib.objectives.calibrated import WINDOW_SHARE
 
 AREA = 0.2
 

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from sib.data import make_loader, open_data
 from sib.evaluation.checkpoint import open_checkpoint
-from sib.evaluation.runs import read_run
-from sib.training.measure import Measurement, measure
+from sib.runs.reader import read_run
+from sib.training.validation import Measurement, measure
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 import sib
 from nets import group_norm_net, small_vit
-from sib.balance import GradientSums, balanced
-from sib.calibrated import CalibratedSpatialIB
-from sib.objective import EVERY
+from sib.objectives.balance import GradientSums, balanced
+from sib.objectives.calibrated import CalibratedSpatialIB
+from sib.objectives.published import EVERY
 from test_calibrated import LAYER, batch, by_the_formula, gradient, staged_net
 
 SHARES = torch.eye(3).tolist()

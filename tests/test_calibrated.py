@@ -11,10 +11,9 @@ from torch import nn
 import sib
 from nets import group_norm_net, small_vit
 from reference import density
-from sib import features
-from sib.calibrated import CalibratedSpatialIB
-from sib.models import build
+from sib.models import build, features
 from sib.models.stages import finer_stages
+from sib.objectives.calibrated import CalibratedSpatialIB
 
 LAYER = "6"  # of group_norm_net: its last activation
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from sib.cli import main, parse
+from sib.cli.main import main, parse
 
 TINY = ["--data", "digits", "--arch", "small_resnet", "--epochs", "1", "--workers", "0"]
 TINY += ["--device", "cpu", "--input.train-size", "60", "--input.test-size", "20"]

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from sib.demo import DemoConfig, demo
-from sib.errors import InputError
+from sib.cli.demo import DemoConfig, demo
+from sib.utils.errors import InputError
 
 
 def test_the_demo_trains_both_methods_and_draws_them(tmp_path):

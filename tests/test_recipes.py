@@ -10,13 +10,13 @@ from rich.console import Console
 
 import official
 from data.pictures import save_classes
-from sib.cli import main, parse
-from sib.console import ConsoleWatcher
+from sib.cli.console import ConsoleWatcher
+from sib.cli.main import main, parse
+from sib.config.recipes import RECIPES, RecipesConfig, show_recipes
 from sib.models import build
-from sib.recipes import RECIPES, RecipesConfig, show_recipes
+from sib.runs.folder import RunFolder
 from sib.training.loop import Training
 from sib.training.prepare import Prepared
-from sib.training.run_folder import RunFolder
 from sib.training.setup import make_split_loader, make_task, open_splits
 
 PUBLISHED = """

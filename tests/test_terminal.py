@@ -5,8 +5,8 @@ from io import StringIO
 from PIL import Image
 from rich.table import Table
 
-from sib.cli import main
-from sib.terminal import Terminal
+from sib.cli.main import main
+from sib.utils.terminal import Terminal
 
 EVIL = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnp.exe"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sib.yaml_file import parse_yaml
+from sib.config.yaml_file import parse_yaml
 
 
 def test_plain_values():

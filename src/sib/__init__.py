@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sib import functional
 from sib.double_backward import second_order
-from sib.errors import InputError
-from sib.micro_batches import accumulate
-from sib.objective import SpatialIB, SpatialIBTerms
-from sib.plain_task import CrossEntropyTask, TaskOutput
-from sib.task import SpatialIBTask
+from sib.objectives.published import SpatialIB, SpatialIBTerms
+from sib.tasks.accumulate import accumulate
+from sib.tasks.plain import CrossEntropyTask, TaskOutput
+from sib.tasks.task import SpatialIBTask
+from sib.utils.errors import InputError
 
 if TYPE_CHECKING:
     from sib import explain, metrics

@@ -2,6 +2,6 @@
 
 import sys
 
-from sib.cli import main
+from sib.cli.main import main
 
 sys.exit(main())

@@ -16,7 +16,7 @@ from data.pictures import (
     square_pixels,
 )
 from sib.data import JointTransform, make_loader, open_data
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 def refused(root, *parts, **options):

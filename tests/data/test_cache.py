@@ -18,7 +18,7 @@ from data.pictures import CUB_IMAGES, replace_line, save, save_classes, save_cub
 from sib.data import cache_files, make_loader, open_data
 from sib.data.cache import ARRAYS, CachedSource, bytes_of, cache_sources, default_folder, readable
 from sib.data.cache_files import CacheRefused
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 SIDE = 20
 FORK = multiprocessing.get_context("fork")

@@ -6,7 +6,7 @@ from PIL import Image
 
 import official
 from data.pictures import save, save_classes, save_cub, save_splits, square_mask
-from sib.cli import main
+from sib.cli.main import main
 from sib.data import check as check_module
 
 SETS = list(official.MAKERS)

@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from data.pictures import save, save_palette, square_mask
-from sib.data.decode import read_image, read_size
-from sib.data.masks import read_foreground
+from sib.data.readers.decode import read_image, read_size
+from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 def pixels_of(path):

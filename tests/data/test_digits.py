@@ -9,8 +9,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from sib.data import Digits, open_data
-from sib.data.digits import POOLS, _scans
-from sib.data.textures import PHOTOS
+from sib.data.datasets.digits import POOLS, _scans
+from sib.data.datasets.textures import PHOTOS
 
 
 @pytest.fixture(scope="module")

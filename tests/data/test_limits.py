@@ -11,12 +11,12 @@ from PIL import Image
 
 from data.pictures import save, save_classes, square_pixels
 from fuzz.targets import encoded, png_header
-from sib.data import cub
-from sib.data.decode import MAX_PIXELS, read_image, read_size
-from sib.data.masks import read_foreground
+from sib.data.datasets import cub
+from sib.data.readers.decode import MAX_PIXELS, read_image, read_size
+from sib.data.readers.masks import read_foreground
 from sib.data.records import RecordSource, check_headers
 from sib.data.sample import MaskFile, MaskRule, Record
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 SENTENCE = "an image or mask may have 134,217,728, so make it smaller"
 

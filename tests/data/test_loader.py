@@ -11,7 +11,7 @@ from data.pictures import save, save_classes, square_mask
 from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
 from sib.data.loader import is_of_a_worker
 from sib.data.sampler import KeySampler
-from sib.errors import InputError
+from sib.utils.errors import InputError
 from training.killing import in_a_process
 
 

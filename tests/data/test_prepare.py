@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 import official
-from sib.cli import main
+from sib.cli.main import main
 from sib.data import open_data
-from sib.data.catalogue import CATALOGUE, Archive, Published
+from sib.data.datasets.catalogue import CATALOGUE, Archive, Published
 from sib.data.download import download
 from sib.data.prepare import prepare_set
-from sib.data.unpack import Limits, unpack
-from sib.errors import InputError
+from sib.data.readers.unpack import Limits, unpack
+from sib.utils.errors import InputError
 
 
 class Handler(BaseHTTPRequestHandler):

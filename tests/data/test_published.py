@@ -11,10 +11,10 @@ from PIL import Image
 
 import official
 from data.pictures import all_names
-from sib.cli import main
+from sib.cli.main import main
 from sib.data import make_loader, open_data
-from sib.data.annotation import read_boxes
-from sib.data.catalogue import CATALOGUE
+from sib.data.datasets.catalogue import CATALOGUE
+from sib.data.readers.annotation import read_boxes
 from sib.data.sample import Box
 
 SETS = list(official.MAKERS)

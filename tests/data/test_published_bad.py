@@ -12,9 +12,9 @@ import official
 from data.pictures import replace_line
 from data.test_bad_input import check_sentence
 from sib.data import open_data
-from sib.data.annotation import read_boxes
-from sib.data.unpickle import read_pickle
-from sib.errors import InputError
+from sib.data.readers.annotation import read_boxes
+from sib.data.readers.unpickle import read_pickle
+from sib.utils.errors import InputError
 
 
 def refused(name, root, *parts, **options):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sib.cli import main
+from sib.cli.main import main
 from sib.data import open_data
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sib.data.splits import stratified_split
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 @settings(max_examples=60, deadline=None)

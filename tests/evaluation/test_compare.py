@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from evaluation.trained import FAST, evaluated, quiet, trained
-from sib.cli import main
-from sib.errors import InputError
+from sib.cli.main import main
+from sib.config.evaluate import CompareConfig, EvaluateConfig
 from sib.evaluation.compare import compare
-from sib.evaluation.config import CompareConfig, EvaluateConfig
 from sib.evaluation.evaluate import evaluate
 from sib.evaluation.scores import read_scores
+from sib.utils.errors import InputError
 
 SEEDS = (0, 1)
 

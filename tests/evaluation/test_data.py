@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sib.cli import main
+from sib.cli.main import main
 from sib.data import open_data
 from sib.evaluation.data import limited, spread
 

@@ -10,16 +10,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from evaluation.trained import FAST, evaluated, quiet, trained
-from sib.cli import main
+from sib.cli.main import main
+from sib.config.evaluate import EvaluateConfig
 from sib.data import make_loader, open_data
 from sib.data.normalization import normalise
-from sib.errors import InputError
-from sib.evaluation.config import EvaluateConfig
 from sib.evaluation.evaluate import evaluate
 from sib.evaluation.scores import read_scores
 from sib.explain import attribute
 from sib.metrics import MAP_MEASURES
 from sib.models import build
+from sib.utils.errors import InputError
 
 CPU = torch.device("cpu")
 

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from evaluation.trained import FAST, quiet, trained
-from sib.cli import main
-from sib.errors import InputError
-from sib.evaluation.config import ExplainConfig
+from sib.cli.main import main
+from sib.config.evaluate import ExplainConfig
 from sib.evaluation.explain import explain
+from sib.utils.errors import InputError
 
 
 @pytest.fixture

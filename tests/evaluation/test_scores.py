@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sib.errors import InputError
 from sib.evaluation.scores import Scores, read_scores, to_csv
+from sib.utils.errors import InputError
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), min_size=1, max_size=12)
 

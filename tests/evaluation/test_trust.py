@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sib.cli import main
+from sib.cli.main import main
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sib.errors import InputError
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.evaluation.weights import load_into, read_weights
 from sib.models import build
+from sib.utils.errors import InputError
 
 CPU = torch.device("cpu")
 

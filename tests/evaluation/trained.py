@@ -9,11 +9,11 @@ from tempfile import mkdtemp
 
 from rich.console import Console
 
-from sib.console import ConsoleWatcher
-from sib.evaluation.config import AttributionConfig, EvaluateConfig
+from sib.cli.console import ConsoleWatcher
+from sib.config.evaluate import AttributionConfig, EvaluateConfig
+from sib.config.train import InputConfig, ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
 from sib.training import TrainConfig, train
-from sib.training.config import InputConfig, ObjectiveConfig
 
 FAST = AttributionConfig(steps=2, samples=2)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from sib.functional.ratio import background_share, energy, enlarged, evidence, pooled
+from sib.functional.shares import background_share, energy, enlarged, evidence, pooled
 
 
 def maps(*values):

@@ -20,18 +20,18 @@ from PIL import Image
 from safetensors.torch import save
 
 from data.pictures import save_classes, save_leeds
-from sib.data import cub, leeds
-from sib.data.decode import read_image, read_size
-from sib.data.masks import read_foreground
+from sib.config.stored import as_dict
+from sib.config.yaml_options import expand_config
+from sib.data.datasets import cub, leeds
+from sib.data.readers.decode import read_image, read_size
+from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule
-from sib.errors import InputError
-from sib.evaluation.runs import read_run
 from sib.evaluation.scores import FACTS, read_scores
 from sib.evaluation.weights import read_weights
+from sib.runs.folder import STATE, RunFolder
+from sib.runs.reader import read_run
 from sib.training import TrainConfig
-from sib.training.run_folder import STATE, RunFolder
-from sib.training.stored_config import as_dict
-from sib.yaml_options import expand_config
+from sib.utils.errors import InputError
 
 BREAK = b"\n====\n"
 """Stands between the files of an input that holds several."""

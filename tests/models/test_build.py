@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import sib
-from sib.errors import InputError
 from sib.models import architectures, build
+from sib.utils.errors import InputError
 
 PUBLISHED = ["resnet18", "resnet50", "densenet121", "vit_b_32"]
 

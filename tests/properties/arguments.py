@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import yaml
 from hypothesis import strategies as st
 
-from sib.cli import NAMES
+from sib.cli.main import NAMES
+from sib.config.recipes import RECIPES
 from sib.models.build import architectures
-from sib.recipes import RECIPES
 
 ODD = (
     "",

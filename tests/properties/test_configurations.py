@@ -15,12 +15,12 @@ from torch import nn
 
 from properties.arguments import command_lines
 from properties.inputs import EXAMPLES
-from sib.cli import main, parse
-from sib.errors import InputError
+from sib.cli.main import main, parse
+from sib.config.stored import as_dict
 from sib.training import TrainConfig
-from sib.training.device import choose_device
 from sib.training.setup import make_autocast, make_task
-from sib.training.stored_config import as_dict
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
 
 LONG = int(os.environ.get("SIB_CONFIGURATIONS", "10000"))
 options = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}

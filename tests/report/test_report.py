@@ -13,14 +13,14 @@ from PIL import Image
 
 from evaluation.trained import FAST, evaluated, quiet
 from report.browser import CHROMIUM, everything_heard, run
-from sib.console import ConsoleWatcher
-from sib.errors import InputError
-from sib.evaluation.config import EvaluateConfig, ReportConfig
+from sib.cli.console import ConsoleWatcher
+from sib.config.evaluate import EvaluateConfig, ReportConfig
+from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
 from sib.report.command import report
 from sib.report.page import warnings
 from sib.training import TrainConfig, train
-from sib.training.config import ObjectiveConfig
+from sib.utils.errors import InputError
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 CLASSES = ("<img src=http:x onerror=alert(1)>", "a & b \"quoted\" 'single' {{ 7*7 }}")

@@ -9,8 +9,8 @@ from torch import nn
 
 import sib
 from nets import group_norm_net, small_vit
-from sib.rivals import RIVALS, EnergyTask, RightReasonsTask, SaliencyGuidedTask
-from sib.rivals.saliency_guided import masked_images
+from sib.objectives.rivals import RIVALS, EnergyTask, RightReasonsTask, SaliencyGuidedTask
+from sib.objectives.saliency_guided import masked_images
 
 LAYER = "6"  # of group_norm_net: its last activation
 

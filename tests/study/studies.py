@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from sib.config.stored import as_dict
 from sib.evaluation.evaluate import options, save, sha256_of, summarise
 from sib.evaluation.scores import Scores
 from sib.study.description import read_study
 from sib.study.plan import plan_runs
-from sib.training.stored_config import as_dict
 
 COMMON = {
     "arch": "nets:group_norm_net",

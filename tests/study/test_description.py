@@ -2,8 +2,8 @@
 
 import pytest
 
-from sib.errors import InputError
 from sib.study.description import read_study
+from sib.utils.errors import InputError
 from study.studies import planned, written
 
 
@@ -55,7 +55,7 @@ def test_the_reference_is_named_or_cross_entropy_or_the_first(tmp_path, changes,
 
 
 def test_the_arguments_of_a_run_stand_for_its_configuration(tmp_path):
-    from sib.cli import parse
+    from sib.cli.main import parse
 
     _, runs = planned(tmp_path, split_seeds=[0, 4])
     for run in runs:

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from data.pictures import save_classes
-from sib.errors import InputError
+from sib.config.stored import as_dict
 from sib.study.commands import next_command
 from sib.study.plan import VALIDATION, check_runs, check_unused
-from sib.training.lock import FolderLock
-from sib.training.stored_config import as_dict
+from sib.utils.errors import InputError
+from sib.utils.locks import FolderLock
 from study.studies import COMMON, planned, pretend_evaluated, pretend_trained
 
 GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}

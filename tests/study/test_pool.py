@@ -10,7 +10,7 @@ import pytest
 
 from sib.study import pool
 from sib.study.pool import Job, Pool, places
-from sib.training import Stopped
+from sib.utils.signals import Stopped
 
 PYTHON = (sys.executable, "-c")
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from sib.errors import InputError
 from sib.study.plan import VALIDATION
 from sib.study.selection import choose
+from sib.utils.errors import InputError
 from study.studies import planned, pretend_evaluated, pretend_trained
 
 GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2, 3]}}}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sib.cli import main
-from sib.training.lock import FolderLock
+from sib.cli.main import main
+from sib.utils.locks import FolderLock
 from study.studies import COMMON, EVALUATE, written
 
 SETTINGS = {

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from sib.cli import main
+from sib.cli.main import main
 from sib.training import loop
 
 torch.set_num_threads(1)

@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-from sib.cli import main
+from sib.cli.main import main
 
 ARGUMENTS = [
     "train", "--data", "digits", "--arch", "small_resnet", "--image-size", "16", "--epochs", "6",

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sib.errors import InputError
 from sib.training import TrainConfig, train
 from sib.training.progress import EpochProgress
+from sib.utils.errors import InputError
 from training.test_train import Silent, metrics, tiny
 
 

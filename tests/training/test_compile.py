@@ -5,10 +5,10 @@ import warnings
 import pytest
 import torch
 
-from sib.errors import InputError
-from sib.task import SpatialIBTask
+from sib.config.options import ObjectiveConfig
+from sib.tasks.task import SpatialIBTask
 from sib.training import TrainConfig, train
-from sib.training.options import ObjectiveConfig
+from sib.utils.errors import InputError
 from training.test_train import Silent, metrics, tiny
 
 

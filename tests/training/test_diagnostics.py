@@ -7,10 +7,10 @@ import torch
 
 import sib
 from nets import group_norm_net
+from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, train
-from sib.training.config import InputConfig, ObjectiveConfig
 from sib.training.diagnostics import GradientRatios, Warnings
-from sib.training.watcher import Quiet
+from sib.training.reporter import Quiet
 
 
 def batch():

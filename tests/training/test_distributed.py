@@ -14,17 +14,18 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nets import group_norm_net
-from sib.cli import main
+from sib import distributed
+from sib.cli.main import main
+from sib.config.train import InputConfig, ObjectiveConfig
 from sib.data import BadSample
 from sib.data.loader import KeyedDataset
-from sib.errors import InputError
 from sib.models import build
-from sib.training import TrainingFailed, distributed, loop, measure, prepare, train
+from sib.training import TrainingFailed, loop, prepare, train, validation
 from sib.training import step as training_step
-from sib.training.config import InputConfig, ObjectiveConfig
-from sib.training.interrupt import Interrupt, Stopped
 from sib.training.progress import EpochProgress
 from sib.training.setup import make_split_loader, open_splits
+from sib.utils.errors import InputError
+from sib.utils.signals import Interrupt, Stopped
 from training.test_train import Silent, metrics, tiny
 
 
@@ -217,7 +218,7 @@ def test_what_is_measured_in_two_shares_is_what_one_process_measures(name, folde
     model = build(run.arch, 10, run.side)
     model.load_state_dict(load_file(run.folder / "best.safetensors"))
     batches = loop.Training._read(Listening(), make_split_loader(run, splits, "test"))
-    alone = measure.measure(model, batches, torch.device("cpu"), "half")
+    alone = validation.measure(model, batches, torch.device("cpu"), "half")
     found = json.loads((run.folder / "result.json").read_text())["test"]
     assert found["images"] == alone.images == 41 and found["annotated"] == alone.annotated
     for key, value in alone._asdict().items():

@@ -14,11 +14,11 @@ from torch import nn
 
 from breaking import BAD_STEPS
 from data.pictures import save_classes
-from sib.errors import InputError
+from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, TrainingFailed, loop, memory, train
-from sib.training.config import InputConfig, ObjectiveConfig
 from sib.training.memory import fitting_micro_batch
 from sib.training.setup import open_splits
+from sib.utils.errors import InputError
 from training.killing import in_a_process, what_it_ends_with
 from training.test_train import Silent, tiny
 

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 import sib
 from nets import group_norm_net
-from sib.training import TrainingFailed, step, train, update
-from sib.training.config import InputConfig, ObjectiveConfig
+from sib.config.train import InputConfig, ObjectiveConfig
+from sib.training import TrainingFailed, optimizer, step, train
 from training.test_train import Silent, metrics, tiny
 
 
@@ -45,7 +45,7 @@ def test_resume_goes_on_with_the_same_scale(tmp_path):
 
 
 def test_overflows_find_the_scale_and_do_not_end_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(update, "FIRST_SCALE", 2.0**18)
+    monkeypatch.setattr(optimizer, "FIRST_SCALE", 2.0**18)
     train(half(tmp_path, bad_steps=1, epochs=6), Silent())
     taken_back = [record.get("steps_taken_back", 0) for record in metrics(tmp_path)]
     assert taken_back[0] > 0 and taken_back[-1] == 0

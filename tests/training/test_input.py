@@ -10,12 +10,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from data.pictures import save_classes, save_splits
-from sib.console import ConsoleWatcher
+from sib.cli.console import ConsoleWatcher
+from sib.config.train import InputConfig
 from sib.data import open_data
-from sib.errors import InputError
 from sib.training import TrainConfig, prepare, train
-from sib.training.config import InputConfig
-from sib.training.device import set_determinism
+from sib.utils.device import set_determinism
+from sib.utils.errors import InputError
 
 
 def tiny(out, data, **options):

@@ -8,13 +8,13 @@ import threading
 
 import pytest
 
-from sib.errors import InputError
-from sib.training.lock import FolderLock
+from sib.utils.errors import InputError
+from sib.utils.locks import FolderLock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from sib.training.lock import FolderLock
+from sib.utils.locks import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 lock.take()
 print("held", flush=True)

@@ -9,7 +9,7 @@ from torch import nn
 from sib.data.sample import Batch
 from sib.functional import reconstruct
 from sib.metrics import foreground_energy
-from sib.training.measure import decision_vjp, measure
+from sib.training.validation import decision_vjp, measure
 
 
 def test_foreground_energy_by_hand():

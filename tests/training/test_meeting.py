@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch.distributed as dist
 
-from sib.training import meeting
-from sib.training.meeting import meet
+from sib.distributed import rendezvous
+from sib.distributed.rendezvous import meet
 
 
 @pytest.fixture
@@ -54,4 +54,4 @@ def test_what_an_unfinished_meeting_left_behind_misleads_nobody(come):
 
 def test_the_first_does_not_wait_for_ever(come):
     assert come([0], patience=0.1)[0] == "processes [1, 2] did not come"
-    assert meeting.PATIENCE == 1800
+    assert rendezvous.PATIENCE == 1800

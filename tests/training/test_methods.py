@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from sib.config.train import InputConfig, ObjectiveConfig, RivalConfig
 from sib.data import Batch
-from sib.errors import InputError
 from sib.functional.exchange import exchange_backgrounds
 from sib.training import TrainConfig, step, train
-from sib.training.config import InputConfig, ObjectiveConfig, RivalConfig
 from sib.training.guidance import known_foreground
-from sib.training.watcher import Quiet
+from sib.training.reporter import Quiet
+from sib.utils.errors import InputError
 
 
 def tiny(out, **options):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sib.errors import InputError
+from sib.distributed.restart import launch
 from sib.training import train
-from sib.training.restart import launch
+from sib.utils.errors import InputError
 from training.test_train import Silent, metrics, tiny
 
 

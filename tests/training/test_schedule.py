@@ -2,7 +2,7 @@
 
 import pytest
 
-from sib.training.config import ScheduleConfig
+from sib.config.train import ScheduleConfig
 from sib.training.schedule import factor
 
 

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sib.errors import InputError
-from sib.training.run_folder import FORMAT, RunFolder
-from sib.training.state_file import TRAILER, TornState, before, read_state, write_state
+from sib.runs.folder import FORMAT, RunFolder
+from sib.runs.state_file import TRAILER, TornState, before, read_state, write_state
+from sib.utils.errors import InputError
 
 
 def state(step):

@@ -12,12 +12,12 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sib.cli import main
-from sib.errors import InputError
+from sib.cli.main import main
+from sib.config.stored import MAY_CHANGE
+from sib.config.train import InputConfig, ObjectiveConfig, OptimizerConfig
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
-from sib.training.config import InputConfig, ObjectiveConfig, OptimizerConfig
-from sib.training.interrupt import Interrupt
-from sib.training.stored_config import MAY_CHANGE
+from sib.utils.errors import InputError
+from sib.utils.signals import Interrupt
 
 
 class Silent:
@@ -354,7 +354,7 @@ def test_best_weights_are_those_of_the_best_epoch_after_a_stop_between_state_and
     def fail(self, *args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sib.training.run_folder.RunFolder.save_weights", fail)
+    monkeypatch.setattr("sib.runs.folder.RunFolder.save_weights", fail)
     with pytest.raises(KeyboardInterrupt):
         train(stopped, Silent())
     monkeypatch.undo()
@@ -384,7 +384,7 @@ def test_damaged_files_of_a_run_are_told(tmp_path, name, content):
 
 
 def test_the_stored_configuration_starts_another_run(tmp_path):
-    from sib.cli import parse
+    from sib.cli.main import parse
 
     train(tiny(tmp_path / "a", epochs=1), Silent())
     config = parse(["train", "--config", str(tmp_path / "a" / "config.yaml"), "--out", "b"])

@@ -1,6 +1,6 @@
 """Data sets that yield an image, its label and, where annotated, its foreground."""
 
-from sib.data.digits import Digits
+from sib.data.datasets.digits import Digits
 from sib.data.loader import Loader, make_loader
 from sib.data.open import Splits, open_data
 from sib.data.sample import BadSample, Batch, Record, Sample, collate

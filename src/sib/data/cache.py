@@ -17,7 +17,7 @@ from sib.data.cache_files import CacheRefused, build_once, is_whole
 from sib.data.loader import Loader, make_loader
 from sib.data.sample import BadSample, Batch, Sample
 from sib.data.source import Source
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 FORMAT = 1
 PACKAGES = ("pillow", "torch", "torchvision")

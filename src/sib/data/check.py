@@ -14,14 +14,14 @@ from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from sib.data.catalogue import CATALOGUE
+from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.layout import Parts
 from sib.data.loader import leave_signals_to_the_main_process
 from sib.data.locate import locate_data, read_parts
-from sib.data.masks import OVERHANG, check_box
+from sib.data.readers.masks import OVERHANG, check_box
 from sib.data.records import RecordSource, boxes_of
 from sib.data.source import Source
-from sib.errors import InputError, ProblemsFound
+from sib.utils.errors import InputError, ProblemsFound
 
 SHOWN = 20
 """Problems that are printed."""

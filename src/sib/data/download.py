@@ -9,8 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from sib.data.catalogue import Archive
-from sib.errors import InputError
+from sib.data.datasets.catalogue import Archive
+from sib.utils.errors import InputError
 
 BLOCK = 2**20
 TIMEOUT = 60

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sib.data.sample import MaskFile, MaskRule
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 IMAGE_KINDS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 MASK_ENDING = "_mask.png"

@@ -8,7 +8,7 @@ from sib.data.files import list_images
 from sib.data.records import RecordSource
 from sib.data.sample import Record
 from sib.data.source import Divisible
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sib.data.sample import BadSample, Batch, Sample, collate
 from sib.data.sampler import Key, KeySampler
 from sib.data.source import Source
 from sib.data.transforms import CROP_AREA, Augment, JointTransform
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 def make_loader(

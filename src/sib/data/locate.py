@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sib.data import cub, folder, leeds, published
+from sib.data.datasets import cub, folder, leeds, published
 from sib.data.layout import Layout, Parts, as_parts
 from sib.data.sample import MaskFile, Record
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 DIGITS = "digits"
 NAMES = (DIGITS, *published.READERS)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from sib.data import published
+from sib.data.datasets import published
+from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
-from sib.data.digits import Digits
 from sib.data.layout import Parts, as_parts
 from sib.data.locate import DIGITS, existing_folder, read_layout, readable
-from sib.data.masks import OVERHANG
+from sib.data.readers.masks import OVERHANG
 from sib.data.records import RecordSource, check_headers
 from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction, stratified_split
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 DIGITS_SIDE = 48
 TestSplit = Literal["own", "random"]

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from sib.data.catalogue import CATALOGUE, Archive, Published
+from sib.data.datasets.catalogue import CATALOGUE, Archive, Published
+from sib.data.datasets.published import find
 from sib.data.download import Progress, check, download
-from sib.data.published import find
-from sib.data.unpack import Limits, unpack
-from sib.errors import InputError
+from sib.data.readers.unpack import Limits, unpack
+from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)

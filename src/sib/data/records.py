@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sib.data.annotation import read_boxes
-from sib.data.decode import opened, read_image, read_size
-from sib.data.masks import OVERHANG, check_box, check_size, read_foreground
+from sib.data.readers.annotation import read_boxes
+from sib.data.readers.decode import opened, read_image, read_size
+from sib.data.readers.masks import OVERHANG, check_box, check_size, read_foreground
 from sib.data.sample import Box, BoxFile, MaskFile, Record, Sample
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 class RecordSource:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 class Key(NamedTuple):

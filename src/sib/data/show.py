@@ -10,8 +10,8 @@ from rich.console import Console
 
 from sib.data.open import open_data
 from sib.data.source import Source
-from sib.errors import InputError
-from sib.report.sheet import Picture, draw_sheet
+from sib.figures.sheet import Picture, draw_sheet
+from sib.utils.errors import InputError
 
 MOST = 200
 LONGEST = 32

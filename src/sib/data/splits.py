@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 def stratified_split(

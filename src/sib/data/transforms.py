@@ -9,7 +9,7 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as F
 
 from sib.data.sample import Sample
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 Augment = Literal["none", "flip", "crop"]
 

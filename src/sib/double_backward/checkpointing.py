@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from sib.double_backward.scope import second_order
 from sib.double_backward.wanted import wanted
-from sib.random_state import random_state, replayed
+from sib.utils.random_state import random_state, replayed
 
 
 def repeated_blocks(model: nn.Module) -> list[nn.Module]:

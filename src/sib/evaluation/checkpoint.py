@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from sib.data.normalization import STATISTICS, Normalization
-from sib.errors import InputError
-from sib.evaluation.runs import Run, read_run
 from sib.evaluation.weights import State, load_into, read_weights
 from sib.models import build
 from sib.models.inference import for_inference
+from sib.runs.reader import Run, read_run
+from sib.utils.errors import InputError
 
 LARGEST_SIDE = 2**13
 """Of the input that a weights file names for itself: an image of that size is passed through the

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from sib.errors import InputError
-from sib.evaluation.config import CompareConfig
+from sib.config.evaluate import CompareConfig
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
 from sib.evaluation.scores import stack
 from sib.evaluation.statistics import Array, Difference, paired_difference
 from sib.evaluation.stored import Stored, read_or_evaluate
 from sib.evaluation.tables import comparison_table
-from sib.files import write_whole
-from sib.report.scatter import draw_scatter
+from sib.figures.scatter import draw_scatter
+from sib.utils.errors import InputError
+from sib.utils.files import write_whole
 
 Columns = list[tuple[str, str]]
 

@@ -8,8 +8,8 @@ import numpy as np
 from sib.data import Splits, open_data
 from sib.data.sample import Sample
 from sib.data.source import Source
-from sib.errors import InputError
 from sib.evaluation.checkpoint import Checkpoint
+from sib.utils.errors import InputError
 
 
 def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -> Splits:

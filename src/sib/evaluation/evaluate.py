@@ -12,23 +12,23 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from sib.config.evaluate import EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.normalization import normalise
-from sib.errors import InputError
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
-from sib.evaluation.config import EvaluateConfig
 from sib.evaluation.data import check_classes, limited, open_run_data
 from sib.evaluation.maps import maps_of
 from sib.evaluation.measures import score
-from sib.evaluation.progress import progress
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
 from sib.evaluation.tables import evaluation_table
 from sib.explain import METHODS, available_methods
 from sib.explain.state import logits_of
-from sib.files import write_whole
-from sib.training.device import choose_device
-from sib.training.run_folder import versions
+from sib.runs.folder import versions
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+from sib.utils.files import write_whole
+from sib.utils.progress_bar import progress
 
 FORMAT = 1
 RESULT, IMAGES = "evaluation.json", "evaluation.csv"

@@ -5,20 +5,20 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from sib.data.decode import opened, read_image
+from sib.config.evaluate import ExplainConfig
 from sib.data.normalization import normalise
+from sib.data.readers.decode import opened, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
-from sib.errors import InputError
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
-from sib.evaluation.config import ExplainConfig
 from sib.evaluation.maps import maps_of
-from sib.evaluation.progress import progress
 from sib.explain import available_methods
 from sib.explain.normalization import normalize_maps
 from sib.explain.state import logits_of
-from sib.report.overlay import draw_overlays
-from sib.training.device import choose_device
+from sib.figures.overlay import draw_overlays
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+from sib.utils.progress_bar import progress
 
 
 def explain(config: ExplainConfig, console: Console) -> list[Path]:

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from sib.errors import InputError
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import Stored
+from sib.utils.errors import InputError
 
 # What two runs of one group may differ in: the seed, and what changes no result.
 SEED_AND_PLACE = ("seed", "out", "device", "workers", "resume", "dry_run")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from sib.errors import InputError
-from sib.evaluation.config import AttributionConfig
+from sib.config.evaluate import AttributionConfig
 from sib.explain import attribute_all
+from sib.utils.errors import InputError
 
 
 def maps_of(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sib.errors import InputError
 from sib.evaluation.statistics import Array
+from sib.utils.errors import InputError
 
 FACTS = ("image", "label", "predicted", "probability", "correct", "foreground_share")
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from sib.errors import InputError
-from sib.evaluation.config import EvaluateConfig
+from sib.config.evaluate import EvaluateConfig
 from sib.evaluation.evaluate import FORMAT, IMAGES, RESULT, evaluate
-from sib.evaluation.runs import Run, is_run, read_json, read_run
 from sib.evaluation.scores import Scores, read_scores
+from sib.runs.reader import Run, is_run, read_json, read_run
+from sib.utils.errors import InputError
 
 
 class Stored(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 State = dict[str, Tensor]
 # Where training scripts put the weights among other things, and what wrappers put before names.

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sib.functional import checks
 from sib.functional.mask import check_window, window_mean
-from sib.functional.ratio import energy
+from sib.functional.shares import energy
 
 LEVELS = 8
 """Of each channel, which make the colours of an image."""

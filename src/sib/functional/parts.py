@@ -2,7 +2,8 @@
 
 Images meet in the terms only through these parts: the rows that HSIC compares, the maps that SSIM
 compares, a scalar of the background. So they can be found a few images at a time, or on several
-processes, and be joined before a term is taken; see `sib.micro_batches` and `sib.gather`.
+processes, and be joined before a term is taken; see `sib.tasks.accumulate` and
+`sib.distributed.batch_gather`.
 """
 
 from collections.abc import Callable

@@ -10,8 +10,8 @@ import torchvision.models
 from torch import nn
 
 from sib.double_backward import check_model
-from sib.errors import InputError
 from sib.models.small import SmallResNet
+from sib.utils.errors import InputError
 
 TIMM = "timm/"
 

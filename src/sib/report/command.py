@@ -5,19 +5,19 @@ from typing import Any
 from rich.console import Console
 
 from sib import __version__
-from sib.errors import InputError
+from sib.config.evaluate import ReportConfig
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.evaluation.compare import compare_stored, explanation
-from sib.evaluation.config import ReportConfig
 from sib.evaluation.data import check_classes, open_run_data, spread
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
-from sib.evaluation.progress import progress
 from sib.evaluation.stored import Stored, read_or_evaluate
-from sib.files import write_whole
+from sib.figures.curves import curves
 from sib.report import gallery as images
 from sib.report import page
-from sib.report.curves import curves
-from sib.training.device import choose_device
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+from sib.utils.files import write_whole
+from sib.utils.progress_bar import progress
 
 EXTREMES = 6
 

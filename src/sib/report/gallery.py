@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from sib.config.evaluate import AttributionConfig
 from sib.data import BadSample, Splits, make_loader
 from sib.data.normalization import normalise
-from sib.errors import InputError
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.config import AttributionConfig
 from sib.evaluation.data import Subset
 from sib.evaluation.maps import maps_of
 from sib.evaluation.scores import Scores
 from sib.explain import available_methods
 from sib.explain.normalization import normalize_maps
-from sib.report.figures import data_uri
+from sib.figures.charts import data_uri
+from sib.utils.errors import InputError
 
 SIDE = 144
 OUTLINE = (0, 213, 255)

@@ -12,7 +12,7 @@ from sib.evaluation.groups import METHOD_NAMES
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Stored
 from sib.evaluation.tables import arrow
-from sib.report.figures import Picture, both_themes, scatter_figure
+from sib.figures.charts import Picture, both_themes, scatter_figure
 from sib.report.gallery import Row
 
 TEMPLATE = Path(__file__).with_name("page.html")

@@ -5,12 +5,10 @@ from typing import Any
 
 from rich.console import Console
 
-from sib.errors import InputError, ProblemsFound
-from sib.evaluation.config import ReportConfig
-from sib.files import write_whole
+from sib.config.evaluate import ReportConfig
+from sib.config.study import StudyConfig
 from sib.report.command import report
 from sib.study.commands import job, splits_first
-from sib.study.config import StudyConfig
 from sib.study.description import Study, read_study
 from sib.study.front import draw_front
 from sib.study.listing import list_runs
@@ -20,8 +18,10 @@ from sib.study.progress import display
 from sib.study.selection import Choice, choose
 from sib.study.summary import reported_runs, summarise
 from sib.study.tables import show
-from sib.training import Stopped
-from sib.training.lock import FolderLock
+from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.files import write_whole
+from sib.utils.locks import FolderLock
+from sib.utils.signals import Stopped
 
 RESULT = "study.json"
 GALLERY_RUNS = 8

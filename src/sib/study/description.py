@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sib.errors import InputError
 from sib.study.evaluation import Evaluation, read_evaluation
 from sib.study.settings import Common, Setting, read_settings
 from sib.study.values import Values, read_values
+from sib.utils.errors import InputError
 
 KEYS = (
     "data",

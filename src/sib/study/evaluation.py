@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sib.errors import InputError
-from sib.evaluation.config import EvaluateConfig
+from sib.config.evaluate import EvaluateConfig
+from sib.config.yaml_options import from_arguments, options_of
 from sib.evaluation.evaluate import FORMAT, IMAGES, RESULT, options, sha256_of
-from sib.evaluation.runs import read_json
 from sib.explain import METHODS
-from sib.yaml_options import from_arguments, options_of
+from sib.runs.reader import read_json
+from sib.utils.errors import InputError
 
 ENERGY = "energy_pointing_game"
 LISTS = ("methods", "metrics")

@@ -7,9 +7,9 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from sib.files import write_whole
-from sib.report.figures import COLOURS, SHAPES
+from sib.figures.charts import COLOURS, SHAPES
 from sib.study.summary import ACCURACY, MEAN
+from sib.utils.files import write_whole
 
 
 def draw_front(path: Path, found: dict[str, Any]) -> bool:

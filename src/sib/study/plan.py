@@ -9,20 +9,20 @@ from typing import Any
 
 import torch
 
+from sib.config.stored import differences
+from sib.config.train import TrainConfig
 from sib.data import Splits
-from sib.errors import InputError
-from sib.evaluation.runs import is_run, read_run
 from sib.models import build
+from sib.runs.reader import is_run, read_run
 from sib.study.description import Study
 from sib.study.evaluation import Evaluation
 from sib.study.settings import Point, Setting
-from sib.training import TrainConfig
-from sib.training.device import choose_device
 from sib.training.guidance import check_annotated
-from sib.training.lock import NAME as LOCK
-from sib.training.lock import FolderLock
 from sib.training.setup import make_task, open_splits
-from sib.training.stored_config import differences
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+from sib.utils.locks import NAME as LOCK
+from sib.utils.locks import FolderLock
 
 # What may differ between a run that is done and the study's file: where it lies and how fast it is.
 HARMLESS = ("out", "root", "device", "workers", "save_every_steps", "input.cache")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import torch
 
-from sib.training import Stopped
-from sib.training.interrupt import Interrupt
+from sib.utils.signals import Interrupt, Stopped
 
 SIB = (sys.executable, "-m", "sib")
 PAUSE = 0.05

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sib.errors import InputError
 from sib.evaluation.evaluate import RESULT
-from sib.evaluation.runs import read_json
+from sib.runs.reader import read_json
 from sib.study.description import CHOOSE_BY, Study
 from sib.study.evaluation import ENERGY
 from sib.study.plan import VALIDATION, Run
 from sib.study.settings import Setting
+from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)

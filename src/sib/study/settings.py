@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sib.errors import InputError
-from sib.training import TrainConfig
-from sib.yaml_options import from_arguments, options_of
+from sib.config.train import TrainConfig
+from sib.config.yaml_options import from_arguments, options_of
+from sib.utils.errors import InputError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 OWN = {

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sib.errors import InputError
-from sib.yaml_file import parse_yaml
+from sib.config.yaml_file import parse_yaml
+from sib.utils.errors import InputError
 
 
 class Values:

@@ -1,8 +1,8 @@
 """Training: from a configuration to a run folder."""
 
-from sib.training.config import TrainConfig
-from sib.training.interrupt import Stopped, StoppedAtOnce
+from sib.config.train import TrainConfig
 from sib.training.loop import train
 from sib.training.step import TrainingFailed
+from sib.utils.signals import Stopped, StoppedAtOnce
 
 __all__ = ["Stopped", "StoppedAtOnce", "TrainConfig", "TrainingFailed", "train"]

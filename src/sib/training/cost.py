@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sib.micro_batches import accumulate
-from sib.objective import EVERY
-from sib.plain_task import CrossEntropyTask
-from sib.rivals import Rival
-from sib.task import SpatialIBTask
-from sib.training.device import peak_memory, synchronize
+from sib.objectives.published import EVERY
+from sib.objectives.rivals import Rival
+from sib.tasks.accumulate import accumulate
+from sib.tasks.plain import CrossEntropyTask
+from sib.tasks.task import SpatialIBTask
+from sib.utils.device import peak_memory, synchronize
 
 Task = CrossEntropyTask | SpatialIBTask | Rival
 

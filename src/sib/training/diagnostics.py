@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sib.balance import GradientSums
-from sib.calibrated import CalibratedSpatialIB
-from sib.objective import SpatialIBTerms
-from sib.plain_task import TaskOutput
-from sib.training import distributed
+from sib import distributed
+from sib.objectives.balance import GradientSums
+from sib.objectives.calibrated import CalibratedSpatialIB
+from sib.objectives.published import SpatialIBTerms
+from sib.tasks.plain import TaskOutput
 
 
 def describe_terms(terms: SpatialIBTerms) -> dict[str, Tensor]:

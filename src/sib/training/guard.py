@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sib.training import distributed
+from sib import distributed
 
 
 class StepGuard:

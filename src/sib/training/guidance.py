@@ -5,9 +5,9 @@ import hashlib
 import torch
 from torch import Tensor
 
+from sib.config.train import TrainConfig
 from sib.data import Batch, Splits
-from sib.errors import InputError
-from sib.training.config import TrainConfig
+from sib.utils.errors import InputError
 
 
 def check_annotated(config: TrainConfig, splits: Splits) -> None:

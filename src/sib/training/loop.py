@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sib import distributed
+from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
 from sib.data.loader import is_of_a_worker, one_line
-from sib.training import distributed
-from sib.training.config import TrainConfig
-from sib.training.device import peak_memory
+from sib.runs.folder import FORMAT, RunFolder
 from sib.training.diagnostics import Warnings, share_weights
-from sib.training.interrupt import Interrupt, Stopped
-from sib.training.measure import Measurement, measure
+from sib.training.optimizer import Update
 from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
-from sib.training.run_folder import FORMAT, RunFolder
+from sib.training.reporter import Quiet, Watcher
 from sib.training.setup import make_split_loader
 from sib.training.state import (
     objective_state,
@@ -24,8 +23,9 @@ from sib.training.state import (
     restore_process,
 )
 from sib.training.step import Stepper, TrainingFailed
-from sib.training.update import Update
-from sib.training.watcher import Quiet, Watcher
+from sib.training.validation import Measurement, measure
+from sib.utils.device import peak_memory
+from sib.utils.signals import Interrupt, Stopped
 
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
 

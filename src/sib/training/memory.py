@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sib.micro_batches import accumulate
-from sib.task import SpatialIBTask
+from sib.tasks.accumulate import accumulate
+from sib.tasks.task import SpatialIBTask
 
 # torch, and oneDNN below it, tell of a lack of CPU memory with a plain RuntimeError
 WORDS = (

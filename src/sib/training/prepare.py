@@ -8,19 +8,18 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from sib import distributed
+from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch, Splits
 from sib.data.normalization import normalise
-from sib.errors import InputError
+from sib.distributed.restart import launch, restarts
 from sib.models import build
-from sib.task import SpatialIBTask
-from sib.training import distributed
-from sib.training.config import TrainConfig
+from sib.runs.folder import RunFolder, versions
+from sib.tasks.task import SpatialIBTask
 from sib.training.cost import Cost, Task, estimate_cost
-from sib.training.device import set_determinism
 from sib.training.guidance import check_annotated, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
-from sib.training.restart import launch, restarts
-from sib.training.run_folder import RunFolder, versions
+from sib.training.reporter import Watcher
 from sib.training.setup import (
     cache_splits,
     describe_objective,
@@ -30,7 +29,8 @@ from sib.training.setup import (
     make_task,
     open_splits,
 )
-from sib.training.watcher import Watcher
+from sib.utils.device import set_determinism
+from sib.utils.errors import InputError
 
 PATIENCE = 20.0
 """Seconds for which a restarted run waits for what is left of the one that was lost."""

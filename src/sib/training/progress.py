@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sib import distributed
 from sib.functional.precision import wide
-from sib.training import distributed
 
 
 class EpochProgress:

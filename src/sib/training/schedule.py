@@ -2,7 +2,7 @@
 
 import math
 
-from sib.training.config import ScheduleConfig
+from sib.config.train import ScheduleConfig
 
 
 def factor(schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs: int) -> float:

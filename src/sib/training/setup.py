@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from sib import distributed
+from sib.config.train import CALIBRATED, OWN, TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
-from sib.errors import InputError
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.models.layers import cam_layer
-from sib.objective import SpatialIB
-from sib.plain_task import CrossEntropyTask
-from sib.rivals import RIVALS, Rival
-from sib.task import SpatialIBTask
-from sib.training import distributed
-from sib.training.config import CALIBRATED, OWN, TrainConfig
+from sib.objectives.published import SpatialIB
+from sib.objectives.rivals import RIVALS, Rival
+from sib.tasks.plain import CrossEntropyTask
+from sib.tasks.task import SpatialIBTask
 from sib.training.cost import Task
+from sib.utils.errors import InputError
 
 LARGEST_SHARE = 0.25
 """Of the free space, that a cache takes without being asked to."""

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from sib.task import SpatialIBTask
-from sib.training import distributed
+from sib import distributed
+from sib.tasks.task import SpatialIBTask
 from sib.training.cost import Task
 from sib.training.progress import EpochProgress
 

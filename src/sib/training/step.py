@@ -3,22 +3,22 @@
 import torch
 from torch import Tensor, nn
 
+from sib import distributed
+from sib.config.train import TrainConfig
 from sib.data import Batch
 from sib.data.normalization import normalise
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.exchange import exchange_backgrounds
-from sib.micro_batches import accumulate
-from sib.plain_task import CrossEntropyTask
-from sib.task import SpatialIBTask, TaskOutput
-from sib.training import distributed
-from sib.training.config import TrainConfig
+from sib.tasks.accumulate import accumulate
+from sib.tasks.plain import CrossEntropyTask
+from sib.tasks.task import SpatialIBTask, TaskOutput
 from sib.training.cost import Task
 from sib.training.diagnostics import GradientRatios, describe_step
 from sib.training.guidance import known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
+from sib.training.optimizer import Update
 from sib.training.progress import EpochProgress
 from sib.training.setup import make_autocast
-from sib.training.update import Update
 
 
 class TrainingFailed(RuntimeError):

@@ -1,0 +1,5 @@
+"""The command ``sib``."""
+
+from sib.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,136 @@
+"""A training run, shown to a person on a terminal or in a log."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sib import distributed
+from sib.config.train import TrainConfig
+from sib.data import Splits
+from sib.training.cost import Cost
+
+
+class ConsoleWatcher:
+    """One line before the run, a live bar in each epoch, one line after it.
+
+    Args:
+        console: where to write; the bar shows on a terminal only.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._epochs = 0
+
+    def data(self, splits: Splits, config: TrainConfig) -> None:
+        """What was found."""
+        self._epochs = config.epochs
+        annotated = "with foregrounds" if splits.test.annotated else "without foregrounds"
+        validation = f"{len(splits.validation)} to validate, " if len(splits.validation) else ""
+        self._line(
+            f"[bold]{escape(splits.name)}[/]: {len(splits.train)} images to train, {validation}"
+            f"{len(splits.test)} to test, {len(splits.classes)} classes, {annotated}"
+        )
+        if config.selection == "test":
+            self._line(
+                "[yellow]selection on test[/]: the best epoch is chosen on the test split, as "
+                "published, so its figure will be optimistic"
+            )
+
+    def say(self, sentence: str) -> None:
+        """One sentence that the user should know."""
+        self._line(escape(sentence))
+
+    def caching(self, loader: Any) -> Iterator[Any]:
+        """The batches of a cache in the making, behind a progress bar."""
+        yield from self._track(loader, "resizing once", "batches", len(loader), 0)
+
+    def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
+        """What the run will cost."""
+        step = f"plain step {cost.plain_step:.3g} s"
+        if config.method != "ce":
+            ratio = cost.sib_step / cost.plain_step
+            step += f", {_shown(config.method)} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
+        processes = distributed.size()
+        if processes > 1:
+            step += (
+                f"; {processes} processes × {config.batch_size} = "
+                f"{processes * config.batch_size} images a step"
+            )
+        self._line(
+            f"[bold]{config.arch}[/] at {config.side} × {config.side}: "
+            f"{cost.parameters / 1e6:.2f} M parameters; {step}; {steps} steps, about "
+            f"{duration(cost.total)} of training; peak memory {cost.memory / 2**30:.2f} GiB"
+        )
+
+    def steps(self, epoch: int, loader: Any) -> Iterator[Any]:
+        """The batches of an epoch behind a progress bar."""
+        title = f"epoch {epoch + 1}/{self._epochs}"
+        yield from self._track(loader, title, "steps", len(loader), loader.start)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """One finished epoch."""
+        split = "validation" if "validation" in record else "test"
+        measured = record[split]
+        parts = [
+            f"epoch {record['epoch']:>{len(str(self._epochs))}}/{self._epochs}",
+            f"cross-entropy {record['cross_entropy']:.3f}",
+            f"{split} accuracy {measured['accuracy']:.3f}",
+        ]
+        if measured["annotated"]:
+            parts.append(f"foreground energy {measured['foreground_energy']:.3f}")
+        if "gradient_ratio" in record:
+            parts.append(f"terms/CE gradient {record['gradient_ratio']:.1e}")
+        parts.append(f"{record['images_per_second']:.0f} images/s")
+        best = "  [green]best[/]" if record["best"] else ""
+        self._line("  ".join(parts) + best)
+
+    def result(self, result: dict[str, Any]) -> None:
+        """The test, once."""
+        test = result["test"]
+        text = (
+            f"[bold]test[/] (epoch {result['best_epoch']}, best on {result['selection']}): "
+            f"accuracy {test['accuracy']:.3f}"
+        )
+        if test["annotated"]:
+            text += (
+                f", foreground energy {test['foreground_energy']:.3f} "
+                f"(a map without preference: {test['foreground_share']:.3f})"
+            )
+        self._line(text)
+        if "note" in result:
+            self._line(f"[yellow]{escape(result['note'])}[/]")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _track(
+        self, loader: Iterable[Any], title: str, unit: str, total: int, done: int
+    ) -> Iterator[Any]:
+        """Batches behind a bar that vanishes at the end."""
+        with Progress(
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(f"{unit}, remaining"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ) as progress:
+            yield from progress.track(loader, total=total, completed=done)
+
+
+def _shown(method: str) -> str:
+    return "S-IB" if method == "sib" else method
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,165 @@
+"""The demonstration: cross-entropy and S-IB on the built-in data, and a picture of both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from sib.cli.console import ConsoleWatcher
+from sib.config.evaluate import EvaluateConfig, ReportConfig
+from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
+from sib.data.normalization import normalise
+from sib.evaluation.evaluate import evaluate
+from sib.figures.picture import Column, draw_columns
+from sib.functional import foreground_mask
+from sib.functional.decision import decision_vjp
+from sib.models import SmallResNet, build
+from sib.report.command import report
+from sib.runs.folder import RunFolder
+from sib.training.loop import train
+from sib.training.setup import make_task, open_splits
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+from sib.utils.signals import Stopped
+
+METHODS = ("ce", "sib")
+REPORT_IMAGES = 200
+NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
+WINDOW = 7
+"""Side of the published mask's density window: 31 of 224 pixels, on 48."""
+HINT = (
+    "S-IB ran with the {kind} objective, --objective {other} runs the other one. One seed on "
+    "synthetic images shows how the tool works, not how well the method does."
+)
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Train cross-entropy and S-IB on the built-in digits, and draw what each looks at."""
+
+    out: Path = Path("demo")
+    """Folder for both runs, the picture and the report; those in it are replaced."""
+    epochs: int = 8
+    """Passes over the training images."""
+    images: int = 4000
+    """Images to train and validate on; a quarter as many to test on."""
+    objective: Literal["calibrated", "published"] = "calibrated"
+    """Of the S-IB run."""
+    background_strength: float = 0.5
+    """0 to 1: how strongly the background predicts the class."""
+    seed: int = 0
+    """Seed of both runs."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+
+
+def demo(config: DemoConfig, console: Console) -> None:
+    """Run the demonstration.
+
+    Raises:
+        InputError: the device or the folder cannot be used.
+    """
+    _check(config)
+    for method in METHODS:
+        RunFolder(config.out / method).clear()
+    results: dict[str, dict[str, Any]] = {}
+    for method in METHODS:
+        console.rule(NAMES[method])
+        try:
+            result = train(_train_config(config, method), ConsoleWatcher(console))
+        except Stopped as stop:
+            raise Stopped(stop.number, "stopped; sib demo starts from the beginning") from None
+        assert result is not None  # only a dry run has none
+        results[method] = result["test"]
+    console.rule("the built-in test images")
+    console.print(_table(results))
+    other = "published" if config.objective == "calibrated" else "calibrated"
+    console.print(HINT.format(kind=config.objective, other=other), highlight=False)
+    picture = _draw(config)
+    console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+    _report(config, console)
+
+
+def _report(config: DemoConfig, console: Console) -> None:
+    """Evaluate both runs by every method, and write the page about them."""
+    runs = tuple(config.out / method for method in METHODS)
+    for run in runs:
+        evaluate(EvaluateConfig(run=run, limit=REPORT_IMAGES, device=config.device), console)
+    report(ReportConfig(runs=runs, out=config.out / "report.html", device=config.device), console)
+
+
+def _check(config: DemoConfig) -> None:
+    """Everything that can be wrong, before anything is removed."""
+    if config.images < 40:
+        raise InputError(f"--images must be at least 40; got {config.images}")
+    choose_device(config.device)
+    for method in METHODS:
+        run = _train_config(config, method)
+        make_task(run, SmallResNet(10), torch.device("cpu"))
+    open_splits(run)
+
+
+def _train_config(config: DemoConfig, method: Any) -> TrainConfig:
+    return TrainConfig(
+        data="digits",
+        out=config.out / method,
+        arch="small_resnet",
+        method=method,
+        epochs=config.epochs,
+        seed=config.seed,
+        device=config.device,
+        workers=0,
+        objective=_objective(config),
+        input=InputConfig(
+            background_strength=config.background_strength,
+            train_size=config.images,
+            test_size=config.images // 4,
+        ),
+    )
+
+
+def _objective(config: DemoConfig) -> ObjectiveConfig:
+    if config.objective == "calibrated":
+        return ObjectiveConfig()
+    return ObjectiveConfig(kind="published", window_size=WINDOW)
+
+
+def _table(results: dict[str, dict[str, Any]]) -> Table:
+    table = Table("trained with", "test accuracy", "foreground energy of the VJP")
+    for method, test in results.items():
+        table.add_row(NAMES[method], f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}")
+    share = next(iter(results.values()))["foreground_share"]
+    table.add_row("a map without preference", "", f"{share:.3f}")
+    return table
+
+
+def _draw(config: DemoConfig) -> Path:
+    """Six test images, their foregrounds, and the VJP and mask under each method."""
+    splits = open_splits(_train_config(config, "sib"))
+    samples = [splits.test[index] for index in range(6)]
+    images = torch.stack([sample.image for sample in samples])
+    foregrounds = [sample.foreground for sample in samples]
+    device = choose_device(config.device)
+    columns = []
+    for method in METHODS:
+        run = _train_config(config, method)
+        model = build(run.arch, len(splits.classes), run.side)
+        RunFolder(run.folder).load_weights("best", model)
+        inputs = normalise(images, device, run.input.normalization)
+        columns.append(_column(NAMES[method], model.to(device).eval(), inputs))
+    path = config.out / "picture.png"
+    draw_columns(path, images, foregrounds, columns)
+    return path
+
+
+def _column(name: str, model: nn.Module, inputs: Tensor) -> Column:
+    """VJP and published mask of a model in evaluation mode; inputs are normalised, (B, 3, H, W)."""
+    inputs.requires_grad_()
+    R = decision_vjp(model(inputs), inputs)
+    # decision_vjp has no scale of its own, so the mask's absolute epsilon must not act
+    mask = foreground_mask(R, WINDOW, epsilon=1e-30)
+    return Column(name, R.abs().sum(dim=1).cpu(), mask.squeeze(1).cpu())

@@ -1,0 +1,217 @@
+"""What the commands about trained classifiers can be told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from sib.data.normalization import Normalization
+from sib.evaluation.measures import DEFAULT, MEASURES
+from sib.explain import METHODS
+from sib.utils.errors import InputError
+
+RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+
+
+@dataclass(frozen=True)
+class AttributionConfig:
+    """How maps are computed."""
+
+    steps: int = 8
+    """Points on the path of integrated gradients, of Gauss and Legendre."""
+    samples: int = 16
+    """Noisy copies for SmoothGrad."""
+    chunk: int = 64
+    """Most images in one pass of these two."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure where the explanations of a classifier lie, on the test split.
+
+    Writes evaluation.json and evaluation.csv (a line an image) into the run folder.
+    """
+
+    run: RunPath
+    """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which needs --data
+    and mostly --arch."""
+    methods: tuple[str, ...] = ()
+    """Explanation methods; all that the architecture can have where not given."""
+    metrics: tuple[str, ...] = DEFAULT
+    """Measures; further ones are insertion_area, deletion_area and parameter_randomisation."""
+    target: Literal["predicted", "label"] = "predicted"
+    """Which class is explained: the predicted one, or the image's own."""
+    split: Literal["test", "validation", "train"] = "test"
+    """Images to measure on."""
+    limit: int | None = None
+    """Measure on this many images, one drawn from each of as many equal parts of the split; always
+    the same ones."""
+    weights: Literal["best", "last"] = "best"
+    """Epoch of a run folder."""
+    data: str | None = None
+    """Data set; the run's own where not given."""
+    root: Path | None = None
+    """Folder of the named data sets; the run's own where not given."""
+    arch: str | None = None
+    """Architecture of a file of weights that does not tell it."""
+    trust_code: bool = False
+    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
+    image_size: int | None = None
+    """Side of the square input; the run's own, or 224, where not given."""
+    normalization: Normalization | None = None
+    """half or imagenet; the run's own, or half, where not given."""
+    out: Path | None = None
+    """Folder to write into; the run folder, or NAME-evaluation beside a file of weights."""
+    batch_size: int = 32
+    """Images in a pass."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    workers: int = 0
+    """Processes that read images; 0 reads in the main one."""
+    attribution: AttributionConfig = field(default_factory=AttributionConfig)
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        check_names("methods", self.methods, METHODS)
+        check_names("metrics", self.metrics, tuple(MEASURES))
+        check_at_least_one("limit", self.limit)
+        check_at_least_one("image-size", self.image_size)
+        check_at_least_one("batch-size", self.batch_size)
+        check_attribution(self.attribution)
+        if not self.metrics:
+            raise InputError("--metrics needs at least one name")
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """Draw what a classifier looks at in images: one figure for each image."""
+
+    run: RunPath
+    """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which mostly needs
+    --arch."""
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
+    """Image files, of any size."""
+    methods: tuple[str, ...] = ()
+    """Explanation methods; all that the architecture can have where not given."""
+    target: str | None = None
+    """Class to explain, by name or number; the predicted one where not given."""
+    normalize: Literal["max", "sum", "percentile"] = "percentile"
+    """What maps are divided by before they are drawn; written below the figure."""
+    weights: Literal["best", "last"] = "best"
+    """Epoch of a run folder."""
+    arch: str | None = None
+    """Architecture of a file of weights that does not tell it."""
+    trust_code: bool = False
+    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
+    image_size: int | None = None
+    """Side of the square input; the run's own, or 224, where not given."""
+    normalization: Normalization | None = None
+    """half or imagenet; the run's own, or half, where not given."""
+    out: Path | None = None
+    """Folder for the figures; explanations in the run folder where not given."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    attribution: AttributionConfig = field(default_factory=AttributionConfig)
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        check_names("methods", self.methods, METHODS)
+        check_at_least_one("image-size", self.image_size)
+        check_attribution(self.attribution)
+        if not self.images:
+            raise InputError("give at least one image")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Say by how much, and how surely, runs differ on the same images.
+
+    Runs that differ in their seed alone form a group; every group is compared with the first
+    run's. Runs that were not evaluated yet are evaluated first.
+    """
+
+    runs: Runs
+    """Run folders, two or more."""
+    metrics: tuple[str, ...] = ()
+    """Measures to compare; all that every run has where not given."""
+    out: Path = Path("comparison")
+    """Folder for comparison.json and scatter.png."""
+    resamples: int = 2000
+    """Bootstrap replicates."""
+    device: str = "auto"
+    """For runs that must be evaluated: auto, cpu, cuda, cuda:N or mps."""
+    trust_code: bool = False
+    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        check_names("metrics", self.metrics, tuple(MEASURES))
+        if len(self.runs) < 2:
+            raise InputError(f"sib compare needs at least two runs; got {len(self.runs)}")
+        check_distinct(self.runs)
+        if self.resamples < 100:
+            raise InputError(f"--resamples must be at least 100; got {self.resamples}")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write one self-contained HTML page about runs: figures, images and how to repeat them.
+
+    Runs that were not evaluated yet are evaluated first.
+    """
+
+    runs: Runs
+    """Run folders, one or more."""
+    out: Path = Path("report.html")
+    """The page."""
+    images: int = 12
+    """Images in the gallery."""
+    gallery_runs: int | None = None
+    """Most runs in the galleries, the first ones of each group in turn; all where not given."""
+    methods: tuple[str, ...] = ("vjp", "saliency", "gradcam")
+    """Explanation methods in the gallery."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    trust_code: bool = False
+    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        check_names("methods", self.methods, METHODS)
+        if not self.runs:
+            raise InputError("sib report needs at least one run")
+        check_distinct(self.runs)
+        if not 1 <= self.images <= 200:
+            raise InputError(f"--images must lie in 1 to 200; got {self.images}")
+        check_at_least_one("gallery-runs", self.gallery_runs)
+
+
+def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+    """Raise InputError unless all names are allowed and none stands twice."""
+    for name in names:
+        if name not in allowed:
+            raise InputError(f"--{option} must be of {', '.join(allowed)}; got {name!r}")
+    if len(set(names)) < len(names):
+        raise InputError(f"--{option} names one twice: {' '.join(names)}")
+
+
+def check_distinct(runs: tuple[Path, ...]) -> None:
+    """Raise InputError where a run stands twice."""
+    places = [run.resolve() for run in runs]
+    for index, place in enumerate(places):
+        if place in places[:index]:
+            raise InputError(f"{runs[index]} is given twice")
+
+
+def check_at_least_one(option: str, value: int | None) -> None:
+    """Raise InputError unless a number is absent or at least 1."""
+    if value is not None and value < 1:
+        raise InputError(f"--{option} must be at least 1; got {value}")
+
+
+def check_attribution(config: AttributionConfig) -> None:
+    """Raise InputError unless all numbers are at least 1."""
+    for name, value in vars(config).items():
+        check_at_least_one(f"attribution.{name}", value)

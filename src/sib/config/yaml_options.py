@@ -1,0 +1,222 @@
+"""Options of recipes and YAML files, turned into arguments so that one parser checks them all."""
+
+import dataclasses
+import difflib
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tyro
+
+from sib.config.recipes import find_recipe
+from sib.config.yaml_file import parse_yaml
+from sib.utils.errors import InputError
+
+RECIPE = "recipe"
+
+
+def expand_config(kind: type, arguments: list[str]) -> list[str]:
+    """Replace ``--config FILE`` and the recipe by their options, put first so that later ones win.
+
+    Args:
+        kind: dataclass of the options.
+        arguments: of the command line, without the command.
+
+    Returns:
+        The arguments without ``--config``: the recipe's options, then the files', then the rest.
+
+    Raises:
+        InputError: the file cannot be read, or has a key or a value that is not allowed; an
+            unknown recipe.
+    """
+    rest, files = [], []
+    waiting = iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.partition("=")
+        if name != "--config":
+            rest.append(argument)
+        elif equals or (value := next(waiting, "")):
+            files.append(Path(value))
+        else:
+            raise InputError("--config needs the path of a YAML file")
+    contents = [(file, _read(file)) for file in files]
+    options = [option for file, values in contents for option in _options(kind, values, file, "")]
+    if RECIPE not in get_type_hints(kind):
+        return options + rest
+    given, named = _positional(kind, rest), _recipe_of(contents)
+    if given is not None:
+        return recipe_options(given) + options + rest
+    if named is not None:
+        return recipe_options(named) + options + [named, *rest]
+    return options + rest
+
+
+def options_of(kind: type, values: dict[Any, Any], where: Path | str) -> list[str]:
+    """Options that a file holds, as arguments; each is tried, so that a wrong one is told.
+
+    Args:
+        kind: dataclass of the options.
+        values: nested, or flat with dots.
+        where: the file, and the place in it, for messages.
+
+    Raises:
+        InputError: a key is unknown, or a value not allowed.
+    """
+    return _options(kind, values, where, "")
+
+
+def from_arguments(kind: type, arguments: list[str], where: str) -> Any:
+    """The dataclass that arguments stand for.
+
+    Args:
+        kind: dataclass of the options.
+        arguments: as `options_of` gave them.
+        where: the file, and the place in it, for messages.
+
+    Raises:
+        InputError: a value is out of its range.
+    """
+    said = StringIO()
+    try:
+        with redirect_stderr(said), redirect_stdout(said):
+            return tyro.cli(kind, args=arguments)
+    except SystemExit as stop:
+        error = error_behind(stop)
+        raise InputError(f"{where}: {error or ' '.join(said.getvalue().split())}") from None
+
+
+def error_behind(stop: BaseException | None) -> InputError | None:
+    """The InputError that a configuration raised about its own values, which tyro hides."""
+    while stop is not None and not isinstance(stop, InputError):
+        stop = stop.__context__
+    return stop
+
+
+def recipe_options(name: str) -> list[str]:
+    """The options of a recipe as arguments.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    found: list[str] = []
+    for option, value in find_recipe(name).options().items():
+        found += (
+            [_switch(option, value)] if isinstance(value, bool) else [f"--{option}", f"{value}"]
+        )
+    return found
+
+
+def _recipe_of(contents: list[tuple[Path, dict[Any, Any]]]) -> str | None:
+    """The recipe that the last of the files names."""
+    names = [values[RECIPE] for _, values in contents if values.get(RECIPE) is not None]
+    return str(names[-1]) if names else None
+
+
+def _positional(kind: type, arguments: list[str]) -> str | None:
+    """The first argument that is neither an option nor the value of one."""
+    switches, waiting = _switches(kind, ""), iter(arguments)
+    for argument in waiting:
+        if argument[:1] != "-":
+            return argument
+        if "=" not in argument and argument.replace("_", "-") not in switches:
+            next(waiting, None)
+    return None
+
+
+def _switches(kind: type, prefix: str) -> set[str]:
+    """The options that take no value."""
+    found = {"-h", "--help"}
+    for name, field in get_type_hints(kind).items():
+        option = prefix + name.replace("_", "-")
+        if dataclasses.is_dataclass(field):
+            found |= _switches(field, f"{option}.")  # type: ignore[arg-type]
+        elif field is bool:
+            found |= {_switch(option, True), _switch(option, False)}
+    return found
+
+
+def _switch(option: str, value: bool) -> str:
+    group, dot, name = option.rpartition(".")
+    return f"--{group}{dot}{'' if value else 'no-'}{name}"
+
+
+def _read(file: Path) -> dict[Any, Any]:
+    try:
+        values = parse_yaml(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config {file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"--config {file} is not valid YAML: {reason}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"--config {file} must hold `option: value` lines, one for each option")
+    return _as_now(values)
+
+
+def _as_now(values: dict[Any, Any]) -> dict[Any, Any]:
+    """The options of a run from before its objective's weights were balanced, as they are now."""
+    objective = values.get("objective")
+    weights = ("image_weight", "layer_weight", "stage_weight")
+    if not isinstance(objective, dict) or "balance" in objective:
+        return values
+    if not objective.keys() >= {"kind", "slope", *weights}:  # as only a run folder's file has them
+        return values
+    if objective["kind"] == "calibrated":
+        return values | {"objective": objective | {"balance": False}}
+    own = {key: value for key, value in objective.items() if key not in weights}
+    return values | {"objective": own}
+
+
+def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) -> list[str]:
+    fields = get_type_hints(kind)
+    found: list[str] = []
+    for key, value in values.items():
+        name = str(key).replace("-", "_")
+        if "." in name:  # objective.slope: 3 means the same as slope below objective
+            group, _, rest = name.partition(".")
+            found += _options(kind, {group: {rest: value}}, file, prefix)
+            continue
+        if name == RECIPE and name in fields:
+            continue  # no option but an argument of its own
+        if name not in fields:
+            raise InputError(_unknown(file, f"{prefix}{key}", name, list(fields), prefix))
+        if dataclasses.is_dataclass(fields[name]):
+            if not isinstance(value, dict):
+                raise InputError(f"{file}: {prefix}{key} must hold options of its own, indented")
+            found += _options(fields[name], value, file, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            found += _option(fields[name], f"{prefix}{name}", value, file)
+    return found
+
+
+def _option(kind: Any, name: str, value: Any, file: Path | str) -> list[str]:
+    """One option, tried alone so that a wrong value is told with its file."""
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool) and kind is bool:
+        return [_switch(flag.removeprefix("--"), value)]
+    if isinstance(value, bool) and kind is str:
+        raise InputError(
+            f"{file}: {name} must be text; YAML reads off, no, on and yes as {value}, so put the "
+            "word in quotes"
+        )
+    if isinstance(value, (list, dict)):
+        raise InputError(f"{file}: {name} must be a single value; got {value!r}")
+    text = "None" if value is None else str(value)
+    try:
+        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+            tyro.cli(kind, args=[text] if text[:1] != "-" else ["--", text])
+    except SystemExit:
+        allowed = " or ".join(get_args(kind)) if get_origin(kind) is Literal else _name(kind)
+        raise InputError(f"{file}: {name} must be {allowed}; got {value!r}") from None
+    return [f"{flag}={text}"] if text[:1] == "-" else [flag, text]
+
+
+def _name(kind: Any) -> str:
+    return getattr(kind, "__name__", str(kind)) if isinstance(kind, type) else str(kind)
+
+
+def _unknown(file: Path | str, shown: str, name: str, allowed: list[str], prefix: str) -> str:
+    close = difflib.get_close_matches(name, allowed, n=1)
+    perhaps = f", perhaps {prefix}{close[0]}" if close else f"; allowed are {', '.join(allowed)}"
+    return f"{file}: {shown} is no option{perhaps}"

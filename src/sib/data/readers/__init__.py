@@ -1,0 +1,1 @@
+"""Readers of files from strangers; none of them can run code."""

@@ -1,0 +1,140 @@
+"""Read image files: their size from the header, their pixels as RGB."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+
+from sib.utils.errors import InputError
+
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image of an EXIF orientation upright."""
+TURNED = (5, 6, 7, 8)
+"""Those that exchange width and height."""
+MAX_PIXELS = 2**27
+"""Of an image or mask: 134 million, as 11,585 × 11,585. As RGB they fill 0.4 GB; a file of a few
+kilobytes can claim any number."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of what is read, whatever a file is called. Among its others is EPS, which is a
+program that Ghostscript runs."""
+
+
+def read_image(path: Path) -> tv_tensors.Image:
+    """Read an image as RGB, upright.
+
+    The EXIF orientation is applied. Transparency is laid over white. Grey, palette, CMYK and
+    other colour models are converted; 16-bit grey is divided by 257. Of several frames the first
+    is taken.
+
+    Args:
+        path: a file of one of `FORMATS`, of at most `MAX_PIXELS`.
+
+    Returns:
+        uint8 (3, H, W).
+
+    Raises:
+        InputError: the file is missing, damaged, cut off, too large, or holds floating-point
+            numbers.
+    """
+    with opened(path) as image:
+        size, orientation = _size(image), _orientation(image)
+        image.load()
+        upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+        if (upright.height, upright.width) != size:
+            raise InputError(f"{path} is damaged: its pixels are not as many as its header says")
+        pixels = np.asarray(_to_rgb(upright, path)).transpose(2, 0, 1)
+    return tv_tensors.Image(torch.from_numpy(pixels.copy(order="C")))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of an upright image, from the file's header.
+
+    Raises:
+        InputError: the file is missing, its header is damaged or names too many pixels.
+    """
+    with opened(path) as image:
+        return _size(image)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image file, open; whatever goes wrong with it becomes one sentence.
+
+    Raises:
+        InputError: the file is missing, damaged, cut off, or has more than `MAX_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limits: it warns below ours, and refuses above
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                _check_pixels(image, path)
+                yield image
+    except (InputError, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except Image.DecompressionBombError:
+        raise InputError(_too_large(path, "far more")) from None
+    # Pillow lets many kinds of exceptions through from damaged files, even TypeError
+    except Exception as error:
+        reason = str(error).replace(f" {str(path)!r}", "") or type(error).__name__
+        raise InputError(f"{path} cannot be read as an image: {reason}") from None
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    """Height and width of the upright image, before its pixels are read."""
+    width, height = image.size
+    return (width, height) if _orientation(image) in TURNED else (height, width)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    # TIFF files are turned by Pillow; a PNG's own getexif would decode all of its pixels
+    return None if image.format == "TIFF" else Image.Image.getexif(image).get(ORIENTATION)
+
+
+def _check_pixels(image: Image.Image, path: Path) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(_too_large(path, f"{image.width} × {image.height}"))
+
+
+def _too_large(path: Path, found: str) -> str:
+    return (
+        f"{path} has {found} pixels; an image or mask may have {MAX_PIXELS:,}, so make it smaller"
+    )
+
+
+def grey16_to_grey8(image: Image.Image) -> Image.Image:
+    """A 16-bit grey image divided by 257, so that white stays white."""
+    values = np.asarray(image).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def is_grey16(image: Image.Image) -> bool:
+    """Whether Pillow holds the image as 16-bit grey; ``I`` is how it opens some 16-bit PNGs."""
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
+def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode == "F":
+        raise InputError(f"{path} holds floating-point numbers; save it with 8 or 16 bits")
+    if is_grey16(image):
+        image = grey16_to_grey8(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,43 @@
+"""Several processes that train one model."""
+
+from sib.distributed.processes import (
+    ProcessLost,
+    first,
+    gathered,
+    join,
+    largest,
+    launched,
+    leave,
+    noticing_loss,
+    of_first,
+    own_seed,
+    raise_any,
+    rank,
+    refuse,
+    size,
+    speaks,
+    together,
+    total,
+    weights_of_first,
+)
+
+__all__ = [
+    "ProcessLost",
+    "first",
+    "gathered",
+    "join",
+    "largest",
+    "launched",
+    "leave",
+    "noticing_loss",
+    "of_first",
+    "own_seed",
+    "raise_any",
+    "rank",
+    "refuse",
+    "size",
+    "speaks",
+    "together",
+    "total",
+    "weights_of_first",
+]

@@ -1,0 +1,208 @@
+"""A run of several processes, started by torchrun: who they are, and how they agree.
+
+Without torchrun there is one process, and everything here is what one process makes of it.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from sib.distributed.rendezvous import meet
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+
+LAUNCHED = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
+# what gloo says of a connection whose other end is gone
+GONE = ("gloo/transport/", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
+T = TypeVar("T")
+
+
+class ProcessLost(RuntimeError):
+    """Another process of the run ended without a word; what was saved before stays."""
+
+
+def launched() -> bool:
+    """Whether this is one of several processes that torchrun started."""
+    return os.environ.keys() >= LAUNCHED and int(os.environ["WORLD_SIZE"]) > 1
+
+
+def join(device: str) -> torch.device:
+    """Meet the other processes, where there are any, and choose the device of this one.
+
+    Args:
+        device: ``auto``, ``cpu`` or ``cuda``, one GPU for each process of a machine; alone, any
+            name that `choose_device` takes.
+
+    Raises:
+        InputError: in every process alike, where one of them cannot have the device.
+    """
+    if not launched():
+        return choose_device(device)
+    if not dist.is_initialized():
+        # numbers that processes agree on stay on the CPU, so that no GPU is waited for
+        gpus = device != "cpu" and torch.cuda.is_available() and dist.is_nccl_available()
+        store, own, count = meet()
+        backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
+        dist.init_process_group(backend, store=store, rank=own, world_size=count)
+    return together(lambda: _own_device(device))
+
+
+def leave() -> None:
+    """Wait until every process has said what it had to say, and part.
+
+    torchrun ends all processes as soon as one has failed, even one that is still writing.
+    """
+    if _joined():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # all is said and saved
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def refuse(what: str) -> None:
+    """Raise InputError where torchrun started several processes for something that needs one."""
+    if launched():
+        raise InputError(f"{what} runs in one process; torchrun is for sib train")
+
+
+def size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if _joined() else 1
+
+
+def rank() -> int:
+    """Of this process, 0 ≤ rank < size."""
+    return dist.get_rank() if _joined() else 0
+
+
+def first() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return rank() == 0
+
+
+def speaks() -> bool:
+    """Whether this process reports errors: the first of all, or of its machine before they meet."""
+    return first() if _joined() else os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def largest(*numbers: int) -> list[int]:
+    """The largest of each number over all processes."""
+    if size() == 1:
+        return list(numbers)
+    values = torch.tensor(numbers, dtype=torch.int64)
+    dist.all_reduce(values, dist.ReduceOp.MAX)
+    return values.tolist()
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum over all processes, on the CPU."""
+    values = values.cpu()
+    if size() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def gathered(value: T) -> list[T]:
+    """The values of all processes, by rank."""
+    if size() == 1:
+        return [value]
+    values: list[Any] = [None] * size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def of_first(value: T) -> T:
+    """The value of the first process."""
+    if size() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def weights_of_first(module: nn.Module, buffers_only: bool = False) -> None:
+    """Give the module of every process the first one's values."""
+    if size() > 1:
+        tensors = module.buffers() if buffers_only else module.state_dict().values()
+        for tensor in tensors:
+            dist.broadcast(tensor.detach(), src=0)
+
+
+def together(action: Callable[[], T]) -> T:
+    """Do something in every process that fails in all of them if it fails in one.
+
+    Raises:
+        InputError: the sentence of the lowest rank that had one.
+    """
+    result, sentence = None, None
+    try:
+        result = action()
+    except InputError as error:
+        sentence = str(error)
+    raise_any(sentence)
+    return result  # type: ignore[return-value]
+
+
+def raise_any(sentence: str | None, kind: type[Exception] = InputError) -> None:
+    """Raise in every process the first sentence that one of them has."""
+    (bad,) = largest(sentence is not None)
+    if bad:
+        raise kind(next(each for each in gathered(sentence) if each is not None))
+
+
+@contextmanager
+def noticing_loss() -> Iterator[None]:
+    """Tell in one sentence that another process is gone, where torch has a page about it.
+
+    Raises:
+        ProcessLost: a collective failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if size() == 1:
+            raise
+        if not isinstance(error, dist.DistError) and not any(sign in str(error) for sign in GONE):
+            raise
+        raise ProcessLost(
+            "another process of this run has ended; torchrun says which, and with --max-restarts "
+            "starts all of them again"
+        ) from None
+
+
+def own_seed(seed: int) -> int:
+    """A seed for this process alone; the first one keeps the seed as it is."""
+    if first():
+        return seed
+    entropy = np.random.SeedSequence((seed, rank()))
+    return int(entropy.generate_state(1, np.uint64)[0] >> 1)
+
+
+def _joined() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def _own_device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(
+            f"--device must be auto, cpu or cuda under torchrun, which gives each process a GPU of "
+            f"its own; got {name!r}"
+        )
+    device = choose_device(name)
+    if device.type != "cuda":
+        return device
+    place, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if place >= count:
+        raise InputError(
+            f"--nproc-per-node must be at most {count}, the number of GPUs of this machine; it has "
+            f"a process number {place + 1}"
+        )
+    torch.cuda.set_device(place)
+    return torch.device("cuda", place)

@@ -1,0 +1,65 @@
+"""An image and what each method shows in it, as one figure."""
+
+import math
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sib.utils.files import write_whole
+
+COLUMNS = 5
+POSITIVE, SIGNED = "inferno", "RdBu_r"
+
+
+def draw_overlays(
+    path: Path, image: Tensor, maps: dict[str, Tensor], title: str, footer: str
+) -> None:
+    """Write the image and each map over it as a PNG.
+
+    Args:
+        path: of the PNG.
+        image: uint8 (3, H, W).
+        maps: (H, W) by method, scaled to [−1, 1].
+        title: above; names with ``$`` are shown as they are.
+        footer: below.
+    """
+    columns = min(COLUMNS, 1 + len(maps))
+    rows = math.ceil((1 + len(maps)) / columns)
+    figure = Figure(figsize=(2.3 * columns, 2.45 * rows + 0.8), layout="constrained", dpi=120)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    axes.flat[0].imshow(image.permute(1, 2, 0).numpy())
+    axes.flat[0].set_title("image", fontsize=10)
+    for axis, (method, attribution) in zip(axes.flat[1:], maps.items(), strict=False):
+        overlay(axis, image, attribution)
+        axis.set_title(method.replace("_", " "), fontsize=10)
+    # a name may hold $, which matplotlib would read as mathematics
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    figure.supxlabel(footer, fontsize=8, parse_math=False)
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    write_whole(path, content.getvalue())
+
+
+def overlay(axis: Axes, image: Tensor, attribution: Tensor) -> None:
+    """Draw a map over a grey image, the stronger the more opaque.
+
+    A map without negative values goes from dark to bright; one with both signs is red where it is
+    positive and blue where it is negative.
+    """
+    grey = image.double().mean(dim=0).numpy()
+    axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    values = attribution.double().numpy()
+    signed = bool((values < 0).any())
+    axis.imshow(
+        values,
+        cmap=SIGNED if signed else POSITIVE,
+        vmin=-1 if signed else 0,
+        vmax=1,
+        alpha=0.15 + 0.75 * np.abs(values).clip(0, 1),
+    )

@@ -1,0 +1,66 @@
+"""A sheet of images with their foregrounds outlined and a line of text under each."""
+
+import math
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sib.figures.picture import outline
+
+COLUMNS = 6
+
+
+class Picture(NamedTuple):
+    """One picture of a sheet."""
+
+    image: Tensor
+    """uint8 (3, H, W)."""
+    foreground: Tensor | None
+    """bool (1, H, W)."""
+    caption: str
+
+
+def draw_sheet(path: Path, title: str, pictures: list[Picture]) -> None:
+    """Write a PNG of pictures, row by row; on error nothing is left behind.
+
+    Args:
+        path: of the PNG.
+        title: above the pictures.
+        pictures: at least one.
+    """
+    columns = min(COLUMNS, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    figure = Figure(
+        figsize=(2.0 * max(columns, 3), 2.15 * rows + 0.5), layout="constrained", dpi=110
+    )
+    figure.suptitle(_plain(title), fontsize=10)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, picture in zip(axes.flat, pictures, strict=False):
+        axis.imshow(picture.image.permute(1, 2, 0).numpy())
+        outline(axis, picture.foreground)
+        axis.annotate(
+            _plain(picture.caption),
+            (0.5, 0),
+            (0, -3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=7,
+        )
+    temporary = path.with_name(f".{path.name}.writing")
+    try:
+        figure.savefig(temporary, format="png")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _plain(text: str) -> str:
+    """Text in which matplotlib finds no formula."""
+    return text.replace("$", r"\$")

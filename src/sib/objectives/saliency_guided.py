@@ -1,0 +1,82 @@
+"""Saliency-guided training (Ismail et al. 2021), which needs no annotation."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sib.functional.precision import at_least_float32
+from sib.objectives.rival import Rival
+
+
+class SaliencyGuidedTask(Rival):
+    """What the gradient calls unimportant shall not matter.
+
+    loss = CE(f(x), y) + λ KL(softmax f(x) ‖ softmax f(x̃)), with x̃ the image in which the share k of
+    the pixels with the smallest |∂f_y/∂x|, mean over channels, is replaced by numbers drawn
+    uniformly between the smallest and the largest value of their channel. Which pixels are
+    replaced is not differentiated. Both passes train the network, batch norm included. The authors'
+    MNIST setting is k = 0.5, λ = 1.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K).
+        weight: λ, at least 0.
+        masked_share: k, in (0, 1).
+        validate: as of `SpatialIBTask`.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Source: Ismail, Corrada Bravo and Feizi, NeurIPS 2021 (arXiv 2111.14338), algorithm 1.
+    """
+
+    name = "saliency_guided"
+    twice = False
+
+    def __init__(
+        self,
+        model: nn.Module,
+        weight: float = 1.0,
+        masked_share: float = 0.5,
+        *,
+        validate: bool = True,
+    ) -> None:
+        super().__init__(model, weight, validate=validate)
+        if not isinstance(masked_share, (int, float)) or not 0 < masked_share < 1:
+            raise ValueError(
+                f"masked_share must lie between 0 and 1, both excluded; got {masked_share!r}"
+            )
+        self.masked_share = masked_share
+
+    def logits_and_term(
+        self, images: Tensor, labels: Tensor, foreground: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of the images, and KL of each to its masked version, (B,)."""
+        images = images.requires_grad_()
+        raw = self.model(images)
+        logits = self.check(raw, labels)
+        chosen = logits.gather(1, labels[:, None]).sum()
+        (gradient,) = torch.autograd.grad(chosen, images, retain_graph=True)
+        masked = masked_images(images.detach(), gradient, self.masked_share)
+        other = at_least_float32(self.model(masked)).log_softmax(dim=1)
+        divergence = F.kl_div(other, logits.log_softmax(dim=1), reduction="none", log_target=True)
+        return raw, divergence.sum(dim=1)
+
+
+def masked_images(images: Tensor, gradient: Tensor, share: float) -> Tensor:
+    """The images with their least important pixels drawn anew.
+
+    Args:
+        images: (B, C, H, W).
+        gradient: (B, C, H, W), of the target's logit.
+        share: of the pixels to be replaced, rounded down to whole pixels.
+
+    Returns:
+        (B, C, H, W).
+    """
+    importance = gradient.abs().mean(dim=1).flatten(1)
+    count = int(share * importance.shape[1])
+    least = importance.argsort(dim=1)[:, :count]
+    replaced = torch.zeros_like(importance, dtype=torch.bool).scatter_(1, least, True)
+    low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
+    drawn = low + (high - low) * torch.rand_like(images)
+    return torch.where(replaced.view(-1, 1, *images.shape[2:]), drawn, images)

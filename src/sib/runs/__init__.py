@@ -1,0 +1,1 @@
+"""The run folder: written by training, read by every later stage."""

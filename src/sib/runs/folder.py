@@ -1,0 +1,280 @@
+"""The run folder: everything that a later stage reads."""
+
+import json
+import math
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from sib.config.stored import MAY_CHANGE, as_dict, differences
+from sib.config.train import TrainConfig
+from sib.config.yaml_file import parse_yaml
+from sib.runs.state_file import TornState, before, flush_folder, read_state, write_state
+from sib.utils.errors import InputError
+from sib.utils.locks import FolderLock
+
+FORMAT = 1
+READABLE = (FORMAT,)
+FILES = (
+    "config.yaml",
+    "environment.json",
+    "metrics.jsonl",
+    "last.safetensors",
+    "best.safetensors",
+    "state.pt",
+    "state-before.pt",
+    "result.json",
+)
+STATE = {"epoch", "step", "best", "model", "optimizer", "processes"}
+"""What a state must hold for a run to go on from it."""
+
+
+class RunFolder:
+    """Files of one training run.
+
+    ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
+    ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights;
+    ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
+    end; ``.lock`` the process that works in it. Files that are rewritten are written under another
+    name first, so that a stop at any moment leaves the old one or the new one.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = FolderLock(path)
+        self.warning: str | None = None
+        """What had to be left aside when the state was read."""
+
+    def check_free(self) -> None:
+        """Raise InputError where the folder holds a run already."""
+        if (self.path / "config.yaml").exists():
+            raise InputError(
+                f"{self.path} holds a run already: go on with --resume, or choose another --out"
+            )
+
+    def create(self, config: TrainConfig, environment: dict[str, Any]) -> None:
+        """Start a run in a new or empty folder.
+
+        Raises:
+            InputError: a run is there already, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock.take()
+            self.check_free()
+            self._write("environment.json", json.dumps(environment, indent=2))
+            self.save_config(config)  # last, because it is what makes the folder a run
+        except OSError as error:
+            raise InputError(f"--out {self.path} cannot be written: {error.strerror}") from None
+
+    def clear(self) -> None:
+        """Remove the files of a run, and nothing else.
+
+        Raises:
+            InputError: a file cannot be removed, or the folder is none.
+        """
+        for name in (*FILES, *(f".{name}.part" for name in FILES)):
+            try:
+                (self.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise InputError(f"--out {self.path} cannot be used: {error.strerror}") from None
+
+    def check_same(self, config: TrainConfig, state: dict[str, Any] | None) -> None:
+        """Raise InputError unless the folder holds a run of this configuration that can go on.
+
+        Args:
+            config: of the run that is to go on.
+            state: as `load_state` gave it.
+        """
+        changed = differences(self._read("config.yaml", parse_yaml), config, MAY_CHANGE)
+        if changed:
+            raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
+        done = state["epoch"] if state else 0
+        finished = done == config.epochs and (self.path / "result.json").exists()
+        if finished or config.epochs < done:
+            raise InputError(
+                f"--resume: {self.path} has {done} finished epochs; --epochs must be above that, "
+                f"got {config.epochs}"
+            )
+
+    def began_with(self, launch: str) -> bool:
+        """Whether the folder holds a run that this launch of torchrun started."""
+        if not launch or not (self.path / "config.yaml").exists():
+            return False
+        return self._read("environment.json", json.loads).get("launch") == launch
+
+    def check_same_processes(self, processes: int) -> None:
+        """Raise InputError where another number of processes would share the images otherwise."""
+        stored = self._read("environment.json", json.loads).get("processes", 1)
+        if stored != processes:
+            raise InputError(
+                f"--resume: {self.path} was started with {stored} processes and goes on with as "
+                f"many; got {processes}"
+            )
+
+    def check_same_data(self, description: dict[str, Any]) -> None:
+        """Raise InputError where images were added, removed or moved to another split."""
+        stored = self._read("environment.json", json.loads).get("data")
+        if not isinstance(stored, dict) or not {"splits_sha256", "images"} <= stored.keys():
+            raise InputError(f"{self.path / 'environment.json'} is damaged: it describes no data")
+        if stored["splits_sha256"] != description["splits_sha256"]:
+            raise InputError(
+                f"--resume: the images are not those that {self.path} was started with "
+                f"({stored['images']} then, {description['images']} now), and test images could "
+                "get into training; start a new run"
+            )
+
+    def go_on(self, config: TrainConfig) -> None:
+        """Take the run up again: its configuration may have changed, its result is no more."""
+        self.save_config(config)
+        (self.path / "result.json").unlink(missing_ok=True)
+
+    def save_config(self, config: TrainConfig) -> None:
+        """Write ``config.yaml``."""
+        self._write("config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to ``metrics.jsonl``; NaN becomes null."""
+        with open(self.path / "metrics.jsonl", "a") as file:
+            file.write(json.dumps(_plain(record)) + "\n")
+
+    def drop_after(self, epoch: int) -> None:
+        """Drop the lines of epochs that were logged but never saved."""
+        file = self.path / "metrics.jsonl"
+        # the line of a stop in the middle of writing has no end
+        lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+        whole = [line.rstrip("\n") for line in lines if line.endswith("\n")]
+        try:
+            kept = [line for line in whole if json.loads(line)["epoch"] <= epoch]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise InputError(f"{file} is damaged: a line holds no record of an epoch") from None
+        self._write("metrics.jsonl", "".join(line + "\n" for line in kept))
+
+    def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
+        """Write ``NAME.safetensors`` with facts (architecture, classes, …) in its header."""
+        weights = {key: value.contiguous() for key, value in model.state_dict().items()}
+        # one key, since safetensors writes several in an order that changes between processes
+        content = save(weights, {"sib": json.dumps(facts)})
+        self._replace(f"{name}.safetensors", lambda file: Path(file).write_bytes(content))
+
+    def load_weights(self, name: str, model: torch.nn.Module) -> None:
+        """Read ``NAME.safetensors`` into the model.
+
+        Raises:
+            InputError: the file is missing, torn, or of another architecture.
+        """
+        path = self.path / f"{name}.safetensors"
+        try:
+            with safe_open(path, framework="pt") as file:
+                model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+        except (FileNotFoundError, SafetensorError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path} does not hold this model's weights: {reason}") from None
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Write ``state.pt``: tensors and plain values only; the one before is kept."""
+        write_state(self.path / "state.pt", state)
+
+    def open_again(self, patience: float = 0.0) -> dict[str, Any] | None:
+        """Take the folder of a run that is to go on, and give its newest whole state.
+
+        Args:
+            patience: seconds to wait for a process that has the folder.
+
+        Raises:
+            InputError: there is no run, another process has it, or no state of it is whole.
+        """
+        if not (self.path / "config.yaml").exists():
+            raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
+        self.lock.take(patience)
+        return self.load_state()
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The newest whole state, read without running any code; None where none was saved.
+
+        Where the newest is torn, `warning` says so and the one before is taken.
+
+        Raises:
+            InputError: there are states, and none is whole or of a known format.
+        """
+        newest = self.path / "state.pt"
+        torn = []
+        for path in (newest, before(newest)):
+            if not path.exists():
+                continue
+            try:
+                state = read_state(path)
+            except TornState as error:
+                torn.append(str(error))
+                continue
+            if state.get("format") not in READABLE:
+                raise InputError(
+                    f"{path} has format {state.get('format')!r}, and this sib reads "
+                    f"{', '.join(map(str, READABLE))}"
+                )
+            if not STATE.issubset(state) or not isinstance(state["epoch"], int):
+                raise InputError(f"{path} is damaged: it holds no state of a run")
+            if torn:
+                self.warning = f"{torn[0]}; going on from the state before it, step {state['step']}"
+            return state
+        if torn:
+            raise InputError(f"{torn[0]}, and there is no state before it to go on from")
+        return None
+
+    def save_result(self, result: dict[str, Any]) -> None:
+        """Write ``result.json``."""
+        self._write("result.json", json.dumps(_plain(result), indent=2))
+
+    def _read(self, name: str, parse: Any) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            content = parse(path.read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
+        if not isinstance(content, dict):
+            raise InputError(f"{path} is damaged: it holds no options")
+        return content
+
+    def _write(self, name: str, text: str) -> None:
+        self._replace(name, lambda file: Path(file).write_text(text))
+
+    def _replace(self, name: str, write: Any) -> None:
+        temporary = self.path / f".{name}.part"
+        try:
+            write(str(temporary))
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path / name)
+        finally:
+            temporary.unlink(missing_ok=True)
+        flush_folder(self.path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"format": str(FORMAT), "python": platform.python_version()}
+    for package in ("sib", "torch", "torchvision", "numpy", "scikit-learn", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Model and objective as one module: what a loop, DDP or a compiler wraps."""

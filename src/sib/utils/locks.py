@@ -1,0 +1,84 @@
+"""One process at a time in a run folder."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TextIO
+
+from sib.utils.errors import InputError
+
+NAME = ".lock"
+
+
+class FolderLock:
+    """Held from `take` to `release`, or to the death of the process.
+
+    The lock is the kernel's (flock), so that of a dead process needs no removal; the file says
+    whose it is.
+
+    Args:
+        folder: that one process at a time may work in.
+        otherwise: what else the second process could do than wait, for its message.
+    """
+
+    def __init__(self, folder: Path, otherwise: str = "choose another --out") -> None:
+        self.path = folder / NAME
+        self.otherwise = otherwise
+        self._file: TextIO | None = None
+
+    def take(self, patience: float = 0.0) -> None:
+        """Take the lock of a folder that exists.
+
+        Args:
+            patience: seconds to wait for another process; those that read images for one that was
+                killed keep its lock for a while.
+
+        Raises:
+            InputError: another process has it, or the folder cannot be written.
+        """
+        if self._file is not None:
+            return
+        try:
+            file = open(self.path, "a+")  # noqa: SIM115 - held open as long as the lock
+        except OSError as error:
+            raise InputError(f"{self.path.parent} cannot be written: {error.strerror}") from None
+        deadline = time.monotonic() + patience
+        while not _try_lock(file):
+            if time.monotonic() >= deadline:
+                raise InputError(
+                    f"{self.path.parent} is in use by {_owner(file)}: wait for it, or "
+                    f"{self.otherwise}"
+                )
+            time.sleep(0.1)
+        file.truncate(0)
+        file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back; without effect where it is not held."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _try_lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _owner(file: TextIO) -> str:
+    file.seek(0)
+    try:
+        owner = json.loads(file.read())
+        return f"process {owner['process']} on {owner['host']}"
+    except (ValueError, KeyError, TypeError):  # between its lock and its line
+        return "another process"
+    finally:
+        file.close()
