@@ -9,24 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 from sib import functional
 from sib.double_backward import second_order
-from sib.objectives.published import SpatialIB, SpatialIBTerms
+from sib.objectives.base import Objective, Parts, Terms
+from sib.objectives.published import SpatialIB
 from sib.tasks.accumulate import accumulate
-from sib.tasks.plain import CrossEntropyTask, TaskOutput
-from sib.tasks.task import SpatialIBTask
+from sib.tasks.output import StepOutput
+from sib.tasks.task import CrossEntropyTask, SpatialIBTask, Task
 from sib.utils.errors import InputError
 
 if TYPE_CHECKING:
     from sib import explain, metrics
 
 __version__ = version("sib")
+SpatialIBTerms, TaskOutput = Terms, StepOutput  # their names in sib 0.1
 
 __all__ = [
     "CrossEntropyTask",
     "InputError",
+    "Objective",
+    "Parts",
     "SpatialIB",
     "SpatialIBTask",
     "SpatialIBTerms",
+    "StepOutput",
+    "Task",
     "TaskOutput",
+    "Terms",
     "accumulate",
     "explain",
     "functional",

@@ -68,6 +68,9 @@ class RivalConfig:
 
     weight: float = 1.0
     """Of the method's term beside cross-entropy."""
+    balance: bool = False
+    """Measure gradients as the calibrated objective does, so that weight is the norm of the term's
+    gradient over cross-entropy's, and methods are compared in one unit."""
     masked_share: float = 0.5
     """saliency_guided only: share of the pixels that are replaced."""
     at: Literal["final", "input"] = "final"

@@ -220,6 +220,7 @@ ANNOTATED = ("rrr", "energy")
 """Methods that learn nothing but cross-entropy from images without annotation."""
 OWN = {
     "weight": ("saliency_guided", *ANNOTATED),
+    "balance": ("saliency_guided", *ANNOTATED),
     "masked_share": ("saliency_guided",),
     "at": ("energy",),
     "layer": ("energy",),

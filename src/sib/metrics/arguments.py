@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sib.functional import checks
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 
 
 def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
@@ -26,7 +26,7 @@ def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
 
 def positive_rows(attribution: Tensor) -> Tensor:
     """max(a, 0) as float64 rows (B, HW)."""
-    return wide(attribution.clamp(min=0).flatten(1))
+    return to_float64(attribution.clamp(min=0).flatten(1))
 
 
 def scored(values: Tensor, rows: Tensor, foreground: Tensor | None = None) -> Tensor:

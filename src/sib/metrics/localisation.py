@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps, positive_rows, scored
 
 
@@ -154,4 +154,4 @@ def _hits_among_top(rows: Tensor, inside: Tensor) -> Tensor:
     above, tied = rows > threshold, rows == threshold
     places = k - above.sum(dim=1, keepdim=True)
     among_tied = places * (tied & inside).sum(dim=1, keepdim=True) / tied.sum(dim=1, keepdim=True)
-    return wide(((above & inside).sum(dim=1, keepdim=True) + among_tied).squeeze(1))
+    return to_float64(((above & inside).sum(dim=1, keepdim=True) + among_tied).squeeze(1))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.metrics.localisation import (
     background_leakage,
     foreground_energy,
@@ -49,7 +49,7 @@ class ImageMean(Metric):
 
     def _add(self, values: Tensor) -> None:
         known = ~values.isnan()
-        self.total += wide(values[known]).sum()
+        self.total += to_float64(values[known]).sum()
         self.scored += known.sum()
         self.skipped += (~known).sum()
 

@@ -9,7 +9,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps, scored
 from sib.models.mode import evaluation_mode
 
@@ -169,8 +169,8 @@ def _check(
 
 
 def _area(curve: Tensor, attribution: Tensor) -> Tensor:
-    area = torch.trapezoid(wide(curve), dx=1 / (curve.shape[1] - 1), dim=1)
-    return scored(area, wide(attribution.abs().flatten(1)).to(curve.device))
+    area = torch.trapezoid(to_float64(curve), dx=1 / (curve.shape[1] - 1), dim=1)
+    return scored(area, to_float64(attribution.abs().flatten(1)).to(curve.device))
 
 
 def _ranks(attribution: Tensor) -> Tensor:

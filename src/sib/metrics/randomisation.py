@@ -11,7 +11,7 @@ from sib.explain import attribute
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.models.mode import evaluation_mode
 
 
@@ -108,7 +108,7 @@ def _ranks(rows: Tensor) -> Tensor:
     ascending = rows.sort(dim=1).values
     below = torch.searchsorted(ascending, rows.contiguous(), right=False)
     through = torch.searchsorted(ascending, rows.contiguous(), right=True)
-    return wide(below + through - 1) / 2
+    return to_float64(below + through - 1) / 2
 
 
 def _spread(modules: int, comparisons: int) -> set[int]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps, scored
 
 
@@ -26,7 +26,7 @@ def gini_sparseness(attribution: Tensor) -> Tensor:
     Source: Chalasani et al. 2020, Concise explanations of neural networks; Hurley & Rickard 2009.
     """
     check_maps(attribution)
-    ascending = wide(attribution.abs().flatten(1)).sort(dim=1).values
+    ascending = to_float64(attribution.abs().flatten(1)).sort(dim=1).values
     n = ascending.shape[1]
     weights = 2 * torch.arange(1, n + 1, device=ascending.device) - n - 1
     return scored((weights * ascending).sum(dim=1) / (n * ascending.sum(dim=1)), ascending)

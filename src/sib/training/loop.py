@@ -10,7 +10,7 @@ from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
 from sib.data.loader import is_of_a_worker, one_line
 from sib.runs.folder import FORMAT, RunFolder
-from sib.training.diagnostics import Warnings, share_weights
+from sib.training.diagnostics import TermMonitor, term_weights
 from sib.training.optimizer import Update
 from sib.training.prepare import Prepared, prepare
 from sib.training.progress import EpochProgress
@@ -22,7 +22,7 @@ from sib.training.state import (
     restore_objective,
     restore_process,
 )
-from sib.training.step import Stepper, TrainingFailed
+from sib.training.step import TrainingFailed, TrainStep
 from sib.training.validation import Measurement, measure
 from sib.utils.device import peak_memory
 from sib.utils.signals import Interrupt, Stopped
@@ -68,13 +68,15 @@ class Training:
         self.run, self.watcher = prepared.run, watcher
         self.selection = make_split_loader(self.config, self.splits, self.config.selection)
         self.update = Update(self.task.model, self.config, self.device, len(self.loader))
-        self.stepper = Stepper(self.config, self.task, prepared.parallel, self.update, self.device)
+        self.train_step = TrainStep(
+            self.config, self.task, prepared.parallel, self.update, self.device
+        )
         self.interrupt, self.progress = Interrupt(), EpochProgress()
         self.step, self.epoch = 0, 0
         self.saved: int | None = None
         """Step of the newest saved state."""
         self.best: dict[str, float] = {}
-        self.warnings = Warnings(objective=self.config.objective.kind)
+        self.monitor = TermMonitor(objective=self.config.objective.kind)
         self.state = prepared.state
         """To go on from."""
 
@@ -118,7 +120,7 @@ class Training:
                 self._save_state()
 
     def _train_step(self, batch: Batch) -> None:
-        self.stepper.take(batch, self.epoch, self.step, self.progress)
+        self.train_step.run(batch, self.epoch, self.step, self.progress)
         self.step += 1
 
     def _read(self, batches: Any) -> Iterator[Batch]:
@@ -176,11 +178,11 @@ class Training:
             "step": self.step,
             "learning_rate": self.update.learning_rate,
             **self.progress.record(),
-            **share_weights(self.task),
+            **term_weights(self.task),
             "memory_bytes": peak_memory(self.device),
             self.config.selection: measured._asdict(),
         }
-        warnings = self.warnings.of(record)
+        warnings = self.monitor.check(record)
         if warnings:
             record["warnings"] = list(warnings.values())
         if self._is_best(measured):
@@ -196,7 +198,7 @@ class Training:
         self._save_state()
         self._save_weights()
         self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
-        for sentence in self.warnings.news(warnings):
+        for sentence in self.monitor.unseen(warnings):
             self.watcher.say(f"warning: {sentence}")
 
     def _save_weights(self) -> None:
@@ -228,7 +230,7 @@ class Training:
             "epoch": self.epoch,
             "step": self.step,
             "best": self.best,
-            "largest_scale": self.warnings.largest_scale,
+            "largest_scale": self.monitor.largest_scale,
             "model": self.task.model.state_dict(),
             "objective": objective_state(self.task),
             **self.update.state(),
@@ -243,7 +245,7 @@ class Training:
             self.update.restore(state)
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
             self.saved = self.step
-            self.warnings.largest_scale = state.get("largest_scale", 0.0)
+            self.monitor.largest_scale = state.get("largest_scale", 0.0)
             self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights

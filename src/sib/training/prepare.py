@@ -15,8 +15,8 @@ from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
 from sib.models import build
 from sib.runs.folder import RunFolder, versions
-from sib.tasks.task import SpatialIBTask
-from sib.training.cost import Cost, Task, estimate_cost
+from sib.tasks.task import Task
+from sib.training.cost import Cost, estimate_cost
 from sib.training.guidance import check_annotated, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Watcher
@@ -87,7 +87,7 @@ def prepare(
     if config.dry_run:
         return None
     distributed.together(lambda: _begin(run, config, splits))
-    if config.compile and isinstance(task, SpatialIBTask):
+    if config.compile:
         watcher.say("compiling the step: the first one of each kind takes long")
         task.compile()
     parallel = _parallel(task, device, cost.unused)

@@ -10,18 +10,18 @@ import torch
 from torch import nn
 
 from sib import distributed
-from sib.config.train import CALIBRATED, OWN, TrainConfig
+from sib.config.train import CALIBRATED, TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.models.layers import cam_layer
+from sib.objectives.base import Objective
 from sib.objectives.published import SpatialIB
-from sib.objectives.rivals import RIVALS, Rival
-from sib.tasks.plain import CrossEntropyTask
-from sib.tasks.task import SpatialIBTask
-from sib.training.cost import Task
+from sib.objectives.registry import METHODS, load_objective
+from sib.objectives.weighting import GradientBalancer
+from sib.tasks.task import Task
 from sib.utils.errors import InputError
 
 LARGEST_SHARE = 0.25
@@ -96,23 +96,20 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
 
 
 def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Task:
-    """The model with the method's loss.
+    """The model with the method's objective.
 
     Raises:
         InputError: an option is out of its range, or does not fit the model.
     """
     if config.looks_inside:
         _check_layer(config, model)
-    if config.method == "ce":
-        return CrossEntropyTask(model).to(device)
-    if config.method in RIVALS:
-        return make_rival(config, model).to(device)
+    group = "objective" if config.method == "sib" else "rival"
     try:
         objective = make_objective(config, device)
     except ValueError as error:
-        raise InputError(f"--objective: {error}") from None
+        raise InputError(f"--{group}: {error}") from None
     try:
-        task = SpatialIBTask(
+        task = Task(
             model,
             objective,
             every_n_steps=config.every_n_steps,
@@ -135,25 +132,25 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
         raise InputError(f"--arch {config.arch}, --{group}.layer: {error}") from None
 
 
-def make_rival(config: TrainConfig, model: nn.Module) -> Rival:
-    """The model with the loss of one of the methods that S-IB is compared with.
-
-    Raises:
-        InputError: the model cannot be trained so.
-    """
-    options = {name: getattr(config.rival, name) for name in OWN if config.method in OWN[name]}
-    try:
-        return RIVALS[config.method](model, **options)
-    except ValueError as error:
-        raise InputError(f"--arch {config.arch}: {error}") from None
-
-
-def make_objective(config: TrainConfig, device: torch.device) -> SpatialIB:
-    """The published or the calibrated objective.
+def make_objective(config: TrainConfig, device: torch.device) -> Objective | None:
+    """The objective of a run; None for plain cross-entropy.
 
     Raises:
         ValueError: a value is out of its range.
     """
+    if config.method == "sib":
+        return _spatial_ib(config, device)
+    method = METHODS[config.method]
+    if not method.objective:
+        return None
+    options = {name: getattr(config.rival, name) for name in method.options if name != "balance"}
+    if config.rival.balance:
+        options["weighting"] = GradientBalancer()
+    return load_objective(config.method)(**options)
+
+
+def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
+    """The published or the calibrated objective."""
     options = vars(config.objective).copy()
     own = {name: options.pop(name) for name in CALIBRATED}
     if options.pop("kind") == "calibrated":

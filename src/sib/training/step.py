@@ -7,12 +7,10 @@ from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Batch
 from sib.data.normalization import normalise
-from sib.functional.dependence import ESTIMATORS
 from sib.functional.exchange import exchange_backgrounds
 from sib.tasks.accumulate import accumulate
-from sib.tasks.plain import CrossEntropyTask
-from sib.tasks.task import SpatialIBTask, TaskOutput
-from sib.training.cost import Task
+from sib.tasks.output import StepOutput
+from sib.tasks.task import Task
 from sib.training.diagnostics import GradientRatios, describe_step
 from sib.training.guidance import known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
@@ -25,8 +23,8 @@ class TrainingFailed(RuntimeError):
     """The run cannot go on; what was saved before stays."""
 
 
-class Stepper:
-    """Takes the steps of a run.
+class TrainStep:
+    """One step of a run at a time.
 
     Args:
         config: of the run.
@@ -47,9 +45,10 @@ class Stepper:
         self.config, self.task, self.parallel = config, task, parallel
         self.update, self.device = update, device
         self.autocast = make_autocast(config, device)
-        self.smallest = ESTIMATORS[config.objective.estimator]
+        own = 1 if task.objective is None else task.objective.min_batch
+        self.smallest = max(2, own)  # batch norm needs two images, too
 
-    def take(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
+    def run(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
         """Take a step, or leave the weights as they are where it cannot be a good one.
 
         Args:
@@ -65,21 +64,21 @@ class Stepper:
         self.update.set_learning_rate(step)
         (too_few,) = distributed.largest(len(batch.names) < self.smallest)
         if too_few:
-            return progress.take_back()
-        if isinstance(self.task, SpatialIBTask):
-            self.task.step = step
+            return progress.skip()
         labels = batch.labels.to(self.device)
-        ratios = self._gradient_ratios(progress)
+        ratios = self._gradient_ratios(progress, step)
         self.update.begin()
-        out = self._gradient(batch, labels, ratios)
+        out = self._gradient(batch, labels, ratios, step)
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch, epoch, step)
-            return progress.take_back()
+            return progress.skip()
         if ratios is not None:
             progress.gradient_ratios = ratios.values()
         progress.add(describe_step(out, labels), len(labels))
 
-    def _gradient(self, batch: Batch, labels: Tensor, ratios: GradientRatios | None) -> TaskOutput:
+    def _gradient(
+        self, batch: Batch, labels: Tensor, ratios: GradientRatios | None, step: int
+    ) -> StepOutput:
         """Leave the gradient of a batch in the parameters."""
         images = normalise(batch.images, self.device, self.config.input.normalization)
         known = known_foreground(batch, self.config.annotated_share, self.config.seed)
@@ -98,6 +97,7 @@ class Stepper:
                     ratios.add if ratios else None,
                     loss_scale=self.update.loss_scale,
                     foreground=known,
+                    step=step,
                 )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -105,13 +105,11 @@ class Stepper:
             fits = fitting_micro_batch(self.task, images, labels, size, self.autocast, known)
             raise TrainingFailed(advice(size, fits)) from None
 
-    def _gradient_ratios(self, progress: EpochProgress) -> GradientRatios | None:
-        """Measured in the first step of an epoch that takes the terms."""
-        if isinstance(self.task, CrossEntropyTask) or progress.gradient_ratios:
+    def _gradient_ratios(self, progress: EpochProgress, step: int) -> GradientRatios | None:
+        """Measured in the first step of an epoch that has terms."""
+        if progress.gradient_ratios or not self.task.is_regularized_step(step):
             return None
-        if not self.task.terms_are_due():
-            return None
-        return GradientRatios(self.task.model, self.task.every_n_steps)
+        return GradientRatios(self.task)
 
     def _check_exhausted(self, loss: Tensor, batch: Batch, epoch: int, step: int) -> None:
         """Raise TrainingFailed after too many steps in a row that were not finite."""

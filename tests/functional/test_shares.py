@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from sib.functional.shares import background_share, energy, enlarged, evidence, pooled
+from sib.functional.shares import (
+    background_share,
+    downsample,
+    energy,
+    positive_attribution,
+    upsample,
+)
 
 
 def maps(*values):
@@ -25,18 +31,18 @@ def test_the_energy_is_the_sum_of_squares_over_channels_up_to_a_factor():
 def test_the_evidence_is_what_speaks_for_the_decision():
     features = torch.tensor([[1.0, 2.0], [4.0, 1.0]]).reshape(1, 2, 1, 2)
     gradient = torch.tensor([[2.0, -1.0], [0.5, 1.0]]).reshape(1, 2, 1, 2)
-    found = evidence(features, gradient) * 4 * 2  # the largest |F| and the largest |G|
+    found = positive_attribution(features, gradient) * 4 * 2  # the largest |F| and the largest |G|
     assert torch.allclose(found, torch.tensor([4.0, 1.0]).reshape(1, 1, 1, 2))
 
 
 def test_a_map_is_enlarged_between_the_middles_of_its_places():
-    found = enlarged(torch.tensor([0.0, 4.0]).reshape(1, 1, 1, 2), torch.zeros(1, 3, 1, 4))
+    found = upsample(torch.tensor([0.0, 4.0]).reshape(1, 1, 1, 2), torch.zeros(1, 3, 1, 4))
     assert found.flatten().tolist() == [0.0, 1.0, 3.0, 4.0]
 
 
 def test_a_mask_is_pooled_to_the_area_of_each_place():
     mask = torch.arange(16.0).reshape(1, 1, 4, 4)
-    assert pooled(mask, torch.zeros(1, 7, 2, 2)).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
+    assert downsample(mask, torch.zeros(1, 7, 2, 2)).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -84,7 +90,7 @@ def test_both_derivatives_are_right():
         return background_share(energy(R + 0.1 * direction * (R.abs() < 1)), mask)
 
     def of_layer(direction):
-        return background_share(evidence(R, G + 0.1 * direction * (G.abs() < 1)), mask)
+        return background_share(positive_attribution(R, G + 0.1 * direction * (G.abs() < 1)), mask)
 
     start = torch.zeros_like(R).requires_grad_()
     for function in (of_image, of_layer):

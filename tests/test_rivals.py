@@ -9,8 +9,9 @@ from torch import nn
 
 import sib
 from nets import group_norm_net, small_vit
-from sib.objectives.rivals import RIVALS, EnergyTask, RightReasonsTask, SaliencyGuidedTask
+from sib.objectives.registry import METHODS, load_objective
 from sib.objectives.saliency_guided import masked_images
+from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
 
 LAYER = "6"  # of group_norm_net: its last activation
 
@@ -25,6 +26,14 @@ def batch(size=6, side=16):
 
 def gradient(module):
     return torch.cat([p.grad.flatten() for p in module.parameters()])
+
+
+RIVALS = [name for name in METHODS if name not in ("sib", "ce")]
+
+
+def own(task):
+    """The name of the only term."""
+    return task.objective.names[0]
 
 
 class Weights(nn.Module):
@@ -47,23 +56,23 @@ def test_right_reasons_by_hand():
     task = RightReasonsTask(Weights([3.0, 1.0], [-1.0, 5.0]), weight=10.0)
     known = torch.tensor([True, False]).reshape(1, 1, 1, 2)
     labels = torch.tensor([0])
-    at_zero = task(pixels(0.0, 0.0), labels, None, known)
-    assert at_zero.pieces["right_reasons"].item() == 0
+    at_zero = task(pixels(0.0, 0.0), labels, known)
+    assert at_zero.weighted_terms["right_reasons"].item() == 0
     # … and at x = (0, ln 3 / 4) the odds are 1 : 3: (2, 6) − 2 (1/4 (3, 1) + 3/4 (−1, 5)) = (2, −2)
-    out = task(pixels(0.0, torch.tensor(3.0).log() / 4), labels, None, known)
-    assert out.pieces["right_reasons"].item() == pytest.approx(10 * (-2) ** 2)
-    assert out.loss == out.cross_entropy + out.pieces["right_reasons"]
+    out = task(pixels(0.0, torch.tensor(3.0).log() / 4), labels, known)
+    assert out.weighted_terms["right_reasons"].item() == pytest.approx(10 * (-2) ** 2)
+    assert out.loss == out.cross_entropy + out.weighted_terms["right_reasons"]
 
 
 def test_energy_by_hand():
     """A = x ∘ w_y = (2, 6): one quarter inside."""
     task = EnergyTask(Weights([1.0, 2.0], [0.0, 0.0]), weight=2.0, at="input")
     known = torch.tensor([True, False]).reshape(1, 1, 1, 2)
-    out = task(pixels(2.0, 3.0), torch.tensor([0]), None, known)
-    assert out.pieces["energy"].item() == pytest.approx(2 * 0.75)
+    out = task(pixels(2.0, 3.0), torch.tensor([0]), known)
+    assert out.weighted_terms["energy"].item() == pytest.approx(2 * 0.75)
     # negative attribution does not count: A = (−2, 6)
-    out = task(pixels(-2.0, 3.0), torch.tensor([0]), None, known)
-    assert out.pieces["energy"].item() == pytest.approx(2 * 1.0)
+    out = task(pixels(-2.0, 3.0), torch.tensor([0]), known)
+    assert out.weighted_terms["energy"].item() == pytest.approx(2 * 1.0)
 
 
 def test_the_least_important_pixels_are_drawn_anew():
@@ -136,11 +145,11 @@ def test_loss_and_gradient_are_those_of_the_formula(case):
     expected = gradient(model)
     task = make(copy.deepcopy(model))
     task.zero_grad()
-    out = task(images, labels, None, foreground)
+    out = task(images, labels, foreground)
     task.backward(out.loss)
     assert out.loss.item() == pytest.approx(loss.item(), rel=1e-10)
     assert (gradient(task) - expected).norm() < 1e-9 * expected.norm()
-    assert out.terms is None
+    assert out.terms.mask is None and out.diagnostics == {}
 
 
 def test_saliency_guided_loss_and_gradient_are_those_of_the_formula():
@@ -170,46 +179,48 @@ def test_saliency_guided_loss_and_gradient_are_those_of_the_formula():
 def test_micro_batches_give_the_gradient_of_the_batch(case, micro_batch):
     task = CASES[case][0](group_norm_net().double())
     images, labels, foreground = batch()
-    out = task(images, labels, None, foreground)
+    out = task(images, labels, foreground)
     task.backward(out.loss)
     expected = gradient(task)
     task.zero_grad()
     found = sib.accumulate(task, images, labels, micro_batch, foreground=foreground)
     assert torch.allclose(gradient(task), expected, rtol=1e-9, atol=1e-12)
     assert found.loss.item() == pytest.approx(out.loss.item())
-    assert found.pieces[task.name].item() == pytest.approx(out.pieces[task.name].item())
+    assert found.weighted_terms[own(task)].item() == pytest.approx(
+        out.weighted_terms[own(task)].item()
+    )
 
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_an_image_without_annotation_or_evidence_has_a_finite_gradient(name):
     model = small_vit().double()
     nn.init.zeros_(model.heads.head.weight)
-    task = RIVALS[name](model)
+    task = sib.Task(model, load_objective(name)())
     images, labels, foreground = batch()
-    out = task(images, labels, None, torch.zeros_like(foreground))
+    out = task(images, labels, torch.zeros_like(foreground))
     task.backward(out.loss)
     assert gradient(task).isfinite().all()
-    if task.needs_foreground:
-        assert out.pieces[task.name].item() == 0
+    if task.objective.needs_foreground:
+        assert out.weighted_terms[own(task)].item() == 0
 
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_vision_transformer_is_trained(name):
-    task = RIVALS[name](small_vit().double(), 1.0)
+    task = sib.Task(small_vit().double(), load_objective(name)(1.0))
     images, labels, foreground = batch()
-    out = task(images, labels, None, foreground)
+    out = task(images, labels, foreground)
     task.backward(out.loss)
-    assert out.pieces[task.name] > 0 and gradient(task).isfinite().all()
+    assert out.weighted_terms[own(task)] > 0 and gradient(task).isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["rrr", "energy"])
 def test_a_foreground_that_is_missing_or_of_another_shape_is_refused(name):
-    task = RIVALS[name](group_norm_net().double())
+    task = sib.Task(group_norm_net().double(), load_objective(name)())
     images, labels, foreground = batch()
-    with pytest.raises(ValueError, match=r"foreground must be given: .*Task needs annotation"):
+    with pytest.raises(ValueError, match=r"foreground must be given: .* needs annotation"):
         task(images, labels)
     with pytest.raises(ValueError, match=r"foreground must be bool .* of shape \(6, 1, 16, 16\)"):
-        task(images, labels, None, foreground[:, 0])
+        task(images, labels, foreground[:, 0])
 
 
 @pytest.mark.parametrize(
@@ -228,4 +239,4 @@ def test_arguments_out_of_range_are_refused(make, sentence):
 def test_a_loss_without_gradients_is_refused():
     images, labels, foreground = batch()
     with torch.no_grad(), pytest.raises(ValueError, match=r"outside torch\.no_grad"):
-        RightReasonsTask(group_norm_net().double())(images, labels, None, foreground)
+        RightReasonsTask(group_norm_net().double())(images, labels, foreground)
