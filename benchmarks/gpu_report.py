@@ -21,6 +21,8 @@ Json = dict[str, Any]
 PACKAGES = ("torch", "torchvision", "timm", "triton", "numpy", "captum", "torchcam", "torchmetrics")
 SMI = "name,driver_version,memory.total,power.limit,clocks.max.sm"
 
+REASONS = {"124": "out of time", "137": "out of time", "skipped": "no time was left"}
+
 
 def facts() -> Json:
     """GPU, driver, versions, date and commit."""
@@ -72,9 +74,10 @@ def _sections(work: Path) -> Iterator[Json]:
         name, code, seconds, limit = line.split()
         found: Json = {"name": name, "exit_code": code, "seconds": seconds, "limit": limit}
         log = work / f"{name}.log"
+        if code != "0":
+            found["reason"] = REASONS.get(code, f"exit code {code}")
         if code != "0" and log.is_file():
             found["log"] = log.read_text(errors="replace").splitlines()[-15:]
-            found["reason"] = "out of time" if code in ("124", "137") else f"exit code {code}"
         yield found
 
 

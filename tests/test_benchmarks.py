@@ -156,7 +156,7 @@ def test_the_gpu_report_joins_what_is_there(benchmark, tmp_path):
     rows = [row | {"steps": {"plain": {"seconds": 0.1}, "naive": naive, "sib": ours}}]
     (tmp_path / "steps.json").write_text(json.dumps({"rows": rows}))
     (tmp_path / "precisions.json").write_text('{"rows": [')
-    (tmp_path / "status").write_text("steps 0 5 60\ntests 124 75 75\n")
+    (tmp_path / "status").write_text("steps 0 5 60\ntests 124 75 75\nstudy skipped 0 0\n")
     (tmp_path / "tests.log").write_text("one\nlast line\n")
     (tmp_path / "tests.xml").write_text(
         '<testsuites><testsuite tests="2" failures="1" errors="0" skipped="0" time="1.5">'
@@ -167,6 +167,7 @@ def test_the_gpu_report_joins_what_is_there(benchmark, tmp_path):
     assert result["precisions"] is None and result["steps"]["rows"] == rows
     assert result["speed_over_naive_float32"] == {"net float32 sib": 2.0}
     assert result["tests"]["passed"] == 1 and result["tests"]["not_passed"] == {"b": "failure: no"}
-    assert result["sections"][1]["reason"] == "out of time"
+    reasons = [section.get("reason") for section in result["sections"]]
+    assert reasons == [None, "out of time", "no time was left"]
     lines = "\n".join(report.show(result))
     assert "tests: 1 passed, 1 failed" in lines and "last line" in lines
