@@ -4,7 +4,7 @@ Spatial Information Bottleneck (S-IB): arXiv 2511.09239.
 """
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from sib import functional
@@ -19,7 +19,10 @@ from sib.utils.errors import InputError
 if TYPE_CHECKING:
     from sib import explain, metrics
 
-__version__ = version("sib")
+try:
+    __version__ = version("sib")
+except PackageNotFoundError:  # the source is on the path and nothing is installed
+    __version__ = "0+unknown"
 SpatialIBTerms, TaskOutput = Terms, StepOutput  # their names in sib 0.1
 
 __all__ = [

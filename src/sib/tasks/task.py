@@ -105,7 +105,7 @@ class Task(nn.Module):
         """Number of the next step, where `forward` is not given one."""
         self._part: PartGradients | None = None
         self._compiled: CompiledStep | None = None
-        self.train(self.training)
+        self._freeze_batch_norm()
 
     def forward(
         self,
@@ -146,10 +146,7 @@ class Task(nn.Module):
     def train(self, mode: bool = True) -> "Task":
         """Put the task in train mode; frozen batch norm stays in evaluation mode."""
         super().train(mode)
-        if self.batch_norm == "frozen":
-            for module in self.model.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+        self._freeze_batch_norm()
         return self
 
     def backward(self, loss: Tensor) -> None:
@@ -257,6 +254,12 @@ class Task(nn.Module):
             yield
         finally:
             self._part = None
+
+    def _freeze_batch_norm(self) -> None:
+        if self.batch_norm == "frozen":
+            for module in self.model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
 
     def _check(self, images: Tensor, labels: Tensor, foreground: Tensor | None) -> None:
         check_batch(images, labels, self.validate, is_cross_entropy(self.criterion))
