@@ -20,8 +20,7 @@ from sib.metrics import (
     insertion_area,
 )
 from sib.models import build
-from sib.objectives.saliency_guided import SaliencyGuidedTask
-from sib.rivals import EnergyTask, RightReasonsTask
+from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
 
 NAME = os.environ.get("SIB_TEST_DEVICE", "cuda")
 pytestmark = pytest.mark.skipif(
@@ -81,7 +80,7 @@ def on(device, model, make, dtype=torch.float32):
 def step(task, images, labels, foreground, micro_batch=1000):
     """The output of a step whose gradients are left in the task, on the task's device."""
     first = next(task.parameters())
-    known = getattr(task, "needs_foreground", False)
+    known = task.objective is not None and task.objective.needs_foreground
     return sib.accumulate(
         task,
         images.to(first.device, first.dtype),
