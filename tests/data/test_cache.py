@@ -387,5 +387,5 @@ def test_the_sidecar_says_what_is_in_the_folder(images, tmp_path):
     cached(images, tmp_path / "cache")
     (key,) = keys(tmp_path / "cache")
     stored = json.loads((tmp_path / "cache" / key / "cache.json").read_text())
-    assert stored["facts"] == {"format": 1, "images": 12, "image_size": SIDE}
+    assert stored["facts"] == {"format": 2, "images": 12, "image_size": SIDE}
     assert set(stored["files"]) == {f"{name}.npy" for name in ARRAYS}

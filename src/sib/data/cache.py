@@ -19,7 +19,7 @@ from sib.data.sample import BadSample, Batch, Sample
 from sib.data.source import Source
 from sib.utils.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 PACKAGES = ("pillow", "torch", "torchvision")
 """What decodes and resizes; another version may give other pixels."""
 BUILD_BATCH = 32
@@ -206,7 +206,7 @@ def _key(lines: Iterable[str], image_size: int) -> str:
     versions = {package: version(package) for package in PACKAGES}
     header = json.dumps({"format": FORMAT, "image_size": image_size, **versions})
     text = "".join(f"{line}\n" for line in (header, *lines))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def _check_space(folder: Path, size: int, largest_share: float) -> None:

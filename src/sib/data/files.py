@@ -1,14 +1,24 @@
 """Find images, masks and list files in a folder; hidden ones are never seen."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from sib.data.beside import FOLDERS, NONE, check_twins, masks_among, owner
+from sib.data.readers.kinds import ending_of, is_image
 from sib.data.sample import MaskFile, MaskRule
 from sib.utils.errors import InputError
 
-IMAGE_KINDS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
-MASK_ENDING = "_mask.png"
+
+class Listing(NamedTuple):
+    """The files below a folder."""
+
+    images: list[Path]
+    """Sorted by path, without the masks among them."""
+    unread: Counter[str]
+    """Files that are not read, by their endings."""
 
 
 def list_folders(folder: Path) -> list[Path]:
@@ -16,34 +26,129 @@ def list_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
-def list_images(folder: Path) -> list[Path]:
-    """All images below a folder, sorted by path; not the masks ``<stem>_mask.png`` beside them."""
-    paths: list[Path] = []
+def list_files(folder: Path, mask_ending: str | None = None) -> Listing:
+    """All images below a folder, and what is not read there.
+
+    Left out are the masks beside photographs (see `beside.owner`) and, where there are images
+    outside of them, the folders ``masks`` and the like (see `beside.FOLDERS`).
+    """
+    listed: list[tuple[Path, list[str], bool]] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "."]
-        paths += [Path(parent, name) for name in _images(files)]
-    return sorted(paths)
+        below = Path(parent).relative_to(folder).parts
+        of_masks = mask_ending != NONE and any(part.lower() in FOLDERS for part in below)
+        listed.append((Path(parent), files, of_masks))
+    outside = any(is_image(name) for _, files, of_masks in listed if not of_masks for name in files)
+    images: list[Path] = []
+    unread: Counter[str] = Counter()
+    for path, files, of_masks in listed:
+        unread.update(ending_of(n) for n in files if n[0] != "." and not is_image(n))
+        if not (of_masks and outside):
+            masks = masks_among(files, mask_ending)
+            images += [path / name for name in files if is_image(name) and name not in masks]
+    return Listing(sorted(images), unread)
 
 
-def find_mask(image: Path, tree: Path, relative: Path) -> MaskFile | None:
-    """The mask of an image in a folder of the user's own.
+def check_for_twins(images: list[Path]) -> None:
+    """Raise InputError where nearly every image has a twin beside it; see `beside.check_twins`."""
+    folders: dict[Path, list[str]] = {}
+    for image in images:
+        folders.setdefault(image.parent, []).append(image.name)
+    check_twins(folders.values())
 
-    Looked for as ``<stem>_mask.png`` beside the image, then as ``<relative path>.png`` in a
-    parallel tree. Foreground is 1 where the mask holds 0 and 1 only, and 128 and above elsewhere.
+
+class MaskFinder:
+    """Finds the masks of the images in a folder of the user's own.
+
+    A mask lies beside its image as ``NAME_mask.*`` or with another ending (see `beside.owner`),
+    in a folder ``masks`` inside the class folder, or in a parallel tree at the image's path below
+    the root; in the last two with the image's name or that of a mask beside it. Any format that is
+    read will do. Foreground is 1 where the mask holds 0 and 1 only, and 128 and above elsewhere.
 
     Args:
-        image: its file.
-        tree: root of the parallel tree; it need not exist.
-        relative: path of the image below the root that the tree is parallel to.
-
-    Returns:
-        The mask file, None where there is none.
+        bases: folders of class folders; a folder ``masks`` in one of them is parallel to it.
+        tree: a tree parallel to the first base, in place of all other places.
+        mask_ending: see `beside.owner`.
     """
-    for path in (image.with_name(image.stem + MASK_ENDING), (tree / relative).with_suffix(".png")):
-        # the tree may be the folder of the images themselves
-        if path != image and path.is_file():
-            return MaskFile(path, MaskRule.BINARY_OR_HALF)
-    return None
+
+    def __init__(
+        self, bases: list[Path], tree: Path | None = None, mask_ending: str | None = None
+    ) -> None:
+        self.tree, self.mask_ending = tree, mask_ending
+        self.trees: list[tuple[Path, Path]] = [
+            (base, path) for base in bases for path in mask_trees(base)
+        ]
+        if tree is not None:
+            self.trees = [(bases[0], tree)]
+        self._folders: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, image: Path, class_folder: Path) -> MaskFile | None:
+        """The mask of an image in a class folder; None where there is none.
+
+        Raises:
+            InputError: there are several.
+        """
+        parallel = [
+            tree / image.parent.relative_to(base)
+            for base, tree in self.trees
+            if image.is_relative_to(base)
+        ]
+        for folder in (*self._beside(image, class_folder), *parallel):
+            found = self._masks(folder, image)
+            if len(found) > 1:
+                raise InputError(
+                    f"{image} has {len(found)} masks, {found[0]} and {found[1].name}; join them "
+                    "into one file"
+                )
+            if found:
+                return MaskFile(found[0], MaskRule.BINARY_OR_HALF)
+        return None
+
+    def _beside(self, image: Path, class_folder: Path) -> Iterator[Path]:
+        if self.tree is not None or self.mask_ending == NONE:
+            return
+        yield image.parent
+        inside = image.parent != class_folder
+        for parent in (image.parent, image.parent.parent)[: 1 + inside]:
+            names = self._listed(parent)["/"]
+            yield from (parent / name for name in names if name.lower() in FOLDERS)
+
+    def _masks(self, folder: Path, image: Path) -> list[Path]:
+        """The files of a folder that are masks of an image."""
+        listed = self._listed(folder)
+        named = listed.get(f"/{image.stem}", [])
+        same = [] if folder == image.parent else listed.get(image.stem, [])
+        return [folder / name for name in same or named if folder / name != image]
+
+    def _listed(self, folder: Path) -> dict[str, list[str]]:
+        """Images by their stem, masks by ``/`` and their photograph's, folders under ``/``."""
+        if folder in self._folders:
+            return self._folders[folder]
+        found: dict[str, list[str]] = {"/": []}
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:  # there need not be such a folder
+            entries = []
+        for entry in entries:
+            if entry.name[0] != "." and entry.is_dir():
+                found["/"].append(entry.name)
+            elif is_image(entry.name):
+                found.setdefault(Path(entry.name).stem, []).append(entry.name)
+                photo = owner(entry.name, self.mask_ending)
+                if photo is not None:
+                    found.setdefault(f"/{photo}", []).append(entry.name)
+        self._folders[folder] = found
+        return found
+
+
+def mask_trees(base: Path) -> list[Path]:
+    """The folder ``masks`` of a folder of class folders, in any case."""
+    return [folder for folder in list_folders(base) if folder.name.lower() == "masks"]
+
+
+def printable(name: str) -> str:
+    r"""A name from the file system as text: a byte that is not UTF-8 becomes ``\xe9``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def is_file(path: Path) -> bool:
@@ -77,15 +182,3 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             yield f"{path}, line {number}", line.strip()
-
-
-def _images(files: list[str]) -> Iterator[str]:
-    stems = {Path(name).stem for name in files if _is_image(name)}
-    for name in files:
-        beside = name.endswith(MASK_ENDING) and name.removesuffix(MASK_ENDING) in stems
-        if _is_image(name) and not beside:
-            yield name
-
-
-def _is_image(name: str) -> bool:
-    return name[0] != "." and name.lower().endswith(IMAGE_KINDS)

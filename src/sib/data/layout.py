@@ -1,10 +1,14 @@
 """What a reader finds in a folder, and what it has to hold."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sib.data.files import list_images
+from sib.data.files import list_files, printable
+from sib.data.readers.decode import ValueRange
+from sib.data.readers.kinds import WORDS
 from sib.data.records import RecordSource
 from sib.data.sample import Record
 from sib.data.source import Divisible
@@ -32,20 +36,47 @@ class Layout:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def class_images(root: Path, folders: list[Path]) -> dict[str, list[Path]]:
-    """The images of each class folder, by class name.
+class ClassImages(NamedTuple):
+    """The images of class folders."""
+
+    images: dict[str, list[Path]]
+    """By class name."""
+    folders: dict[str, Path]
+    """By class name."""
+    unread: Counter[str]
+    """Files in the class folders that are not read, by their endings."""
+
+
+def class_images(root: Path, folders: list[Path], mask_ending: str | None = None) -> ClassImages:
+    """The images of each class folder; see `files.list_files`.
 
     Raises:
         InputError: fewer than two classes, or one without an image.
     """
     check_classes([folder.name for folder in folders], root)
-    images = {folder.name: list_images(folder) for folder in folders}
-    if not any(images.values()):
-        raise InputError(f"{root} holds no image; jpg, png, bmp, webp, tif and ppm files are read")
+    listings = {printable(folder.name): list_files(folder, mask_ending) for folder in folders}
+    unread = sum((listing.unread for listing in listings.values()), Counter[str]())
+    if not any(listing.images for listing in listings.values()):
+        raise InputError(f"{root} holds no image; {WORDS} files are read{_found(unread)}")
     for folder in folders:
-        if not images[folder.name]:
-            raise InputError(f"class folder {folder} holds no image; each needs at least one")
-    return images
+        listing = listings[printable(folder.name)]
+        if not listing.images:
+            raise InputError(
+                f"class folder {folder} holds no image; each needs at least one"
+                f"{_found(listing.unread)}"
+            )
+    images = {name: listing.images for name, listing in listings.items()}
+    return ClassImages(images, {printable(f.name): f for f in folders}, unread)
+
+
+def _found(unread: Counter[str]) -> str:
+    return f", and it holds {counted(unread)}" if unread else ""
+
+
+def counted(files: Mapping[str, int]) -> str:
+    """Files by their endings in words: ``3 .heic, 1 .txt``."""
+    ordered = sorted(files.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {ending}" for ending, count in ordered)
 
 
 def check_classes(names: list[str], root: Path) -> None:
@@ -79,12 +110,12 @@ class Parts:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def as_parts(layout: Layout) -> Parts:
-    """The sources of a layout's records."""
+def as_parts(layout: Layout, value_range: ValueRange | None = None) -> Parts:
+    """The sources of a layout's records; for ``value_range`` see `read_image`."""
 
     def source(records: list[Record] | None) -> RecordSource | None:
-        return None if records is None else RecordSource(records, layout.classes)
+        return None if records is None else RecordSource(records, layout.classes, value_range)
 
-    train = RecordSource(layout.train, layout.classes)
+    train = RecordSource(layout.train, layout.classes, value_range)
     rest = source(layout.validation), source(layout.test)
     return Parts(layout.name, layout.classes, train, *rest, layout.notes)

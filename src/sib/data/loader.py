@@ -121,11 +121,15 @@ class KeyedDataset(Dataset):
 
     def __getitem__(self, key: Key) -> tuple[str, Sample] | BadSample:
         """The transformed sample with its name, or the sentence about what is wrong with it."""
+        name = self.names[key.image]
         try:
             sample = self.source[key.image]
         except InputError as error:
             return BadSample(str(error))
-        return self.names[key.image], self._transformed(sample, key)
+        try:
+            return name, self._transformed(sample, key)
+        except InputError as error:
+            return BadSample(f"{name}: {error}")
 
     def _transformed(self, sample: Sample, key: Key) -> Sample:
         if not self.transform.random:

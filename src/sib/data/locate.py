@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sib.data.beside import NONE, check_ending
 from sib.data.datasets import cub, folder, leeds, published
 from sib.data.layout import Layout, Parts, as_parts
+from sib.data.readers.decode import ValueRange
 from sib.data.sample import MaskFile, Record
 from sib.utils.errors import InputError
 
 DIGITS = "digits"
 NAMES = (DIGITS, *published.READERS)
-LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Path | None], Layout]], ...] = (
-    (cub.matches, cub.read),
-    (leeds.matches, leeds.read),
+Reader = Callable[[Path, Path | None, str | None], Layout]
+LAYOUTS: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
+    (cub.matches, lambda root, masks, mask_ending: cub.read(root, masks)),
     (folder.has_splits, folder.read_splits),
+    (leeds.matches, leeds.read),
     (lambda root: True, folder.read_pool),
 )
 """Which reader takes a folder: the first that matches."""
@@ -33,17 +36,41 @@ def locate_data(data: str, root: Path) -> Path:
     return existing_folder("data", data)
 
 
-def read_parts(data: str, root: Path) -> Parts:
+def read_parts(
+    data: str,
+    root: Path,
+    masks: str | None = None,
+    mask_ending: str | None = None,
+    value_range: ValueRange | None = None,
+) -> Parts:
     """What a published set or a folder holds, before anything is held out or checked.
+
+    Args:
+        data: its name or folder.
+        root: of the published sets.
+        masks: folders only, folder of foreground masks.
+        mask_ending: folders only, see `beside.owner`.
+        value_range: folders only, see `read_image`.
 
     Raises:
         InputError: it does not exist, or a problem with a file that the reader needs.
     """
+    check_masks(data, masks, mask_ending)
     folder = locate_data(data, root)
+    tree = existing_folder("masks", masks) if masks is not None else None
     with readable(folder):
         if data in published.READERS:
             return published.read(data, folder)
-        return as_parts(read_layout(folder, None))
+        return as_parts(read_layout(folder, tree, mask_ending), value_range)
+
+
+def check_masks(data: str, masks: str | None, mask_ending: str | None) -> None:
+    """Raise InputError where options about masks are given for a set that has its own."""
+    check_ending(mask_ending)
+    for name, value in (("masks", masks), ("mask_ending", mask_ending)):
+        if value is not None and data in NAMES:
+            kind = "which has its own" if data == DIGITS else "a published set"
+            raise InputError(f"{name} cannot be given for {data}, {kind}; got {value!r}")
 
 
 @contextmanager
@@ -76,23 +103,30 @@ def existing_folder(argument: str, given: str) -> Path:
     return path
 
 
-def read_layout(root: Path, masks: Path | None) -> Layout:
+def read_layout(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layout:
     """Read a folder of the user's own by the first reader that takes it.
 
     Args:
         root: the folder.
         masks: folder of foreground masks; it must hold one.
+        mask_ending: what follows an image's name in its mask's; one must have it. See
+            `beside.owner`.
 
     Raises:
         InputError: a problem with a file.
     """
-    layout = next(read for matches, read in LAYOUTS if matches(root))(root, masks)
+    layout = next(read for matches, read in LAYOUTS if matches(root))(root, masks, mask_ending)
     parts = (layout.train, layout.validation, layout.test)
     records = [record for part in parts for record in part or []]
     if masks is not None and not any(_has_mask_in(record, masks) for record in records):
         raise InputError(
             f"masks: {masks} holds no mask for {records[0].name} or any other image; a mask lies "
-            "at its image's path below its root, with the ending .png"
+            "at its image's path below its root, in any format that is read"
+        )
+    wanted = mask_ending not in (None, NONE)
+    if wanted and not any(isinstance(record.foreground, MaskFile) for record in records):
+        raise InputError(
+            f"mask_ending: no image of {root} has a mask whose name ends with {mask_ending}"
         )
     return layout
 

@@ -1,6 +1,7 @@
 """Open a data set by its name or folder."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -8,10 +9,12 @@ from typing import Any, Literal, NamedTuple, get_args
 from sib.data.datasets import published
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
-from sib.data.layout import Parts, as_parts
-from sib.data.locate import DIGITS, existing_folder, read_layout, readable
+from sib.data.files import printable
+from sib.data.layout import Parts
+from sib.data.locate import DIGITS, NAMES, check_masks, locate_data, read_parts, readable
+from sib.data.readers.decode import ValueRange
 from sib.data.readers.masks import OVERHANG
-from sib.data.records import RecordSource, check_headers
+from sib.data.records import RecordSource, check_headers, problem_of
 from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction, stratified_split
 from sib.utils.errors import InputError
@@ -20,8 +23,20 @@ DIGITS_SIDE = 48
 TestSplit = Literal["own", "random"]
 """Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
+MOST_NAMED = 20
+"""Images left out that the record names."""
 MOST_CHECKED = 200_000
 """Images whose headers are read on opening; of more, `sib data check` reads them."""
+
+
+class Reading(NamedTuple):
+    """How the files are read."""
+
+    overhang: float
+    """Pixels by which a box may leave its image."""
+    side: int | None
+    """Of the network's input."""
+    skip_bad: bool
 
 
 class Division(NamedTuple):
@@ -46,6 +61,8 @@ class Splits:
     name: str
     description: dict[str, Any]
     """Facts for the record of a run, as JSON can hold them; see `describe`."""
+    folder: Path | None = None
+    """The folder that the images lie in; None for images that are drawn."""
 
 
 def open_data(
@@ -62,6 +79,9 @@ def open_data(
     image_size: int | None = None,
     hold_out_validation: bool = True,
     test_split: TestSplit = "own",
+    mask_ending: str | None = None,
+    value_range: ValueRange | None = None,
+    skip_bad: bool = False,
 ) -> Splits:
     """Open a data set and check its files' headers.
 
@@ -72,10 +92,10 @@ def open_data(
 
     1. CUB-200-2011: ``images.txt``, ``train_test_split.txt``, ``image_class_labels.txt``; see
        `cub.read`.
-    2. ``images/<class>/*`` with optional ``segmentations``, ``train.txt``, ``test.txt``; see
+    2. ``train/<class>/*`` and optional ``test/<class>/*`` and ``val/<class>/*``, under these or
+       other usual names, in the folder or in ``images``; see `folder.read_splits`.
+    3. ``images/<class>/*`` with optional ``segmentations``, ``train.txt``, ``test.txt``; see
        `leeds.read`.
-    3. ``train/<class>/*``, ``test/<class>/*`` and optional ``val/<class>/*``; see
-       `folder.read_splits`.
     4. ``<class>/*``; see `folder.read_pool`.
 
     Where a folder has no test split, ``test_fraction`` of each class becomes one; with
@@ -93,11 +113,18 @@ def open_data(
         background_strength: built-in set only, in [0, 1].
         train_size: built-in set only, images to train and validate on, at least 20.
         test_size: built-in set only, at least 10.
-        image_size: built-in set only, side to draw at, 48 where not given; folders give each
-            image at its own size.
+        image_size: side of the network's input; the built-in set is drawn at it, at 48 where it is
+            not given. Folders give each image at its own size, and refuse one that cannot be
+            resized to it.
         hold_out_validation: False leaves the training split whole and validation empty.
         test_split: ``"own"`` or ``"random"``, the latter for images in files, though not for
             ImageNet.
+        mask_ending: folders only, what follows an image's name in its mask's, as ``_label`` or
+            ``.png``; ``"none"`` where no file beside an image is a mask; the usual words where not
+            given. See `beside.owner`.
+        value_range: folders only, the values of 16-bit images that become black and white.
+        skip_bad: leave images out whose header or mask cannot be read, and count them in the
+            description; without it they are refused.
 
     Returns:
         `Splits`.
@@ -111,9 +138,9 @@ def open_data(
         raise InputError(f"split_seed must be at least 0; got {split_seed}")
     if test_split not in get_args(TestSplit):
         raise InputError(f"test_split must be own or random; got {test_split!r}")
+    check_value_range(data, value_range)
+    check_masks(data, masks, mask_ending)
     if data == DIGITS:
-        if masks is not None:
-            raise InputError(f"masks cannot be given for digits, which has its own; got {masks!r}")
         if test_split != "own":
             raise InputError("test_split must be own for digits, all drawn anew by split_seed")
         side = DIGITS_SIDE if image_size is None else image_size
@@ -123,11 +150,28 @@ def open_data(
         return _digits(train_size - held, held, test_size, options)
     held_out = validation_fraction if hold_out_validation else None
     division = Division(held_out, test_fraction, test_split, split_seed)
-    if data in published.READERS:
-        if masks is not None:
-            raise InputError(f"masks cannot be given for {data}, a published set; got {masks!r}")
-        return _open_published(data, Path(root).expanduser(), division)
-    return _open_folder(data, masks, division)
+    root = Path(root)
+    folder = locate_data(data, root)
+    parts = read_parts(data, root, masks, mask_ending, value_range)
+    name = data if data in published.READERS else printable(folder.resolve().name)
+    # some official boxes leave their image; they are cut off at its edge
+    overhang = float("inf") if data in published.READERS else OVERHANG
+    with readable(folder):
+        splits = _divided(parts, name, division, Reading(overhang, image_size, skip_bad))
+    return dataclasses.replace(splits, folder=folder.resolve())
+
+
+def check_value_range(data: str, value_range: ValueRange | None) -> None:
+    """Raise InputError unless 0 ≤ low < high ≤ 65535, for a folder of the user's own."""
+    if value_range is None:
+        return
+    if data in NAMES:
+        raise InputError(f"value_range cannot be given for {data}; got {value_range}")
+    low, high = value_range
+    if not 0 <= low < high <= 65535:
+        raise InputError(
+            f"value_range must be two values with 0 ≤ low < high ≤ 65535; got {low} {high}"
+        )
 
 
 def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
@@ -153,36 +197,49 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
         image_size=side,
         background_strength=strength,
     )
-    return Splits(**splits, classes=splits["train"].classes, name=DIGITS, description=description)
+    parts = (splits["train"], splits["validation"], splits["test"])
+    return Splits(*parts, splits["train"].classes, DIGITS, description)
 
 
-def _open_folder(data: str, masks: str | None, division: Division) -> Splits:
-    root, tree = (
-        existing_folder("data", data),
-        existing_folder("masks", masks) if masks is not None else None,
-    )
-    with readable(root):
-        parts = as_parts(read_layout(root, tree))
-        return _divided(parts, root.resolve().name, division, OVERHANG)
-
-
-def _open_published(name: str, root: Path, division: Division) -> Splits:
-    with readable(root):
-        parts = published.read(name, published.locate(name, root))
-        # some official boxes leave their image; they are cut off at its edge
-        return _divided(parts, name, division, overhang=float("inf"))
-
-
-def _divided(parts: Parts, name: str, division: Division, overhang: float) -> Splits:
+def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> Splits:
     if division.test_split == "random":
         parts = _pooled(parts, name)
     sources, rule = _split(parts, division)
-    on_disk = [source for source in sources.values() if isinstance(source, RecordSource)]
-    if sum(map(len, on_disk)) <= MOST_CHECKED:
-        check_headers((record for source in on_disk for record in source.records), overhang)
     facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}
-    description = describe(sources, **facts)
-    return Splits(**sources, classes=parts.classes, name=name, description=description)
+    if isinstance(parts.train, RecordSource) and parts.train.value_range:
+        facts["value_range"] = list(parts.train.value_range)
+    kept, left_out = checked(sources, reading)
+    if left_out:
+        facts |= {"unreadable": len(left_out), "unreadable_first": left_out[:MOST_NAMED]}
+    description = describe(kept, **facts)
+    return Splits(kept["train"], kept["validation"], kept["test"], parts.classes, name, description)
+
+
+def checked(
+    sources: Mapping[str, Divisible], reading: Reading
+) -> tuple[dict[str, Divisible], list[str]]:
+    """The sources without what cannot be read, and what is wrong with the images left out.
+
+    Raises:
+        InputError: a header or mask cannot be read, and bad images are not to be skipped; or a
+            split has no other ones.
+    """
+    on_disk = {n: source for n, source in sources.items() if isinstance(source, RecordSource)}
+    if not reading.skip_bad:
+        if sum(map(len, on_disk.values())) <= MOST_CHECKED:
+            records = (record for source in on_disk.values() for record in source.records)
+            check_headers(records, reading.overhang, reading.side)
+        return dict(sources), []
+    found, left_out = dict(sources), []
+    for name, source in on_disk.items():
+        wrong = [problem_of(record, reading.overhang, reading.side) for record in source.records]
+        problems = [problem for problem in wrong if problem]
+        if problems and len(problems) == len(source):
+            raise InputError(f"no {name} image can be read: {problems[0]}")
+        if problems:
+            found[name] = source.subset([i for i, problem in enumerate(wrong) if not problem])
+        left_out += problems
+    return found, left_out
 
 
 def _pooled(parts: Parts, name: str) -> Parts:
@@ -191,7 +248,8 @@ def _pooled(parts: Parts, name: str) -> Parts:
     if type(train) is not RecordSource:
         raise InputError(f"test_split must be own for {name}, whose test cannot be put back")
     if type(test) is RecordSource:
-        train = RecordSource([*train.records, *test.records], parts.classes)
+        records = [*train.records, *test.records]
+        train = RecordSource(records, parts.classes, train.value_range)
     return dataclasses.replace(parts, train=train, test=None)
 
 
@@ -200,12 +258,13 @@ def _split(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]
     train, validation, test = parts.train, parts.validation, parts.test
     validation_fraction, test_fraction, _, seed = division
     rules = []
+    folders = {split: f", {name}" for split, name in parts.notes.get("folders", {}).items()}
     if test is None:
         # three, so that one image each is left for training and validation
         train, test = _hold_out(train, test_fraction, seed, smallest=3)
         rules.append(f"test: {test_fraction:g} of each class at random")
     else:
-        rules.append("test: the folder's own")
+        rules.append(f"test: the folder's own{folders.get('test', '')}")
     if validation_fraction is None:
         validation = train.subset([])
         rules.append("validation: none")
@@ -213,7 +272,7 @@ def _split(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]
         train, validation = _hold_out(train, validation_fraction, seed, smallest=2)
         rules.append(f"validation: {validation_fraction:g} of each training class at random")
     else:
-        rules.append("validation: the folder's own")
+        rules.append(f"validation: the folder's own{folders.get('validation', '')}")
     return {"train": train, "validation": validation, "test": test}, "; ".join(rules)
 
 

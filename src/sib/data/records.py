@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sib.data.readers.annotation import read_boxes
-from sib.data.readers.decode import opened, read_image, read_size
+from sib.data.readers.decode import ValueRange, read_image, read_size
 from sib.data.readers.masks import OVERHANG, check_box, check_size, read_foreground
 from sib.data.sample import Box, BoxFile, MaskFile, Record, Sample
+from sib.data.transforms import check_resized
 from sib.utils.errors import InputError
 
 
@@ -17,13 +18,20 @@ class RecordSource:
     Args:
         records: (N,) where they stand.
         classes: (K,) names by label.
+        value_range: of 16-bit images; see `read_image`.
     """
 
     records: Sequence[Record]
     names: Sequence[str]
+    value_range: ValueRange | None = None
 
-    def __init__(self, records: Sequence[Record], classes: list[str]) -> None:
-        self.records, self.classes = list(records), classes
+    def __init__(
+        self,
+        records: Sequence[Record],
+        classes: list[str],
+        value_range: ValueRange | None = None,
+    ) -> None:
+        self.records, self.classes, self.value_range = list(records), classes, value_range
         self.labels = [record.label for record in records]
         self.names = [record.name for record in records]
         self.annotated = any(record.foreground is not None for record in records)
@@ -39,7 +47,7 @@ class RecordSource:
             InputError: a file is missing or damaged, or the mask does not fit.
         """
         record = self.records[index]
-        image = read_image(record.image)
+        image = read_image(record.image, self.value_range)
         if record.foreground is None:
             return Sample(image, record.label, None)
         height, width = image.shape[-2:]
@@ -51,24 +59,35 @@ class RecordSource:
         Raises:
             InputError: a file is missing.
         """
-        return [_fingerprint(record) for record in self.records]
+        stretched = f" {self.value_range}" if self.value_range else ""
+        return [_fingerprint(record) + stretched for record in self.records]
+
+    @property
+    def foregrounds(self) -> int:
+        """Number of images that come with a foreground."""
+        return sum(record.foreground is not None for record in self.records)
 
     def subset(self, indices: Sequence[int]) -> "RecordSource":
         """A source of the images at these indices, in their order."""
-        return RecordSource([self.records[index] for index in indices], self.classes)
+        chosen = [self.records[index] for index in indices]
+        return RecordSource(chosen, self.classes, self.value_range)
 
 
-def check_headers(records: Iterable[Record], overhang: float = OVERHANG) -> None:
+def check_headers(
+    records: Iterable[Record], overhang: float = OVERHANG, side: int | None = None
+) -> None:
     """Read the header of every image and mask, and compare sizes and boxes.
 
     Args:
         records: to check.
         overhang: pixels by which a box may leave its image.
+        side: of the network's input, to which the images must be resizable.
 
     Raises:
         InputError: about the first record that is wrong, with the number of further ones.
     """
-    problems = [problem for record in records if (problem := _problem(record, overhang))]
+    found = (problem_of(record, overhang, side) for record in records)
+    problems = [problem for problem in found if problem]
     if problems:
         more = len(problems) - 1
         further = f" (and {more} more image{'s' * (more > 1)} with a problem)" if more else ""
@@ -86,12 +105,14 @@ def boxes_of(record: Record, size: tuple[int, int]) -> tuple[Box, ...]:
     return record.foreground if isinstance(record.foreground, tuple) else ()
 
 
-def _problem(record: Record, overhang: float) -> str | None:
+def problem_of(record: Record, overhang: float = OVERHANG, side: int | None = None) -> str | None:
+    """What the headers of a record's files say is wrong with it; see `check_headers`."""
     try:
         size = read_size(record.image)
+        if side is not None:
+            check_resized(size, side, str(record.image))
         if isinstance(record.foreground, MaskFile):
-            with opened(record.foreground.path) as mask:
-                check_size(record.foreground.path, (mask.height, mask.width), size)
+            check_size(record.foreground.path, read_size(record.foreground.path), size)
         for box in boxes_of(record, size):
             check_box(box, size, record.name, overhang)
     except InputError as error:

@@ -1,5 +1,6 @@
 """Transforms that move an image and its foreground together."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -8,6 +9,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as F
 
+from sib.data.readers.decode import MAX_PIXELS
 from sib.data.sample import Sample
 from sib.utils.errors import InputError
 
@@ -17,6 +19,25 @@ Augment = Literal["none", "flip", "crop"]
 RESIZE_RATIO = 256 / 224
 CROP_AREA = 0.35
 CROP_RATIO = (3 / 4, 4 / 3)
+
+
+def check_resized(size: Sequence[int], image_size: int, where: str = "an image") -> None:
+    """Raise InputError where an image is so long that resizing its short side makes it too large.
+
+    Args:
+        size: height and width of the image.
+        image_size: side of the network's input.
+        where: names the image in the message.
+    """
+    short, long = sorted(size)
+    side = round(image_size * RESIZE_RATIO)
+    resized = round(long * side / short)
+    if (short, long) != (image_size, image_size) and resized * side > MAX_PIXELS:
+        raise InputError(
+            f"{where} is {size[1]} × {size[0]} pixels; with its short side at {side} it would be "
+            f"{resized} pixels long, and a resized image may have {MAX_PIXELS:,} pixels: crop it, "
+            "or lower --image-size"
+        )
 
 
 class Part(NamedTuple):
@@ -82,6 +103,7 @@ class JointTransform:
             return [F.resized_crop(pixels, *box, size, mode) for pixels, mode in parts]
         if list(parts[0].pixels.shape[-2:]) == size:
             return [pixels for pixels, _ in parts]
+        check_resized(parts[0].pixels.shape[-2:], self.image_size)
         short_side = [round(self.image_size * RESIZE_RATIO)]
         return [F.center_crop(F.resize(pixels, short_side, mode), size) for pixels, mode in parts]
 

@@ -1,88 +1,153 @@
 """Folders of a user's own: class folders, alone or below ``train`` and ``test``."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from sib.data.files import find_mask, list_folders
-from sib.data.layout import Layout, class_images
+from sib.data.files import MaskFinder, check_for_twins, list_folders, mask_trees, printable
+from sib.data.layout import ClassImages, Layout, class_images
+from sib.data.readers.kinds import is_image
 from sib.data.sample import Record
+from sib.data.split_names import find_splits
 from sib.utils.errors import InputError
-
-MASKS = "masks"
 
 
 def has_splits(root: Path) -> bool:
-    """Whether a folder holds ``train`` or ``test``."""
-    return (root / "train").is_dir() or (root / "test").is_dir()
+    """Whether a folder, or ``images`` in it, holds splits; see `split_names.find_splits`."""
+    return find_splits(_images(root)) is not None
 
 
-def read_splits(root: Path, masks: Path | None) -> Layout:
-    """Read ``train/<class>/*``, ``test/<class>/*`` and, where present, ``val/<class>/*``.
+def _images(root: Path) -> Path:
+    """The folder of splits: ``images`` where the root itself holds none."""
+    inner = root / "images"
+    return inner if inner.is_dir() and find_splits(root) is None else root
 
-    Masks are those of `find_mask`, whose tree is ``masks/train/<class>/<stem>.png`` and so on.
+
+def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layout:
+    """Read ``train/<class>/*`` and, where present, ``val/<class>/*`` and ``test/<class>/*``.
+
+    The folders may have the other usual names of splits, see `split_names.WORDS`. Masks are those
+    of `MaskFinder`, whose tree is ``masks/train/<class>/*`` and so on.
 
     Args:
         root: the folder.
-        masks: root of the parallel tree of masks in place of ``masks``.
+        masks: root of the parallel tree of masks in place of all other places.
+        mask_ending: what follows an image's name in its mask's; see `beside.owner`.
 
     Returns:
-        `Layout`.
+        `Layout`; without a test split where the folder has none.
 
     Raises:
-        InputError: an empty class, too few classes, a class without training images, or only one
-            of ``train`` and ``test``.
+        InputError: an empty class, too few classes, a class without training images, no training
+            images, or masks of an unknown name among the images.
     """
-    for name in ("train", "test"):
-        if not (root / name).is_dir():
-            raise InputError(f"{root} has no folder {name}; train and test are needed together")
-    classes = sorted(folder.name for folder in list_folders(root / "train"))
-    names = ["train", "test"] + ["val"] * (root / "val").is_dir()
-    images = {name: class_images(root / name, list_folders(root / name)) for name in names}
-    for name in names:
-        _check_known(images[name], classes, root / name)
-    splits = {name: _records(root, images[name], classes, masks) for name in names}
-    validation = splits.get("val")
-    layout = "train, val, test" if validation else "train, test"
-    return Layout(layout, classes, splits["train"], validation, splits["test"])
+    given, root = root, _images(root)
+    found = find_splits(root)
+    assert found is not None  # as `has_splits` has found
+    if "train" not in found.splits:
+        names = " and ".join(path.name for path in found.splits.values())
+        raise InputError(
+            f"{root} has no folder train; it holds {names}, and training images are needed"
+        )
+    images = {}
+    for split, folder in found.splits.items():
+        trees = [*mask_trees(folder), *([masks] if masks else [])]
+        images[split] = class_images(folder, _without(list_folders(folder), trees), mask_ending)
+    if mask_ending is None:
+        check_for_twins([path for part in images.values() for path in _all(part)])
+    classes = sorted(images["train"].images)
+    for split, part in images.items():
+        _check_known(part, classes, found.splits[split])
+    finder = MaskFinder([root, *found.splits.values()], masks, mask_ending)
+    if masks is None and given != root:
+        finder.trees += [(root, tree) for tree in mask_trees(given)]
+    records = {split: _records(root, part, classes, finder) for split, part in images.items()}
+    notes = _notes([root, *found.splits.values()], list(images.values()))
+    notes["folders"] = {split: printable(path.name) for split, path in found.splits.items()}
+    left_out = [printable(f.name) for f in _without(found.others, [masks] if masks else [])]
+    layout = [word for split, word in _WORDS.items() if split in images]
+    return Layout(
+        ", ".join(layout),
+        classes,
+        records["train"],
+        records.get("validation"),
+        records.get("test"),
+        notes | ({"folders_left_out": left_out} if left_out else {}),
+    )
 
 
-def read_pool(root: Path, masks: Path | None) -> Layout:
+_WORDS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def read_pool(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layout:
     """Read ``<class>/*``.
 
-    Masks are those of `find_mask`, whose tree is ``masks/<class>/<stem>.png``; ``masks`` is no
-    class.
+    Masks are those of `MaskFinder`, whose tree is ``masks/<class>/*``; ``masks`` is not a class.
 
     Args:
         root: the folder.
-        masks: root of the parallel tree of masks in place of ``masks``.
+        masks: root of the parallel tree of masks in place of all other places.
+        mask_ending: what follows an image's name in its mask's; see `beside.owner`.
 
     Returns:
         `Layout` without splits of its own.
 
     Raises:
-        InputError: an empty class or too few classes.
+        InputError: an empty class, too few classes, or masks of an unknown name among the images.
     """
-    excluded = [(root / MASKS).resolve()] + ([masks.resolve()] if masks else [])
-    folders = [folder for folder in list_folders(root) if folder.resolve() not in excluded]
-    images = class_images(root, folders)
-    classes = sorted(images)
-    return Layout("classes", classes, _records(root, images, classes, masks), None, None)
+    trees = [*mask_trees(root), *([masks] if masks else [])]
+    folders = _without(list_folders(root), trees)
+    _check_mirrors(folders)
+    images = class_images(root, folders, mask_ending)
+    if mask_ending is None:
+        check_for_twins(_all(images))
+    classes = sorted(images.images)
+    finder = MaskFinder([root], masks, mask_ending)
+    records = _records(root, images, classes, finder)
+    return Layout("classes", classes, records, None, None, _notes([root], [images]))
 
 
-def _records(
-    root: Path, images: dict[str, list[Path]], classes: list[str], masks: Path | None
-) -> list[Record]:
-    tree = masks or root / MASKS
+def _without(folders: list[Path], excluded: list[Path]) -> list[Path]:
+    resolved = [path.resolve() for path in excluded]
+    return [folder for folder in folders if folder.resolve() not in resolved]
+
+
+def _all(part: ClassImages) -> list[Path]:
+    return [path for paths in part.images.values() for path in paths]
+
+
+def _check_mirrors(folders: list[Path]) -> None:
+    """Raise InputError where a folder holds folders with the names of the others, as masks do."""
+    names = {folder.name for folder in folders}
+    for folder in folders:
+        inner = [path.name for path in list_folders(folder)]
+        if len(inner) > 1 and set(inner) <= names - {folder.name}:
+            raise InputError(
+                f"{folder} holds folders with the names of the classes: give --input.masks "
+                f"{folder} if it holds masks, or move it away"
+            )
+
+
+def _records(root: Path, part: ClassImages, classes: list[str], finder: MaskFinder) -> list[Record]:
     records = []
     for label, name in enumerate(classes):
-        for image in images.get(name, []):
-            relative = image.relative_to(root)
-            mask = find_mask(image, tree, relative)
-            records.append(Record(image, label, mask, relative.as_posix()))
+        for image in part.images.get(name, []):
+            mask = finder.find(image, part.folders[name])
+            relative = printable(image.relative_to(root).as_posix())
+            records.append(Record(image, label, mask, relative))
     return records
 
 
-def _check_known(images: dict[str, list[Path]], classes: list[str], folder: Path) -> None:
-    unknown = sorted(set(images) - set(classes))
+def _notes(folders: list[Path], parts: list[ClassImages]) -> dict[str, Any]:
+    """What is not read, for the record."""
+    unread = sum((part.unread for part in parts), Counter[str]())
+    loose = sum(is_image(path.name) for folder in folders for path in folder.iterdir())
+    notes: dict[str, Any] = {"unread": dict(sorted(unread.items()))} if unread else {}
+    return notes | ({"images_without_class": loose} if loose else {})
+
+
+def _check_known(part: ClassImages, classes: list[str], folder: Path) -> None:
+    unknown = sorted(set(part.images) - set(classes))
     if unknown:
         raise InputError(
             f"{folder} has the class {unknown[0]}, which train lacks; each class that is tested "

@@ -9,8 +9,9 @@ from typing import overload
 
 import numpy as np
 
-from sib.data.files import IMAGE_KINDS, read_lines
+from sib.data.files import read_lines
 from sib.data.layout import Parts, check_classes
+from sib.data.readers.kinds import is_image
 from sib.data.records import RecordSource
 from sib.data.sample import BoxFile, Record
 from sib.utils.errors import InputError
@@ -114,6 +115,11 @@ class TreeSource(RecordSource):
         self.labels: list[int] = tree.labels.tolist()
         self.annotated = bool(tree.boxed.any())
 
+    @property
+    def foregrounds(self) -> int:
+        """Number of images that come with a foreground."""
+        return int(self.tree.boxed.sum())
+
     def subset(self, indices: Sequence[int]) -> "TreeSource":
         """A source of the images at these indices, in their order."""
         return TreeSource(self.tree.take(np.asarray(indices, dtype=np.int64)), self.classes)
@@ -190,7 +196,7 @@ def _stem(file: str) -> str:
 def _list_images(folder: Path) -> list[str]:
     # listing alone: asking each of a million files for its kind would take minutes
     names = os.listdir(folder)
-    return sorted(n for n in names if n[0] != "." and n.lower().endswith(IMAGE_KINDS))
+    return sorted(n for n in names if is_image(n))
 
 
 def _list_annotations(notes: Path, folders: list[str]) -> set[str]:

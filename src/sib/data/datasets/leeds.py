@@ -1,8 +1,16 @@
 """The layout of the Leeds Butterfly data set, with a folder ``images`` of class folders."""
 
 from pathlib import Path
+from typing import Any
 
-from sib.data.files import find_mask, list_folders, read_lines
+from sib.data.files import (
+    MaskFinder,
+    check_for_twins,
+    list_folders,
+    mask_trees,
+    printable,
+    read_lines,
+)
 from sib.data.layout import Layout, check_trained, class_images
 from sib.data.sample import MaskFile, MaskRule, Record
 from sib.utils.errors import InputError
@@ -15,20 +23,20 @@ def matches(root: Path) -> bool:
     return (root / "images").is_dir()
 
 
-def read(root: Path, masks: Path | None) -> Layout:
+def read(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layout:
     """Read ``images/<class>/*`` and what may stand beside it.
 
     ``segmentations/<class>/<stem>_seg0.png``: palette or grey masks of the values 0 to 3, of
-    which 1 and 3 are foreground. An image without one takes the masks of `find_mask`, whose tree
-    is ``masks/<class>/<stem>.png``.
+    which 1 and 3 are foreground. An image without one takes the masks of `MaskFinder`, whose
+    tree is ``masks/<class>/*``.
 
     ``train.txt`` and ``test.txt``: the split, a line ``<class>/<stem>`` for each image; images in
     neither are left out. Without these files all images are one pool.
 
     Args:
         root: the folder.
-        masks: root of the parallel tree of masks in place of ``masks``; it goes before
-            ``segmentations``.
+        masks: root of the parallel tree of masks in place of all other places.
+        mask_ending: what follows an image's name in its mask's; see `beside.owner`.
 
     Returns:
         `Layout`.
@@ -36,39 +44,45 @@ def read(root: Path, masks: Path | None) -> Layout:
     Raises:
         InputError: an empty class, too few classes, or a bad list.
     """
-    records = _read_records(root, masks)
+    records, notes = _read_records(root, masks, mask_ending)
     classes = sorted({Path(key).parts[0] for key in records})
     present = [name for name in SPLITS if (root / name).is_file()]
     if not present:
-        return Layout("images", classes, list(records.values()), None, None)
+        return Layout("images", classes, list(records.values()), None, None, notes)
     train, test = (_read_list(root / name, records) for name in SPLITS)
     _check_disjoint(train, test, root)
     check_trained(train, test, classes, str(root / "test.txt"))
-    unlisted = len(records) - len(train) - len(test)
-    return Layout("images, lists", classes, train, None, test, {"unlisted": unlisted})
+    notes["unlisted"] = len(records) - len(train) - len(test)
+    return Layout("images, lists", classes, train, None, test, notes)
 
 
-def _read_records(root: Path, masks: Path | None) -> dict[str, Record]:
-    """Every image by its ``<class>/<stem>``."""
+def _read_records(
+    root: Path, masks: Path | None, mask_ending: str | None
+) -> tuple[dict[str, Record], dict[str, Any]]:
+    """Every image by its ``<class>/<stem>``, and what is not read."""
     folder = root / "images"
-    images = class_images(folder, list_folders(folder))
+    found = class_images(folder, list_folders(folder), mask_ending)
+    if mask_ending is None:
+        check_for_twins([path for paths in found.images.values() for path in paths])
+    finder = MaskFinder([folder], masks, mask_ending)
+    if masks is None:
+        finder.trees += [(folder, tree) for tree in mask_trees(root)]
     records: dict[str, Record] = {}
-    for label, name in enumerate(sorted(images)):
-        for image in images[name]:
+    for label, name in enumerate(sorted(found.images)):
+        for image in found.images[name]:
             relative = image.relative_to(folder)
-            key = relative.with_suffix("").as_posix()
+            key = printable(relative.with_suffix("").as_posix())
             if key in records:
                 raise InputError(f"{records[key].image} and {image} share one stem; rename one")
-            foreground = _foreground(root, image, relative, masks)
-            records[key] = Record(image, label, foreground, image.relative_to(root).as_posix())
-    return records
-
-
-def _foreground(root: Path, image: Path, relative: Path, masks: Path | None) -> MaskFile | None:
-    coded = root / "segmentations" / relative.with_name(relative.stem + "_seg0.png")
-    if masks is None and coded.is_file():
-        return MaskFile(coded, MaskRule.LEEDS)
-    return find_mask(image, masks or root / "masks", relative)
+            coded = root / "segmentations" / relative.with_name(relative.stem + "_seg0.png")
+            foreground = (
+                MaskFile(coded, MaskRule.LEEDS)
+                if masks is None and coded.is_file()
+                else finder.find(image, found.folders[name])
+            )
+            place = printable(image.relative_to(root).as_posix())
+            records[key] = Record(image, label, foreground, place)
+    return records, {"unread": dict(sorted(found.unread.items()))} if found.unread else {}
 
 
 def _read_list(path: Path, records: dict[str, Record]) -> list[Record]:

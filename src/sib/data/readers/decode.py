@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torchvision import tv_tensors
 
+from sib.data.readers.kinds import FORMATS
 from sib.utils.errors import InputError
 
 ORIENTATION = 0x0112
@@ -25,15 +26,14 @@ UPRIGHT = {
 """What turns an image of an EXIF orientation upright."""
 TURNED = (5, 6, 7, 8)
 """Those that exchange width and height."""
+ValueRange = tuple[int, int]
+"""The 16-bit values that become black and white, the first below the second."""
 MAX_PIXELS = 2**27
 """Of an image or mask: 134 million, as 11,585 × 11,585. As RGB they fill 0.4 GB; a file of a few
 kilobytes can claim any number."""
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Pillow's names of what is read, whatever a file is called. Among its others is EPS, which is a
-program that Ghostscript runs."""
 
 
-def read_image(path: Path) -> tv_tensors.Image:
+def read_image(path: Path, value_range: ValueRange | None = None) -> tv_tensors.Image:
     """Read an image as RGB, upright.
 
     The EXIF orientation is applied. Transparency is laid over white. Grey, palette, CMYK and
@@ -42,6 +42,7 @@ def read_image(path: Path) -> tv_tensors.Image:
 
     Args:
         path: a file of one of `FORMATS`, of at most `MAX_PIXELS`.
+        value_range: values of 16-bit grey that become black and white, in place of 0 and 65535.
 
     Returns:
         uint8 (3, H, W).
@@ -51,12 +52,12 @@ def read_image(path: Path) -> tv_tensors.Image:
             numbers.
     """
     with opened(path) as image:
-        size, orientation = _size(image), _orientation(image)
+        size, orientation = _size(image), orientation_of(image)
         image.load()
-        upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-        if (upright.height, upright.width) != size:
+        turned = upright(image, orientation)
+        if (turned.height, turned.width) != size:
             raise InputError(f"{path} is damaged: its pixels are not as many as its header says")
-        pixels = np.asarray(_to_rgb(upright, path)).transpose(2, 0, 1)
+        pixels = np.asarray(_to_rgb(turned, path, value_range)).transpose(2, 0, 1)
     return tv_tensors.Image(torch.from_numpy(pixels.copy(order="C")))
 
 
@@ -68,6 +69,12 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with opened(path) as image:
         return _size(image)
+
+
+def upright(image: Image.Image, orientation: int | None = None) -> Image.Image:
+    """A loaded image, turned as an EXIF orientation says; its own where none is given."""
+    orientation = orientation or orientation_of(image)
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
 @contextmanager
@@ -99,10 +106,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
 def _size(image: Image.Image) -> tuple[int, int]:
     """Height and width of the upright image, before its pixels are read."""
     width, height = image.size
-    return (width, height) if _orientation(image) in TURNED else (height, width)
+    return (width, height) if orientation_of(image) in TURNED else (height, width)
 
 
-def _orientation(image: Image.Image) -> int | None:
+def orientation_of(image: Image.Image) -> int | None:
+    """The EXIF orientation that is still to be applied; None where there is none."""
     # TIFF files are turned by Pillow; a PNG's own getexif would decode all of its pixels
     return None if image.format == "TIFF" else Image.Image.getexif(image).get(ORIENTATION)
 
@@ -118,10 +126,20 @@ def _too_large(path: Path, found: str) -> str:
     )
 
 
-def grey16_to_grey8(image: Image.Image) -> Image.Image:
-    """A 16-bit grey image divided by 257, so that white stays white."""
+def grey16_to_grey8(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
+    """A 16-bit grey image as 8 bits.
+
+    Divided by 257, so that white stays white, or stretched:
+    round(255 · (v − low) / (high − low)), cut off at 0 and 255.
+
+    Args:
+        image: 16-bit grey.
+        value_range: low and high.
+    """
     values = np.asarray(image).astype(np.int64).clip(0, 65535)
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    low, high = value_range or (0, 65535)
+    stretched = (2 * 255 * (values - low) + (high - low)) // (2 * (high - low))
+    return Image.fromarray(stretched.clip(0, 255).astype(np.uint8))
 
 
 def is_grey16(image: Image.Image) -> bool:
@@ -129,11 +147,11 @@ def is_grey16(image: Image.Image) -> bool:
     return image.mode == "I" or image.mode.startswith("I;16")
 
 
-def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
+def _to_rgb(image: Image.Image, path: Path, value_range: ValueRange | None) -> Image.Image:
     if image.mode == "F":
         raise InputError(f"{path} holds floating-point numbers; save it with 8 or 16 bits")
     if is_grey16(image):
-        image = grey16_to_grey8(image)
+        image = grey16_to_grey8(image, value_range)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

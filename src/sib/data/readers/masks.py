@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
 
 from sib.data.readers.annotation import read_boxes
-from sib.data.readers.decode import grey16_to_grey8, is_grey16, opened
+from sib.data.readers.decode import opened, upright
+from sib.data.readers.kinds import LOSSY
+from sib.data.readers.mask_values import grey_values
 from sib.data.sample import Box, BoxFile, Foreground, MaskFile, MaskRule
 from sib.utils.errors import InputError
 
@@ -79,9 +80,11 @@ def check_box(box: Box, size: tuple[int, int], where: str, overhang: float = OVE
 def check_size(path: Path, mask: tuple[int, ...], image: tuple[int, int]) -> None:
     """Raise InputError unless a mask is as large as its upright image; both (H, W)."""
     if mask != image:
+        turned = mask == image[::-1] and mask[0] != mask[1]
+        hint = ", turned as the image is by its EXIF orientation, if it has one" if turned else ""
         raise InputError(
             f"{path} is {mask[1]} × {mask[0]} pixels, its image {image[1]} × {image[0]}; "
-            "a mask must have the size of its image"
+            f"a mask must have the size of its image{hint}"
         )
 
 
@@ -91,7 +94,7 @@ def _first(edge: float) -> int:
 
 
 def _read_values(source: MaskFile) -> np.ndarray:
-    """The stored values (H, W): palette indices as they are, colours as their grey."""
+    """The values of a mask (H, W), upright: codes as they are stored, others as `grey_values`."""
     with opened(source.path) as image:
         image.load()
         # a colour mask of a coded rule would be grey of palette colours, not the codes
@@ -100,15 +103,10 @@ def _read_values(source: MaskFile) -> np.ndarray:
                 f"{source.path} is a colour image; a mask of this layout must be a palette or grey "
                 f"PNG with the values {CODED[source.rule]}, of which 1 and 3 are foreground"
             )
-        return _values(image)
-
-
-def _values(image: Image.Image) -> np.ndarray:
-    if image.mode in ("P", "L", "1"):
-        return np.array(image, dtype=np.uint8)
-    if is_grey16(image):
-        return np.array(grey16_to_grey8(image))
-    return np.array(image.convert("L"))
+        turned = upright(image)
+        if source.rule in CODED:
+            return np.array(turned, dtype=np.uint8)
+        return grey_values(turned, source.path, lossy=image.format in LOSSY)
 
 
 def _leeds(values: np.ndarray, path: Path) -> np.ndarray:

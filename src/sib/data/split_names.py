@@ -1,0 +1,89 @@
+"""Folders that are splits by their names."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from sib.data.files import list_files, list_folders, mask_trees, printable
+from sib.data.readers.kinds import is_image
+from sib.utils.errors import InputError
+
+WORDS = {
+    "train": ("train", "training", "trainval"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""Names of each split's folder, in any case, alone or as in ``train_set`` and ``seg_test``."""
+_AROUND = ("set", "data", "split", "images", "imgs", "seg", "img", "image", "ds")
+
+
+class SplitFolders(NamedTuple):
+    """The folders of a root by what they are."""
+
+    splits: dict[str, Path]
+    """``train``, ``validation`` and ``test``, as far as they are there."""
+    others: list[Path]
+    """Those that are neither a split nor the tree of masks."""
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder's name stands for: ``train``, ``validation``, ``test`` or None."""
+    parts = [part for part in re.split(r"[-_. ]+", name.lower()) if part not in _AROUND]
+    for split, words in WORDS.items():
+        if len(parts) == 1 and (parts[0] in words or parts[0] in [f"{w}set" for w in words]):
+            return split
+    return None
+
+
+def find_splits(root: Path) -> SplitFolders | None:
+    """The splits of a root; None where its folders are classes.
+
+    A folder with the name of a split is one where it holds folders and no image; a class may have
+    such a name, if its folder holds images.
+
+    Raises:
+        InputError: two folders have the name of one split, splits hold images without class
+            folders, or a single folder may be a split or a class.
+    """
+    folders = [path for path in list_folders(root) if path not in mask_trees(root)]
+    named = [path for path in folders if split_of(path.name)]
+    others = [path for path in folders if path not in named]
+    flat = [path for path in named if not _holds_classes(path)]
+    if len(folders) > 1 and len(flat) == len(folders):
+        raise InputError(
+            f"{root}: the folders {_listed(flat)} hold no class folders; a split needs a folder of "
+            "images for each class"
+        )
+    splits = [path for path in named if path not in flat]
+    if not splits:
+        return None
+    if len(splits) == 1 and (images := [path for path in others if list_files(path).images]):
+        raise InputError(
+            f"{root}: {printable(splits[0].name)} is a split by its name, and beside it "
+            f"{printable(images[0].name)} holds images as a class would: move one of them away"
+        )
+    found: dict[str, Path] = {}
+    for path in splits:
+        split = str(split_of(path.name))
+        if split in found:
+            raise InputError(
+                f"{root}: {found[split].name} and {path.name} are both {split} splits by their "
+                "names; rename or remove one"
+            )
+        found[split] = path
+    if flat:
+        raise InputError(
+            f"{root}: {_listed(flat)} is a split by its name and holds no class folders, as "
+            f"{_listed(splits)} does; move it away, or put its images into class folders"
+        )
+    return SplitFolders(found, [path for path in folders if path not in splits])
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Whether a folder holds folders and no image."""
+    names = [path for path in folder.iterdir() if path.name[0] != "."]
+    return any(path.is_dir() for path in names) and not any(is_image(p.name) for p in names)
+
+
+def _listed(folders: list[Path]) -> str:
+    return " and ".join(printable(folder.name) for folder in folders)
