@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Splits
+from sib.data.understood import remarks, understood
 from sib.training.cost import Cost
 
 
@@ -27,12 +28,9 @@ class ConsoleWatcher:
     def data(self, splits: Splits, config: TrainConfig) -> None:
         """What was found."""
         self._epochs = config.epochs
-        annotated = "with foregrounds" if splits.test.annotated else "without foregrounds"
-        validation = f"{len(splits.validation)} to validate, " if len(splits.validation) else ""
-        self._line(
-            f"[bold]{escape(splits.name)}[/]: {len(splits.train)} images to train, {validation}"
-            f"{len(splits.test)} to test, {len(splits.classes)} classes, {annotated}"
-        )
+        self._line(f"[bold]{escape(splits.name)}[/]: {escape(understood(splits))}")
+        for remark in remarks(splits):
+            self.say(remark)
         if config.selection == "test":
             self._line(
                 "[yellow]selection on test[/]: the best epoch is chosen on the test split, as "

@@ -31,7 +31,7 @@ from sib.training.loop import train
 from sib.training.step import TrainingFailed
 from sib.utils.errors import InputError, ProblemsFound
 from sib.utils.signals import Stopped, StoppedAtOnce
-from sib.utils.terminal import Terminal
+from sib.utils.terminal import Terminal, write_what_fits
 
 DESCRIPTION = """Train image classifiers whose explanations fall on the object
 (Spatial Information Bottleneck, arXiv 2511.09239).
@@ -75,6 +75,7 @@ Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    write_what_fits(sys.stdout, sys.stderr)
     console = Terminal()
     complaints = Terminal(stderr=True)
     if arguments == ["--version"]:

@@ -51,9 +51,14 @@ class EvaluateConfig:
     weights: Literal["best", "last"] = "best"
     """Epoch of a run folder."""
     data: str | None = None
-    """Data set; the run's own where not given."""
+    """Data set; the run's own where not given. A folder that holds the images that the run recorded
+    is split as recorded; another one is read as it is."""
     root: Path | None = None
     """Folder of the named data sets; the run's own where not given."""
+    masks: str | None = None
+    """Folder of foreground masks; the run's own where not given."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """An image that cannot be read ends the evaluation, or is left out, counted and listed."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
@@ -140,6 +145,8 @@ class CompareConfig:
     """Folder for comparison.json and scatter.png."""
     resamples: int = 2000
     """Bootstrap replicates."""
+    data: str | None = None
+    """Data set of runs that must be evaluated; each run's own where not given."""
     device: str = "auto"
     """For runs that must be evaluated: auto, cpu, cuda, cuda:N or mps."""
     trust_code: bool = False
@@ -172,6 +179,8 @@ class ReportConfig:
     """Most runs in the galleries, the first ones of each group in turn; all where not given."""
     methods: tuple[str, ...] = ("vjp", "saliency", "gradcam")
     """Explanation methods in the gallery."""
+    data: str | None = None
+    """Where the images lie now; where the run left them if not given."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     trust_code: bool = False

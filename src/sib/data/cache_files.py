@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from sib.utils.locks import WITHOUT_LOCKS
+
 FACTS = "cache.json"
 PATIENCE = 2.0
 """Seconds of waiting for another process before the user is told."""
@@ -53,10 +55,11 @@ def build_once(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path, say):
+        with _locked(path, say) as held:
             if is_whole(path, facts):
                 return False
-            _remove_leftovers(path)
+            if held:  # without locks, what looks left over may be another process's work
+                _remove_leftovers(path)
             _build(path, facts, write)
             return True
     except OSError as error:
@@ -82,25 +85,38 @@ def _build(path: Path, facts: dict[str, Any], write: Callable[[Path], None]) -> 
 
 
 @contextmanager
-def _locked(path: Path, say: Callable[[str], object]) -> Iterator[None]:
-    """Hold the lock of a folder; it ends with the process, however that ends."""
+def _locked(path: Path, say: Callable[[str], object]) -> Iterator[bool]:
+    """Hold the lock of a folder; it ends with the process, however that ends.
+
+    Yields whether there is one: some file systems have none.
+    """
     with open(_lock_of(path), "a") as file:
         deadline = time.monotonic() + PATIENCE
-        while not _try_lock(file):
+        while (held := _try_lock(file)) is False:
             if time.monotonic() > deadline:
                 say(f"cache: waiting for another process that builds {path}")
                 fcntl.lockf(file, fcntl.LOCK_EX)
+                held = True
                 break
             time.sleep(0.05)
-        yield
+        if held is None:
+            say(f"cache: the file system of {path.parent} has no locks; two processes may build it")
+        yield bool(held)
 
 
-def _try_lock(file: IO[str]) -> bool:
-    """Not flock, whose locks worker processes would inherit and keep when this one is killed."""
+def _try_lock(file: IO[str]) -> bool | None:
+    """Whether the lock was free; None where the file system has no locks.
+
+    Not flock, whose locks worker processes would inherit and keep when this one is killed.
+    """
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):  # POSIX allows either
         return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        return None
     return True
 
 

@@ -15,12 +15,18 @@ from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from sib.data.datasets.catalogue import CATALOGUE
+from sib.data.depth import describe_depth, values_used
+from sib.data.describe import describe
 from sib.data.layout import Parts
 from sib.data.loader import leave_signals_to_the_main_process
 from sib.data.locate import locate_data, read_parts
+from sib.data.open import MOST_CHECKED
+from sib.data.readers.decode import UPRIGHT, opened, orientation_of
 from sib.data.readers.masks import OVERHANG, check_box
 from sib.data.records import RecordSource, boxes_of
+from sib.data.sample import MaskFile
 from sib.data.source import Source
+from sib.data.understood import left_out_in_words, named
 from sib.utils.errors import InputError, ProblemsFound
 
 SHOWN = 20
@@ -42,6 +48,10 @@ class CheckConfig:
     """Where the published data sets stand."""
     workers: int | None = None
     """Processes that read images, 0 for the main one; as many as there are cores if not given."""
+    masks: str | None = None
+    """Folders only: folder of foreground masks, where they do not lie beside the images."""
+    mask_ending: str | None = None
+    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
 
 
 class Finding(NamedTuple):
@@ -51,6 +61,10 @@ class Finding(NamedTuple):
     annotated: bool = False
     overhanging: bool = False
     """Whether a box leaves the image, where it is cut off."""
+    whole: bool = False
+    """Whether the foreground covers the whole image."""
+    turned: bool = False
+    """Whether the image has an EXIF orientation and its mask has none."""
 
 
 def check(config: CheckConfig, console: Console) -> None:
@@ -64,7 +78,7 @@ def check(config: CheckConfig, console: Console) -> None:
         raise InputError(f"--workers must be at least 0; got {config.workers}")
     folder = locate_data(config.name, config.root)
     try:
-        parts = read_parts(config.name, config.root)
+        parts = read_parts(config.name, config.root, config.masks, config.mask_ending)
     except InputError as error:
         _list_problems(console, [str(error)])
         raise ProblemsFound(f"{folder}: 1 problem stops the rest of the check") from None
@@ -75,6 +89,8 @@ def check(config: CheckConfig, console: Console) -> None:
     problems = [*_compare(config.name, parts), *_doubles(present)]
     problems += [f.problem for split in findings.values() for f in split if f.problem]
     console.print(_table(folder, config.name, present, findings))
+    for remark in _remarks(parts, present, [f for split in findings.values() for f in split]):
+        console.print(remark, highlight=False, soft_wrap=True, markup=False)
     if problems:
         _list_problems(console, problems)
         raise ProblemsFound(f"{folder}: {_count(problems)}")
@@ -97,11 +113,37 @@ def _compare(name: str, parts: Parts) -> Iterator[str]:
 
 
 def _doubles(splits: dict[str, Any]) -> Iterator[str]:
-    """Images that stand in two splits or in one of them twice."""
+    """Images that are in two splits, or in one of them twice."""
     counts = Counter(name for source in splits.values() for name in source.names)
     for name, count in counts.items():
         if count > 1:
-            yield f"{name} stands in the splits {count} times; an image belongs to one"
+            yield f"{name} is in the splits {count} times; an image belongs to one"
+
+
+def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> Iterator[str]:
+    """What is no problem and should be known."""
+    facts = describe(splits, **parts.notes)
+    if any(facts["foregrounds"].values()):
+        having, images = sum(facts["foregrounds"].values()), sum(facts["images"].values())
+        lacking = facts.get("without_foreground", [])
+        missing = f"; without: {named(lacking, images - having)}" if lacking else ""
+        yield f"{having} of {images} images have a foreground{missing}"
+    whole = sum(finding.whole for finding in findings)
+    if whole:
+        yield f"{whole} foregrounds cover their whole image"
+    turned = sum(finding.turned for finding in findings)
+    if turned:
+        yield (
+            f"{turned} images have an EXIF orientation and a mask without one: the mask is taken to "
+            "be upright"
+        )
+    left_out = left_out_in_words(facts)
+    if left_out:
+        yield f"left out: {left_out}"
+    sources = [source for source in splits.values() if isinstance(source, RecordSource)]
+    if sum(map(len, sources)) <= MOST_CHECKED:
+        depth = values_used(record for source in sources for record in source.records)
+        yield from describe_depth(depth)
 
 
 class _Inspected(Dataset[Finding]):
@@ -122,7 +164,9 @@ class _Inspected(Dataset[Finding]):
             return Finding(str(error))
         if sample.foreground is not None and not sample.foreground.any():
             return Finding(f"{self.source.names[index]}: its foreground is empty", True)
-        return Finding(None, sample.foreground is not None, overhanging)
+        known = sample.foreground is not None
+        whole = sample.foreground is not None and bool(sample.foreground.all())
+        return Finding(None, known, overhanging, whole, _is_turned(self.source, index))
 
 
 def _overhangs(source: Source, index: int, size: tuple[int, int]) -> bool:
@@ -139,6 +183,17 @@ def _overhangs(source: Source, index: int, size: tuple[int, int]) -> bool:
         beyond = (box.left + box.width - size[1], box.top + box.height - size[0])
         overhangs |= max(-box.left, -box.top, *beyond) > OVERHANG
     return overhangs
+
+
+def _is_turned(source: Source, index: int) -> bool:
+    """Whether an image has an EXIF orientation, and a mask that has none."""
+    if not isinstance(source, RecordSource):
+        return False
+    record = source.records[index]
+    if not isinstance(record.foreground, MaskFile):
+        return False
+    with opened(record.image) as image, opened(record.foreground.path) as mask:
+        return orientation_of(image) in UPRIGHT and orientation_of(mask) not in UPRIGHT
 
 
 def _read_all(sources: list[Any], workers: int, console: Console) -> list[list[Finding]]:

@@ -101,6 +101,8 @@ class BadSample(NamedTuple):
     """
 
     message: str
+    others: tuple[str, ...] = ()
+    """What was wrong with the other images of a batch in which there is nothing else."""
 
 
 def collate(
@@ -119,7 +121,7 @@ def collate(
     good = [item for item in samples if not isinstance(item, BadSample)]
     bad = [item for item in samples if isinstance(item, BadSample)]
     if bad and not (skip_bad and good):
-        return bad[0]
+        return bad[0]._replace(others=tuple(item.message for item in bad[1:]))
     foregrounds = [_known(sample) for _, sample in good]
     foreground = torch.stack(foregrounds)
     return Batch(

@@ -27,13 +27,19 @@ class ShowConfig:
     out: Path
     """The PNG to write."""
     root: Path = Path("data")
-    """Where the published data sets stand."""
+    """Folder of the published data sets."""
     split: Literal["train", "validation", "test"] = "train"
     """Which images."""
     count: int = 24
     """How many, 1 to 200."""
     seed: int = 0
     """Of the choice."""
+    masks: str | None = None
+    """Folders only: folder of foreground masks, where they do not lie beside the images."""
+    mask_ending: str | None = None
+    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
+    value_range: tuple[int, int] | None = None
+    """Folders of 16-bit images only: the values that become black and white."""
 
 
 def show(config: ShowConfig, console: Console) -> None:
@@ -49,7 +55,13 @@ def show(config: ShowConfig, console: Console) -> None:
         raise InputError(f"--seed must be at least 0; got {config.seed}")
     if config.out.suffix.lower() != ".png":
         raise InputError(f"--out must end with .png; got {config.out}")
-    splits = open_data(config.name, root=config.root)
+    splits = open_data(
+        config.name,
+        root=config.root,
+        masks=config.masks,
+        mask_ending=config.mask_ending,
+        value_range=config.value_range,
+    )
     source: Source = getattr(splits, config.split)
     chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
     pictures = [_picture(source, index) for index in sorted(chosen.tolist())]

@@ -29,7 +29,7 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
         InputError: runs on different images, or one group only.
     """
     stored = read_or_evaluate(
-        config.runs, config.device, console, config.metrics, config.trust_code
+        config.runs, config.device, console, config.metrics, config.trust_code, config.data
     )
     found = compare_stored(stored, config.metrics, config.resamples)
     for group in found["groups"]:

@@ -1,22 +1,56 @@
 """The images that a checkpoint is shown."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sib.data import Splits, open_data
+from sib.data.identity import ImageRow, read_rows, trained_on
+from sib.data.locate import NAMES
+from sib.data.recorded import OtherImages, open_recorded
+from sib.data.records import RecordSource
 from sib.data.sample import Sample
 from sib.data.source import Source
 from sib.evaluation.checkpoint import Checkpoint
+from sib.runs.folder import IMAGES
 from sib.utils.errors import InputError
 
+RECORDED = ("masks", "mask_ending", "value_range")
+"""Options of `open_data` that `open_recorded` has too."""
 
-def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -> Splits:
-    """The data set of a checkpoint's run, or the one that is given.
+
+def open_run_data(
+    checkpoint: Checkpoint,
+    data: str | None,
+    root: Path | None,
+    *,
+    masks: str | None = None,
+    split: str = "test",
+    skip_bad: bool = False,
+    say: Callable[[str], object] = lambda sentence: None,
+) -> Splits:
+    """The images of a checkpoint's run, or the ones that are given.
+
+    A run's own images are those that it recorded, in the splits that it recorded: images that
+    were added since are left out, and a folder where one of the split is missing or differs is
+    refused. The folder is the one of the run where it still exists, or else what the run was
+    given, from where the command runs. A folder that is given for a run is held to the record as
+    well where it holds the images of the split; otherwise it is read as it is, which is said.
+
+    Args:
+        checkpoint: the classifier.
+        data: published set or folder; the run's own where not given.
+        root: of the published sets; the run's own where not given.
+        masks: folder of foreground masks; the run's own where not given.
+        split: that is to be shown.
+        skip_bad: leave images out that cannot be read.
+        say: is called with sentences about what was found.
 
     Raises:
-        InputError: none is known, or it cannot be read.
+        InputError: no images are known, they are not the run's, or they cannot be read.
     """
     config = checkpoint.run.config if checkpoint.run else {}
     options = config.get("input") or {}
@@ -24,15 +58,21 @@ def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -
         raise InputError(f"{checkpoint.folder / 'config.yaml'} is damaged: input holds no options")
     if data is None and "data" not in config:
         raise InputError(f"{checkpoint.path} does not tell its data: give --data")
-    allowed = inspect.signature(open_data).parameters
     given = {
         **options,
-        "root": root or config.get("root"),
+        "root": root or config.get("root") or "data",
         "hold_out_validation": config.get("selection", "validation") == "validation",
+        "skip_bad": skip_bad,
     }
-    kept = {name: value for name, value in given.items() if name in allowed and value is not None}
+    rows = read_rows(checkpoint.folder / IMAGES) if checkpoint.run else None
+    if masks is not None:
+        given["masks"] = masks
     try:
-        return open_data(data or config["data"], **kept, image_size=checkpoint.image_size)
+        if given.get("value_range") is not None:
+            given["value_range"] = tuple(given["value_range"])
+        if data is None:
+            return _own(checkpoint, given, rows, split, say)
+        return _given(checkpoint, data, given, rows, split, say)
     except InputError:
         raise
     except (TypeError, ValueError) as error:
@@ -40,6 +80,110 @@ def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -
             raise
         file = checkpoint.folder / "config.yaml"
         raise InputError(f"{file} is damaged: its data cannot be opened: {error}") from error
+
+
+def _own(
+    checkpoint: Checkpoint,
+    options: dict[str, Any],
+    rows: list[ImageRow] | None,
+    split: str,
+    say: Callable[[str], object],
+) -> Splits:
+    """The images of the run, where it left them."""
+    assert checkpoint.run is not None
+    record = checkpoint.run.environment.get("data")
+    record = record if isinstance(record, dict) else {}
+    data, options = _placed(checkpoint.run.config["data"], options, record)
+    if data not in NAMES and not Path(data).expanduser().is_dir():
+        place = f", and neither does {record['path']}" if record.get("path") else ""
+        raise InputError(
+            f"the images of {checkpoint.name} are gone: {data} does not exist{place}; name the "
+            "folder that holds them with --data"
+        )
+    try:
+        if rows is not None:
+            return _recorded(checkpoint, data, options, rows, split, say)
+        splits = _open(checkpoint, data, options)
+    except OtherImages as error:
+        raise InputError(f"{error}; name the folder that holds them with --data") from None
+    if (
+        record.get("splits_sha256", splits.description["splits_sha256"])
+        != (splits.description["splits_sha256"])
+    ):
+        raise InputError(
+            f"{data} does not hold the images that {checkpoint.folder} was trained with "
+            f"({record.get('images')} then, {splits.description['images']} now), and test images "
+            "may have been trained on; name a folder with --data"
+        )
+    return splits
+
+
+def _given(
+    checkpoint: Checkpoint,
+    data: str,
+    options: dict[str, Any],
+    rows: list[ImageRow] | None,
+    split: str,
+    say: Callable[[str], object],
+) -> Splits:
+    """The images of a folder that the user names."""
+    if rows is not None:
+        record = checkpoint.run.environment.get("data") if checkpoint.run else None
+        _, placed = _placed(data, options, record if isinstance(record, dict) else {})
+        try:
+            return _recorded(checkpoint, data, placed, rows, split, say)
+        except OtherImages as error:
+            say(f"{error}; so {data} is read as it is, and split anew")
+        if options.get("masks") == _input(checkpoint).get("masks"):
+            options = {**options, "masks": None}  # those of the run's images
+    splits = _open(checkpoint, data, options)
+    source = getattr(splits, split)
+    if rows is not None and isinstance(source, RecordSource):
+        known = trained_on(rows, source.records)
+        if known:
+            say(
+                f"warning: {len(known)} of the {len(source)} {split} images are images that "
+                f"{checkpoint.name} was trained on (first {min(known)})"
+            )
+    return splits
+
+
+def _input(checkpoint: Checkpoint) -> dict[str, Any]:
+    return (checkpoint.run.config.get("input") or {}) if checkpoint.run else {}
+
+
+def _placed(
+    data: str, options: dict[str, Any], record: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Data and options with the absolute paths that a run recorded, as far as they still exist."""
+    path, masks = record.get("path"), record.get("masks_path")
+    own = options.get("masks") == record.get("masks_given")
+    if own and isinstance(masks, str) and Path(masks).is_dir():
+        options = {**options, "masks": masks}
+    if record.get("given") != data or not isinstance(path, str) or not Path(path).is_dir():
+        return data, options
+    return (data, {**options, "root": Path(path)}) if data in NAMES else (path, options)
+
+
+def _recorded(
+    checkpoint: Checkpoint,
+    data: str,
+    options: dict[str, Any],
+    rows: list[ImageRow],
+    split: str,
+    say: Callable[[str], object],
+) -> Splits:
+    own = {name: options.get(name) for name in RECORDED}
+    root, side, skip_bad = Path(options["root"]), checkpoint.image_size, options["skip_bad"]
+    return open_recorded(
+        data, rows, split, root=root, **own, image_size=side, skip_bad=skip_bad, say=say
+    )
+
+
+def _open(checkpoint: Checkpoint, data: str, options: dict[str, Any]) -> Splits:
+    allowed = inspect.signature(open_data).parameters
+    kept = {name: value for name, value in options.items() if name in allowed and value is not None}
+    return open_data(data, **kept, image_size=checkpoint.image_size)
 
 
 def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:

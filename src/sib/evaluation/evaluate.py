@@ -15,6 +15,7 @@ from torch import Tensor
 from sib.config.evaluate import EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.normalization import normalise
+from sib.data.understood import remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.data import check_classes, limited, open_run_data
 from sib.evaluation.maps import maps_of
@@ -57,10 +58,23 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
-    splits = open_run_data(checkpoint, config.data, config.root)
+    splits = open_run_data(
+        checkpoint,
+        config.data,
+        config.root,
+        masks=config.masks,
+        split=config.split,
+        skip_bad=config.on_bad_image == "skip",
+        say=lambda sentence: say(console, sentence),
+    )
     check_classes(checkpoint, splits)
+    say(console, f"{splits.name}: {understood(splits)}")
+    for remark in remarks(splits):
+        say(console, remark)
     start = time.perf_counter()
-    scores, pixels = score_split(config, checkpoint, splits, device, console)
+    scores, pixels, skipped = score_split(config, checkpoint, splits, device, console)
+    if skipped:
+        say(console, f"{len(skipped)} images could not be read and are left out: {skipped[0]}")
     found = summarise(scores) | {
         "format": FORMAT,
         "name": checkpoint.name,
@@ -74,6 +88,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "unavailable": [name for name in METHODS if name not in methods_of(scores)],
         "data": splits.description,
         "pixels_sha256": pixels,
+        "skipped": skipped,
         "device": str(device),
         "seconds": round(time.perf_counter() - start, 1),
         "command": ["sib", *sys.argv[1:]],
@@ -82,6 +97,11 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     folder = config.out or checkpoint.folder
     save(folder, scores, found)
     return found | {"folder": str(folder)}
+
+
+def say(console: Console, sentence: str) -> None:
+    """Print one sentence."""
+    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def evaluate_and_show(config: EvaluateConfig, console: Console) -> None:
@@ -97,8 +117,10 @@ def score_split(
     splits: Splits,
     device: torch.device,
     console: Console,
-) -> tuple[Scores, str]:
-    """Every image's scores, and a checksum of the pixels that the model saw."""
+) -> tuple[Scores, str, list[str]]:
+    """Every image's scores, a checksum of the pixels, and what was wrong with images left out."""
+    skip_bad = config.on_bad_image == "skip"
+    skipped: list[str] = []
     source = limited(getattr(splits, config.split), config.limit)
     loader = make_loader(
         source,
@@ -106,6 +128,7 @@ def score_split(
         batch_size=config.batch_size,
         train=False,
         workers=config.workers,
+        skip_bad=skip_bad,
     )
     methods: list[str] = list(config.methods)
     rows: list[tuple[Any, ...]] = []
@@ -113,23 +136,33 @@ def score_split(
     with progress(console, f"evaluating {checkpoint.name}", len(source)) as bar:
         for batch in loader:
             if isinstance(batch, BadSample):
-                raise InputError(batch.message)
+                if not skip_bad:
+                    raise InputError(batch.message)
+                skipped += [batch.message, *batch.others]
+                continue
+            skipped += batch.skipped
             images = normalise(batch.images, device, checkpoint.normalization)
             methods = methods or available_methods(checkpoint.model, images)
             rows.append(_score_batch(config, checkpoint, methods, images, batch))
             checksum.update(batch.images.numpy().tobytes())
             checksum.update(batch.foreground.numpy().tobytes())
             bar(len(batch.names))
+    if not rows:
+        raise InputError(f"no image of {splits.name} can be read: {skipped[0]}")
     names, labels, predicted, probability, share, values = zip(*rows, strict=True)
-    return Scores(
-        [name for part in names for name in part],
-        torch.cat(labels).tolist(),
-        torch.cat(predicted).tolist(),
-        torch.cat(probability).double().tolist(),
-        torch.cat(share).double().tolist(),
-        [(method, metric) for method in methods for metric in config.metrics],
-        torch.cat(values).double().numpy(),
-    ), checksum.hexdigest()
+    return (
+        Scores(
+            [name for part in names for name in part],
+            torch.cat(labels).tolist(),
+            torch.cat(predicted).tolist(),
+            torch.cat(probability).double().tolist(),
+            torch.cat(share).double().tolist(),
+            [(method, metric) for method in methods for metric in config.metrics],
+            torch.cat(values).double().numpy(),
+        ),
+        checksum.hexdigest(),
+        skipped,
+    )
 
 
 def _score_batch(

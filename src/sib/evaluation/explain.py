@@ -7,7 +7,8 @@ from rich.console import Console
 
 from sib.config.evaluate import ExplainConfig
 from sib.data.normalization import normalise
-from sib.data.readers.decode import opened, read_image
+from sib.data.open import check_value_range
+from sib.data.readers.decode import ValueRange, opened, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
@@ -67,7 +68,9 @@ def _explain_one(
     target: int | None,
     device: torch.device,
 ) -> str:
-    sample = JointTransform(checkpoint.image_size)(Sample(read_image(image), 0, None))
+    sample = JointTransform(checkpoint.image_size)(
+        Sample(read_image(image, _value_range(checkpoint)), 0, None)
+    )
     inputs = normalise(
         sample.image.as_subclass(torch.Tensor).unsqueeze(0), device, checkpoint.normalization
     )
@@ -91,6 +94,21 @@ def _explain_one(
     except OSError as error:
         raise InputError(f"{figure} cannot be written: {error.strerror}") from None
     return f"{image}: {said}  → {figure}"
+
+
+def _value_range(checkpoint: Checkpoint) -> ValueRange | None:
+    """That of the run's 16-bit images."""
+    options = (checkpoint.run.config.get("input") or {}) if checkpoint.run else {}
+    found = options.get("value_range") if isinstance(options, dict) else None
+    if found is None:
+        return None
+    try:
+        low, high = map(int, found)
+        check_value_range("", (low, high))
+    except (TypeError, ValueError):
+        file = checkpoint.folder / "config.yaml"
+        raise InputError(f"{file} is damaged: value_range is {found!r}") from None
+    return low, high
 
 
 def class_number(checkpoint: Checkpoint, target: str) -> int:

@@ -38,6 +38,7 @@ def read_or_evaluate(
     console: Console,
     metrics: tuple[str, ...] = (),
     trust_code: bool = False,
+    data: str | None = None,
 ) -> list[Stored]:
     """The evaluation of each run folder, or of each folder that ``sib evaluate`` wrote.
 
@@ -47,6 +48,7 @@ def read_or_evaluate(
         console: says so.
         metrics: measures that all must have; none asked for where empty.
         trust_code: whether a module that a run names as its architecture may be imported.
+        data: data set of the runs that must be evaluated; each run's own where not given.
 
     Raises:
         InputError: a folder is neither, or a file is damaged.
@@ -54,7 +56,7 @@ def read_or_evaluate(
     for folder in folders:  # all are looked at before any is evaluated
         if not is_run(folder) and not (folder / RESULT).exists():
             read_run(folder)  # says what is missing
-    config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code)
+    config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code, data=data)
     return [_read_or_evaluate(replace(config, run=folder), console, metrics) for folder in folders]
 
 
@@ -90,6 +92,14 @@ def _read_or_evaluate(config: EvaluateConfig, console: Console, metrics: tuple[s
             config = replace(config, metrics=metrics)
         console.print(f"{folder} was not evaluated yet", highlight=False, soft_wrap=True)
         evaluate(config, console)
+    elif config.data is not None:
+        console.print(
+            f"{folder} was evaluated before; its measures are those of that time, and "
+            f"--data {config.data} is not used for them",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     stored = read_stored(folder)
     had = {measure for _, measure in stored.scores.columns}
     for metric in metrics:

@@ -28,7 +28,9 @@ def report(config: ReportConfig, console: Console) -> None:
     Raises:
         InputError: bad input, in one sentence.
     """
-    stored = read_or_evaluate(config.runs, config.device, console, trust_code=config.trust_code)
+    stored = read_or_evaluate(
+        config.runs, config.device, console, trust_code=config.trust_code, data=config.data
+    )
     check_same_images(stored)
     groups = group_by_seed(stored)
     ordered = [member for group in groups for member in group.members]
@@ -75,7 +77,8 @@ def _galleries(
         checkpoints = [
             open_checkpoint(item.folder, device, trust_code=config.trust_code) for item in shown
         ]
-        splits = open_run_data(checkpoints[0], None, None)
+        split = shown[0].facts["options"]["split"]
+        splits = open_run_data(checkpoints[0], config.data, None, split=split)
         for checkpoint in checkpoints:
             check_classes(checkpoint, splits)
     except InputError as error:
@@ -83,7 +86,6 @@ def _galleries(
         return [], str(error)
     scores = [item.scores for item in shown]
     number = {id(m): index for index, group in enumerate(groups) for m in group.members}
-    split = shown[0].facts["options"]["split"]
     chosen = [
         (
             "gallery",

@@ -22,9 +22,11 @@ from sib.utils.locks import FolderLock
 
 FORMAT = 1
 READABLE = (FORMAT,)
+IMAGES = "images.csv"
 FILES = (
     "config.yaml",
     "environment.json",
+    IMAGES,
     "metrics.jsonl",
     "last.safetensors",
     "best.safetensors",
@@ -40,6 +42,7 @@ class RunFolder:
     """Files of one training run.
 
     ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
+    ``images.csv`` the images of each split, where they lie in files;
     ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights;
     ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
     end; ``.lock`` the process that works in it. Files that are rewritten are written under another
@@ -62,8 +65,15 @@ class RunFolder:
                 f"{self.path} holds a run already: go on with --resume, or choose another --out"
             )
 
-    def create(self, config: TrainConfig, environment: dict[str, Any]) -> None:
+    def create(
+        self, config: TrainConfig, environment: dict[str, Any], images: str | None = None
+    ) -> None:
         """Start a run in a new or empty folder.
+
+        Args:
+            config: of the run.
+            environment: versions and data.
+            images: content of ``images.csv``.
 
         Raises:
             InputError: a run is there already, or the folder cannot be written.
@@ -73,6 +83,8 @@ class RunFolder:
             self.lock.take()
             self.check_free()
             self._write("environment.json", json.dumps(environment, indent=2))
+            if images is not None:
+                self._write(IMAGES, images)
             self.save_config(config)  # last, because it is what makes the folder a run
         except OSError as error:
             raise InputError(f"--out {self.path} cannot be written: {error.strerror}") from None
@@ -123,7 +135,11 @@ class RunFolder:
             )
 
     def check_same_data(self, description: dict[str, Any]) -> None:
-        """Raise InputError where images were added, removed or moved to another split."""
+        """Raise InputError where images were added, removed, changed or moved to another split.
+
+        Args:
+            description: of the data as it is now, with its ``fingerprint`` where it has one.
+        """
         stored = self._read("environment.json", json.loads).get("data")
         if not isinstance(stored, dict) or not {"splits_sha256", "images"} <= stored.keys():
             raise InputError(f"{self.path / 'environment.json'} is damaged: it describes no data")
@@ -132,6 +148,13 @@ class RunFolder:
                 f"--resume: the images are not those that {self.path} was started with "
                 f"({stored['images']} then, {description['images']} now), and test images could "
                 "get into training; start a new run"
+            )
+        if stored.get("fingerprint", description.get("fingerprint")) != description.get(
+            "fingerprint"
+        ):
+            raise InputError(
+                f"--resume: images of {self.path} have the same names and another content now; "
+                "start a new run"
             )
 
     def go_on(self, config: TrainConfig) -> None:
@@ -238,7 +261,7 @@ class RunFolder:
     def _read(self, name: str, parse: Any) -> dict[str, Any]:
         path = self.path / name
         try:
-            content = parse(path.read_text())
+            content = parse(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
@@ -247,7 +270,7 @@ class RunFolder:
         return content
 
     def _write(self, name: str, text: str) -> None:
-        self._replace(name, lambda file: Path(file).write_text(text))
+        self._replace(name, lambda file: Path(file).write_text(text, encoding="utf-8"))
 
     def _replace(self, name: str, write: Any) -> None:
         temporary = self.path / f".{name}.part"

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch, Splits
+from sib.data.identity import fingerprint, record_images, to_csv
 from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
 from sib.models import build
@@ -67,7 +69,7 @@ def prepare(
     config, state = _look_at(run, config)
     if run.warning:
         watcher.say(run.warning)
-    splits = _open_the_same(config, run)
+    splits, images = _open_the_same(config, run)
     distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
     if config.method == "sib":
@@ -86,7 +88,9 @@ def prepare(
     watcher.cost(cost, config, steps)
     if config.dry_run:
         return None
-    distributed.together(lambda: _begin(run, config, splits))
+    distributed.together(lambda: _begin(run, config, splits, images))
+    if run.lock.warning:
+        watcher.say(run.lock.warning)
     if config.compile:
         watcher.say("compiling the step: the first one of each kind takes long")
         task.compile()
@@ -114,8 +118,13 @@ def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
     return distributed.of_first(distributed.together(look))
 
 
-def _open_the_same(config: TrainConfig, run: RunFolder) -> Splits:
-    """The splits, which must be the same in all processes and as they were before a resume."""
+def _open_the_same(config: TrainConfig, run: RunFolder) -> tuple[Splits, str | None]:
+    """The splits, which must be the same in all processes and as they were before a resume.
+
+    Returns:
+        The splits with a description that names their place and content, and the content of
+        ``images.csv`` where the run is to have one.
+    """
     splits = distributed.together(lambda: open_splits(config))
     found = distributed.gathered(splits.description["splits_sha256"])
     if len(set(found)) > 1:
@@ -124,9 +133,26 @@ def _open_the_same(config: TrainConfig, run: RunFolder) -> Splits:
             f"--data {config.data}: process {other} finds other images there than process 0; every "
             "machine needs the same files"
         )
-    resumed = config.resume and distributed.first()
-    distributed.together(lambda: run.check_same_data(splits.description) if resumed else None)
-    return splits
+    return distributed.together(lambda: _identified(config, run, splits))
+
+
+def _identified(config: TrainConfig, run: RunFolder, splits: Splits) -> tuple[Splits, str | None]:
+    if config.dry_run or not distributed.first():
+        return splits, None
+    rows = record_images(
+        {name: getattr(splits, name) for name in ("train", "validation", "test")}, splits.classes
+    )
+    facts = splits.description | {"given": config.data}
+    if splits.folder is not None:
+        facts |= {"path": str(splits.folder)}
+    if config.input.masks is not None:
+        place = Path(config.input.masks).expanduser().resolve()
+        facts |= {"masks_given": config.input.masks, "masks_path": str(place)}
+    if rows is not None:
+        facts |= {"fingerprint": fingerprint(rows)}
+    if config.resume:
+        run.check_same_data(facts)
+    return replace(splits, description=facts), None if rows is None else to_csv(rows)
 
 
 def _make(config: TrainConfig, splits: Splits, device: torch.device) -> tuple[Task, Any, Batch]:
@@ -167,14 +193,14 @@ def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: tor
         raise InputError(f"--arch {config.arch}: {error}") from None
 
 
-def _begin(run: RunFolder, config: TrainConfig, splits: Splits) -> None:
+def _begin(run: RunFolder, config: TrainConfig, splits: Splits, images: str | None) -> None:
     if not distributed.first():
         return
     if config.resume:
         run.go_on(config)
         return
     facts = {"processes": distributed.size(), "launch": launch()}
-    run.create(config, {"versions": versions(), "data": splits.description, **facts})
+    run.create(config, {"versions": versions(), "data": splits.description, **facts}, images)
 
 
 def _parallel(task: Task, device: torch.device, unused: bool) -> nn.Module:

@@ -44,6 +44,9 @@ def open_splits(config: TrainConfig) -> Splits:
         test_size=options.test_size,
         image_size=config.side,
         hold_out_validation=config.selection == "validation",
+        mask_ending=options.mask_ending,
+        value_range=options.value_range,
+        skip_bad=config.on_bad_image == "skip",
     )
 
 

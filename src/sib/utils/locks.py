@@ -1,5 +1,6 @@
 """One process at a time in a run folder."""
 
+import errno
 import fcntl
 import json
 import os
@@ -11,6 +12,8 @@ from typing import TextIO
 from sib.utils.errors import InputError
 
 NAME = ".lock"
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system without locks answers."""
 
 
 class FolderLock:
@@ -28,6 +31,8 @@ class FolderLock:
         self.path = folder / NAME
         self.otherwise = otherwise
         self._file: TextIO | None = None
+        self.warning: str | None = None
+        """Said where the file system has no locks, after `take`."""
 
     def take(self, patience: float = 0.0) -> None:
         """Take the lock of a folder that exists.
@@ -46,7 +51,7 @@ class FolderLock:
         except OSError as error:
             raise InputError(f"{self.path.parent} cannot be written: {error.strerror}") from None
         deadline = time.monotonic() + patience
-        while not _try_lock(file):
+        while not self._try_lock(file):
             if time.monotonic() >= deadline:
                 raise InputError(
                     f"{self.path.parent} is in use by {_owner(file)}: wait for it, or "
@@ -58,19 +63,25 @@ class FolderLock:
         file.flush()
         self._file = file
 
+    def _try_lock(self, file: TextIO) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise InputError(f"{self.path} cannot be locked: {error.strerror}") from None
+            self.warning = (
+                f"the file system of {self.path.parent} has no locks ({error.strerror}): nothing "
+                "keeps a second process out of this folder"
+            )
+        return True
+
     def release(self) -> None:
         """Give the lock back; without effect where it is not held."""
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _try_lock(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _owner(file: TextIO) -> str:

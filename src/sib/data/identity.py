@@ -1,0 +1,211 @@
+"""Which images a run was trained, validated and tested on, and whether they are still there."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sib.data.contents import BY_SIZE, contents_of, same_contents
+from sib.data.records import RecordSource
+from sib.data.sample import Record
+from sib.data.source import Source
+from sib.utils.errors import InputError
+
+HEADER = ("split", "label", "class", "content", "image")
+SPLITS = ("train", "validation", "test")
+MOST_BYTES = 2**29
+"""Of a table of images; ImageNet's takes 2^27."""
+
+
+class ImageRow(NamedTuple):
+    """One image of a run."""
+
+    split: str
+    label: int
+    class_name: str
+    content: str
+    """See `contents.contents_of`."""
+    name: str
+    """Path below the data set's folder."""
+
+
+def record_images(splits: Mapping[str, Source], classes: Sequence[str]) -> list[ImageRow] | None:
+    """A row for each image; None where the images do not lie in files of their own.
+
+    Args:
+        splits: sources by the name of their split.
+        classes: (K,) names by label.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    found = [(split, s) for split, s in splits.items() if isinstance(s, RecordSource)]
+    if len(found) < len(splits):
+        return None
+    records = [(split, record) for split, source in found for record in source.records]
+    contents = contents_of([record.image for _, record in records])
+    return [
+        ImageRow(split, record.label, classes[record.label], content, record.name)
+        for (split, record), content in zip(records, contents, strict=True)
+    ]
+
+
+def fingerprint(rows: Sequence[ImageRow]) -> str:
+    """SHA-256 over the sorted names and contents, a line for each image."""
+    lines = sorted(f"{row.name} {row.content}\n" for row in rows)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def to_csv(rows: Sequence[ImageRow]) -> str:
+    """The table ``images.csv`` of a run folder."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([HEADER, *rows])
+    return text.getvalue()
+
+
+def read_rows(path: Path) -> list[ImageRow] | None:
+    """Read what `to_csv` wrote; None where there is no such file.
+
+    Raises:
+        InputError: the file cannot be read or is damaged.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path} has more than {MOST_BYTES} bytes, too many for a table")
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        if tuple(header) != HEADER or not rows:
+            raise ValueError("its first line is another, or it names no image")
+        found = [ImageRow(*_cells(row)) for row in rows]
+        _check_rows(found)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is damaged: {error}") from None
+    return found
+
+
+def class_names(rows: Sequence[ImageRow]) -> list[str]:
+    """The class names by label; a number for one that no image shows."""
+    names = {row.label: row.class_name for row in rows}
+    return [names.get(label, str(label)) for label in range(max(names) + 1)]
+
+
+def _cells(row: list[str]) -> tuple[str, int, str, str, str]:
+    if len(row) != len(HEADER):
+        raise ValueError("a line has more or fewer cells than the first")
+    split, label, class_name, content, name = row
+    if split not in SPLITS:
+        raise ValueError(f"it names a split {split!r}")
+    if not label.isascii() or not label.isdecimal() or len(label) > 6:
+        raise ValueError(f"it names a label {label!r}")
+    return split, int(label), class_name, content, name
+
+
+def _check_rows(rows: Sequence[ImageRow]) -> None:
+    names: dict[int, str] = {}
+    for row in rows:
+        if names.setdefault(row.label, row.class_name) != row.class_name:
+            raise ValueError(f"label {row.label} has two names")
+    if len({row.name for row in rows}) < len(rows):
+        raise ValueError("an image is listed twice")
+
+
+class Found(NamedTuple):
+    """The images of a run in a folder."""
+
+    records: dict[str, list[Record]]
+    """Of each split those that are there, with the labels that the run gave them."""
+    differences: list[str]
+    """What is wrong with the split that was asked for, in clauses; empty where nothing is."""
+    notes: list[str]
+    """What else differs, in clauses."""
+
+
+def find_images(
+    rows: Sequence[ImageRow], records: Sequence[Record], classes: Sequence[str], split: str
+) -> Found:
+    """Find the recorded images among those of a folder.
+
+    Names, classes and contents of one split are compared; of the others names alone.
+
+    Args:
+        rows: that the run recorded.
+        records: of the folder.
+        classes: the folder's, by the label of ``records``.
+        split: whose images must all be there.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    by_name = {record.name: record for record in records}
+    there = [row for row in rows if row.name in by_name]
+    kept: dict[str, list[Record]] = {name: [] for name in SPLITS}
+    for row in there:
+        record = by_name[row.name]
+        kept[row.split].append(Record(record.image, row.label, record.foreground, record.name))
+    own = [row for row in rows if row.split == split]
+    present = [row for row in own if row.name in by_name]
+    missing = [row.name for row in own if row.name not in by_name]
+    moved = [r.name for r in present if classes[by_name[r.name].label] != r.class_name]
+    same = same_contents([by_name[r.name].image for r in present], [r.content for r in present])
+    changed = [row.name for row, is_same in zip(present, same, strict=True) if not is_same]
+    differences = [
+        *_clause(missing, "is missing", "are missing"),
+        *_clause(moved, "has another class", "have another class"),
+        *_clause(changed, "has another content", "have another content"),
+    ]
+    recorded = {row.name for row in rows}
+    added = [record.name for record in records if record.name not in recorded]
+    gone = [row.name for row in rows if row.split != split and row.name not in by_name]
+    notes = [
+        *_clause(added, "was added since and is left out", "were added since and are left out"),
+        *_clause(gone, "of another split is missing", "of other splits are missing"),
+    ]
+    return Found(kept, differences, notes)
+
+
+def trained_on(rows: Sequence[ImageRow], records: Sequence[Record]) -> list[str]:
+    """The names of images whose content is that of an image that a run was trained on.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    own = {row.content for row in rows if row.split == "train"}
+    own -= {content for content in own if content.startswith(BY_SIZE)}
+    contents = contents_of([record.image for record in records])
+    return [r.name for r, content in zip(records, contents, strict=True) if content in own]
+
+
+def _clause(names: Sequence[str], one: str, several: str) -> list[str]:
+    if not names:
+        return []
+    count = f"1 image {one}" if len(names) == 1 else f"{len(names)} images {several}"
+    return [f"{count} ({'' if len(names) == 1 else 'first '}{min(names)})"]
+
+
+def without_absolute_paths(value: Any) -> Any:
+    """Plain values in which each absolute path has become its last part.
+
+    For what is handed on to others: a run's configuration, environment and commands name folders
+    of the machine that they were made on.
+
+    Args:
+        value: of dictionaries, lists, strings and numbers.
+    """
+    if isinstance(value, Mapping):
+        return {key: without_absolute_paths(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_absolute_paths(item) for item in value]
+    if isinstance(value, str):
+        option, equals, path = value.rpartition("=")
+        if Path(path).is_absolute() or path.startswith("~"):
+            return f"{option}{equals}{Path(path).name}"
+    return value

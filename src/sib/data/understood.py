@@ -1,0 +1,75 @@
+"""What was understood of a data set, in words, for the start of a run."""
+
+from typing import Any
+
+from sib.data.depth import DARK, describe_depth, spread_over, values_used
+from sib.data.layout import counted
+from sib.data.open import Splits
+from sib.data.records import RecordSource
+
+SHOWN = 3
+"""Names that a sentence lists."""
+
+
+def understood(splits: Splits) -> str:
+    """Images, splits and where they come from, classes and foregrounds, without the set's name."""
+    facts = splits.description
+    validation = f"{len(splits.validation)} to validate, " if len(splits.validation) else ""
+    rule = f"; {facts['split_rule']}" if "split_rule" in facts else ""
+    return (
+        f"{len(splits.train)} images to train, {validation}{len(splits.test)} to test, "
+        f"{len(splits.classes)} classes, {foregrounds_in_words(facts)}{rule}"
+    )
+
+
+def foregrounds_in_words(facts: dict[str, Any]) -> str:
+    """How many images have a foreground, from a description."""
+    having, images = sum(facts["foregrounds"].values()), sum(facts["images"].values())
+    if not having:
+        return "without foregrounds"
+    return "with foregrounds" if having == images else f"{having} of {images} with a foreground"
+
+
+def remarks(splits: Splits) -> list[str]:
+    """Sentences about what is not used: files, folders, images without a foreground, bits."""
+    facts = splits.description
+    sentences = []
+    lacking = facts.get("without_foreground")
+    if lacking:
+        number = sum(facts["images"].values()) - sum(facts["foregrounds"].values())
+        sentences.append(f"without a foreground: {named(lacking, number)}")
+    left_out = left_out_in_words(facts)
+    if left_out:
+        sentences.append(f"left out: {left_out}")
+    return sentences + _depth(splits)
+
+
+def named(names: list[str], number: int) -> str:
+    """The first names of a number of images."""
+    shown = ", ".join(names[:SHOWN])
+    return shown if number <= SHOWN else f"{shown} and {number - SHOWN} more"
+
+
+def left_out_in_words(facts: dict[str, Any]) -> str:
+    """The files, folders and images that are not used, from a description; empty for none."""
+    found = []
+    if facts.get("unread"):
+        found.append(f"files that are not read, {counted(facts['unread'])}")
+    if facts.get("images_without_class"):
+        found.append(f"{facts['images_without_class']} images outside of the class folders")
+    if facts.get("folders_left_out"):
+        found.append(f"the folders {', '.join(facts['folders_left_out'])} beside the splits")
+    if facts.get("unlisted"):
+        found.append(f"{facts['unlisted']} images that neither list names")
+    if facts.get("unreadable"):
+        first = facts["unreadable_first"][0]
+        found.append(f"{facts['unreadable']} images that cannot be read, the first: {first}")
+    return "; ".join(found)
+
+
+def _depth(splits: Splits) -> list[str]:
+    sources = [s for s in (splits.train, splits.test) if isinstance(s, RecordSource)]
+    if any(source.value_range for source in sources):
+        return []
+    depth = values_used(record for s in sources for record in spread_over(s.records))
+    return describe_depth(depth) if depth.high < DARK or depth.colour else []
