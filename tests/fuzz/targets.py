@@ -23,6 +23,7 @@ from data.pictures import save_classes, save_leeds
 from sib.config.stored import as_dict
 from sib.config.yaml_options import expand_config
 from sib.data.datasets import cub, leeds
+from sib.data.identity import ImageRow, class_names, read_rows, to_csv
 from sib.data.readers.decode import read_image, read_size
 from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule
@@ -114,7 +115,8 @@ def image_seeds() -> list[bytes]:
     exif[0x0112] = 6
     deep = Image.fromarray(np.arange(30, dtype=np.uint16).reshape(6, 5) * 2000)
     found = [encoded(colours, kind, exif=exif) for kind in ("PNG", "JPEG", "WEBP", "TIFF")]
-    found += [encoded(colours, kind) for kind in ("BMP", "GIF", "PPM")]
+    found += [encoded(colours, kind) for kind in ("BMP", "GIF", "PPM", "JPEG2000")]
+    found += [encoded(colours, "AVIF", exif=exif), encoded(deep, "JPEG2000")]
     found += [encoded(grey, kind) for kind in ("PNG", "PPM", "TIFF")]
     found += [encoded(deep, kind) for kind in ("PNG", "TIFF", "PPM")]
     found += [encoded(colours.convert("CMYK"), "JPEG"), encoded(colours.convert("RGBA"), "PNG")]
@@ -152,8 +154,32 @@ def mask_seeds() -> list[bytes]:
     palette.putpalette([0, 0, 0, 250, 0, 0, 0, 250, 0, 0, 0, 250])
     masks = [palette, Image.fromarray(values), Image.fromarray(values * 80)]
     masks += [Image.fromarray(values > 1), Image.fromarray(values.astype(np.uint16) * 20000)]
+    shape = Image.fromarray(values * 80)
+    clear = Image.new("RGBA", shape.size, "white")
+    clear.putalpha(shape)
+    masks += [clear, clear.convert("LA"), palette.convert("RGB"), shape.convert("RGB").quantize(2)]
     content = [encoded(mask, "PNG") for mask in masks]
+    content += [encoded(shape, kind) for kind in ("JPEG", "TIFF", "GIF", "AVIF", "JPEG2000")]
+    content += [encoded(Image.fromarray(values / np.float32(3)), "TIFF")]
     return [item + bytes(extra) for item in content for extra in range(3)]
+
+
+def read_table_of_images(data: bytes) -> object:
+    path = folder("images") / "images.csv"
+    path.write_bytes(data)
+    rows = read_rows(path)
+    assert rows and len(class_names(rows)) > max(row.label for row in rows)
+    assert to_csv(rows)
+    return rows
+
+
+def images_seeds() -> list[bytes]:
+    rows = [
+        ImageRow(split, label, f"class, {label}", "ab" * 16, f"{split}/{label}.png")
+        for split in ("train", "test")
+        for label in (0, 1)
+    ]
+    return [to_csv(rows).encode(), to_csv(rows[:1]).encode()]
 
 
 def read_options(data: bytes) -> object:
@@ -248,6 +274,7 @@ TARGETS = {
     "mask": Target(read_mask, mask_seeds),
     "yaml": Target(read_options, yaml_seeds),
     "run": Target(read_folder, run_seeds),
+    "images": Target(read_table_of_images, images_seeds),
     "scores": Target(read_table, scores_seeds),
     "weights": Target(read_any_weights, weights_seeds),
     "resume": Target(read_resume, resume_seeds),

@@ -134,8 +134,8 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
     turned = sum(finding.turned for finding in findings)
     if turned:
         yield (
-            f"{turned} images have an EXIF orientation and a mask without one: the mask is taken to "
-            "be upright"
+            f"{turned} images have an EXIF orientation and a mask without one: the mask is taken "
+            "to be upright"
         )
     left_out = left_out_in_words(facts)
     if left_out:

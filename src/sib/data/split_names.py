@@ -38,8 +38,8 @@ def split_of(name: str) -> str | None:
 def find_splits(root: Path) -> SplitFolders | None:
     """The splits of a root; None where its folders are classes.
 
-    A folder with the name of a split is one where it holds folders and no image; a class may have
-    such a name, if its folder holds images.
+    A folder with the name of a split is one where it holds folders, and no image unless another
+    such folder is there; a class may have such a name, if its folder holds images.
 
     Raises:
         InputError: two folders have the name of one split, splits hold images without class
@@ -48,7 +48,7 @@ def find_splits(root: Path) -> SplitFolders | None:
     folders = [path for path in list_folders(root) if path not in mask_trees(root)]
     named = [path for path in folders if split_of(path.name)]
     others = [path for path in folders if path not in named]
-    flat = [path for path in named if not _holds_classes(path)]
+    flat = [path for path in named if not _holds_classes(path, alone=len(named) == 1)]
     if len(folders) > 1 and len(flat) == len(folders):
         raise InputError(
             f"{root}: the folders {_listed(flat)} hold no class folders; a split needs a folder of "
@@ -79,10 +79,10 @@ def find_splits(root: Path) -> SplitFolders | None:
     return SplitFolders(found, [path for path in folders if path not in splits])
 
 
-def _holds_classes(folder: Path) -> bool:
-    """Whether a folder holds folders and no image."""
-    names = [path for path in folder.iterdir() if path.name[0] != "."]
-    return any(path.is_dir() for path in names) and not any(is_image(p.name) for p in names)
+def _holds_classes(folder: Path, alone: bool) -> bool:
+    """Whether a folder holds folders and, where it is alone, no image beside them."""
+    stray = any(is_image(path.name) for path in folder.iterdir())
+    return bool(list_folders(folder)) and not (alone and stray)
 
 
 def _listed(folders: list[Path]) -> str:

@@ -44,6 +44,11 @@ def remarks(splits: Splits) -> list[str]:
     return sentences + _depth(splits)
 
 
+def plural(number: int) -> str:
+    """``1 image`` or ``2 images``."""
+    return f"{number} image{'s' * (number != 1)}"
+
+
 def named(names: list[str], number: int) -> str:
     """The first names of a number of images."""
     shown = ", ".join(names[:SHOWN])
@@ -56,14 +61,16 @@ def left_out_in_words(facts: dict[str, Any]) -> str:
     if facts.get("unread"):
         found.append(f"files that are not read, {counted(facts['unread'])}")
     if facts.get("images_without_class"):
-        found.append(f"{facts['images_without_class']} images outside of the class folders")
+        found.append(f"{plural(facts['images_without_class'])} outside of the class folders")
     if facts.get("folders_left_out"):
-        found.append(f"the folders {', '.join(facts['folders_left_out'])} beside the splits")
+        folders = facts["folders_left_out"]
+        several = "s" * (len(folders) > 1)
+        found.append(f"the folder{several} {', '.join(folders)} beside the splits")
     if facts.get("unlisted"):
-        found.append(f"{facts['unlisted']} images that neither list names")
+        found.append(f"{plural(facts['unlisted'])} that neither list names")
     if facts.get("unreadable"):
         first = facts["unreadable_first"][0]
-        found.append(f"{facts['unreadable']} images that cannot be read, the first: {first}")
+        found.append(f"{plural(facts['unreadable'])} that cannot be read, the first: {first}")
     return "; ".join(found)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from sib.config.evaluate import EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.normalization import normalise
-from sib.data.understood import remarks, understood
+from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.data import check_classes, limited, open_run_data
 from sib.evaluation.maps import maps_of
@@ -74,7 +74,10 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     start = time.perf_counter()
     scores, pixels, skipped = score_split(config, checkpoint, splits, device, console)
     if skipped:
-        say(console, f"{len(skipped)} images could not be read and are left out: {skipped[0]}")
+        say(
+            console,
+            f"left out: {plural(len(skipped))} that cannot be read, the first: {skipped[0]}",
+        )
     found = summarise(scores) | {
         "format": FORMAT,
         "name": checkpoint.name,
