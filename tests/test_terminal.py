@@ -1,6 +1,7 @@
 """Names in files cannot command the terminal."""
 
-from io import StringIO
+import sys
+from io import BytesIO, StringIO, TextIOWrapper
 
 from PIL import Image
 from rich.table import Table
@@ -37,9 +38,21 @@ def test_own_styles_and_lines_stay():
 def test_commands_print_tame_names(tmp_path, capsys):
     folder = tmp_path / "train" / EVIL
     folder.mkdir(parents=True)
-    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / f"{EVIL}.png")
     assert main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert_tame(capsys.readouterr().err)
     assert main(["evaluate", str(tmp_path / EVIL)]) == 2
     assert_tame(capsys.readouterr().err)
+
+
+def test_names_that_are_not_unicode_are_printed():
+    assert screen("caf\udce9.png") == "caf\ufffd.png\n"
+
+
+def test_a_terminal_of_a_small_encoding_gets_what_it_can_show(monkeypatch):
+    stream = TextIOWrapper(BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["recipes"]) == 0
+    stream.flush()
+    assert b"cub200/resnet50" in stream.buffer.getvalue()

@@ -97,6 +97,32 @@ class TestCheck:
         row = next(line for line in out.splitlines() if "train" in line)
         assert [cell.strip() for cell in row.split("│")[2:-1]] == ["4", "1281167", "3", "1", "1"]
 
+    def test_what_is_no_problem_and_should_be_known(self, tmp_path, capsys):
+        root = save_classes(tmp_path / "mine", count=8)
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        Image.open(root / "cat" / "0.png").save(root / "cat" / "0.png", exif=exif)
+        for number in range(4):
+            value = np.full((30, 40), 255, np.uint8) if number == 3 else square_mask(255)
+            save(tmp_path / "shapes" / "cat" / f"{number}.png", value)
+        save(root / "cat" / "deep.png", np.full((30, 40), 4000, np.uint16))
+        (root / "dog" / "x.heic").write_bytes(b"")
+        code, out, _ = run(capsys, "check", root, "--masks", tmp_path / "shapes")
+        assert code == 0
+        lines = out.splitlines()
+        assert "4 of 17 images have a foreground; without: " in out
+        assert "cat/4.png, cat/5.png, cat/6.png and 10 more" in out
+        assert "1 foregrounds cover their whole image" in lines
+        assert any(line.startswith("1 images have an EXIF orientation and a") for line in lines)
+        assert "left out: files that are not read, 1 .heic" in lines
+        assert any("values 4000 to 4000" in x and "value-range 0-4095" in x for x in lines)
+
+    def test_masks_that_fit_no_image(self, tmp_path, capsys):
+        save(tmp_path / "shapes" / "eel" / "1.png", square_mask(255))
+        root = save_classes(tmp_path / "mine")
+        code, out, _ = run(capsys, "check", root, "--masks", tmp_path / "shapes")
+        assert code == 1 and "holds no mask for cat/0.png" in out
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [

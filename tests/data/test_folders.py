@@ -371,24 +371,26 @@ class TestBitDepth:
         dark = open_folder(root)
         assert remarks(dark) == [
             "16-bit images use the values 0 to 4095 of 0 to 65535, so they look nearly black; "
-            "--input.value-range 0 4095 stretches them"
+            "--input.value-range 0-4095 stretches them"
         ]
         assert dark.train[0].image.max() == 16
-        splits = open_folder(root, value_range=(0, 4095))
+        splits = open_folder(root, value_range="0-4095")
         assert splits.train[0].image.min() == 0 and splits.train[0].image.max() == 255
-        assert splits.description["value_range"] == [0, 4095] and remarks(splits) == []
+        assert splits.description["value_range"] == "0-4095" and remarks(splits) == []
         assert splits.train.fingerprints()[0] != dark.train.fingerprints()[0]
         assert splits.test.value_range == splits.validation.value_range == (0, 4095)
 
     def test_all_16_bits_need_no_word(self, tmp_path):
         assert remarks(open_folder(self.save_deep(tmp_path, 65535))) == []
 
-    @pytest.mark.parametrize("value_range", [(5, 5), (-1, 3), (0, 65536), (9, 2)])
+    @pytest.mark.parametrize(
+        "value_range", ["5-5", "-1-3", "0-65536", "9-2", "", "3", "a-b", "²-9", "0-99999"]
+    )
     def test_a_range_that_is_none(self, tmp_path, value_range):
-        refused(save_classes(tmp_path), "0 ≤ low < high ≤ 65535", value_range=value_range)
+        refused(save_classes(tmp_path), "0 ≤ LOW < HIGH ≤ 65535", value_range=value_range)
 
     def test_a_published_set_has_none(self):
-        refused("digits", "value_range cannot be given for digits", value_range=(0, 1))
+        refused("digits", "value_range cannot be given for digits", value_range="0-1")
 
 
 class TestLongImages:

@@ -2,15 +2,18 @@
 
 import io
 import json
+import os
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from data.pictures import save_classes, save_splits
+from data.pictures import save, save_classes, save_splits, square_mask
 from sib.cli.console import ConsoleWatcher
+from sib.cli.main import main
 from sib.config.train import InputConfig
 from sib.data import open_data
 from sib.training import TrainConfig, prepare, train
@@ -151,7 +154,9 @@ class TestSelectionOnTheTest:
         root = save_splits(tmp_path / "set", ("train", "test", "val"))
         splits = open_data(str(root), hold_out_validation=False)
         assert (len(splits.train), len(splits.validation), len(splits.test)) == (8, 0, 8)
-        assert splits.description["split_rule"] == "test: the folder's own; validation: none"
+        assert splits.description["split_rule"] == (
+            "test: the folder's own, test; validation: none, val is left out"
+        )
         assert all(name.startswith("train/") for name in splits.train.names)
 
     def test_built_in_images_are_all_trained_on(self):
@@ -195,3 +200,55 @@ def test_a_run_sets_determinism_before_its_first_step(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "set_determinism", lambda device, value: told.append(value))
     run(tiny(tmp_path / "run", save_classes(tmp_path / "set"), deterministic=True, dry_run=True))
     assert told == [True]
+
+
+def test_bad_files_are_skipped_from_the_start_and_counted(tmp_path):
+    data = save_classes(tmp_path / "set", count=10)
+    (data / "cat" / "3.png").write_bytes(b"")
+    (data / "dog" / "3.png").write_text("<html>not found</html>")
+    (data / "dog" / "4_mask.png").write_text("?")
+    with pytest.raises(InputError, match="and 2 more images with a problem"):
+        run(tiny(tmp_path / "run", data))
+    screen = run(tiny(tmp_path / "run", data, on_bad_image="skip"))[1]
+    assert "left out: 3 images that cannot be read, the first: " in screen
+    facts = json.loads((tmp_path / "run" / "environment.json").read_text())["data"]
+    assert facts["unreadable"] == 3 and sum(facts["images"].values()) == 17
+
+
+def test_names_that_are_not_unicode_are_trained_on(tmp_path):
+    data = save_classes(tmp_path / "set", ("cat", "dog"))
+    os.rename(data / "cat", os.fsencode(data) + b"/caf\xe9")
+    os.rename(data / "dog" / "1.png", os.fsencode(data / "dog") + b"/\xe9.png")
+    run(tiny(tmp_path / "run", data))
+    table = (tmp_path / "run" / "images.csv").read_text()
+    assert r"caf\xe9/0.png" in table and r"dog/\xe9.png" in table
+    with safe_open(tmp_path / "run" / "last.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["sib"])["classes"] == [r"caf\xe9", "dog"]
+
+
+def test_a_value_range_is_recorded_and_kept_by_a_resume(tmp_path):
+    for name in ("cat", "dog"):
+        for number in range(5):
+            values = np.full((16, 16), 4095 - number, np.uint16)
+            save(tmp_path / "set" / name / f"{number}.png", values)
+    options = InputConfig(value_range="0-4095")
+    screen = run(tiny(tmp_path / "dark", tmp_path / "set"))[1]
+    assert "16-bit images use the values 4091 to 4095 of 0 to 65535" in screen
+    screen = run(tiny(tmp_path / "run", tmp_path / "set", input=options))[1]
+    assert "16-bit" not in screen
+    command = ["train", "--config", str(tmp_path / "run" / "config.yaml"), "--epochs", "2"]
+    assert main([*command, "--resume"]) == 0
+    other = tiny(tmp_path / "run", tmp_path / "set", epochs=3, resume=True)
+    with pytest.raises(InputError, match=r"input.value_range was '0-4095' and is None"):
+        run(other)
+
+
+def test_one_line_says_what_was_understood(tmp_path):
+    data = save_splits(tmp_path / "mine", ("Training", "valid", "TEST"))
+    save(data / "masks" / "TEST" / "cat" / "1.png", square_mask(255))
+    screen = run(tiny(tmp_path / "run", data))[1]
+    assert screen.splitlines()[0] == (
+        "mine: 8 images to train, 8 to validate, 8 to test, 2 classes, 1 of 24 with a foreground; "
+        "test: the folder's own, TEST; validation: the folder's own, valid"
+    )
+    assert screen.splitlines()[1].startswith("without a foreground: TEST/cat/0.png, ")

@@ -1,5 +1,7 @@
 """Two processes in one run folder."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -8,6 +10,8 @@ import threading
 
 import pytest
 
+from data.pictures import save_classes
+from sib.cli.main import main
 from sib.utils.errors import InputError
 from sib.utils.locks import FolderLock
 
@@ -72,3 +76,38 @@ def test_a_released_lock_can_be_taken_again(tmp_path):
 def test_a_folder_that_is_none_is_told(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         FolderLock(tmp_path / "none").take()
+
+
+def refuse_locks(patch, function, number):
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    patch.setattr(fcntl, function, refuse)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_said_and_no_hindrance(tmp_path, monkeypatch, number):
+    refuse_locks(monkeypatch, "flock", number)
+    lock = FolderLock(tmp_path)
+    lock.take()
+    assert f"the file system of {tmp_path} has no locks" in lock.warning
+    lock.release()
+
+
+def test_another_failure_of_a_lock_is_a_sentence(tmp_path, monkeypatch):
+    refuse_locks(monkeypatch, "flock", errno.EIO)
+    with pytest.raises(InputError, match="cannot be locked: Input/output error"):
+        FolderLock(tmp_path).take()
+
+
+def test_a_run_on_such_a_file_system_says_so(tmp_path, monkeypatch, capsys):
+    refuse_locks(monkeypatch, "flock", errno.ENOLCK)
+    refuse_locks(monkeypatch, "lockf", errno.ENOLCK)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data = save_classes(tmp_path / "set")
+    command = ["train", "--data", str(data), "--out", str(tmp_path / "run"), "--epochs", "1"]
+    command += ["--arch", "small_resnet", "--method", "ce", "--image-size", "16", "--device", "cpu"]
+    assert main([*command, "--workers", "0", "--batch-size", "4"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"the file system of {tmp_path / 'run'} has no locks" in out
+    assert "cache: the file system of" in out

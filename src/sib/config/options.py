@@ -124,9 +124,9 @@ class InputConfig:
     mask_ending: str | None = None
     """What follows an image's name in the name of its mask beside it, as _label or .png; none where
     no file beside an image is a mask. _mask, _masks, _seg and the like are known."""
-    value_range: tuple[int, int] | None = None
-    """Folders of 16-bit images only: the values that become black and white, 0 65535 where not
-    given; 0 4095 for images of 12 bits. sib data check says which values are used."""
+    value_range: str | None = None
+    """Folders of 16-bit images only, LOW-HIGH: the values that become black and white, 0-65535
+    where not given; 0-4095 for images of 12 bits. sib data check says which values are used."""
     augment: Literal["none", "flip", "crop"] = "none"
     """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip."""
     crop_area: float = 0.35

@@ -54,7 +54,5 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        # YAML gives lists for tuples
-        plain = list(value) if isinstance(value, tuple) else value
-        found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: plain}
+        found |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return found

@@ -54,7 +54,7 @@ def describe_depth(depth: Depth) -> list[str]:
     if depth.images:
         dark = ", so they look nearly black" if depth.high < DARK else ""
         white = 2 ** max(depth.high.bit_length(), 1) - 1
-        advice = f"; --input.value-range 0 {white} stretches them" if dark else ""
+        advice = f"; --input.value-range 0-{white} stretches them" if dark else ""
         sentences.append(
             f"16-bit images use the values {depth.low} to {depth.high} of 0 to 65535{dark}{advice}"
         )

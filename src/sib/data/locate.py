@@ -7,7 +7,7 @@ from pathlib import Path
 from sib.data.beside import NONE, check_ending
 from sib.data.datasets import cub, folder, leeds, published
 from sib.data.layout import Layout, Parts, as_parts
-from sib.data.readers.decode import ValueRange
+from sib.data.readers.decode import parse_value_range
 from sib.data.sample import MaskFile, Record
 from sib.utils.errors import InputError
 
@@ -41,7 +41,7 @@ def read_parts(
     root: Path,
     masks: str | None = None,
     mask_ending: str | None = None,
-    value_range: ValueRange | None = None,
+    value_range: str | None = None,
 ) -> Parts:
     """What a published set or a folder holds, before anything is held out or checked.
 
@@ -50,24 +50,28 @@ def read_parts(
         root: of the published sets.
         masks: folders only, folder of foreground masks.
         mask_ending: folders only, see `beside.owner`.
-        value_range: folders only, see `read_image`.
+        value_range: folders only, see `open_data`.
 
     Raises:
         InputError: it does not exist, or a problem with a file that the reader needs.
     """
-    check_masks(data, masks, mask_ending)
+    check_own_options(data, masks, mask_ending, value_range)
     folder = locate_data(data, root)
     tree = existing_folder("masks", masks) if masks is not None else None
+    stretched = parse_value_range(value_range) if value_range is not None else None
     with readable(folder):
         if data in published.READERS:
             return published.read(data, folder)
-        return as_parts(read_layout(folder, tree, mask_ending), value_range)
+        return as_parts(read_layout(folder, tree, mask_ending), stretched)
 
 
-def check_masks(data: str, masks: str | None, mask_ending: str | None) -> None:
-    """Raise InputError where options about masks are given for a set that has its own."""
+def check_own_options(
+    data: str, masks: str | None, mask_ending: str | None, value_range: str | None
+) -> None:
+    """Raise InputError where options for a folder of the user's own are given for another set."""
     check_ending(mask_ending)
-    for name, value in (("masks", masks), ("mask_ending", mask_ending)):
+    given = {"masks": masks, "mask_ending": mask_ending, "value_range": value_range}
+    for name, value in given.items():
         if value is not None and data in NAMES:
             kind = "which has its own" if data == DIGITS else "a published set"
             raise InputError(f"{name} cannot be given for {data}, {kind}; got {value!r}")

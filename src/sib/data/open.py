@@ -11,8 +11,7 @@ from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
 from sib.data.files import printable
 from sib.data.layout import Parts
-from sib.data.locate import DIGITS, NAMES, check_masks, locate_data, read_parts, readable
-from sib.data.readers.decode import ValueRange
+from sib.data.locate import DIGITS, check_own_options, locate_data, read_parts, readable
 from sib.data.readers.masks import OVERHANG
 from sib.data.records import RecordSource, check_headers, problem_of
 from sib.data.source import Divisible, Source
@@ -80,7 +79,7 @@ def open_data(
     hold_out_validation: bool = True,
     test_split: TestSplit = "own",
     mask_ending: str | None = None,
-    value_range: ValueRange | None = None,
+    value_range: str | None = None,
     skip_bad: bool = False,
 ) -> Splits:
     """Open a data set and check its files' headers.
@@ -122,7 +121,8 @@ def open_data(
         mask_ending: folders only, what follows an image's name in its mask's, as ``_label`` or
             ``.png``; ``"none"`` where no file beside an image is a mask; the usual words where not
             given. See `beside.owner`.
-        value_range: folders only, the values of 16-bit images that become black and white.
+        value_range: folders only, the values of 16-bit images that become black and white, as
+            ``"0-4095"``.
         skip_bad: leave images out whose header or mask cannot be read, and count them in the
             description; without it they are refused.
 
@@ -138,8 +138,7 @@ def open_data(
         raise InputError(f"split_seed must be at least 0; got {split_seed}")
     if test_split not in get_args(TestSplit):
         raise InputError(f"test_split must be own or random; got {test_split!r}")
-    check_value_range(data, value_range)
-    check_masks(data, masks, mask_ending)
+    check_own_options(data, masks, mask_ending, value_range)
     if data == DIGITS:
         if test_split != "own":
             raise InputError("test_split must be own for digits, all drawn anew by split_seed")
@@ -159,19 +158,6 @@ def open_data(
     with readable(folder):
         splits = _divided(parts, name, division, Reading(overhang, image_size, skip_bad))
     return dataclasses.replace(splits, folder=folder.resolve())
-
-
-def check_value_range(data: str, value_range: ValueRange | None) -> None:
-    """Raise InputError unless 0 ≤ low < high ≤ 65535, for a folder of the user's own."""
-    if value_range is None:
-        return
-    if data in NAMES:
-        raise InputError(f"value_range cannot be given for {data}; got {value_range}")
-    low, high = value_range
-    if not 0 <= low < high <= 65535:
-        raise InputError(
-            f"value_range must be two values with 0 ≤ low < high ≤ 65535; got {low} {high}"
-        )
 
 
 def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
@@ -207,7 +193,8 @@ def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> S
     sources, rule = _split(parts, division)
     facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}
     if isinstance(parts.train, RecordSource) and parts.train.value_range:
-        facts["value_range"] = list(parts.train.value_range)
+        low, high = parts.train.value_range
+        facts["value_range"] = f"{low}-{high}"
     kept, left_out = checked(sources, reading)
     if left_out:
         facts |= {"unreadable": len(left_out), "unreadable_first": left_out[:MOST_NAMED]}
@@ -267,7 +254,8 @@ def _split(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]
         rules.append(f"test: the folder's own{folders.get('test', '')}")
     if validation_fraction is None:
         validation = train.subset([])
-        rules.append("validation: none")
+        own = folders.get("validation")
+        rules.append(f"validation: none{own} is left out" if own else "validation: none")
     elif validation is None:
         train, validation = _hold_out(train, validation_fraction, seed, smallest=2)
         rules.append(f"validation: {validation_fraction:g} of each training class at random")

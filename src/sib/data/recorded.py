@@ -10,7 +10,6 @@ from sib.data.files import printable
 from sib.data.identity import ImageRow, class_names, find_images
 from sib.data.locate import locate_data, read_parts, readable
 from sib.data.open import MOST_NAMED, Reading, Splits, checked
-from sib.data.readers.decode import ValueRange
 from sib.data.readers.masks import OVERHANG
 from sib.data.records import RecordSource
 from sib.utils.errors import InputError
@@ -30,7 +29,7 @@ def open_recorded(
     root: Path,
     masks: str | None = None,
     mask_ending: str | None = None,
-    value_range: ValueRange | None = None,
+    value_range: str | None = None,
     image_size: int | None = None,
     skip_bad: bool = False,
     say: Callable[[str], object] = lambda sentence: None,
@@ -69,7 +68,8 @@ def open_recorded(
     if found.notes:
         say(f"{folder}: {'; '.join(found.notes)}; the {split} images are those of the run")
     classes = class_names(rows)
-    known = {name: RecordSource(r, classes, value_range) for name, r in found.records.items()}
+    stretched = sources[0].value_range if isinstance(sources[0], RecordSource) else None
+    known = {name: RecordSource(r, classes, stretched) for name, r in found.records.items()}
     overhang = float("inf") if data in published.READERS else OVERHANG
     with readable(folder):
         kept, left_out = checked({split: known[split]}, Reading(overhang, image_size, skip_bad))

@@ -38,8 +38,8 @@ class ShowConfig:
     """Folders only: folder of foreground masks, where they do not lie beside the images."""
     mask_ending: str | None = None
     """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
-    value_range: tuple[int, int] | None = None
-    """Folders of 16-bit images only: the values that become black and white."""
+    value_range: str | None = None
+    """Folders of 16-bit images only, LOW-HIGH: the values that become black and white."""
 
 
 def show(config: ShowConfig, console: Console) -> None:

@@ -68,8 +68,6 @@ def open_run_data(
     if masks is not None:
         given["masks"] = masks
     try:
-        if given.get("value_range") is not None:
-            given["value_range"] = tuple(given["value_range"])
         if data is None:
             return _own(checkpoint, given, rows, split, say)
         return _given(checkpoint, data, given, rows, split, say)

@@ -7,8 +7,7 @@ from rich.console import Console
 
 from sib.config.evaluate import ExplainConfig
 from sib.data.normalization import normalise
-from sib.data.open import check_value_range
-from sib.data.readers.decode import ValueRange, opened, read_image
+from sib.data.readers.decode import ValueRange, opened, parse_value_range, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
@@ -103,12 +102,9 @@ def _value_range(checkpoint: Checkpoint) -> ValueRange | None:
     if found is None:
         return None
     try:
-        low, high = map(int, found)
-        check_value_range("", (low, high))
-    except (TypeError, ValueError):
-        file = checkpoint.folder / "config.yaml"
-        raise InputError(f"{file} is damaged: value_range is {found!r}") from None
-    return low, high
+        return parse_value_range(str(found))
+    except InputError as error:
+        raise InputError(f"{checkpoint.folder / 'config.yaml'} is damaged: {error}") from None
 
 
 def class_number(checkpoint: Checkpoint, target: str) -> int:

@@ -50,7 +50,8 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
             f"{root} has no folder train; it holds {names}, and training images are needed"
         )
     images = {}
-    for split, folder in found.splits.items():
+    for split in (split for split in _WORDS if split in found.splits):
+        folder = found.splits[split]
         trees = [*mask_trees(folder), *([masks] if masks else [])]
         images[split] = class_images(folder, _without(list_folders(folder), trees), mask_ending)
     if mask_ending is None:

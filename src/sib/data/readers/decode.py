@@ -77,6 +77,21 @@ def upright(image: Image.Image, orientation: int | None = None) -> Image.Image:
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
+def parse_value_range(text: str) -> ValueRange:
+    """The two values of ``LOW-HIGH``.
+
+    Raises:
+        InputError: it is not of this form, or 0 ≤ low < high ≤ 65535 does not hold.
+    """
+    low, _, high = text.partition("-")
+    known = all(part.isascii() and part.isdecimal() and len(part) < 6 for part in (low, high))
+    if not known or not int(low) < int(high) <= 65535:
+        raise InputError(
+            f"value_range must be LOW-HIGH with 0 ≤ LOW < HIGH ≤ 65535, as 0-4095; got {text!r}"
+        )
+    return int(low), int(high)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """An image file, open; whatever goes wrong with it becomes one sentence.
