@@ -1,6 +1,8 @@
 """Folders as people have them: split names, masks among photographs, files that are not read."""
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -358,6 +360,19 @@ class TestSkippingBadImages:
         refused(tmp_path, "no test image can be read: ", skip_bad=True)
 
 
+def colour16_png():
+    """A PNG of 2 × 1 pixels with 16 bits in each of three channels."""
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(13))),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
 class TestBitDepth:
     def save_deep(self, root, highest):
         for name in ("cat", "dog"):
@@ -380,12 +395,21 @@ class TestBitDepth:
         assert splits.train.fingerprints()[0] != dark.train.fingerprints()[0]
         assert splits.test.value_range == splits.validation.value_range == (0, 4095)
 
+    def test_colours_of_16_bits_are_counted(self, tmp_path):
+        for name in ("cat", "dog"):
+            for number in range(3):
+                path = tmp_path / name / f"{number}.png"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(colour16_png())
+        (remark,) = remarks(open_folder(tmp_path))
+        assert "images have 16 bits in each of three channels, of which the upper 8" in remark
+
     def test_all_16_bits_need_no_word(self, tmp_path):
         assert remarks(open_folder(self.save_deep(tmp_path, 65535))) == []
 
-    @pytest.mark.parametrize(
-        "value_range", ["5-5", "-1-3", "0-65536", "9-2", "", "3", "a-b", "²-9", "0-99999"]
-    )
+    WRONG = ("5-5", "-1-3", "0-65536", "9-2", "", "3", "a-b", "²-9", "0-99999")
+
+    @pytest.mark.parametrize("value_range", WRONG)
     def test_a_range_that_is_none(self, tmp_path, value_range):
         refused(save_classes(tmp_path), "0 ≤ LOW < HIGH ≤ 65535", value_range=value_range)
 

@@ -151,7 +151,8 @@ class TestRecord:
         assert contents.contents_of([tmp_path / "a"]) == first
 
     def test_of_very_many_files_some_are_known_by_their_size(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(contents, "MOST_READ", 2)
+        monkeypatch.setattr(contents, "MOST_READ", 3)
+        monkeypatch.setattr(contents, "SAMPLE", 2)
         paths = [tmp_path / str(number) for number in range(4)]
         for number, path in enumerate(paths):
             path.write_bytes(bytes(number))

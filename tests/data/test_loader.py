@@ -9,7 +9,7 @@ import torch
 
 from data.pictures import save, save_classes, square_mask
 from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
-from sib.data.loader import is_of_a_worker
+from sib.data.loader import is_worker_crash
 from sib.data.sampler import KeySampler
 from sib.utils.errors import InputError
 from training.killing import in_a_process
@@ -255,7 +255,7 @@ def test_a_dead_worker_is_told_from_other_errors():
         try:
             list(make_loader(source, image_size=4, batch_size=1, train=False, workers=1))
         except Exception as error:
-            assert is_of_a_worker(error), error
+            assert is_worker_crash(error), error
 
     assert in_a_process(read) == "done"
-    assert not is_of_a_worker(RuntimeError("CUDA error"))
+    assert not is_worker_crash(RuntimeError("CUDA error"))

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from sib.cli.main import main
 from sib.data import open_data
-from sib.evaluation.data import limited, spread
+from sib.evaluation.data import limited, spaced_indices
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 
 
 @given(count=st.integers(1, 300), total=st.integers(1, 300))
 def test_places_are_spread_and_always_the_same(count, total):
-    places = spread(count, total)
-    assert places == sorted(set(places)) == spread(count, total)
+    places = spaced_indices(count, total)
+    assert places == sorted(set(places)) == spaced_indices(count, total)
     assert len(places) == min(count, total)
     width = total / len(places)
     assert all(abs(place - index * width) <= width + 1 for index, place in enumerate(places))

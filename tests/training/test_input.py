@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,7 +217,8 @@ def test_bad_files_are_skipped_from_the_start_and_counted(tmp_path):
 
 
 def test_names_that_are_not_unicode_are_trained_on(tmp_path):
-    data = save_classes(tmp_path / "set", ("cat", "dog"))
+    data = Path(os.fsdecode(os.fsencode(tmp_path) + b"/s\xe9t"))
+    save_classes(data, ("cat", "dog"))
     os.rename(data / "cat", os.fsencode(data) + b"/caf\xe9")
     os.rename(data / "dog" / "1.png", os.fsencode(data / "dog") + b"/\xe9.png")
     run(tiny(tmp_path / "run", data))
@@ -224,6 +226,8 @@ def test_names_that_are_not_unicode_are_trained_on(tmp_path):
     assert r"caf\xe9/0.png" in table and r"dog/\xe9.png" in table
     with safe_open(tmp_path / "run" / "last.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()["sib"])["classes"] == [r"caf\xe9", "dog"]
+    command = ["evaluate", str(tmp_path / "run"), "--methods", "vjp", "--device", "cpu"]
+    assert main(command) == 0
 
 
 def test_a_value_range_is_recorded_and_kept_by_a_resume(tmp_path):

@@ -13,7 +13,9 @@ from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 
 MOST_READ = 200_000
-"""Files of a set that are read; of more, every k-th is, and the others are known by their size."""
+"""Files of a set that is read as a whole."""
+SAMPLE = 20_000
+"""Files that are read of a larger set, spread over it; the others are known by their size."""
 DIGITS = 32
 """Of each checksum, of SHA-256's 64."""
 BY_SIZE = "size:"
@@ -25,7 +27,7 @@ def contents_of(paths: Sequence[Path]) -> list[str]:
     Raises:
         InputError: a file cannot be read.
     """
-    step = -(-len(paths) // MOST_READ) or 1
+    step = 1 if len(paths) <= MOST_READ else len(paths) // SAMPLE
     known = _Remembered(paths[0].parent if paths else Path())
     with ThreadPoolExecutor(8) as pool:
         kinds = ("sha256" if index % step == 0 else BY_SIZE for index in range(len(paths)))

@@ -150,7 +150,7 @@ def leave_signals_to_the_main_process(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def is_of_a_worker(error: Exception) -> bool:
+def is_worker_crash(error: Exception) -> bool:
     """Whether an error is about a reading process that ended before its work.
 
     torch says so, or the pipe to that process breaks first.
@@ -158,7 +158,7 @@ def is_of_a_worker(error: Exception) -> bool:
     return isinstance(error, (ConnectionError, EOFError)) or "DataLoader worker" in str(error)
 
 
-def one_line(error: Exception) -> str:
+def single_line(error: Exception) -> str:
     """An error's text without its line breaks."""
     return " ".join(str(error).split())
 

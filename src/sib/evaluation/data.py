@@ -222,13 +222,13 @@ class Subset:
 
 
 def limited(source: Source, limit: int | None) -> Source:
-    """At most ``limit`` images, spread over the source; see `spread`."""
+    """At most ``limit`` images, spread over the source; see `spaced_indices`."""
     if limit is None or limit >= len(source):
         return source
-    return Subset(source, spread(limit, len(source)))
+    return Subset(source, spaced_indices(limit, len(source)))
 
 
-def spread(count: int, total: int) -> list[int]:
+def spaced_indices(count: int, total: int) -> list[int]:
     """At most ``count`` places, one drawn from each of as many equal parts; always the same ones.
 
     A fixed step would meet one class alone where classes take turns.

@@ -8,7 +8,7 @@ from sib import __version__
 from sib.config.evaluate import ReportConfig
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.evaluation.compare import compare_stored, explanation
-from sib.evaluation.data import check_classes, open_run_data, spread
+from sib.evaluation.data import check_classes, open_run_data, spaced_indices
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
 from sib.evaluation.stored import Stored, read_or_evaluate
 from sib.figures.curves import curves
@@ -92,7 +92,7 @@ def _galleries(
             "Images",
             "Spread over the split. Each map is divided by its own 99th percentile; the "
             "foreground is outlined.",
-            spread(config.images, len(scores[0].names)),
+            spaced_indices(config.images, len(scores[0].names)),
         ),
         (
             "differ",

@@ -8,7 +8,7 @@ from typing import Any
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
-from sib.data.loader import is_of_a_worker, one_line
+from sib.data.loader import is_worker_crash, single_line
 from sib.runs.folder import FORMAT, RunFolder
 from sib.training.diagnostics import TermMonitor, term_weights
 from sib.training.optimizer import Update
@@ -96,10 +96,10 @@ class Training:
             raise TrainingFailed(f"{failure}; {self._kept()}") from None
         except (RuntimeError, ConnectionError, EOFError) as error:
             # torch's handler of SIGCHLD raises it anywhere, so what is in memory is not saved
-            if not is_of_a_worker(error):
+            if not is_worker_crash(error):
                 raise
             raise TrainingFailed(
-                f"a process that reads images has died ({one_line(error)}); {self._kept()}"
+                f"a process that reads images has died ({single_line(error)}); {self._kept()}"
             ) from None
 
     def _measure(self, loader: Any) -> Measurement:

@@ -36,6 +36,8 @@ from sib.utils.errors import InputError
 
 PATIENCE = 20.0
 """Seconds for which a restarted run waits for what is left of the one that was lost."""
+MANY = 20_000
+"""Images whose checksums take so long that it is said."""
 State = dict[str, Any] | None
 
 
@@ -69,7 +71,7 @@ def prepare(
     config, state = _look_at(run, config)
     if run.warning:
         watcher.say(run.warning)
-    splits, images = _open_the_same(config, run)
+    splits, images = _open_the_same(config, run, watcher)
     distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
     if config.method == "sib":
@@ -118,7 +120,9 @@ def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
     return distributed.of_first(distributed.together(look))
 
 
-def _open_the_same(config: TrainConfig, run: RunFolder) -> tuple[Splits, str | None]:
+def _open_the_same(
+    config: TrainConfig, run: RunFolder, watcher: Watcher
+) -> tuple[Splits, str | None]:
     """The splits, which must be the same in all processes and as they were before a resume.
 
     Returns:
@@ -133,15 +137,18 @@ def _open_the_same(config: TrainConfig, run: RunFolder) -> tuple[Splits, str | N
             f"--data {config.data}: process {other} finds other images there than process 0; every "
             "machine needs the same files"
         )
-    return distributed.together(lambda: _identified(config, run, splits))
+    return distributed.together(lambda: _identified(config, run, splits, watcher))
 
 
-def _identified(config: TrainConfig, run: RunFolder, splits: Splits) -> tuple[Splits, str | None]:
+def _identified(
+    config: TrainConfig, run: RunFolder, splits: Splits, watcher: Watcher
+) -> tuple[Splits, str | None]:
     if config.dry_run or not distributed.first():
         return splits, None
-    rows = record_images(
-        {name: getattr(splits, name) for name in ("train", "validation", "test")}, splits.classes
-    )
+    parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
+    if splits.folder is not None and sum(map(len, parts.values())) > MANY:
+        watcher.say("reading the images once, so that the run can tell them from others")
+    rows = record_images(parts, splits.classes)
     facts = splits.description | {"given": config.data}
     if splits.folder is not None:
         facts |= {"path": str(splits.folder)}
