@@ -35,6 +35,12 @@ def test_16_bit_grey_is_scaled_not_clipped(tmp_path, ending):
     assert pixels_of(path)[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
+def test_more_than_16_bits_are_refused(tmp_path):
+    path = save(tmp_path / "a.tif", Image.fromarray(np.array([[0, 70000]], np.int32)))
+    with pytest.raises(InputError, match="holds the values 0 to 70000; images of 8 and of 16 bits"):
+        read_image(path)
+
+
 def test_transparency_is_laid_over_white(tmp_path):
     pixels = np.zeros((1, 3, 4), np.uint8)
     pixels[0, :, 0], pixels[0, :, 3] = 255, (0, 255, 102)

@@ -159,6 +159,46 @@ class TestMasksBeside:
         found = splits.train[0].foreground[0].numpy()
         assert np.array_equal(found, square_mask(1).astype(bool))
 
+    @pytest.mark.parametrize("name", ["mask_{}.png", "Seg-{}.png", "{}_MASK.png"])
+    def test_words_before_the_name_and_stems_in_any_case(self, tmp_path, name):
+        for folder in ("cat", "dog"):
+            for number in range(5):
+                photograph = Image.fromarray(square_pixels())
+                save(tmp_path / folder / f"IMG_{number}.JPG", photograph)
+                save(tmp_path / folder / name.format(f"img_{number}"), square_mask(255))
+        splits = open_folder(tmp_path)
+        assert len(all_names(splits)) == 10
+        assert sum(splits.description["foregrounds"].values()) == 10
+
+    def test_names_that_differ_in_their_case_alone_keep_their_masks(self, tmp_path):
+        save_classes(tmp_path)
+        for stem, rows in (("a", 3), ("A", 5)):
+            mask = np.zeros((30, 40), np.uint8)
+            mask[:rows] = 255
+            save(tmp_path / "cat" / f"{stem}.png", square_pixels())
+            save(tmp_path / "cat" / f"{stem}_mask.png", mask)
+        splits = open_folder(tmp_path)
+        found = {}
+        for source in (splits.train, splits.validation, splits.test):
+            for index, name in enumerate(source.names):
+                if source.records[index].foreground is not None:
+                    found[name] = int(source[index].foreground.sum())
+        assert found == {"cat/a.png": 3 * 40, "cat/A.png": 5 * 40}
+
+    @pytest.mark.parametrize(
+        ("name", "words"), [("gt_{}.png", "begins with gt_"), ("{}gt.png", "ends with gt")]
+    )
+    def test_twins_of_other_forms(self, tmp_path, name, words):
+        save_classes(tmp_path, count=12, ending=".jpg")
+        for folder in ("cat", "dog"):
+            for number in range(12):
+                save(tmp_path / folder / name.format(number), square_mask(255))
+        refused(tmp_path, "24 of 24 images have a twin", words, "--input.mask-ending none")
+
+    def test_numbers_are_no_twins(self, tmp_path):
+        splits = open_folder(save_classes(tmp_path, count=30))
+        assert len(all_names(splits)) == 60
+
     def test_a_photograph_called_mask_stays_one(self, tmp_path):
         save_classes(tmp_path)
         save(tmp_path / "cat" / "gas_mask.png", square_pixels())
@@ -177,7 +217,7 @@ class TestMasksBeside:
     )
     def test_twins_of_an_unknown_name_are_refused_and_settled(self, tmp_path, ending, shown):
         save_twins(tmp_path, ending)
-        refused(tmp_path, "16 of 16 images have a twin", f"--input.mask-ending {shown} if")
+        refused(tmp_path, "16 of 16 images have a twin", f"give --input.mask-ending {shown} if")
         masks = open_folder(tmp_path, mask_ending=shown)
         assert len(all_names(masks)) == 16
         assert sum(masks.description["foregrounds"].values()) == 16
@@ -249,6 +289,7 @@ class TestMasksBeside:
             ("a_mask_12.png", None, "a"),
             ("a_mask_1234.png", None, None),
             ("_mask.png", None, None),
+            ("mask_a.png", None, "a"),
             ("mask.png", None, None),
             ("a_mask.png", "none", None),
             ("a_LABEL.png", "_label", "a"),

@@ -216,7 +216,8 @@ def test_a_report_without_its_images_says_so(tmp_path, hostile):
     report(ReportConfig(runs=(run_folder,), out=tmp_path / "r.html"), console)
     assert "/gone does not exist" in console.file.getvalue()
     assert (
-        "There are no images here: data: /gone does not exist" in (tmp_path / "r.html").read_text()
+        "There are no images here: the images of moved are gone: /gone does not exist"
+        in (tmp_path / "r.html").read_text()
     )
 
 

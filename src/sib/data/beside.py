@@ -10,8 +10,12 @@ from sib.utils.errors import InputError
 
 FOLDERS = ("mask", "masks", "seg", "segs", "segmentation", "segmentations")
 """Names, in any case, of folders of masks inside a class folder."""
-NAMED = re.compile(r"(?P<photo>.+)[-_. ](?:masks?|segs?|segmentations?)(?:[-_ ]?\d{1,3})?", re.I)
-"""The stem of a mask: that of its photograph and a word."""
+WORD = r"(?:masks?|segs?|segmentations?)"
+NAMED = (
+    re.compile(rf"(?P<photo>.+)[-_. ]{WORD}(?:[-_ ]?\d{{1,3}})?", re.I),
+    re.compile(rf"{WORD}[-_. ](?P<photo>.+)", re.I),
+)
+"""The stem of a mask: that of its photograph, behind or before a word."""
 NONE = "none"
 TWINS = 0.9
 """Share of the photographs from which on their twins are taken for masks of an unknown name."""
@@ -43,7 +47,7 @@ def owner(name: str, ending: str | None) -> str | None:
     if ending == NONE:
         return None
     if ending is None:
-        found = NAMED.fullmatch(path.stem)
+        found = next((m for m in (n.fullmatch(path.stem) for n in NAMED) if m), None)
         return found["photo"] if found else None
     text, kind = _parts(ending)
     if kind and path.suffix.lower() != kind:
@@ -56,15 +60,15 @@ def owner(name: str, ending: str | None) -> str | None:
 def masks_among(names: Iterable[str], ending: str | None) -> dict[str, str]:
     """The masks among the files of one folder, each with its photograph's stem.
 
-    A file with the name of a mask is one where its photograph lies beside it.
+    A file with the name of a mask is one where its photograph lies beside it, in any case.
     """
     photos = [name for name in names if is_photo(name)]
-    stems = Counter(Path(name).stem for name in photos)
+    stems = Counter(Path(name).stem.casefold() for name in photos)
     found = {}
     for name in photos:
         photo = owner(name, ending)
         own = photo == Path(name).stem
-        if photo is not None and is_image(name) and stems[photo] > own:
+        if photo is not None and is_image(name) and stems[photo.casefold()] > own:
             found[name] = photo
     return found
 
@@ -72,8 +76,9 @@ def masks_among(names: Iterable[str], ending: str | None) -> dict[str, str]:
 def check_twins(folders: Iterable[list[str]]) -> None:
     """Raise InputError where nearly every photograph has a twin of the same name and more.
 
-    Twins are ``NAME_x.*`` beside ``NAME.*``, with one ``x`` throughout, and ``NAME.png`` beside
-    ``NAME.jpg``. They may be masks or further photographs, which only the user knows.
+    Twins are ``NAME_x.*`` or ``x_NAME.*`` beside ``NAME.*``, with one ``x`` throughout, and
+    ``NAME.png`` beside ``NAME.jpg``. They may be masks or further photographs, which only the user
+    knows.
 
     Args:
         folders: the names of the images of each folder, without known masks.
@@ -91,10 +96,17 @@ def check_twins(folders: Iterable[list[str]]) -> None:
         if count >= FEWEST and count >= TWINS * photos:
             first, twin = examples[rest]
             raise InputError(
-                f"{count} of {photos} images have a twin whose name ends with {rest}, such as "
-                f"{twin} beside {first}: give --input.mask-ending {rest} if the twins are masks, "
-                "or --input.mask-ending none if they are photographs"
+                f"{count} of {photos} images have a twin whose name {_settled(rest)} if the twins "
+                f"are masks, such as {twin} beside {first}, or --input.mask-ending none if they "
+                "are photographs"
             )
+
+
+def _settled(rest: str) -> str:
+    """What the twins' names have, and what to do where they are masks."""
+    if rest.endswith("*"):
+        return f"begins with {rest[:-1]}: put them below a folder for --input.masks"
+    return f"ends with {rest}: give --input.mask-ending {rest}"
 
 
 def _parts(ending: str) -> tuple[str, str]:
@@ -104,18 +116,23 @@ def _parts(ending: str) -> tuple[str, str]:
 
 
 def _twins(names: list[str]) -> Iterable[tuple[str, str, str]]:
-    """Pairs of images in a folder, and what the second's name has beyond the first's."""
+    """Pairs of images in a folder, and what the second's name has beyond the first's.
+
+    That is the second's ending where both have one name, and ends with ``*`` where it comes first.
+    """
     by_stem: dict[str, list[str]] = {}
     for name in names:
-        by_stem.setdefault(Path(name).stem, []).append(name)
+        by_stem.setdefault(Path(name).stem.casefold(), []).append(name)
     for stem, own in by_stem.items():
         if len(own) == 2:
             first, second = sorted(own, key=_is_lossless)
             yield first, second, Path(second).suffix.lower()
-        for separator in re.finditer(r"[-_. ]", stem):
-            photo = stem[: separator.start()]
-            if photo in by_stem:
-                yield by_stem[photo][0], own[0], stem[separator.start() :]
+        for place in range(1, len(stem)):
+            # digits alone are the next digits of a number
+            if stem[:place] in by_stem and not stem[place].isdecimal():
+                yield by_stem[stem[:place]][0], own[0], stem[place:]
+            if stem[place:] in by_stem and not stem[place - 1].isdecimal():
+                yield by_stem[stem[place:]][0], own[0], f"{stem[:place]}*"
 
 
 def _is_lossless(name: str) -> bool:

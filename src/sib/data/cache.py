@@ -64,7 +64,7 @@ def cache_sources(
     They share one cache, which does not depend on how the images are split:
     ``FOLDER/KEY/images.npy`` uint8 (N, 3, S, S), ``foreground.npy`` the bits of (N, S, S),
     ``annotated.npy`` bool (N,), ``cache.json``. KEY is the SHA-256 of the format, the side, the
-    versions of what decodes, and each file's name, size and time of change. One process builds;
+    versions of what decodes, and each file's name, size and times of change. One process builds;
     a half-built cache is never read. It can be deleted whenever no run uses it.
 
     Args:

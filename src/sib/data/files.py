@@ -116,12 +116,20 @@ class MaskFinder:
     def _masks(self, folder: Path, image: Path) -> list[Path]:
         """The files of a folder that are masks of an image."""
         listed = self._listed(folder)
-        named = listed.get(f"/{image.stem}", [])
-        same = [] if folder == image.parent else listed.get(image.stem, [])
-        return [folder / name for name in same or named if folder / name != image]
+        stem = image.stem.casefold()
+        named = listed.get(f"/{stem}", [])
+        same = [] if folder == image.parent else listed.get(stem, [])
+        found = [name for name in same or named if folder / name != image]
+        # where names differ in their case alone, each image has its own
+        own = image.stem
+        exact = [n for n in found if n.startswith(own) or Path(n).stem.endswith(own)]
+        return [folder / name for name in exact or found]
 
     def _listed(self, folder: Path) -> dict[str, list[str]]:
-        """Images by their stem, masks by ``/`` and their photograph's, folders under ``/``."""
+        """Images by their stem, masks by ``/`` and their photograph's, folders under ``/``.
+
+        Stems are compared in any case.
+        """
         if folder in self._folders:
             return self._folders[folder]
         found: dict[str, list[str]] = {"/": []}
@@ -133,10 +141,10 @@ class MaskFinder:
             if entry.name[0] != "." and entry.is_dir():
                 found["/"].append(entry.name)
             elif is_image(entry.name):
-                found.setdefault(Path(entry.name).stem, []).append(entry.name)
+                found.setdefault(Path(entry.name).stem.casefold(), []).append(entry.name)
                 photo = owner(entry.name, self.mask_ending)
                 if photo is not None:
-                    found.setdefault(f"/{photo}", []).append(entry.name)
+                    found.setdefault(f"/{photo.casefold()}", []).append(entry.name)
         self._folders[folder] = found
         return found
 

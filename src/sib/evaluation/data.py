@@ -104,10 +104,10 @@ def _own(
         splits = _open(checkpoint, data, options)
     except OtherImages as error:
         raise InputError(f"{error}; name the folder that holds them with --data") from None
-    if (
-        record.get("splits_sha256", splits.description["splits_sha256"])
-        != (splits.description["splits_sha256"])
-    ):
+    now = splits.description["splits_sha256"]
+    if "splits_sha256" not in record:
+        say(f"{checkpoint.name} recorded no images, so {data} is read as it is now")
+    if record.get("splits_sha256", now) != now:
         raise InputError(
             f"{data} does not hold the images that {checkpoint.folder} was trained with "
             f"({record.get('images')} then, {splits.description['images']} now), and test images "

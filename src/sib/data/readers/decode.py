@@ -162,10 +162,19 @@ def is_grey16(image: Image.Image) -> bool:
     return image.mode == "I" or image.mode.startswith("I;16")
 
 
+def _check_grey16(image: Image.Image, path: Path) -> None:
+    low, high = image.getextrema()
+    if not 0 <= low <= high <= 65535:
+        raise InputError(
+            f"{path} holds the values {low} to {high}; images of 8 and of 16 bits are read"
+        )
+
+
 def _to_rgb(image: Image.Image, path: Path, value_range: ValueRange | None) -> Image.Image:
     if image.mode == "F":
         raise InputError(f"{path} holds floating-point numbers; save it with 8 or 16 bits")
     if is_grey16(image):
+        _check_grey16(image, path)
         image = grey16_to_grey8(image, value_range)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
