@@ -237,11 +237,11 @@ class TestCub:
         [
             ("images.txt", "5", "expected <id> <path>; got '5'"),
             ("images.txt", "x y.png", "expected <id> <path>"),
-            ("images.txt", "3 9.Owl/b.png", "id 3 stands here a second time"),
+            ("images.txt", "3 9.Owl/b.png", "id 3 is duplicated"),
             ("train_test_split.txt", "5 2", "expected <id> <0 or 1>; got '5 2'"),
             ("train_test_split.txt", "77 1", "images.txt has no image id 77"),
             ("image_class_labels.txt", "5 owl", "expected <id> <class id>"),
-            ("image_class_labels.txt", "3 9", "id 3 stands here a second time"),
+            ("image_class_labels.txt", "3 9", "id 3 is duplicated"),
             ("bounding_boxes.txt", "5 1 2 3", "expected <id> <x> <y> <width> <height>"),
             ("bounding_boxes.txt", "5 1 2 3 nan", "expected <id> <x> <y> <width> <height>"),
         ],

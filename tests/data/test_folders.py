@@ -195,6 +195,20 @@ class TestMasksBeside:
                 save(tmp_path / folder / name.format(number), square_mask(255))
         refused(tmp_path, "24 of 24 images have a twin", words, "--input.mask-ending none")
 
+    def test_twins_of_several_kinds(self, tmp_path):
+        save_twins(tmp_path, "_label.png")
+        for name in ("cat", "dog"):
+            for number in range(8):
+                save(tmp_path / name / f"{number}_depth.png", square_mask(9))
+        refused(tmp_path, "16 of 16 images have a twin", "--input.mask-ending none")
+
+    def test_a_series_of_photographs_has_no_twins(self, tmp_path):
+        for name in ("cat", "dog", "eel", "fox"):
+            save(tmp_path / name / "img.png", square_pixels())
+            for number in range(1, 10):
+                save(tmp_path / name / f"img_{number}.png", square_pixels())
+        assert len(all_names(open_folder(tmp_path))) == 40
+
     def test_numbers_are_no_twins(self, tmp_path):
         splits = open_folder(save_classes(tmp_path, count=30))
         assert len(all_names(splits)) == 60

@@ -85,11 +85,11 @@ def test_a_gif_under_another_name_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("../secret.png", "'../secret.png' is no path below"),
-        ("cat/../../secret.png", "is no path below"),
-        ("/etc/hostname", "'/etc/hostname' is no path below"),
-        (".", r"'\.' is no path below"),
-        ("cat/\0.png", "is no path below"),
+        ("../secret.png", "'../secret.png' is not a path below"),
+        ("cat/../../secret.png", "is not a path below"),
+        ("/etc/hostname", "'/etc/hostname' is not a path below"),
+        (".", r"'\.' is not a path below"),
+        ("cat/\0.png", "is not a path below"),
         ("c" * 300 + "/0.png", "there is no image"),
     ],
 )

@@ -219,7 +219,12 @@ class TestOxfordPet:
 
     def test_image_in_both_lists(self, root):
         replace_line(root / "oxford-iiit-pet/annotations/test.txt", 1, "Cat_breed_1_1 1 1 1")
-        refused("oxford_pet", root, "test.txt, line 1: Cat_breed_1_1 stands in", "line 1 as well")
+        refused(
+            "oxford_pet",
+            root,
+            "test.txt, line 1: Cat_breed_1_1 is duplicated",
+            "line 1 names it too",
+        )
 
     def test_class_id_of_two_breeds(self, root):
         replace_line(root / "oxford-iiit-pet/annotations/test.txt", 2, "dog_breed_2_3 1 2 1")

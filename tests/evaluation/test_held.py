@@ -137,7 +137,7 @@ def test_another_folder_that_is_given_is_read_as_it_is_and_what_was_trained_on_i
     (made / "ev" / gone).unlink()
     code, out, _ = evaluate(capsys, made / "run", "--data", "ev")
     assert code == 0
-    assert f"1 image is missing ({gone}); so ev is read as it is, and split anew" in out
+    assert f"1 image is missing ({gone}); so ev is read as it is, and split again" in out
     assert "test images are images that run was trained on (first " in out
 
 

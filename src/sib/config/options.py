@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sib.data.division import TestSplit
 from sib.data.normalization import Normalization
-from sib.data.open import TestSplit
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sib.data.readers.kinds import IMAGE_KINDS, is_image, is_photo
@@ -20,7 +20,9 @@ NONE = "none"
 TWINS = 0.9
 """Share of the photographs from which on their twins are taken for masks of an unknown name."""
 FEWEST = 3
-"""Twins that are no coincidence."""
+"""Fewest twins that are not a coincidence."""
+SHARE = 0.2
+"""Least share of such twins of all images; of a series of photographs each number has less."""
 
 
 def check_ending(ending: str | None) -> None:
@@ -73,7 +75,7 @@ def masks_among(names: Iterable[str], ending: str | None) -> dict[str, str]:
     return found
 
 
-def check_twins(folders: Iterable[list[str]]) -> None:
+def check_twins(folders: Sequence[list[str]]) -> None:
     """Raise InputError where nearly every photograph has a twin of the same name and more.
 
     Twins are ``NAME_x.*`` or ``x_NAME.*`` beside ``NAME.*``, with one ``x`` throughout, and
@@ -83,30 +85,26 @@ def check_twins(folders: Iterable[list[str]]) -> None:
     Args:
         folders: the names of the images of each folder, without known masks.
     """
-    counts: Counter[str] = Counter()
-    examples: dict[str, tuple[str, str]] = {}
-    total = 0
-    for names in folders:
-        total += len(names)
-        for first, twin, rest in _twins(names):
-            counts[rest] += 1
-            examples.setdefault(rest, (first, twin))
+    pairs = [(n, *pair) for n, names in enumerate(folders) for pair in _twins(names)]
+    total = sum(len(names) for names in folders)
+    photos = total - len({(folder, twin) for folder, _, twin, _ in pairs})
+    counts = Counter(rest for *_, rest in pairs)
     for rest, count in counts.most_common(1):
-        photos = total - count
-        if count >= FEWEST and count >= TWINS * photos:
-            first, twin = examples[rest]
+        if count >= max(FEWEST, TWINS * photos, SHARE * total):
+            first, twin = next((first, twin) for _, first, twin, found in pairs if found == rest)
+            form, settled = _settled(rest)
             raise InputError(
-                f"{count} of {photos} images have a twin whose name {_settled(rest)} if the twins "
-                f"are masks, such as {twin} beside {first}, or --input.mask-ending none if they "
-                "are photographs"
+                f"{count} of {photos} images have a twin whose name {form}, such as {twin} beside "
+                f"{first}: {settled} if the twins are masks, or give --input.mask-ending none if "
+                "they are photographs"
             )
 
 
-def _settled(rest: str) -> str:
-    """What the twins' names have, and what to do where they are masks."""
+def _settled(rest: str) -> tuple[str, str]:
+    """The form of the twins' names, and what to do where they are masks."""
     if rest.endswith("*"):
-        return f"begins with {rest[:-1]}: put them below a folder for --input.masks"
-    return f"ends with {rest}: give --input.mask-ending {rest}"
+        return f"begins with {rest[:-1]}", "put them below a folder for --input.masks"
+    return f"ends with {rest}", f"give --input.mask-ending {rest}"
 
 
 def _parts(ending: str) -> tuple[str, str]:
@@ -124,9 +122,8 @@ def _twins(names: list[str]) -> Iterable[tuple[str, str, str]]:
     for name in names:
         by_stem.setdefault(Path(name).stem.casefold(), []).append(name)
     for stem, own in by_stem.items():
-        if len(own) == 2:
-            first, second = sorted(own, key=_is_lossless)
-            yield first, second, Path(second).suffix.lower()
+        first, *others = sorted(own, key=_is_lossless)
+        yield from ((first, other, Path(other).suffix.lower()) for other in others)
         for place in range(1, len(stem)):
             # digits alone are the next digits of a number
             if stem[:place] in by_stem and not stem[place].isdecimal():

@@ -73,7 +73,7 @@ def cache_sources(
         folder: of the caches; made where it does not exist.
         largest_share: of the free space that a new cache may take, in (0, 1].
         workers: processes that read images.
-        say: is told in a sentence what was found or built, and what is waited for.
+        say: called with a sentence about what was found or built, or is waited for.
         track: passes on the batches of a new cache, and may show how far they are.
 
     Returns:

@@ -14,7 +14,7 @@ from sib.utils.locks import WITHOUT_LOCKS
 
 FACTS = "cache.json"
 PATIENCE = 2.0
-"""Seconds of waiting for another process before the user is told."""
+"""Seconds to wait for another process before a message is shown."""
 
 
 class CacheRefused(Exception):
@@ -45,7 +45,7 @@ def build_once(
         path: of the folder.
         facts: what `is_whole` is to find.
         write: writes the files into the folder that it is given.
-        say: is told where another process has to be waited for.
+        say: called with a sentence while another process has to be waited for.
 
     Returns:
         Whether it was this process that built.

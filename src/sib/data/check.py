@@ -45,7 +45,7 @@ class CheckConfig:
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
     root: Path = Path("data")
-    """Where the published data sets stand."""
+    """Folder of the published data sets."""
     workers: int | None = None
     """Processes that read images, 0 for the main one; as many as there are cores if not given."""
     masks: str | None = None
@@ -121,7 +121,7 @@ def _doubles(splits: dict[str, Any]) -> Iterator[str]:
 
 
 def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> Iterator[str]:
-    """What is no problem and should be known."""
+    """Remarks that are not problems."""
     facts = describe(splits, **parts.notes)
     if any(facts["foregrounds"].values()):
         having, images = sum(facts["foregrounds"].values()), sum(facts["images"].values())

@@ -37,7 +37,7 @@ def values_used(records: Iterable[Record]) -> Depth:
                     values = np.asarray(image)
                     low, high = min(low, int(values.min())), max(high, int(values.max()))
                     images += 1
-        except InputError:  # which is told where the image is read
+        except InputError:  # which is reported when the image is read
             continue
     return Depth(low, high, images, colour)
 

@@ -1,4 +1,4 @@
-"""Download one file, going on where an earlier attempt stopped."""
+"""Download one file, from where an earlier attempt stopped."""
 
 import hashlib
 import http.client
@@ -18,18 +18,18 @@ ATTEMPTS = 5
 """Connections in a row that may break off before the download is given up."""
 
 Progress = Callable[[int, int], None]
-"""Told how many bytes are done, of how many."""
+"""Called with the number of bytes that are done, and their total."""
 
 
 def download(archive: Archive, folder: Path, progress: Progress) -> str:
     """Download an archive and compare its size and checksum.
 
-    What has arrived stands in ``<file>.part``; an interrupted download goes on from there.
+    Partial content is kept in ``<file>.part``, from which an interrupted download continues.
 
     Args:
         archive: what to download.
         folder: where to put it.
-        progress: told what is done.
+        progress: called with the bytes that are done, and their total.
 
     Returns:
         The sha256 of ``folder / archive.file``.
@@ -65,7 +65,7 @@ def check(file: Path, archive: Archive, remove: bool, progress: Progress) -> str
         file: to check.
         archive: what it must be.
         remove: delete it where it is another one.
-        progress: told what is done.
+        progress: called with the bytes that are done, and their total.
 
     Raises:
         InputError: it is cut off or another file.
@@ -89,7 +89,7 @@ def check(file: Path, archive: Archive, remove: bool, progress: Progress) -> str
         file.unlink()
         raise InputError(f"{archive.url}: what arrived {problem}; it was removed")
     if problem:
-        raise InputError(f"{file} {problem}; remove it, so that it is downloaded anew")
+        raise InputError(f"{file} {problem}; remove it, so that it is downloaded again")
     return digests["sha256"].hexdigest()
 
 

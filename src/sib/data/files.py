@@ -54,7 +54,7 @@ def check_for_twins(images: list[Path]) -> None:
     folders: dict[Path, list[str]] = {}
     for image in images:
         folders.setdefault(image.parent, []).append(image.name)
-    check_twins(folders.values())
+    check_twins(list(folders.values()))
 
 
 class MaskFinder:

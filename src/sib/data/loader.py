@@ -68,7 +68,7 @@ def make_loader(
 
 
 class Loader:
-    """Iterable of `Batch`; a `BadSample` stands in place of a batch that cannot be read."""
+    """Iterable of `Batch`; a `BadSample` takes the place of a batch that cannot be read."""
 
     def __init__(
         self,

@@ -4,23 +4,22 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from sib.data.datasets import published
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
+from sib.data.division import Division, TestSplit, divided, pooled
 from sib.data.files import printable
 from sib.data.layout import Parts
 from sib.data.locate import DIGITS, check_own_options, locate_data, read_parts, readable
 from sib.data.readers.masks import OVERHANG
 from sib.data.records import RecordSource, check_headers, problem_of
 from sib.data.source import Divisible, Source
-from sib.data.splits import check_fraction, stratified_split
+from sib.data.splits import check_fraction
 from sib.utils.errors import InputError
 
 DIGITS_SIDE = 48
-TestSplit = Literal["own", "random"]
-"""Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
 MOST_NAMED = 20
 """Images left out that the record names."""
@@ -36,16 +35,6 @@ class Reading(NamedTuple):
     side: int | None
     """Of the network's input."""
     skip_bad: bool
-
-
-class Division(NamedTuple):
-    """How images are shared out to the splits."""
-
-    validation_fraction: float | None
-    """To hold out for validation, None for nothing."""
-    test_fraction: float
-    test_split: TestSplit
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -141,7 +130,7 @@ def open_data(
     check_own_options(data, masks, mask_ending, value_range)
     if data == DIGITS:
         if test_split != "own":
-            raise InputError("test_split must be own for digits, all drawn anew by split_seed")
+            raise InputError("test_split must be own for digits, which split_seed draws as a whole")
         side = DIGITS_SIDE if image_size is None else image_size
         held = _digits_held_out(train_size, test_size, validation_fraction)
         held = held if hold_out_validation else 0
@@ -189,8 +178,8 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
 
 def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> Splits:
     if division.test_split == "random":
-        parts = _pooled(parts, name)
-    sources, rule = _split(parts, division)
+        parts = pooled(parts, name)
+    sources, rule = divided(parts, division)
     facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}
     if isinstance(parts.train, RecordSource) and parts.train.value_range:
         low, high = parts.train.value_range
@@ -227,45 +216,3 @@ def checked(
             found[name] = source.subset([i for i, problem in enumerate(wrong) if not problem])
         left_out += problems
     return found, left_out
-
-
-def _pooled(parts: Parts, name: str) -> Parts:
-    """The parts with the test's images among those to train on."""
-    train, test = parts.train, parts.test
-    if type(train) is not RecordSource:
-        raise InputError(f"test_split must be own for {name}, whose test cannot be put back")
-    if type(test) is RecordSource:
-        records = [*train.records, *test.records]
-        train = RecordSource(records, parts.classes, train.value_range)
-    return dataclasses.replace(parts, train=train, test=None)
-
-
-def _split(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]:
-    """The source of each split, and in words how it came there."""
-    train, validation, test = parts.train, parts.validation, parts.test
-    validation_fraction, test_fraction, _, seed = division
-    rules = []
-    folders = {split: f", {name}" for split, name in parts.notes.get("folders", {}).items()}
-    if test is None:
-        # three, so that one image each is left for training and validation
-        train, test = _hold_out(train, test_fraction, seed, smallest=3)
-        rules.append(f"test: {test_fraction:g} of each class at random")
-    else:
-        rules.append(f"test: the folder's own{folders.get('test', '')}")
-    if validation_fraction is None:
-        validation = train.subset([])
-        own = folders.get("validation")
-        rules.append(f"validation: none{own} is left out" if own else "validation: none")
-    elif validation is None:
-        train, validation = _hold_out(train, validation_fraction, seed, smallest=2)
-        rules.append(f"validation: {validation_fraction:g} of each training class at random")
-    else:
-        rules.append(f"validation: the folder's own{folders.get('validation', '')}")
-    return {"train": train, "validation": validation, "test": test}, "; ".join(rules)
-
-
-def _hold_out(
-    source: Divisible, fraction: float, seed: int, smallest: int
-) -> tuple[Divisible, Divisible]:
-    kept, held = stratified_split(source.labels, fraction, seed, source.classes, smallest)
-    return source.subset(kept), source.subset(held)

@@ -23,8 +23,8 @@ from sib.utils.errors import InputError
 class PrepareConfig:
     """Download a published data set, check its checksums and unpack it.
 
-    Archives that already lie in the root are used. An interrupted download goes on where it
-    stopped.
+    Archives that already lie in the root are used. An interrupted download continues
+    where it stopped.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]

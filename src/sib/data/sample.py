@@ -46,7 +46,7 @@ class BoxFile:
 
 
 Foreground = MaskFile | BoxFile | tuple[Box, ...]
-"""Where a foreground stands; of several boxes it is their union."""
+"""Where the foreground of an image is found; several boxes are united."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Record:
     Args:
         image: its file.
         label: its class, 0 ≤ label < K.
-        foreground: where its foreground stands, None for unknown.
+        foreground: where its foreground is found; None if it is unknown.
         name: its path below the data set's folder, for messages.
     """
 
@@ -96,8 +96,8 @@ class Batch(NamedTuple):
 class BadSample(NamedTuple):
     """A sample that could not be read, carried as data out of a worker process.
 
-    An exception of a worker reaches the main process as a traceback inside a traceback; a
-    sentence is wanted.
+    An exception in a worker would reach the main process as a traceback inside a traceback, and a
+    user needs one sentence.
     """
 
     message: str
@@ -121,7 +121,7 @@ def collate(
     good = [item for item in samples if not isinstance(item, BadSample)]
     bad = [item for item in samples if isinstance(item, BadSample)]
     if bad and not (skip_bad and good):
-        return bad[0]._replace(others=tuple(item.message for item in bad[1:]))
+        return bad[0]._replace(others=tuple(item.message for item in bad[1:] if skip_bad))
     foregrounds = [_known(sample) for _, sample in good]
     foreground = torch.stack(foregrounds)
     return Batch(

@@ -131,7 +131,7 @@ def _given(
         try:
             return _recorded(checkpoint, data, placed, rows, split, say)
         except OtherImages as error:
-            say(f"{error}; so {data} is read as it is, and split anew")
+            say(f"{error}; so {data} is read as it is, and split again")
         if options.get("masks") == _input(checkpoint).get("masks"):
             options = {**options, "masks": None}  # those of the run's images
     splits = _open(checkpoint, data, options)

@@ -11,7 +11,7 @@ class Archive:
     Args:
         url: where it is published.
         size: in bytes.
-        checksum: ``md5:…`` or ``sha256:…``; None where nobody whom one can trust states one.
+        checksum: ``md5:…`` or ``sha256:…``; None where no trustworthy source publishes one.
     """
 
     url: str

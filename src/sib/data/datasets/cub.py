@@ -23,7 +23,7 @@ def read(root: Path, masks: Path | None) -> Layout:
     """Read ``images.txt`` and the other tables.
 
     ``images.txt``: id and path below ``images``. ``train_test_split.txt``: id and 1 for training,
-    0 for the test. ``image_class_labels.txt``: id and class id; classes stand in the numeric order
+    0 for the test. ``image_class_labels.txt``: id and class id; classes are in the numeric order
     of their ids. ``classes.txt``, optional: class id and name.
 
     Foregrounds are ``segmentations/<path>.png`` with values of at least 128, which is half of the
@@ -45,7 +45,7 @@ def read(root: Path, masks: Path | None) -> Layout:
     paths = _read_table(root / "images.txt", "<id> <path>", 1, lambda words: words[0])
     for path in paths.values():
         if not stays_below(path):
-            raise InputError(f"{root / FILES[0]}: {path!r} is no path below {root / 'images'}")
+            raise InputError(f"{root / FILES[0]}: {path!r} is not a path below {root / 'images'}")
     training = _read_column(root / FILES[1], "<id> <0 or 1>", paths, 1, _flag)
     class_ids = _read_column(root / FILES[2], "<id> <class id>", paths, 1, _id)
     names = _class_names(root, sorted(set(class_ids.values())), paths, class_ids)
@@ -132,7 +132,7 @@ def _read_table(
         except ValueError:
             raise InputError(f"{place}: expected {form}; got {line!r}") from None
         if identity in table:
-            raise InputError(f"{place}: id {identity} stands here a second time")
+            raise InputError(f"{place}: id {identity} is duplicated")
         if known is not None and identity not in known:
             raise InputError(f"{place}: images.txt has no image id {identity}")
         table[identity] = value

@@ -18,7 +18,7 @@ Split = Literal["train", "validation", "test"]
 FAMILIES = 10
 SMALLEST_SIDE = 16
 LARGEST_KEPT = 2**28
-"""Bytes of drawn images that are kept; a larger set is drawn anew in each epoch."""
+"""Bytes of drawn images that are kept; a larger set is drawn again in each epoch."""
 # Of every ten digit images of a class, seven are for training, one for validation, two for test.
 POOLS = {"train": range(0, 7), "validation": range(7, 8), "test": range(8, 10)}
 LUMINANCE = np.array([0.299, 0.587, 0.114])

@@ -136,8 +136,8 @@ def read(folder: Path) -> Parts:
     """Read ``train/<synset>/*``, to train on, and ``val``, which is the test.
 
     ``val`` holds ``<synset>/*``, or the images alone as its archive unpacks: then their classes
-    are read from ``LOC_val_solution.csv`` beside ``ILSVRC``. Classes stand in the order of their
-    synsets, and are named by them or, where ``LOC_synset_mapping.txt`` stands beside ``ILSVRC``,
+    are read from ``LOC_val_solution.csv`` beside ``ILSVRC``. Classes are in the order of their
+    synsets, and are named by them or, where ``LOC_synset_mapping.txt`` lies beside ``ILSVRC``,
     by the first of their words.
 
     Foregrounds are the boxes in ``Annotations/CLS-LOC/train/<synset>/<stem>.xml`` and

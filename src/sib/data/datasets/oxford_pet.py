@@ -20,7 +20,7 @@ def matches(folder: Path) -> bool:
 def read(folder: Path) -> Layout:
     """Read ``annotations/trainval.txt`` and ``annotations/test.txt``.
 
-    A line is ``<image> <class id> <species> <breed id>``; classes stand in the numeric order of
+    A line is ``<image> <class id> <species> <breed id>``; classes are in the numeric order of
     their ids and are named by their images, without the number behind the last ``_``. Images are
     ``images/<image>.jpg``.
 
@@ -95,5 +95,5 @@ def _check_unique(rows: dict[str, list[tuple[str, str, int]]]) -> None:
     for listed in rows.values():
         for place, image, _ in listed:
             if image in seen:
-                raise InputError(f"{place}: {image} stands in {seen[image]} as well")
+                raise InputError(f"{place}: {image} is duplicated, {seen[image]} names it too")
             seen[image] = place

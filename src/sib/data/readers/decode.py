@@ -163,7 +163,8 @@ def is_grey16(image: Image.Image) -> bool:
 
 
 def _check_grey16(image: Image.Image, path: Path) -> None:
-    low, high = image.getextrema()
+    values = np.asarray(image)
+    low, high = int(values.min()), int(values.max())
     if not 0 <= low <= high <= 65535:
         raise InputError(
             f"{path} holds the values {low} to {high}; images of 8 and of 16 bits are read"

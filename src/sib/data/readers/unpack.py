@@ -1,4 +1,4 @@
-"""Unpack a stranger's archive so that it writes nowhere else and not without end."""
+"""Unpack a stranger's archive within its folder, and within limits of size."""
 
 import tarfile
 import zlib
@@ -30,7 +30,7 @@ def unpack(
         archive: the file.
         folder: where to; it exists.
         limits: in bytes and files, for all archives of a set together.
-        progress: told how many bytes of the archive are read, of how many.
+        progress: called with the bytes of the archive that were read, and their total.
 
     Raises:
         InputError: the archive is damaged or cut off, a member leaves the folder or is a link or a
