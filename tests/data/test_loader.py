@@ -244,7 +244,8 @@ def test_bad_images_are_left_out_and_named(workers):
     assert whole.names == ["0.png", "2.png"]
     assert whole.images[:, 0, 0, 0].tolist() == [0, 2]
     assert whole.skipped == ("1.png is damaged",)
-    assert broken == BadSample("3.png is damaged")  # nothing of the batch is left
+    # nothing of the batch is left
+    assert broken == BadSample("3.png is damaged", ("4.png is damaged",))
     first, _ = make_loader(source, **options)
     assert first == BadSample("1.png is damaged")
 
