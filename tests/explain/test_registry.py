@@ -10,9 +10,9 @@ import torch
 import sib.explain
 from evaluation.trained import trained
 from explain.examples import TinyNet
-from sib.cli import main
-from sib.errors import InputError
+from sib.cli.main import main
 from sib.explain import Method, attribute, register, registry
+from sib.utils.errors import InputError
 from sib.utils.optional import MissingLibraryError, import_optional
 from sib.utils.plugins import load_entry_points
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from sib.errors import InputError
 from sib.explain import cams, gradients, guided, occlusion, rise
 from sib.explain.method import Call, Method, Options, Size
+from sib.utils.errors import InputError
 from sib.utils.plugins import load_entry_points
 
 GROUP = "sib.explanations"

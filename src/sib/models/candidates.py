@@ -31,7 +31,7 @@ def describe_candidates(model: nn.Module, images: Tensor, most: int = 10) -> str
     """The candidates in words, last first, with the reshape of tokens."""
     try:
         candidates = candidate_layers(model, images)
-    except RuntimeError as error:  # what is missing is reported all the same
+    except Exception as error:  # whatever a model raises: what is missing is reported all the same
         size = " × ".join(map(str, images.shape[1:]))
         return f"the model takes no images of {size}, so none is proposed ({error})"
     if not candidates:

@@ -104,11 +104,10 @@ def cam_layer(
     if layer is None:
         if reshape is not None:
             raise ValueError("reshape can only be given together with layer")
-        found = trace(model, images)
-        name, rows_first = _known_layer(model, images, found)
+        name, rows_first = _known_layer(model, images)
     else:
         name, rows_first = _named(model, images, layer), False
-        found = trace(model, images)
+    found = trace(model, images)
     if name not in found.kinds:
         raise ValueError(
             f"layer {name} takes no part in the forward pass: the model does not call this module; "
@@ -151,7 +150,7 @@ def describe(
     return LayerDescription.of(place.name, tuple(found.shapes[place.name]), place.reshape, shapes)
 
 
-def _known_layer(model: nn.Module, images: Tensor, found: Trace) -> tuple[str, bool]:
+def _known_layer(model: nn.Module, images: Tensor) -> tuple[str, bool]:
     """The layer of a known architecture, and whether its tokens are known to stand row by row."""
     for prefix, network in _networks(model):
         for rule in RULES:
@@ -160,6 +159,7 @@ def _known_layer(model: nn.Module, images: Tensor, found: Trace) -> tuple[str, b
                 continue
             if rule.layer == "features":
                 path = _before_pooling(network, path)
+            found = trace(model, images)
             name = _last_called(prefix + path, found)
             if rule.rows_first and gives_tokens(found, name):
                 return name, True

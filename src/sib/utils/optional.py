@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 class MissingLibraryError(InputError, ImportError):

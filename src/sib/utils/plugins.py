@@ -2,7 +2,7 @@
 
 from importlib.metadata import EntryPoint, entry_points
 
-from sib.errors import InputError
+from sib.utils.errors import InputError
 
 
 def load_entry_points(group: str) -> dict[str, object]:
