@@ -128,7 +128,10 @@ def test_images_without_foreground_have_no_score(tmp_path):
 def test_methods_that_an_architecture_lacks_are_listed(tmp_path):
     save_file(build("vit_b_32", 10, 32).state_dict(), tmp_path / "vit.safetensors")
     options = {"arch": "vit_b_32", "data": "digits", "image_size": 32, "limit": 2}
-    found = evaluate(config(tmp_path / "vit.safetensors", **options), quiet())
+    console = quiet()
+    found = evaluate(config(tmp_path / "vit.safetensors", **options), console)
+    text = console.file.getvalue()
+    assert "without guided_backprop: method guided_backprop changes the backward pass" in text
     assert found["unavailable"] == ["guided_backprop"]
     assert "gradcam" in found["table"]
     with pytest.raises(InputError, match="--methods: method guided_backprop"):

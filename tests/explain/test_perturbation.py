@@ -179,3 +179,16 @@ def test_cost_notes():
         "rise: 4000 forward passes an image",
     ]
     assert passes(Options(window=1, stride=1), (9, 9)) == 2
+
+
+@pytest.mark.parametrize("method", ["occlusion", "rise"])
+def test_a_model_without_gradients_is_explained_by_passes_alone(method):
+    class Steps(nn.Module):
+        def forward(self, images):
+            bright = (images.mean(dim=(1, 3)) > 0).float()
+            return torch.stack([bright.sum(dim=1), -bright.sum(dim=1)], dim=1)
+
+    images = torch.ones(2, 1, 14, 14)
+    assert attribute(Steps(), images, 0, method, n_masks=50).amax() > 0
+    with pytest.raises(ValueError, match="differentiable at the images"):
+        attribute(Steps(), images, 0, "integrated_gradients")

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from sib.models import axes
 from sib.models.axes import ChannelsLast, Tokens, find_axes, keeps_proportions
+from sib.models.locality import follows_the_image
 from sib.models.trace import trace
 
 
@@ -105,3 +107,21 @@ def test_a_replaced_module_is_seen():
     model[0] = nn.Conv2d(3, 5, 1)
     assert trace(model, images).shapes["0"] == (1, 5, 4, 4)
     assert trace(model, torch.zeros(1, 3, 2, 2)).shapes["0"] == (1, 5, 2, 2)
+
+
+def test_a_layer_is_tried_once(monkeypatch):
+    model, images = nn.Sequential(nn.Flatten(2), Permute(0, 2, 1)), torch.zeros(1, 3, 4, 4)
+    tries = []
+    monkeypatch.setattr(
+        axes, "follows_the_image", lambda *given: tries.append(given) or follows_the_image(*given)
+    )
+    first, second = (find_axes(model, images, "1", trace(model, images)) for _ in range(2))
+    assert first is second and first.reshape == Tokens((4, 4), 0) and len(tries) == 1
+
+
+@pytest.mark.parametrize("reading", [Tokens((3, 4), 0), Tokens((4, 3), 0)])
+def test_a_reading_passes_where_the_map_changes_in_its_own_place(reading):
+    """Pixels as tokens: rows of four are right for 3 × 4 images, rows of three are wrong."""
+    model, images = nn.Sequential(nn.Flatten(2), Permute(0, 2, 1)), torch.zeros(1, 3, 3, 4)
+    found = follows_the_image(model, images, "1", reading, reading.grid)
+    assert found == (reading.grid == (3, 4))

@@ -17,7 +17,7 @@ from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.data import check_classes, limited, open_run_data
-from sib.evaluation.maps import maps_of, print_costs
+from sib.evaluation.maps import maps_of, print_costs, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
@@ -117,7 +117,9 @@ def score_split(
             if isinstance(batch, BadSample):
                 raise InputError(batch.message)
             images = normalise(batch.images, device, checkpoint.normalization)
-            methods = methods or available_methods(checkpoint.model, images)
+            if not methods:
+                print_left_out(console, checkpoint.model, images)
+                methods = available_methods(checkpoint.model, images)
             if not rows:
                 size = (images.shape[2], images.shape[3])
                 print_costs(console, methods, size, config.attribution)

@@ -200,10 +200,11 @@ def _maps(
     maps: dict[str, Tensor] = {}
     wanted = [method.name for method in methods if method.name in cams.CAMS]
     shared = [method for method in methods if method.shares_pass]
-    with cams.hooked(model, place, wanted) as extractors, torch.set_grad_enabled(bool(shared)):
+    differentiate = any(method.family != "perturbation" for method in methods)
+    with cams.hooked(model, place, wanted) as extractors, torch.set_grad_enabled(differentiate):
         logits = logits_of(model, inputs)
         classes = arguments.resolve_targets(targets, logits)
-        if shared and not logits.requires_grad:
+        if differentiate and not logits.requires_grad:
             raise ValueError("model must give logits that are differentiable at the images")
         call = Call(model, inputs, classes, logits, options, place, extractors)
         for method in shared:

@@ -83,6 +83,13 @@ def find_axes(
     Raises:
         ValueError: the output has no places, or its axes cannot be told apart.
     """
+    key = (name, rows_first)
+    if key not in found.memory:
+        found.memory[key] = _find_axes(model, images, name, found, rows_first)
+    return found.memory[key]
+
+
+def _find_axes(model: nn.Module, images: Tensor, name: str, found: Trace, rows_first: bool) -> Axes:
     shape = found.shapes.get(name)
     if shape is None:
         raise ValueError(

@@ -36,8 +36,8 @@ def describe_candidates(model: nn.Module, images: Tensor, most: int = 10) -> str
         return f"the model takes no images of {size}, so none is proposed ({error})"
     if not candidates:
         return "no module of it gives a feature map"
-    told = f"candidates, last first: {', '.join(candidates[::-1][:most])}"
-    return told + _reshape_of_tokens(model, images, candidates, trace(model, images))
+    text = f"candidates, last first: {', '.join(candidates[::-1][:most])}"
+    return text + _reshape_of_tokens(model, images, candidates, trace(model, images))
 
 
 def _reshape_of_tokens(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -20,6 +20,8 @@ class Trace(NamedTuple):
     """Type of the output of each module that was called."""
     outputs: int
     """K, the size of the model's output; 0 where it is not (B, K)."""
+    memory: dict[object, Any]
+    """What was found out about the layers, so that it is found out once."""
 
 
 _known: WeakKeyDictionary[nn.Module, dict[object, Trace]] = WeakKeyDictionary()
@@ -53,8 +55,8 @@ def _trace(model: nn.Module, images: Tensor) -> Trace:
         output = model(images[:1].detach())
     logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
     if isinstance(logits, Tensor) and logits.ndim == 2:
-        return Trace(shapes, kinds, logits.shape[1])
-    return Trace(shapes, kinds, 0)
+        return Trace(shapes, kinds, logits.shape[1], {})
+    return Trace(shapes, kinds, 0, {})
 
 
 @contextmanager
