@@ -8,11 +8,20 @@ import tyro
 
 from sib.data.normalization import Normalization
 from sib.evaluation.measures import DEFAULT, MEASURES
-from sib.explain import METHODS
+from sib.explain.registry import BUILT_IN, method_names
 from sib.utils.errors import InputError
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+MethodNames = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        help="Explanation methods; where not given, those of the default ones that the "
+        f"architecture can have. Default: {', '.join(m.name for m in BUILT_IN if m.default)}. "
+        f"Also: {', '.join(m.name for m in BUILT_IN if not m.default)}, and those of other "
+        "packages."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -23,8 +32,10 @@ class AttributionConfig:
     """Points on the path of integrated gradients, of Gauss and Legendre."""
     samples: int = 16
     """Noisy copies for SmoothGrad."""
+    masks: int = 1000
+    """Random masks of RISE, a forward pass each."""
     chunk: int = 64
-    """Most images in one pass of these two."""
+    """Largest number of images in one pass of the methods that need several passes."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,8 @@ class EvaluateConfig:
     run: RunPath
     """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which needs --data
     and mostly --arch."""
-    methods: tuple[str, ...] = ()
-    """Explanation methods; all that the architecture can have where not given."""
+    methods: MethodNames = ()
+    """Explanation methods; the default ones that the architecture can have where not given."""
     metrics: tuple[str, ...] = DEFAULT
     """Measures; further ones are insertion_area, deletion_area and parameter_randomisation."""
     target: Literal["predicted", "label"] = "predicted"
@@ -74,7 +85,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, METHODS)
+        check_names("methods", self.methods, method_names())
         check_names("metrics", self.metrics, tuple(MEASURES))
         check_at_least_one("limit", self.limit)
         check_at_least_one("image-size", self.image_size)
@@ -93,8 +104,8 @@ class ExplainConfig:
     --arch."""
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Image files, of any size."""
-    methods: tuple[str, ...] = ()
-    """Explanation methods; all that the architecture can have where not given."""
+    methods: MethodNames = ()
+    """Explanation methods; the default ones that the architecture can have where not given."""
     target: str | None = None
     """Class to explain, by name or number; the predicted one where not given."""
     normalize: Literal["max", "sum", "percentile"] = "percentile"
@@ -117,7 +128,7 @@ class ExplainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, METHODS)
+        check_names("methods", self.methods, method_names())
         check_at_least_one("image-size", self.image_size)
         check_attribution(self.attribution)
         if not self.images:
@@ -170,7 +181,7 @@ class ReportConfig:
     """Images in the gallery."""
     gallery_runs: int | None = None
     """Most runs in the galleries, the first ones of each group in turn; all where not given."""
-    methods: tuple[str, ...] = ("vjp", "saliency", "gradcam")
+    methods: tuple[str, ...] = tuple(m.name for m in BUILT_IN if m.in_gallery)
     """Explanation methods in the gallery."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
@@ -179,7 +190,7 @@ class ReportConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, METHODS)
+        check_names("methods", self.methods, method_names())
         if not self.runs:
             raise InputError("sib report needs at least one run")
         check_distinct(self.runs)

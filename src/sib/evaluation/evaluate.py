@@ -12,17 +12,17 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from sib.config.evaluate import EvaluateConfig
+from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.data import check_classes, limited, open_run_data
-from sib.evaluation.maps import maps_of
+from sib.evaluation.maps import maps_of, print_costs, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
 from sib.evaluation.tables import evaluation_table
-from sib.explain import METHODS, available_methods
+from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
@@ -32,6 +32,8 @@ from sib.utils.progress_bar import progress
 
 FORMAT = 1
 RESULT, IMAGES = "evaluation.json", "evaluation.csv"
+LATER = {"masks": AttributionConfig.masks}
+"""Options that older evaluations do not have, with the values that leave them out."""
 
 
 def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "normalization": checkpoint.normalization,
         "classes": splits.classes,
         "options": options(config),
-        "unavailable": [name for name in METHODS if name not in methods_of(scores)],
+        "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
         "data": splits.description,
         "pixels_sha256": pixels,
         "device": str(device),
@@ -115,7 +117,12 @@ def score_split(
             if isinstance(batch, BadSample):
                 raise InputError(batch.message)
             images = normalise(batch.images, device, checkpoint.normalization)
-            methods = methods or available_methods(checkpoint.model, images)
+            if not methods:
+                print_left_out(console, checkpoint.model, images)
+                methods = available_methods(checkpoint.model, images)
+            if not rows:
+                size = (images.shape[2], images.shape[3])
+                print_costs(console, methods, size, config.attribution)
             rows.append(_score_batch(config, checkpoint, methods, images, batch))
             checksum.update(batch.images.numpy().tobytes())
             checksum.update(batch.foreground.numpy().tobytes())
@@ -196,7 +203,11 @@ def options(config: EvaluateConfig) -> dict[str, Any]:
         "limit": config.limit,
         "target": config.target,
         "normalize": "none",
-        **vars(config.attribution),
+        **{
+            name: value
+            for name, value in vars(config.attribution).items()
+            if name not in LATER or value != LATER[name]
+        },
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sib.config.evaluate import EvaluateConfig
 from sib.config.yaml_options import from_arguments, options_of
 from sib.evaluation.evaluate import FORMAT, IMAGES, RESULT, options, sha256_of
-from sib.explain import METHODS
+from sib.explain import default_methods
 from sib.runs.reader import read_json
 from sib.utils.errors import InputError
 
@@ -39,7 +39,7 @@ class Evaluation:
             and found.get("options") == options(self.config) | {"split": split}
             and found.get("images_sha256") == scores
             and found.get("weights_sha256") == weighed
-            and known >= set(self.config.methods or METHODS)
+            and known >= set(self.config.methods or default_methods())
             and all(set(row) >= set(self.config.metrics) for row in table.values())
         )
 
