@@ -89,6 +89,44 @@ def parameter_randomisation(
     return Randomisation(layers, torch.stack(correlations))
 
 
+def full_randomisation(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | Sequence[int] | int | None = None,
+    method: str = "gradcam",
+    *,
+    seed: int = 0,
+) -> Tensor:
+    """Rank correlation of the maps before and after randomising every parameter of the model.
+
+    The last comparison of `parameter_randomisation`. In [−1, 1], smaller is better.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K); left as found.
+        images: (B, C, H, W).
+        targets: (B,) classes, one class for all, or None for those that the whole model predicts.
+        method: one of `sib.explain.METHODS`.
+        seed: of the drawn parameters.
+
+    Returns:
+        (B,), NaN where a map is constant.
+
+    Raises:
+        ValueError: as `parameter_randomisation`.
+
+    Source: Adebayo et al. 2018, Sanity checks for saliency maps.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+        >>> images = torch.randn(2, 3, 4, 4)
+        >>> sib.metrics.full_randomisation(model, images, method="saliency").shape
+        torch.Size([2])
+    """
+    found = parameter_randomisation(model, images, targets, method, comparisons=1, seed=seed)
+    return found.correlation[-1]
+
+
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     """Spearman's rank correlation (B,) of maps (B, H, W); ties share their mean rank.
 
