@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sib.metrics.registry import BUILT_IN, METRICS, MetricSpec, register, unregister
 
 if TYPE_CHECKING:
+    from sib.metrics import behaviour as behaviour
     from sib.metrics.localisation import *  # noqa: F403
     from sib.metrics.modules import ImageMean as ImageMean
     from sib.metrics.modules import metric_class as metric_class
@@ -42,7 +43,7 @@ _FUNCTIONS = {
 }
 _CLASSES = [spec.class_name for spec in BUILT_IN]
 
-__all__ = ["METRICS", "MetricSpec", "register", "unregister"]
+__all__ = ["METRICS", "MetricSpec", "behaviour", "register", "unregister"]
 __all__ += sorted({*_PLACES, *_FUNCTIONS, *_CLASSES})
 
 
@@ -51,6 +52,8 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(_PLACES[name]), name)
     if name in _FUNCTIONS:
         return _FUNCTIONS[name].load()
+    if name == "behaviour":
+        return import_module("sib.metrics.behaviour")
     if not name.startswith("_") and METRICS.by_class(name):
         return getattr(import_module("sib.metrics.modules"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.precision import wide
 from sib.metrics.arguments import check_maps, scored
+from sib.metrics.blur import gaussian_blur
 from sib.models.mode import evaluation_mode
 
 BASELINES = ("blur", "mean")
@@ -135,7 +135,9 @@ def perturbation_curve(
     _check(images, attribution, direction, steps, baseline, batch_size)
     images = images.detach().to(device_of(model, images))
     ranks = _ranks(attribution.to(images.device))
-    plain = _blurred(images) if baseline == "blur" else images.mean((2, 3), True).expand_as(images)
+    plain = (
+        gaussian_blur(images) if baseline == "blur" else images.mean((2, 3), True).expand_as(images)
+    )
     first, last = (plain, images) if direction == "insertion" else (images, plain)
     changed = [round(step * ranks[0].numel() / steps) for step in range(steps + 1)]
     pairs = [(image, pixels) for image in range(len(images)) for pixels in changed]
@@ -181,9 +183,3 @@ def _ranks(attribution: Tensor) -> Tensor:
     order = mixed[rows[:, mixed].argsort(dim=1, descending=True, stable=True)]
     places = torch.arange(rows.shape[1], device=rows.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, places).view_as(attribution)
-
-
-def _blurred(images: Tensor) -> Tensor:
-    sigma = min(images.shape[2:]) / 10
-    reach = min(round(3 * sigma), min(images.shape[2:]) - 1)
-    return gaussian_blur(images, [2 * reach + 1] * 2, [sigma] * 2)
