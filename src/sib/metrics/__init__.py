@@ -18,12 +18,18 @@ from sib.metrics.registry import BUILT_IN, METRICS, MetricSpec, register, unregi
 
 if TYPE_CHECKING:
     from sib.metrics import behaviour as behaviour
+    from sib.metrics.blur import gaussian_blur as gaussian_blur
+    from sib.metrics.chance import *  # noqa: F403
+    from sib.metrics.imputation import impute as impute
     from sib.metrics.localisation import *  # noqa: F403
     from sib.metrics.modules import ImageMean as ImageMean
     from sib.metrics.modules import metric_class as metric_class
     from sib.metrics.perturbation import *  # noqa: F403
     from sib.metrics.randomisation import *  # noqa: F403
+    from sib.metrics.removal import *  # noqa: F403
     from sib.metrics.sparseness import *  # noqa: F403
+    from sib.metrics.specificity import *  # noqa: F403
+    from sib.metrics.stability import *  # noqa: F403
     from sib.metrics.table import MAP_MEASURES as MAP_MEASURES
     from sib.metrics.table import MapMeasure as MapMeasure
 
@@ -32,9 +38,19 @@ _PLACES = {
     "MAP_MEASURES": "sib.metrics.table",
     "MapMeasure": "sib.metrics.table",
     "Randomisation": "sib.metrics.randomisation",
+    "Changes": "sib.metrics.stability",
+    "Mosaics": "sib.metrics.specificity",
+    "centre_energy": "sib.metrics.chance",
+    "chance_corrected": "sib.metrics.chance",
+    "even_energy": "sib.metrics.chance",
+    "gaussian_blur": "sib.metrics.blur",
+    "impute": "sib.metrics.imputation",
+    "make_mosaics": "sib.metrics.specificity",
+    "map_changes": "sib.metrics.stability",
     "metric_class": "sib.metrics.modules",
     "parameter_randomisation": "sib.metrics.randomisation",
     "perturbation_curve": "sib.metrics.perturbation",
+    "road_curve": "sib.metrics.removal",
     "rank_correlation": "sib.metrics.randomisation",
 }
 """Modules of the public names that are not in the registry."""

@@ -75,7 +75,7 @@ class ImageMean(Metric):
             ax: matplotlib axes to draw into; new ones where None.
 
         Returns:
-            The figure and its axes.
+            The figure, None where axes are given, and the axes.
 
         Raises:
             ImportError: matplotlib is not installed.
@@ -127,6 +127,11 @@ def metric_class(spec: MetricSpec) -> type[FunctionMean]:
     Returns:
         A class whose ``update`` takes what the metric needs, in order, and whose arguments are the
         options of the function.
+
+    Example:
+        >>> import sib
+        >>> sib.metrics.metric_class(sib.metrics.METRICS["pointing_game"]).__name__
+        'PointingGame'
     """
     function = spec.load()
     parameters = signature(function).parameters

@@ -36,9 +36,10 @@ def parameter_randomisation(
 ) -> Randomisation:
     """Rank correlation of the maps before and after randomising the model from the head down.
 
-    ρ_l = Spearman(a(x; θ), a(x; θ_l)), θ_l with the parameters of the last l modules drawn anew
+    ρ_l = Spearman(a(x; θ), a(x; θ_l)), θ_l with the parameters of the last l modules redrawn
     from N(mean, variance) of each parameter tensor itself, so that the logits keep their scale.
-    In [−1, 1], smaller is better at every depth: a method whose maps stay is not about the model.
+    In [−1, 1], smaller is better at every depth: a method whose maps stay the same does not depend
+    on the model.
     The cascade follows the order in which modules are registered, backwards, and works on a copy.
     Ranks are those of the signed map, ties share their mean rank.
 
@@ -59,6 +60,13 @@ def parameter_randomisation(
         ValueError: an argument that is not allowed, or a model without parameters.
 
     Source: Adebayo et al. 2018, Sanity checks for saliency maps.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+        >>> images = torch.randn(2, 3, 4, 4)
+        >>> sib.metrics.parameter_randomisation(model, images, method="saliency").layers
+        ['1']
     """
     checks.whole_number("comparisons", comparisons)
     checks.whole_number("seed", seed, smallest=0)
@@ -132,6 +140,12 @@ def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
 
     ρ = Pearson(rank(first), rank(second)), in [−1, 1], NaN where a map is constant or not
     finite.
+
+    Example:
+        >>> import sib, torch
+        >>> maps = torch.tensor([[[1.0, 2.0, 4.0]]])
+        >>> sib.metrics.rank_correlation(maps, -maps.exp())
+        tensor([-1.])
     """
     finite = first.flatten(1).isfinite().all(dim=1) & second.flatten(1).isfinite().all(dim=1)
     a, b = (_ranks(maps.flatten(1)) for maps in (first, second))

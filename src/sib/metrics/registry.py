@@ -128,6 +128,39 @@ BUILT_IN = (
         "parameter_randomisation", "random", "sib.metrics.randomisation:full_randomisation",
         _EXPLAINED, (-1, 1), False, "Adebayo et al. 2018, Sanity checks", "ParameterRandomisation",
     ),
+    MetricSpec(
+        "energy_gain", "gain", "sib.metrics.chance:energy_gain", _PLACED, (-math.inf, 1), True,
+        "Wang et al. 2020; Cohen 1960", differentiable=True,
+    ),
+    MetricSpec(
+        "energy_gain_over_centre", "gain over centre",
+        "sib.metrics.chance:energy_gain_over_centre", _PLACED, (-math.inf, 1), True,
+        "Wang et al. 2020; Judd et al. 2009", differentiable=True,
+    ),
+    MetricSpec(
+        "grid_pointing_game", "grid", "sib.metrics.specificity:grid_pointing_game", _EXPLAINED,
+        (0, 1), True, "Böhle et al. 2021; Rao et al. 2022, GridPG",
+    ),
+    MetricSpec(
+        "class_correlation", "other class", "sib.metrics.specificity:class_correlation",
+        _EXPLAINED, (-1, 1), False, "Rebuffi et al. 2020",
+    ),
+    MetricSpec(
+        "road_most_relevant", "ROAD most", "sib.metrics.removal:road_most_relevant", _PERTURBED,
+        (0, 1), False, "Rong et al. 2022, ROAD",
+    ),
+    MetricSpec(
+        "road_least_relevant", "ROAD least", "sib.metrics.removal:road_least_relevant",
+        _PERTURBED, (0, 1), True, "Rong et al. 2022, ROAD",
+    ),
+    MetricSpec(
+        "map_sensitivity", "sensitivity", "sib.metrics.stability:map_sensitivity", _EXPLAINED,
+        (0, math.inf), False, "Yeh et al. 2019",
+    ),
+    MetricSpec(
+        "local_lipschitz", "Lipschitz", "sib.metrics.stability:local_lipschitz", _EXPLAINED,
+        (0, math.inf), False, "Alvarez-Melis & Jaakkola 2018",
+    ),
 )  # fmt: skip
 
 
@@ -259,6 +292,13 @@ def unregister(name: str) -> None:
 
     Raises:
         ValueError: there is no metric of that name.
+
+    Example:
+        >>> import sib
+        >>> spec = sib.metrics.register("peak", lambda attribution: attribution.amax((1, 2)))
+        >>> sib.metrics.unregister("peak")
+        >>> "peak" in sib.metrics.METRICS
+        False
     """
     METRICS.remove(name)
 

@@ -13,7 +13,14 @@ VALUES = ("correct", "changed", "log_odds_change")
 
 
 def conditions_of(table: dict[str, Tensor]) -> list[str]:
-    """Names of the conditions in a table of `behaviour_of`, in order."""
+    """Names of the conditions in a table of `behaviour_of`, in order.
+
+    Example:
+        >>> import torch
+        >>> from sib.metrics.behaviour import conditions_of
+        >>> conditions_of({"correct": torch.ones(2), "blurred/correct": torch.ones(2)})
+        ['blurred']
+    """
     return [name.partition("/")[0] for name in table if name.endswith("/correct")]
 
 
