@@ -6,14 +6,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from sib.explain import attribute
 from sib.metrics import (
     centre_energy,
     chance_corrected,
     energy_gain,
     energy_gain_over_centre,
+    energy_gain_over_untrained,
     even_energy,
     foreground_energy,
+    randomised_copy,
 )
 
 QUARTER = torch.tensor([[[True, False], [False, False]]])
@@ -81,6 +85,31 @@ def test_correction_has_the_right_gradient():
     chance = torch.rand(4, dtype=torch.float64) / 2
     (gradient,) = torch.autograd.grad(chance_corrected(values, chance).sum(), values)
     torch.testing.assert_close(gradient, 1 / (1 - chance), rtol=1e-6, atol=0)
+
+
+def test_gain_over_an_untrained_network():
+    """Against the copy and its map, written out; only the drawn parameters change it."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+    net = nn.Sequential(net, nn.Linear(4 * 36, 3)).eval()
+    images, foreground = torch.randn(4, 3, 8, 8), torch.rand(4, 8, 8) < 0.4
+    targets = torch.tensor([0, 1, 2, 0])
+    maps = attribute(net, images, targets, "saliency")
+    found = energy_gain_over_untrained(net, images, maps, targets, foreground, "saliency", seed=3)
+    twin = randomised_copy(net, 3)
+    for mine, drawn in zip(net.parameters(), twin.parameters(), strict=True):
+        assert not torch.equal(mine, drawn) or mine.std() == 0
+    for mine, kept in zip(net.buffers(), twin.buffers(), strict=True):
+        assert torch.equal(mine, kept)
+    chance = foreground_energy(attribute(twin, images, targets, "saliency"), foreground)
+    energy = foreground_energy(maps, foreground)
+    torch.testing.assert_close(found, (energy - chance) / (1 - chance))
+    other = energy_gain_over_untrained(net, images, maps, targets, foreground, "saliency", seed=4)
+    assert not torch.allclose(found, other)
+    same = attribute(twin, images, targets, "saliency")
+    zero = energy_gain_over_untrained(net, images, same, targets, foreground, "saliency", seed=3)
+    torch.testing.assert_close(zero, torch.zeros(4), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="targets must be the classes that the maps explain"):
+        energy_gain_over_untrained(net, images, maps, None, foreground, "saliency")
 
 
 def test_bad_input():

@@ -11,9 +11,9 @@ import torch
 
 import sib
 from evaluation.trained import trained
-from sib.utils.errors import InputError
 from sib.evaluation.measures import DEFAULT, MEASURES, score
 from sib.metrics.registry import BUILT_IN, INPUTS, METRICS, MetricSpec, Registry, needs_of
+from sib.utils.errors import InputError
 
 PLUGIN = """
 import torch
@@ -145,7 +145,7 @@ def test_a_metric_of_another_package_from_the_command_line(tmp_path):
             "PEAK_SHARE = 3",
             "'peak_share' in sib.metrics must be a sib.metrics.MetricSpec",
         ),
-        ("raise OSError('no licence')", "'peak_share' of sib-peak in sib.metrics cannot be loaded"),
+        ("raise OSError('no licence')", "'peak_share' of sib-peak 1.0 cannot be loaded"),
     ],
 )
 def test_a_package_that_offers_no_metric_is_named(tmp_path, monkeypatch, source, sentence):

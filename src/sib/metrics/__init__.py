@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sib.metrics.stability import *  # noqa: F403
     from sib.metrics.table import MAP_MEASURES as MAP_MEASURES
     from sib.metrics.table import MapMeasure as MapMeasure
+    from sib.metrics.untrained import *  # noqa: F403
 
 _PLACES = {
     "ImageMean": "sib.metrics.modules",
@@ -51,6 +52,7 @@ _PLACES = {
     "parameter_randomisation": "sib.metrics.randomisation",
     "perturbation_curve": "sib.metrics.perturbation",
     "road_curve": "sib.metrics.removal",
+    "randomised_copy": "sib.metrics.randomisation",
     "rank_correlation": "sib.metrics.randomisation",
 }
 """Modules of the public names that are not in the registry."""

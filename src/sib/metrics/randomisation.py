@@ -163,6 +163,31 @@ def _ranks(rows: Tensor) -> Tensor:
     return wide(below + through - 1) / 2
 
 
+def randomised_copy(model: nn.Module, seed: int = 0) -> nn.Module:
+    """A copy of a model whose parameters are all redrawn, as `parameter_randomisation` does.
+
+    Buffers, such as the running statistics of batch norm, stay.
+
+    Args:
+        model: left as found.
+        seed: of the drawn parameters.
+
+    Returns:
+        The copy.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Linear(3, 2)
+        >>> bool((sib.metrics.randomised_copy(model).weight != model.weight).all())
+        True
+    """
+    twin = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    for _, module in reversed(list(twin.named_modules())):
+        _randomise(module, generator)
+    return twin
+
+
 def _spread(modules: int, comparisons: int) -> set[int]:
     count = min(modules, comparisons)
     return {round(modules * (index + 1) / count) for index in range(count)}

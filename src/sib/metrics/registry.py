@@ -138,6 +138,12 @@ BUILT_IN = (
         "Wang et al. 2020; Judd et al. 2009", differentiable=True,
     ),
     MetricSpec(
+        "energy_gain_over_untrained", "gain over untrained",
+        "sib.metrics.untrained:energy_gain_over_untrained",
+        ("model", "images", "attribution", "targets", "foreground", "method"), (-math.inf, 1),
+        True, "Wang et al. 2020; Adebayo et al. 2018",
+    ),
+    MetricSpec(
         "grid_pointing_game", "grid", "sib.metrics.specificity:grid_pointing_game", _EXPLAINED,
         (0, 1), True, "Böhle et al. 2021; Rao et al. 2022, GridPG",
     ),

@@ -1,35 +1,55 @@
-"""Objects that other installed packages offer through entry points."""
+"""Objects that other installed packages add, by Python's entry points."""
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from sib.utils.errors import InputError
 
 
 def load_entry_points(group: str) -> dict[str, object]:
-    """Load every object that installed packages offer in a group.
+    """Load what installed packages offer under a group of entry points.
 
-    Loading imports the module that an entry point names, so it runs code of that package, as
-    ``import`` does.
+    A package offers an object with these lines in its ``pyproject.toml``::
+
+        [project.entry-points."sib.explanations"]
+        toy = "toy_package.module:object"
+
+    Loading imports the module, so this runs code of every package that is installed and offers
+    something; it reads nothing from runs, weights or data.
 
     Args:
-        group: such as ``"sib.metrics"``.
+        group: name of the group, as ``"sib.explanations"``.
 
     Returns:
-        The objects, by the names of their entry points, sorted by name.
+        The objects by the name of their entry point, in order of the names.
 
     Raises:
-        InputError: an entry point cannot be loaded, or two packages offer the same name.
+        InputError: one cannot be imported, or two packages offer the same name; the sentence names
+            the packages.
     """
     found: dict[str, object] = {}
-    for point in sorted(entry_points(group=group), key=lambda point: point.name):
-        package = point.dist.name if point.dist else "an unknown package"
-        if point.name in found:
-            raise InputError(f"two packages offer {point.name!r} in {group}; {package} is one")
-        try:
-            found[point.name] = point.load()
-        except Exception as error:
+    sources: dict[str, str] = {}
+    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
+        source = _distribution(entry)
+        if entry.name in sources:
+            if source == sources[entry.name]:  # a package that is found twice on sys.path
+                continue
             raise InputError(
-                f"{point.name!r} of {package} in {group} cannot be loaded: "
+                f"{group}: {sources[entry.name]} and {source} both add {entry.name!r}; uninstall "
+                "one of them"
+            )
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:  # whatever importing someone else's module raises
+            raise InputError(
+                f"{group}: {entry.name!r} of {source} cannot be loaded from {entry.value}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+        sources[entry.name] = source
     return found
+
+
+def _distribution(entry: EntryPoint) -> str:
+    """Name and version of the package that an entry point belongs to."""
+    if entry.dist is None:
+        return "an unnamed package"
+    return f"{entry.dist.name} {entry.dist.version}"
