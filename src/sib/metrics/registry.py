@@ -41,7 +41,7 @@ class MetricSpec:
     class_name: str = ""
     """Name of its torchmetrics class; made from ``name`` where empty."""
     default: bool = False
-    """Whether ``sib evaluate`` computes it without being asked."""
+    """Whether ``sib evaluate`` computes it without being asked; counts for built-in ones alone."""
     differentiable: bool = False
     """Whether its values have a gradient with respect to the attribution."""
 
@@ -246,7 +246,6 @@ def register(
     higher_is_better: bool = True,
     source: str = "own",
     class_name: str = "",
-    default: bool = False,
     differentiable: bool = False,
 ) -> MetricSpec:
     """Add a metric under a name, for ``sib evaluate --metrics`` and as a torchmetrics class.
@@ -263,7 +262,6 @@ def register(
         higher_is_better: direction.
         source: publication.
         class_name: name of the torchmetrics class; made from ``name`` where empty.
-        default: whether ``sib evaluate`` computes it without being asked.
         differentiable: whether the values have a gradient with respect to the attribution.
 
     Returns:
@@ -285,7 +283,6 @@ def register(
         "higher_is_better": higher_is_better,
         "source": source,
         "class_name": class_name,
-        "default": default,
         "differentiable": differentiable,
     }
     spec = MetricSpec(name, title or name.replace("_", " "), function, **options)

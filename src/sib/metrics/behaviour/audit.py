@@ -48,6 +48,9 @@ def behaviour_of(
     Every image is shown as it is, and once for each condition. Images without foreground, and
     those that are all foreground, are left out: ``scored`` is False and their values are NaN.
 
+    What the foreground holds stays with the object. Boxes, and masks with a margin, keep background
+    in view, so the figures then understate how much a classifier relies on it.
+
     Backgrounds are lent by at most ``donors`` images of the set, spread evenly over its classes.
     Each image is given one donor of another class, and one of its own class where there is one,
     which serve for all ways of taking the donor's object out. The draw depends on ``seed`` and on
