@@ -1,173 +1,32 @@
-"""Every metric by name: one table, from which all lists of metrics derive.
+"""Every metric by name: one registry, from which all lists of metrics derive.
 
-A new metric is one file with its function, and one `MetricSpec` in `BUILT_IN`. The table holds the
-place of each function, not the function itself, so that reading it loads neither torch nor
-torchmetrics.
+A new metric is one file with its function, and one entry in `sib.metrics.built_in`. Metrics from
+outside are registered by a call or by an entry point of their package.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from inspect import Parameter, signature
 from typing import Any
 
+from sib.metrics.built_in import BUILT_IN
+from sib.metrics.spec import INPUTS, MetricSpec, needs_of
 from sib.utils.errors import InputError
 from sib.utils.plugins import load_entry_points
 
-INPUTS = ("model", "images", "attribution", "targets", "foreground", "method")
-"""What a metric can ask for, by the names of its function's parameters."""
+__all__ = [
+    "BUILT_IN",
+    "GROUP",
+    "INPUTS",
+    "METRICS",
+    "MetricSpec",
+    "Registry",
+    "needs_of",
+    "register",
+    "unregister",
+]
+
 GROUP = "sib.metrics"
 """The group of entry points through which other packages add metrics."""
-
-
-@dataclass(frozen=True)
-class MetricSpec:
-    """A metric, what it needs, and how to read it."""
-
-    name: str
-    """In options, files and tables, such as ``"pointing_game"``."""
-    title: str
-    """Short form for the head of a column."""
-    function: str | Callable[..., Any]
-    """Values (B,) of a batch, NaN for an image without one; or its place, ``"module:name"``."""
-    needs: tuple[str, ...] = ()
-    """Names from `INPUTS`; read from the function's positional parameters where empty."""
-    range: tuple[float, float] = (-math.inf, math.inf)
-    """Smallest and largest value."""
-    higher_is_better: bool = True
-    source: str = "own"
-    """Publication, or ``"own"``."""
-    class_name: str = ""
-    """Name of its torchmetrics class; made from ``name`` where empty."""
-    default: bool = False
-    """Whether ``sib evaluate`` computes it without being asked; counts for built-in ones alone."""
-    differentiable: bool = False
-    """Whether its values have a gradient with respect to the attribution."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError where a field is not allowed."""
-        if not self.name.isidentifier():
-            raise ValueError(f"the name of a metric must be a Python name; got {self.name!r}")
-        if not self.needs and callable(self.function):
-            object.__setattr__(self, "needs", needs_of(self.function))
-        unknown = [name for name in self.needs if name not in INPUTS]
-        if unknown or not self.needs:
-            raise ValueError(
-                f"metric {self.name} must need one or more of {', '.join(INPUTS)}; got "
-                f"{', '.join(unknown) or 'nothing'}"
-            )
-        if not self.range[0] < self.range[1]:
-            raise ValueError(f"metric {self.name} must have range (low, high); got {self.range}")
-        if not self.class_name:
-            camel = "".join(word.capitalize() for word in self.name.split("_"))
-            object.__setattr__(self, "class_name", camel)
-
-    @property
-    def needs_foreground(self) -> bool:
-        """Whether it has values only where the foreground is known."""
-        return "foreground" in self.needs
-
-    @property
-    def needs_model(self) -> bool:
-        """Whether it runs the classifier, and so costs more than a look at the map."""
-        return "model" in self.needs
-
-    def load(self) -> Callable[..., Any]:
-        """The function itself, imported where it is given by its place."""
-        if callable(self.function):
-            return self.function
-        module, _, name = self.function.partition(":")
-        found: Callable[..., Any] = getattr(import_module(module), name)
-        return found
-
-    def __call__(self, **inputs: Any) -> Any:
-        """The values (B,), from inputs of which only the needed ones are used."""
-        return self.load()(**{name: inputs[name] for name in self.needs})
-
-
-_LOCAL = "sib.metrics.localisation"
-_MAP, _PLACED = ("attribution",), ("attribution", "foreground")
-_PERTURBED = ("model", "images", "attribution", "targets")
-_EXPLAINED = ("model", "images", "targets", "method")
-
-BUILT_IN = (
-    MetricSpec(
-        "energy_pointing_game", "energy", f"{_LOCAL}:foreground_energy", _PLACED, (0, 1), True,
-        "Wang et al. 2020, Score-CAM", "EnergyPointingGame", True, True,
-    ),
-    MetricSpec(
-        "background_leakage", "leakage", f"{_LOCAL}:background_leakage", _PLACED, (0, 100), False,
-        "own; compare Kohlbrenner et al. 2020", "BackgroundLeakage", True, True,
-    ),
-    MetricSpec(
-        "pointing_game", "pointing", f"{_LOCAL}:pointing_game", _PLACED, (0, 1), True,
-        "Zhang et al. 2018, excitation backprop", "PointingGame", True,
-    ),
-    MetricSpec(
-        "top_pixel_iou", "top IoU", f"{_LOCAL}:top_pixel_iou", _PLACED, (0, 1), True,
-        "Rao et al. 2023", "TopPixelIoU", True,
-    ),
-    MetricSpec(
-        "relevance_rank_accuracy", "rank", f"{_LOCAL}:relevance_rank_accuracy", _PLACED, (0, 1),
-        True, "Arras et al. 2022, CLEVR-XAI", "RelevanceRankAccuracy", True,
-    ),
-    MetricSpec(
-        "sparseness", "sparse", "sib.metrics.sparseness:gini_sparseness", _MAP, (0, 1), True,
-        "Chalasani et al. 2020", "Sparseness", True, True,
-    ),
-    MetricSpec(
-        "insertion_area", "insertion", "sib.metrics.perturbation:insertion_area", _PERTURBED,
-        (0, 1), True, "Petsiuk et al. 2018, RISE", "InsertionArea",
-    ),
-    MetricSpec(
-        "deletion_area", "deletion", "sib.metrics.perturbation:deletion_area", _PERTURBED,
-        (0, 1), False, "Petsiuk et al. 2018, RISE", "DeletionArea",
-    ),
-    MetricSpec(
-        "parameter_randomisation", "random", "sib.metrics.randomisation:full_randomisation",
-        _EXPLAINED, (-1, 1), False, "Adebayo et al. 2018, Sanity checks", "ParameterRandomisation",
-    ),
-    MetricSpec(
-        "energy_gain", "gain", "sib.metrics.chance:energy_gain", _PLACED, (-math.inf, 1), True,
-        "Wang et al. 2020; Cohen 1960", differentiable=True,
-    ),
-    MetricSpec(
-        "energy_gain_over_centre", "gain over centre",
-        "sib.metrics.chance:energy_gain_over_centre", _PLACED, (-math.inf, 1), True,
-        "Wang et al. 2020; Judd et al. 2009", differentiable=True,
-    ),
-    MetricSpec(
-        "energy_gain_over_untrained", "gain over untrained",
-        "sib.metrics.untrained:energy_gain_over_untrained",
-        ("model", "images", "attribution", "targets", "foreground", "method"), (-math.inf, 1),
-        True, "Wang et al. 2020; Adebayo et al. 2018",
-    ),
-    MetricSpec(
-        "grid_pointing_game", "grid", "sib.metrics.specificity:grid_pointing_game", _EXPLAINED,
-        (0, 1), True, "Böhle et al. 2021; Rao et al. 2022, GridPG",
-    ),
-    MetricSpec(
-        "class_correlation", "other class", "sib.metrics.specificity:class_correlation",
-        _EXPLAINED, (-1, 1), False, "Rebuffi et al. 2020",
-    ),
-    MetricSpec(
-        "road_most_relevant", "ROAD most", "sib.metrics.removal:road_most_relevant", _PERTURBED,
-        (0, 1), False, "Rong et al. 2022, ROAD",
-    ),
-    MetricSpec(
-        "road_least_relevant", "ROAD least", "sib.metrics.removal:road_least_relevant",
-        _PERTURBED, (0, 1), True, "Rong et al. 2022, ROAD",
-    ),
-    MetricSpec(
-        "map_sensitivity", "sensitivity", "sib.metrics.stability:map_sensitivity", _EXPLAINED,
-        (0, math.inf), False, "Yeh et al. 2019",
-    ),
-    MetricSpec(
-        "local_lipschitz", "Lipschitz", "sib.metrics.stability:local_lipschitz", _EXPLAINED,
-        (0, math.inf), False, "Alvarez-Melis & Jaakkola 2018",
-    ),
-)  # fmt: skip
 
 
 class Registry(Mapping[str, MetricSpec]):
@@ -304,10 +163,3 @@ def unregister(name: str) -> None:
         False
     """
     METRICS.remove(name)
-
-
-def needs_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the parameters that can be given by position."""
-    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = signature(function).parameters.values()
-    return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)

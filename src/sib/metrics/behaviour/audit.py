@@ -11,7 +11,7 @@ from sib.metrics.behaviour import backgrounds as change
 from sib.metrics.behaviour.backgrounds import Colour, before_background
 from sib.metrics.behaviour.conditions import ALONE, CONDITIONS, EXCHANGED, SAME_CLASS, Condition
 from sib.metrics.behaviour.decision import log_odds
-from sib.metrics.behaviour.donors import Donors, Reservoir
+from sib.metrics.behaviour.donors import Donors, Partners, Reservoir, partners_of
 from sib.metrics.behaviour.fill import remove_object
 from sib.metrics.behaviour.inputs import Batches, check_options, checked, usable
 from sib.metrics.behaviour.models import decisions
@@ -105,7 +105,7 @@ def behaviour_of(
     start = 0
     with evaluation_mode(model), torch.no_grad():
         for images, labels, foreground, groups in checked(batches):
-            partners = _partners(lenders, labels, start, draws)
+            partners = partners_of(lenders, labels, start, draws)
             table = _audit_batch(model, images, labels, foreground, chosen, look, partners)
             rows.append(table if groups is None else {**table, "group": groups})
             start += len(images)
@@ -113,21 +113,6 @@ def behaviour_of(
     if any(set(row) != names for row in rows):
         raise ValueError("batches must all have groups, or none of them")
     return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
-
-
-class Partners(NamedTuple):
-    """Whose background each image of a batch is given, as rows of the donors."""
-
-    donors: Donors | None
-    rows: dict[str, Tensor]
-    """(B,) for ``"exchanged"`` and for ``"same_class"``, −1 for none."""
-
-    def indices(self, kind: str) -> Tensor:
-        """(B,) places in the set, −1 for none."""
-        rows = self.rows[kind]
-        if self.donors is None:
-            return rows
-        return torch.where(rows >= 0, torch.as_tensor(self.donors.indices)[rows], -1)
 
 
 def _collect(batches: Batches, chosen: dict[str, Condition], size: int, seed: int) -> Donors | None:
@@ -155,17 +140,6 @@ def _collect(batches: Batches, chosen: dict[str, Condition], size: int, seed: in
             f"a foreground; all {found} are of class {classes.pop()}"
         )
     return donors
-
-
-def _partners(
-    donors: Donors | None, labels: Tensor, start: int, draws: np.random.Generator
-) -> Partners:
-    found = {EXCHANGED: [], SAME_CLASS: []}  # type: dict[str, list[int]]
-    for row, label in enumerate(labels.tolist()):
-        other, same = draws.random(2)
-        found[EXCHANGED].append(donors.other_class(label, other) if donors else -1)
-        found[SAME_CLASS].append(donors.same_class(label, start + row, same) if donors else -1)
-    return Partners(donors, {kind: torch.tensor(rows) for kind, rows in found.items()})
 
 
 def _audit_batch(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sib.metrics.behaviour.conditions import EXCHANGED, SAME_CLASS
 from sib.metrics.behaviour.fill import remove_object
 
 CHUNK = 16
@@ -98,3 +99,30 @@ class Donors(NamedTuple):
 
 def _pick(rows: np.ndarray, draw: float) -> int:
     return int(rows[int(draw * len(rows))]) if len(rows) else -1
+
+
+class Partners(NamedTuple):
+    """Whose background each image of a batch is given, as rows of the donors."""
+
+    donors: Donors | None
+    rows: dict[str, Tensor]
+    """(B,) for ``"exchanged"`` and for ``"same_class"``, −1 for none."""
+
+    def indices(self, kind: str) -> Tensor:
+        """(B,) places in the set, −1 for none."""
+        rows = self.rows[kind]
+        if self.donors is None:
+            return rows
+        return torch.where(rows >= 0, torch.as_tensor(self.donors.indices)[rows], -1)
+
+
+def partners_of(
+    donors: Donors | None, labels: Tensor, start: int, draws: np.random.Generator
+) -> Partners:
+    """Draw the partners of a batch whose first image has the place ``start`` in the set."""
+    found: dict[str, list[int]] = {EXCHANGED: [], SAME_CLASS: []}
+    for row, label in enumerate(labels.tolist()):
+        other, same = draws.random(2)
+        found[EXCHANGED].append(donors.other_class(label, other) if donors else -1)
+        found[SAME_CLASS].append(donors.same_class(label, start + row, same) if donors else -1)
+    return Partners(donors, {kind: torch.tensor(rows) for kind, rows in found.items()})
