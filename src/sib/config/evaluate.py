@@ -51,7 +51,7 @@ class EvaluateConfig:
     methods: MethodNames = ()
     """Explanation methods; the default ones that the architecture can have where not given."""
     metrics: tuple[str, ...] = DEFAULT
-    """Measures; further ones are insertion_area, deletion_area and parameter_randomisation."""
+    """Metrics by name, those of the map alone where not given; a wrong name lists all there are."""
     target: Literal["predicted", "label"] = "predicted"
     """Which class is explained: the predicted one, or the image's own."""
     split: Literal["test", "validation", "train"] = "test"
