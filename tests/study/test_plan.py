@@ -50,13 +50,14 @@ def test_weights_may_be_removed_once_they_were_measured(tmp_path):
     pretend_trained(run)
     kept = run.weights.read_bytes()
     run.weights.unlink()
-    assert not run.is_trained()
+    assert run.is_trained() and next_command(run, ()) is None
+    assert next_command(run, ("test",))[0] == "train"  # there is nothing left to measure
     run.weights.write_bytes(kept)
     pretend_evaluated(run, "test", 0.5, [0.1, 0.2])
     run.weights.unlink()
     assert run.is_trained() and next_command(run, ("test",)) is None
     (run.folder / "evaluation.csv").write_text("")
-    assert not run.is_trained()
+    assert next_command(run, ("test",))[0] == "train"
 
 
 @pytest.mark.parametrize("damage", ["weights", "scores", "limit", "methods"])
@@ -94,7 +95,9 @@ def test_a_run_of_another_configuration_is_refused_with_the_difference(
     _, (run, *_) = planned(tmp_path)
     pretend_trained(run)
     study, runs = planned(tmp_path, common=COMMON | changes)
-    with pytest.raises(InputError, match=f"ce-0 was started otherwise: {difference}; change the"):
+    with pytest.raises(
+        InputError, match=f"ce-0 was started with different options: {difference}; change the"
+    ):
         check_runs(study, runs)
 
 

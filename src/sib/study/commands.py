@@ -20,11 +20,12 @@ def splits_first(described: Study, run: Run) -> tuple[str, ...]:
 
 def next_command(run: Run, splits: tuple[str, ...]) -> Command | None:
     """The first command of a run that is not done yet; None where all are."""
+    train = ["train", *run.arguments, *(["--resume"] if run.is_started() else [])]
     if not run.is_trained():
-        return ["train", *run.arguments, *(["--resume"] if run.is_started() else [])]
+        return train
     for split in splits:
         if not run.is_evaluated(split):
-            return _evaluate(run, split)
+            return _evaluate(run, split) if run.weights.exists() else train
     return None
 
 

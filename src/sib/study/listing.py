@@ -31,5 +31,7 @@ def state(described: Study, run: Run) -> str:
     """One of `STATES`; a grid point that was not chosen is finished without a test."""
     if run.is_trained():
         splits = splits_first(described, run)
-        return STATES[0] if all(run.is_evaluated(split) for split in splits) else STATES[1]
+        if all(run.is_evaluated(split) for split in splits):
+            return STATES[0]
+        return STATES[1] if run.weights.exists() else STATES[3]  # without weights: train again
     return STATES[2] if run.is_started() else STATES[3]
