@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from data.pictures import save_classes
+from sib.cli.sequence import split
 from sib.config.stored import as_dict
 from sib.study.commands import next_command
 from sib.study.plan import VALIDATION, check_runs, check_unused
@@ -29,14 +30,18 @@ def test_all_settings_of_a_seed_come_before_the_next_seed(tmp_path):
 
 def test_what_is_to_be_done_next(tmp_path):
     _, (run, *_) = planned(tmp_path)
-    assert next_command(run, ("test",)) == ["train", *run.arguments]
+    first, then = split(next_command(run, ("test",)))
+    assert first == ["train", *run.arguments]
+    assert then[:2] == ["evaluate", str(run.folder)]
+    assert next_command(run, ()) == ["train", *run.arguments]  # a grid point, chosen by accuracy
     run.folder.mkdir(parents=True)
     (run.folder / "config.yaml").write_text(yaml.safe_dump(as_dict(run.config)))
-    assert next_command(run, ("test",)) == ["train", *run.arguments, "--resume"]
+    assert split(next_command(run, ("test",)))[0] == ["train", *run.arguments, "--resume"]
     pretend_trained(run)
-    command = next_command(run, (VALIDATION, "test"))
-    assert command[:2] == ["evaluate", str(run.folder)]
+    command, last = split(next_command(run, (VALIDATION, "test")))
+    assert command[:2] == last[:2] == ["evaluate", str(run.folder)]
     assert command[command.index("--split") + 1] == "validation"
+    assert last[last.index("--split") + 1] == "test"
     assert "--trust-code" in command  # the file itself names nets:group_norm_net
     pretend_evaluated(run, VALIDATION, 0.5, [0.1, 0.2])
     command = next_command(run, (VALIDATION, "test"))

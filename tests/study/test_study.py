@@ -180,7 +180,7 @@ def test_a_second_study_in_the_folder_is_refused_with_the_firsts_process(tmp_pat
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"colour": 1}, "study.yaml: colour is no option of a study"),
+        ({"colour": 1}, "study.yaml: colour is not an option of a study"),
         ({"settings": {"a": {"arch": "resnet17"}}}, "study.yaml: settings.a: "),
         ({"data": "./none"}, "study.yaml: "),
     ],

@@ -117,7 +117,7 @@ def _work(
 
 
 def _report_finished(described: Study, runs: list[Run], console: Console) -> None:
-    """What is known so far; a grid counts once all of its points are there to choose from.
+    """Report what is known so far; a grid counts once all of its points have been trained.
 
     It takes no lock, because every file is replaced as a whole: a study may be at work meanwhile.
     It needs no data set, because all figures come from the records.

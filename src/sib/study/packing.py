@@ -88,7 +88,7 @@ ADVICE = "records are packed without any, so give it relative to the folder that
 
 
 def _clean(path: Path, value: Any, key: str) -> Any:
-    """``key`` is the name that the value stands under, also for the items of a list."""
+    """The value without absolute paths; ``key`` is its name, or that of the list that holds it."""
     if isinstance(value, dict):
         kept = {name: item for name, item in value.items() if not _names_machine(name, item)}
         return {name: _clean(path, item, str(name)) for name, item in kept.items()}

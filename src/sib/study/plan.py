@@ -109,7 +109,7 @@ def check_runs(study: Study, runs: list[Run]) -> None:
     for split_seed, splits in _opened(study, runs):
         _check_annotated(study, splits)
         for run in (run for run in runs if run.split_seed == split_seed):
-            with _told(study, run.point):
+            with _naming_point(study, run.point):
                 check_annotated(run.config, splits)
     _check_models(study, splits)
 
@@ -188,7 +188,7 @@ def _check_models(study: Study, splits: Splits) -> None:
     for setting in study.settings:
         for point in setting.points:
             config, key = point.config, (point.config.arch, point.config.side)
-            with _told(study, point):
+            with _naming_point(study, point):
                 choose_device(config.device)
                 if key not in made:
                     made = {key: build(config.arch, len(splits.classes), config.side)}
@@ -196,8 +196,8 @@ def _check_models(study: Study, splits: Splits) -> None:
 
 
 @contextmanager
-def _told(study: Study, point: Point) -> Iterator[None]:
-    """Say of which point of which file an InputError speaks."""
+def _naming_point(study: Study, point: Point) -> Iterator[None]:
+    """Put the file and the point in front of the message of an InputError."""
     try:
         yield
     except InputError as error:
