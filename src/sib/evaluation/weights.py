@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from sib.runs.archive import archive_of, archived_study
 from sib.utils.errors import InputError
 
 State = dict[str, Tensor]
@@ -36,6 +37,8 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
             return _read_safetensors(path)
         content = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
+        if study := archived_study(path):
+            raise InputError(f"{archive_of(study)} holds {path} without its weights") from None
         raise InputError(f"{path} does not exist; give a run folder or a file of weights") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -24,8 +24,11 @@ class Evaluation:
     config: EvaluateConfig
 
     def is_done(self, folder: Path, weights: Path, split: str) -> bool:
-        """Whether a folder holds this evaluation, whole; a damaged one counts as none, since it is
-        made again, and so does one of other weights. Weights may have been removed since."""
+        """Whether a folder holds this evaluation undamaged and of these weights.
+
+        A damaged evaluation counts as missing, so that it is repeated. The weights may have been
+        removed since.
+        """
         try:
             found = read_json(folder / RESULT)
             scores = sha256_of(folder / IMAGES)
@@ -54,7 +57,7 @@ def read_evaluation(file: Path, described: dict[Any, Any]) -> Evaluation:
     described = {str(key).replace("-", "_"): value for key, value in described.items()}
     for key in described:
         if key.partition(".")[0] not in KEYS:
-            raise InputError(f"{where}: {key} is no option; allowed are {', '.join(KEYS)}")
+            raise InputError(f"{where}: {key} is not an option; allowed are {', '.join(KEYS)}")
     arguments: list[str] = []
     for key in LISTS:
         if key in described:

@@ -102,8 +102,8 @@ def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
     def look() -> tuple[TrainConfig, State]:
         if not distributed.first():
             return config, None
-        if config.resume or (again and run.began_with(launch())):
-            state = run.open_again(PATIENCE if again else 0)
+        if config.resume or (again and run.was_launched_by(launch())):
+            state = run.open_for_resume(PATIENCE if again else 0)
             run.check_same(config, state)
             run.check_same_processes(distributed.size())
             return replace(config, resume=True), state
@@ -171,7 +171,7 @@ def _begin(run: RunFolder, config: TrainConfig, splits: Splits) -> None:
     if not distributed.first():
         return
     if config.resume:
-        run.go_on(config)
+        run.mark_resumed(config)
         return
     facts = {"processes": distributed.size(), "launch": launch()}
     run.create(config, {"versions": versions(), "data": splits.description, **facts})
