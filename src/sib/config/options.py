@@ -125,8 +125,10 @@ class InputConfig:
     """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip."""
     crop_area: float = 0.35
     """Smallest share of the image's area that augment crop keeps."""
-    normalization: Normalization = "half"
-    """half: mean and deviation 0.5. imagenet: those of ImageNet's colours."""
+    normalization: Normalization = "auto"
+    """half: mean and deviation 0.5. imagenet: those of ImageNet's colours. MEAN/STD: any others, of
+    images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights want, half
+    for random ones."""
     drop_last: bool = False
     """Leave out the last training batch of an epoch where it is not full."""
     cache: str = "auto"

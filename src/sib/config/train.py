@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from sib.config.fine_tuning import FineTuningConfig, check_normalization
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
@@ -20,7 +21,7 @@ from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(FineTuningConfig):
     """Train an image classifier, with S-IB or with plain cross-entropy.
 
     Options can come from a file, --config FILE.yaml; those on the command line win.
@@ -54,7 +55,8 @@ class TrainConfig:
     """Where the best epoch is chosen. validation: on images held out of the training split. test:
     on the test split, the published way; nothing is held out, and the figure is optimistic."""
     image_size: int | None = None
-    """Side of the square input in pixels; 48 for digits and 224 for folders where not given."""
+    """Side of the square input in pixels; where not given, 48 for digits, and for all else what the
+    start weights were trained with, or 224."""
     epochs: int = 30
     """Passes over the training images."""
     batch_size: int = 32
@@ -114,6 +116,7 @@ class TrainConfig:
                 raise InputError(f"--{name} must be a finite number; got {value}")
         _check_objective(self)
         _check_rival(self)
+        check_normalization(self.input.normalization)
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")

@@ -9,6 +9,7 @@ from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
 from sib.data.loader import is_of_a_worker, one_line
+from sib.models.batch_norm import freeze_batch_norm
 from sib.runs.folder import FORMAT, RunFolder
 from sib.training.diagnostics import TermMonitor, term_weights
 from sib.training.optimizer import Update
@@ -108,6 +109,8 @@ class Training:
 
     def _train_epoch(self) -> None:
         self.task.train()
+        if self.config.batch_norm == "frozen":
+            freeze_batch_norm(self.task.model)
         self.loader.set_epoch(self.epoch, self.progress.batches)
         batches = self._read(self.watcher.steps(self.epoch, self.loader))
         start = time.perf_counter()
