@@ -76,7 +76,7 @@ def _by_bare_name(own: Iterable[str]) -> dict[str, str]:
 def _prefix(name: str, target: str) -> str:
     """What stands before a name in the file."""
     bare = list(stripped(target))[-1]
-    return name.removesuffix(target) if name.endswith(target) else name.removesuffix(bare)
+    return name.removesuffix(bare)
 
 
 def _is_beside(name: str) -> bool:
