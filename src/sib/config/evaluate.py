@@ -48,8 +48,8 @@ class EvaluateConfig:
     limit: int | None = None
     """Measure on this many images, one drawn from each of as many equal parts of the split; always
     the same ones."""
-    weights: Literal["best", "last"] = "best"
-    """Epoch of a run folder."""
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
     data: str | None = None
     """Data set; the run's own where not given."""
     root: Path | None = None
@@ -102,8 +102,8 @@ class ExplainConfig:
     """Class to explain, by name or number; the predicted one where not given."""
     normalize: Literal["max", "sum", "percentile"] = "percentile"
     """What maps are divided by before they are drawn; written below the figure."""
-    weights: Literal["best", "last"] = "best"
-    """Epoch of a run folder."""
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False

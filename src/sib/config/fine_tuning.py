@@ -19,6 +19,42 @@ class FineTuningConfig:
     """train: batch norm uses the statistics of each batch. frozen: it uses its running statistics,
     which stay as they are; its weight and bias are trained all the same. auto: frozen where the
     run starts from weights, train from random ones."""
+    freeze: str = "none"
+    """What is not trained: none, backbone (all but the head), or names of layers with commas
+    between them, such as conv1,layer1. Batch norm in a frozen layer keeps its statistics."""
+    unfreeze_after: int | None = None
+    """Train what is frozen from the epoch after this many; never where not given."""
+    ema: float | None = None
+    """Keep an exponential moving average of the weights with this decay, between 0 and 1, such as
+    0.999; it is measured each epoch and saved as ema.safetensors. Off where not given."""
+    label_smoothing: float = 0.0
+    """Share of each label that is spread evenly over all classes, from 0 to below 1."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: weight the cross-entropy of each image by N / (K n), with n of the N training
+    images in its class, one of K."""
+    early_stopping: int | None = None
+    """Stop after so many epochs without a better one; never where not given."""
+
+
+def check_fine_tuning(config: FineTuningConfig) -> None:
+    """Raise InputError where an option is out of its range, or lacks another one."""
+    for name in ("unfreeze_after", "early_stopping"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 1; got {value}")
+    if config.unfreeze_after is not None and config.freeze == "none":
+        raise InputError("--unfreeze-after needs --freeze, which says what is frozen until then")
+    if not config.freeze or not all(config.freeze.split(",")):
+        raise InputError(
+            "--freeze must be none, backbone or names of layers with commas between them; got "
+            f"{config.freeze!r}"
+        )
+    if config.ema is not None and not 0 < config.ema < 1:
+        raise InputError(f"--ema must lie between 0 and 1, both excluded; got {config.ema}")
+    if not 0 <= config.label_smoothing < 1:
+        raise InputError(
+            f"--label-smoothing must lie in 0 to 1, 1 excluded; got {config.label_smoothing}"
+        )
 
 
 def check_normalization(normalization: str) -> None:

@@ -9,6 +9,7 @@ from sib.config.train import CALIBRATED, TrainConfig
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
 MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
 MAY_CHANGE |= {"save_every_steps", "micro_batch", "checkpoint", "on_bad_image", "bad_steps"}
+MAY_CHANGE |= {"freeze", "unfreeze_after", "early_stopping"}
 
 BEFORE = {
     "objective.kind": "published",

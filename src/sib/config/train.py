@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from sib.config.fine_tuning import FineTuningConfig, check_normalization
+from sib.config.fine_tuning import FineTuningConfig, check_fine_tuning, check_normalization
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
     OptimizerConfig,
     RivalConfig,
     ScheduleConfig,
+    check_optimizer,
 )
 from sib.functional.dependence import ESTIMATORS
 from sib.utils.errors import InputError
@@ -99,8 +100,8 @@ class TrainConfig(FineTuningConfig):
     is taken back and counted."""
     resume: bool = False
     """Go on from the last saved step of the run folder. May be changed then: epochs, out, root,
-    device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
-    input.cache."""
+    device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps, freeze,
+    unfreeze-after, early-stopping, input.cache."""
     dry_run: bool = False
     """Say what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -116,6 +117,7 @@ class TrainConfig(FineTuningConfig):
                 raise InputError(f"--{name} must be a finite number; got {value}")
         _check_objective(self)
         _check_rival(self)
+        check_fine_tuning(self)
         check_normalization(self.input.normalization)
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:
@@ -158,6 +160,7 @@ class TrainConfig(FineTuningConfig):
         _at_least("schedule.warmup-epochs", self.schedule.warmup_epochs, 0)
         _at_least("optimizer.weight-decay", self.optimizer.weight_decay, 0)
         _above_zero("optimizer.learning-rate", self.optimizer.learning_rate)
+        check_optimizer(self.optimizer)
         _above_zero("schedule.gamma", self.schedule.gamma)
         if self.optimizer.clip_norm is not None:
             _above_zero("optimizer.clip-norm", self.optimizer.clip_norm)

@@ -64,7 +64,7 @@ def open_checkpoint(
     path: Path,
     device: torch.device,
     *,
-    which: Literal["best", "last"] = "best",
+    which: Literal["best", "last", "ema"] = "best",
     arch: str | None = None,
     image_size: int | None = None,
     normalization: Normalization | None = None,
@@ -75,7 +75,7 @@ def open_checkpoint(
     Args:
         path: run folder, or ``.safetensors``, ``.pt`` or ``.pth``.
         device: where the model goes.
-        which: of a run folder's two files of weights.
+        which: of a run folder's files of weights.
         arch: architecture of a file that does not tell its own.
         image_size: side of the square input; where it is not given, what the file names, or what
             the architecture's published weights were trained with, or 224.

@@ -109,7 +109,8 @@ def weights_file(path: Path, which: str = "best") -> Path:
     if not (path / "config.yaml").is_file():
         raise InputError(f"{path} holds no run (no config.yaml); give a run folder of sib train")
     if not file.exists():
-        raise InputError(f"{path} has no {file.name}: no epoch was finished, or it was removed")
+        reason = "it was trained without --ema" if which == "ema" else "no epoch was finished"
+        raise InputError(f"{path} has no {file.name}: {reason}, or it was removed")
     return file
 
 

@@ -18,6 +18,7 @@ from sib.runs.folder import RunFolder, versions
 from sib.runs.reader import read_run
 from sib.tasks.task import Task
 from sib.training.cost import Cost, estimate_cost
+from sib.training.freezing import Freezing
 from sib.training.guidance import check_annotated, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Watcher
@@ -59,6 +60,8 @@ class Prepared(NamedTuple):
     run: RunFolder
     state: State
     """To go on from."""
+    freezing: Freezing
+    """Of the model's weights."""
 
 
 def prepare(
@@ -90,6 +93,8 @@ def prepare(
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
     task, loader, batch, record = distributed.together(lambda: _make(config, splits, device, start))
+    freezing = distributed.together(lambda: Freezing(task.model, config))
+    freezing.set_epoch(state["epoch"] if state else 0)
     if start and record:
         for sentence in describe_start(config, start, record):
             watcher.say(sentence)
@@ -104,8 +109,8 @@ def prepare(
     if config.compile:
         watcher.say("compiling the step: the first one of each kind takes long")
         task.compile()
-    parallel = _parallel(task, device, cost.unused)
-    return Prepared(config, task, parallel, splits, loader, device, run, state)
+    parallel = parallel_task(task, device, cost.unused)
+    return Prepared(config, task, parallel, splits, loader, device, run, state, freezing)
 
 
 def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
@@ -198,7 +203,14 @@ def _begin(
     run.create(config, {"versions": versions(), "data": splits.description, **facts})
 
 
-def _parallel(task: Task, device: torch.device, unused: bool) -> nn.Module:
+def parallel_task(task: Task, device: torch.device, unused: bool) -> nn.Module:
+    """The task behind DistributedDataParallel where there are several processes.
+
+    Args:
+        task: of the run.
+        device: of this process.
+        unused: whether a weight to be trained may have no part in the loss.
+    """
     if distributed.size() == 1:
         return task
     gpus = [device] if device.type == "cuda" else None

@@ -14,6 +14,7 @@ from sib.config.train import CALIBRATED, TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
+from sib.data.transforms import CACHEABLE
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.models.layers import cam_layer
@@ -54,7 +55,7 @@ def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
         InputError: the folder that was asked for cannot be used, or an image cannot be read.
     """
     wanted, automatic = config.input.cache, config.input.cache == "auto"
-    names = {config.selection, "test"} | ({"train"} if config.input.augment != "crop" else set())
+    names = {config.selection, "test"} | ({"train"} if config.input.augment in CACHEABLE else set())
     if wanted == "off" or config.on_bad_image == "skip":
         return splits
     try:
