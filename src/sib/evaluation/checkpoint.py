@@ -69,6 +69,7 @@ def open_checkpoint(
     image_size: int | None = None,
     normalization: Normalization | None = None,
     trust_code: bool = False,
+    fold: bool = True,
 ) -> Checkpoint:
     """Open a run folder's weights, or a file of weights.
 
@@ -82,6 +83,8 @@ def open_checkpoint(
         normalization: of the images; where it is not given, what the file names, or what the
             architecture's published weights want.
         trust_code: whether a module that the file names as its architecture may be imported.
+        fold: batch norms into the convolutions before them, which is faster; without it, the
+            model's parts have the architecture's own names.
 
     Returns:
         `Checkpoint`.
@@ -119,7 +122,7 @@ def open_checkpoint(
         name=run.name if run else path.stem,
         path=file,
         folder=folder,
-        model=for_inference(model).to(device),
+        model=(for_inference(model) if fold else model.eval()).to(device),
         arch=arch,
         classes=classes,
         outputs=outputs,
