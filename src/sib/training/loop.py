@@ -110,13 +110,16 @@ class Training:
         normalization = self.config.input.normalization
         return measure(self.task.model, self._read(loader), self.device, normalization)
 
-    def _measure_average(self, loader: Any = None) -> Measurement | None:
-        """Of the averaged weights, where there are any."""
+    def _measure_average(self, test: bool = False) -> Measurement | None:
+        """Of the averaged weights, where there are any, where epochs are chosen or on the test."""
         if not self.average:
             return None
         with self.average.in_place():
             distributed.weights_of_first(self.task.model)
-            return self._measure(loader or self.selection)
+            return self._measure(self._test_loader() if test else self.selection)
+
+    def _test_loader(self) -> Any:
+        return make_split_loader(self.config, self.splits, "test")
 
     def _stops_early(self) -> bool:
         """Whether too many epochs have passed since the best one."""
@@ -295,14 +298,14 @@ class Training:
         if distributed.first():
             self.run.load_weights("best", self.task.model)
         distributed.weights_of_first(self.task.model)
-        test = self._measure(make_split_loader(self.config, self.splits, "test"))
+        test = self._measure(self._test_loader())
         result: dict[str, Any] = {
             "selection": self.config.selection,
             "best_epoch": self.best["epoch"],
             f"{self.config.selection}_accuracy": self.best["accuracy"],
             "test": test._asdict(),
         }
-        averaged = self._measure_average(make_split_loader(self.config, self.splits, "test"))
+        averaged = self._measure_average(test=True)
         if averaged is not None:
             result["ema"] = {"epoch": self.epoch, "test": averaged._asdict()}
         if self.epoch < self.config.epochs:
