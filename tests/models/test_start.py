@@ -13,10 +13,8 @@ import torchvision.models
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torch import nn
 
 from sib.models import build, pretrained
-from sib.models.batch_norm import freeze_batch_norm
 from sib.models.build import build_from, head_names
 from sib.models.names import PREFIXES, match_names
 from sib.models.start import Start, read_start
@@ -263,21 +261,3 @@ def test_architectures_without_published_weights():
         build("small_resnet", 3, 32, weights="pretrained")
     with pytest.raises(InputError, match="'resnet81' is unknown"):
         build("resnet81", 3, 32, weights="pretrained")
-
-
-def test_frozen_batch_norm_is_an_affine_map_that_learns():
-    norm = nn.BatchNorm2d(1)
-    norm.running_mean.fill_(2.0), norm.running_var.fill_(4.0 - norm.eps)
-    with torch.no_grad():
-        norm.weight.fill_(3.0), norm.bias.fill_(1.0)
-    model = nn.Sequential(norm, nn.Dropout()).train()
-    assert freeze_batch_norm(model) == 1
-    assert model.training and model[1].training and not norm.training
-    found = norm(torch.full((1, 1, 1, 1), 6.0))
-    assert found.item() == pytest.approx(7.0)  # 3 (6 − 2) / 2 + 1
-    found.sum().backward()
-    assert norm.weight.grad.item() == pytest.approx(2.0)
-    assert norm.bias.grad.item() == 1.0
-    assert norm.running_mean.item() == 2.0
-    model.train()
-    assert norm.training

@@ -1,6 +1,7 @@
 """What is trained, how fast, and when it ends."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from sib.training.freezing import Freezing
 from sib.training.groups import blocks, parameter_groups
 from sib.training.loop import Training
 from sib.training.optimizer import Update
+from sib.training.setup import make_task
 from sib.utils.errors import InputError
 from training.test_start import run
 
@@ -105,6 +107,8 @@ def test_a_layer_name_is_not_a_prefix():
         ({"freeze": "backbone", "unfreeze_after": 0}, "--unfreeze-after must be at least 1"),
         ({"ema": 1.0}, "--ema must lie between 0 and 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing must lie in 0 to 1"),
+        ({"mixup": 0.2, "method": "energy"}, "--mixup and --cutmix are for --method sib, ce, rrr"),
+        ({"mixup": -0.1}, "--mixup must be at least 0"),
         ({"early_stopping": 0}, "--early-stopping must be at least 1"),
         ({"optimizer": OptimizerConfig(momentum=0.5)}, "momentum is for --optimizer.kind sgd"),
         ({"optimizer": OptimizerConfig(kind="sgd", momentum=1.0)}, "momentum must lie in 0 to 1"),
@@ -253,3 +257,51 @@ def test_stronger_augmentation_in_a_run(tmp_path, augment):
     options = InputConfig(train_size=40, test_size=20, augment=augment)
     run(tmp_path / "a", input=options)
     assert (tmp_path / "a" / "result.json").exists()
+
+
+@pytest.mark.parametrize("method", ["ce", "sib", "energy", "rrr", "saliency_guided"])
+def test_every_criterion_with_every_method(tmp_path, method):
+    options = {"objective": ObjectiveConfig(stage_weight=0)} if method == "sib" else {}
+    options |= {"label_smoothing": 0.1, "class_weights": "balanced"}
+    if method in ("ce", "sib", "rrr"):
+        options |= {"mixup": 0.4, "cutmix": 1.0}
+    run(tmp_path / "a", method=method, **options)
+    line = json.loads((tmp_path / "a" / "metrics.jsonl").read_text().splitlines()[0])
+    assert line["cross_entropy"] > 0
+    assert (tmp_path / "a" / "result.json").exists()
+
+
+@pytest.mark.parametrize("option", [{"label_smoothing": 0.1}, {"mixup": 0.4}, {"cutmix": 1.0}])
+def test_an_option_changes_the_weights(tmp_path, option):
+    run(tmp_path / "plain")
+    run(tmp_path / "other", **option)
+    one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("plain", "other"))
+    assert not torch.equal(one["stem.0.weight"], two["stem.0.weight"])
+
+
+def test_balanced_weights_reach_the_task():
+    model = build("small_resnet", 2, 32)
+    task = make_task(config(method="ce", class_weights="balanced"), model, CPU, [1, 3])
+    logits, labels = torch.zeros(2, 2), torch.tensor([0, 1])
+    loss = task.classification_loss(logits, labels)
+    assert loss.item() == pytest.approx(math.log(2) * (2 + 2 / 3) / 2)
+    assert "criterion.class_weights" not in task.state_dict()
+
+
+def test_mixing_in_micro_batches_and_resumed_exactly(tmp_path, monkeypatch):
+    options = {"mixup": 0.4, "epochs": 2, "micro_batch": 5, "label_smoothing": 0.1}
+    run(tmp_path / "whole", **options)
+    step = Training._train_step
+
+    def stop(self, batch):
+        step(self, batch)
+        if self.step == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_train_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "parts", **options, save_every_steps=2)
+    run(tmp_path / "parts", **options, resume=True)
+    one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(value, two[key]) for key, value in one.items())

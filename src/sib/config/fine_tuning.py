@@ -32,6 +32,12 @@ class FineTuningConfig:
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: weight the cross-entropy of each image by N / (K n), with n of the N training
     images in its class, one of K."""
+    mixup: float = 0.0
+    """Mix each image with another of its batch, by shares drawn from Beta(ALPHA, ALPHA); 0 for
+    never. Labels become soft, and the foreground is that of both images."""
+    cutmix: float = 0.0
+    """Paste a box of another image of the batch into each, its area drawn as for mixup; 0 for
+    never. Foregrounds are pasted too. With both, each batch takes one of them."""
     early_stopping: int | None = None
     """Stop after so many epochs without a better one; never where not given."""
 
@@ -49,11 +55,23 @@ def check_fine_tuning(config: FineTuningConfig) -> None:
             "--freeze must be none, backbone or names of layers with commas between them; got "
             f"{config.freeze!r}"
         )
+    for name in ("mixup", "cutmix"):
+        if not 0 <= getattr(config, name) < float("inf"):
+            raise InputError(f"--{name} must be at least 0; got {getattr(config, name)}")
     if config.ema is not None and not 0 < config.ema < 1:
         raise InputError(f"--ema must lie between 0 and 1, both excluded; got {config.ema}")
     if not 0 <= config.label_smoothing < 1:
         raise InputError(
             f"--label-smoothing must lie in 0 to 1, 1 excluded; got {config.label_smoothing}"
+        )
+
+
+def check_mixing(config: FineTuningConfig, method: str) -> None:
+    """Raise InputError where images are mixed for a method that explains one class of each."""
+    allowed = ("sib", "ce", "rrr")
+    if (config.mixup or config.cutmix) and method not in allowed:
+        raise InputError(
+            f"--mixup and --cutmix are for --method {', '.join(allowed)}; got {method}"
         )
 
 

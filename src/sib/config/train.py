@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from sib.config.fine_tuning import FineTuningConfig, check_fine_tuning, check_normalization
+from sib.config.fine_tuning import (
+    FineTuningConfig,
+    check_fine_tuning,
+    check_mixing,
+    check_normalization,
+)
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
@@ -118,6 +123,7 @@ class TrainConfig(FineTuningConfig):
         _check_objective(self)
         _check_rival(self)
         check_fine_tuning(self)
+        check_mixing(self, self.method)
         check_normalization(self.input.normalization)
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:

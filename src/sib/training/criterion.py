@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sib.config.fine_tuning import FineTuningConfig
 from sib.utils.errors import InputError
@@ -46,6 +46,8 @@ def balanced_weights(class_counts: Sequence[int]) -> Tensor:
     Raises:
         InputError: a class has no image.
     """
+    if not class_counts:
+        raise ValueError("class_counts must name the images of each class; got none")
     empty = [place for place, count in enumerate(class_counts) if count < 1]
     if empty:
         raise InputError(
@@ -56,7 +58,7 @@ def balanced_weights(class_counts: Sequence[int]) -> Tensor:
     return torch.tensor([total / (classes * count) for count in class_counts])
 
 
-class WeightedCrossEntropy:
+class WeightedCrossEntropy(nn.CrossEntropyLoss):
     """Mean over the images of w · CE(q, p), with p = softmax(logits).
 
     The label y of an image becomes the distribution q = (1 − ε) onehot(y) + ε / K, and
@@ -71,16 +73,19 @@ class WeightedCrossEntropy:
     Source: label smoothing, arXiv 1512.00567, section 7.
     """
 
+    class_weights: Tensor | None
+
     def __init__(self, label_smoothing: float = 0.0, class_weights: Tensor | None = None) -> None:
+        super().__init__(label_smoothing=label_smoothing)
         if not 0 <= label_smoothing < 1:
             raise ValueError(
                 f"label_smoothing must lie in 0 to 1, 1 excluded; got {label_smoothing}"
             )
         if class_weights is not None and not (class_weights >= 0).all():
             raise ValueError("class_weights must be at least 0 and not NaN")
-        self.label_smoothing, self.class_weights = label_smoothing, class_weights
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The criterion of a batch.
 
         Args:

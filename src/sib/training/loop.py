@@ -9,10 +9,10 @@ from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
 from sib.data.loader import is_of_a_worker, one_line
-from sib.models.batch_norm import freeze_batch_norm
 from sib.runs.folder import FORMAT, RunFolder
 from sib.training.average import WeightAverage
 from sib.training.diagnostics import TermMonitor, term_weights
+from sib.training.mixing import make_mixing
 from sib.training.optimizer import Update
 from sib.training.prepare import Prepared, parallel_task, prepare
 from sib.training.progress import EpochProgress
@@ -73,7 +73,12 @@ class Training:
         self.freezing = prepared.freezing
         self.average = self.config.ema and WeightAverage(self.task.model, self.config.ema)
         self.train_step = TrainStep(
-            self.config, self.task, prepared.parallel, self.update, self.device
+            self.config,
+            self.task,
+            prepared.parallel,
+            self.update,
+            self.device,
+            make_mixing(self.config, len(self.splits.classes)),
         )
         self.interrupt, self.progress = Interrupt(), EpochProgress()
         self.step, self.epoch = 0, 0
@@ -134,8 +139,6 @@ class Training:
 
     def _train_epoch(self) -> None:
         self.task.train()
-        if self.config.batch_norm == "frozen":
-            freeze_batch_norm(self.task.model)
         if self.freezing.set_epoch(self.epoch) and distributed.size() > 1:
             # DistributedDataParallel exchanges the gradients of what was trained when it was made
             self.train_step.parallel = parallel_task(self.task, self.device, unused=True)

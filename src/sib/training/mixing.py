@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sib.config.fine_tuning import FineTuningConfig
+
 
 class Mixed(NamedTuple):
     """A mixed batch."""
@@ -134,6 +136,13 @@ class Mixing:
             draw = torch.rand(())
             return "mixup" if draw < 0.5 else "cutmix"
         return "mixup" if self.alphas["mixup"] else "cutmix"
+
+
+def make_mixing(config: FineTuningConfig, num_classes: int) -> Mixing | None:
+    """The mixing of a run; None where its configuration has none."""
+    if not config.mixup and not config.cutmix:
+        return None
+    return Mixing(num_classes, config.mixup, config.cutmix)
 
 
 def _soft(labels: Tensor, num_classes: int, partner: Tensor, share: Tensor) -> Tensor:

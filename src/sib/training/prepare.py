@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -154,7 +155,8 @@ def _make(
 ) -> tuple[Task, Any, Batch, dict[str, Any] | None]:
     """Task, loader of the training images, its first batch, and what was taken from weights."""
     model, record = build_model(config, splits.classes, start)
-    task = make_task(config, model, device)
+    counts = np.bincount(splits.train.labels, minlength=len(splits.classes)).tolist()
+    task = make_task(config, model, device, counts)
     loader = make_split_loader(config, splits, "train")
     if len(loader) == 0:
         wanted = "full batch" if config.input.drop_last else "batch of at least 2 images"

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sib.objectives.published import SpatialIB
 from sib.objectives.registry import METHODS, load_objective
 from sib.objectives.weighting import GradientBalancer
 from sib.tasks.task import Task
+from sib.training.criterion import make_criterion
 from sib.utils.errors import InputError
 
 LARGEST_SHARE = 0.25
@@ -96,8 +97,19 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
     )
 
 
-def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Task:
-    """The model with the method's objective.
+def make_task(
+    config: TrainConfig,
+    model: nn.Module,
+    device: torch.device,
+    class_counts: Sequence[int] = (),
+) -> Task:
+    """The model with the method's objective and the run's criterion.
+
+    Args:
+        config: of the run.
+        model: to be trained.
+        device: where it goes.
+        class_counts: (K,) training images of each class, for balanced class weights.
 
     Raises:
         InputError: an option is out of its range, or does not fit the model.
@@ -116,6 +128,8 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
             every_n_steps=config.every_n_steps,
             fraction=config.sib_fraction,
             checkpoint=config.checkpoint,
+            criterion=make_criterion(config, class_counts),
+            batch_norm="frozen" if config.batch_norm == "frozen" else "train",
         )
     except ValueError as error:
         raise InputError(f"--arch {config.arch}: {error}") from None
