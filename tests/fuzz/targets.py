@@ -28,7 +28,7 @@ from sib.data.readers.decode import read_image, read_size
 from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule
 from sib.evaluation.scores import FACTS, read_scores
-from sib.evaluation.weights import read_weights
+from sib.models.weights import read_weights
 from sib.runs.archive import read_archive, write_archive
 from sib.runs.folder import STATE, RunFolder
 from sib.runs.reader import read_run

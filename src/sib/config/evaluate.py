@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.data.normalization import Normalization
+from sib.data.normalization import Normalization, statistics
 from sib.evaluation.measures import DEFAULT, MEASURES
 from sib.explain.registry import BUILT_IN, method_names
 from sib.utils.errors import InputError
@@ -59,8 +59,8 @@ class EvaluateConfig:
     limit: int | None = None
     """Measure on this many images, one drawn from each of as many equal parts of the split; always
     the same ones."""
-    weights: Literal["best", "last"] = "best"
-    """Epoch of a run folder."""
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
     data: str | None = None
     """Data set; the run's own where not given."""
     root: Path | None = None
@@ -70,9 +70,11 @@ class EvaluateConfig:
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
     image_size: int | None = None
-    """Side of the square input; the run's own, or 224, where not given."""
+    """Side of the square input; where not given, the run's or the file's own, or that of the
+    architecture's published weights, or 224."""
     normalization: Normalization | None = None
-    """half or imagenet; the run's own, or half, where not given."""
+    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
+    the file's own, or that of the architecture's published weights."""
     out: Path | None = None
     """Folder to write into; the run folder, or NAME-evaluation beside a file of weights."""
     batch_size: int = 32
@@ -89,6 +91,7 @@ class EvaluateConfig:
         check_names("metrics", self.metrics, tuple(MEASURES))
         check_at_least_one("limit", self.limit)
         check_at_least_one("image-size", self.image_size)
+        check_normalization(self.normalization)
         check_at_least_one("batch-size", self.batch_size)
         check_attribution(self.attribution)
         if not self.metrics:
@@ -110,16 +113,18 @@ class ExplainConfig:
     """Class to explain, by name or number; the predicted one where not given."""
     normalize: Literal["max", "sum", "percentile"] = "percentile"
     """What maps are divided by before they are drawn; written below the figure."""
-    weights: Literal["best", "last"] = "best"
-    """Epoch of a run folder."""
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
     image_size: int | None = None
-    """Side of the square input; the run's own, or 224, where not given."""
+    """Side of the square input; where not given, the run's or the file's own, or that of the
+    architecture's published weights, or 224."""
     normalization: Normalization | None = None
-    """half or imagenet; the run's own, or half, where not given."""
+    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
+    the file's own, or that of the architecture's published weights."""
     out: Path | None = None
     """Folder for the figures; explanations in the run folder where not given."""
     device: str = "auto"
@@ -130,6 +135,7 @@ class ExplainConfig:
         """Raise InputError where a value is not allowed."""
         check_names("methods", self.methods, method_names())
         check_at_least_one("image-size", self.image_size)
+        check_normalization(self.normalization)
         check_attribution(self.attribution)
         if not self.images:
             raise InputError("give at least one image")
@@ -220,6 +226,15 @@ def check_at_least_one(option: str, value: int | None) -> None:
     """Raise InputError unless a number is absent or at least 1."""
     if value is not None and value < 1:
         raise InputError(f"--{option} must be at least 1; got {value}")
+
+
+def check_normalization(value: Normalization | None) -> None:
+    """Raise InputError unless a normalisation is absent or allowed."""
+    if value is not None:
+        try:
+            statistics(value)
+        except InputError as error:
+            raise InputError(f"--{error}") from None
 
 
 def check_attribution(config: AttributionConfig) -> None:

@@ -27,7 +27,7 @@ from sib.explain.state import logits_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
-from sib.utils.files import write_whole
+from sib.utils.files import sha256_of, write_whole
 from sib.utils.progress_bar import progress
 
 FORMAT = 1
@@ -59,6 +59,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
+    console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     splits = open_run_data(checkpoint, config.data, config.root)
     check_classes(checkpoint, splits)
     start = time.perf_counter()
@@ -71,6 +72,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "arch": checkpoint.arch,
         "image_size": checkpoint.image_size,
         "normalization": checkpoint.normalization,
+        "normalization_source": checkpoint.normalization_source,
         "classes": splits.classes,
         "options": options(config),
         "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
@@ -221,9 +223,3 @@ def save(folder: Path, scores: Scores, found: dict[str, Any]) -> None:
         write_whole(folder / RESULT, json.dumps(found, indent=1, ensure_ascii=False))
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -43,6 +43,7 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
+    console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     target = None if config.target is None else class_number(checkpoint, config.target)
     folder = config.out or checkpoint.folder / "explanations"
     try:

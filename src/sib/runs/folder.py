@@ -28,6 +28,7 @@ FILES = (
     "metrics.jsonl",
     "last.safetensors",
     "best.safetensors",
+    "ema.safetensors",
     "state.pt",
     "state-before.pt",
     "result.json",
@@ -40,7 +41,8 @@ class RunFolder:
     """Files of one training run.
 
     ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
-    ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights;
+    ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights, and
+    ``ema.safetensors`` their average where one is kept;
     ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
     end; ``.lock`` the process that works in it. A file is replaced by writing the new one under
     another name first, so that a stop at any moment leaves the old one or the new one.
