@@ -254,7 +254,7 @@ def test_a_model_that_takes_no_such_images_is_told_too():
 
 def test_a_layer_that_gives_no_map_is_refused():
     task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer="9"))
-    with pytest.raises(ValueError, match=r"layer must give a feature map .*; 9 gives \(6, 5\)"):
+    with pytest.raises(ValueError, match=r"layer 9 must give a feature map .* not \(B, 5\)"):
         task(*batch(dtype=torch.float32))
 
 

@@ -17,7 +17,8 @@ from sib.tasks.task import CrossEntropyTask, SpatialIBTask, Task
 from sib.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from sib import explain, metrics
+    from sib import explain, figures, metrics
+    from sib.evaluation.classifier import load
 
 try:
     __version__ = version("sib")
@@ -39,7 +40,9 @@ __all__ = [
     "Terms",
     "accumulate",
     "explain",
+    "figures",
     "functional",
+    "load",
     "metrics",
     "second_order",
 ]
@@ -47,6 +50,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # captum and torchmetrics take seconds to load, and training needs neither
-    if name in ("explain", "metrics"):
+    if name in ("explain", "figures", "metrics"):
         return import_module(f"sib.{name}")
+    if name == "load":
+        return import_module("sib.evaluation.classifier").load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sib.cli.main import NAMES
 from sib.config.recipes import RECIPES
-from sib.models.build import architectures
+from sib.models import architectures
 
 ODD = (
     "",

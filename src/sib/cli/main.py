@@ -16,6 +16,7 @@ from sib import __version__, distributed
 from sib.cli.console import ConsoleWatcher
 from sib.cli.data import DataConfig, data
 from sib.cli.demo import DemoConfig, demo
+from sib.config.deploy import ExportConfig, PredictConfig
 from sib.config.evaluate import CompareConfig, EvaluateConfig, ExplainConfig, ReportConfig
 from sib.config.recipes import RecipesConfig, show_recipes
 from sib.config.study import StudyConfig
@@ -25,6 +26,8 @@ from sib.distributed.processes import ProcessLost
 from sib.evaluation.compare import compare
 from sib.evaluation.evaluate import evaluate_and_show
 from sib.evaluation.explain import explain
+from sib.evaluation.export import export
+from sib.evaluation.predict import predict
 from sib.report.command import report
 from sib.study.command import study
 from sib.training.loop import train
@@ -46,6 +49,8 @@ COMMANDS: dict[type, Callable[[Any, Console], object]] = {
     ExplainConfig: explain,
     CompareConfig: compare,
     ReportConfig: report,
+    PredictConfig: predict,
+    ExportConfig: export,
     StudyConfig: study,
     RecipesConfig: show_recipes,
     DataConfig: lambda config, console: _data(config, console),
@@ -57,6 +62,8 @@ NAMES = {
     "explain": ExplainConfig,
     "compare": CompareConfig,
     "report": ReportConfig,
+    "predict": PredictConfig,
+    "export": ExportConfig,
     "recipes": RecipesConfig,
 }
 Command = (
@@ -65,6 +72,8 @@ Command = (
     | Annotated[ExplainConfig, tyro.conf.subcommand("explain")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
+    | Annotated[PredictConfig, tyro.conf.subcommand("predict")]
+    | Annotated[ExportConfig, tyro.conf.subcommand("export")]
     | Annotated[StudyConfig, tyro.conf.subcommand("study")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
     | Annotated[RecipesConfig, tyro.conf.subcommand("recipes")]

@@ -7,6 +7,8 @@ import tyro
 
 from sib.data.division import TestSplit
 from sib.data.normalization import Normalization
+from sib.data.transforms import Augment
+from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class RivalConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW."""
+    """How a gradient changes the weights."""
 
     learning_rate: float = 1e-3
     """Highest learning rate."""
@@ -90,6 +92,16 @@ class OptimizerConfig:
     """Decoupled weight decay."""
     clip_norm: float | None = None
     """Largest norm of the whole gradient; None for no clipping."""
+    kind: Literal["adamw", "sgd"] = "adamw"
+    """adamw, or sgd with momentum, whose weight decay is part of the gradient."""
+    momentum: float = 0.9
+    """sgd only: from 0 to below 1."""
+    head_learning_rate: float | None = None
+    """Highest learning rate of the head, the layers whose shape depends on the number of classes;
+    learning-rate where not given."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate from each block to the one before it, counted from the head,
+    above 0 and at most 1; 1 trains all blocks alike."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +139,16 @@ class InputConfig:
     value_range: str | None = None
     """Folders of 16-bit images only, LOW-HIGH: the values that become black and white, 0-65535
     where not given; 0-4095 for images of 12 bits. sib data check says which values are used."""
-    augment: Literal["none", "flip", "crop"] = "none"
-    """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip."""
+    augment: Augment = "none"
+    """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip.
+    randaugment, trivial: crop, flip and torchvision's RandAugment or TrivialAugment; where these
+    move pixels, the foreground moves along."""
     crop_area: float = 0.35
     """Smallest share of the image's area that augment crop keeps."""
-    normalization: Normalization = "half"
-    """half: mean and deviation 0.5. imagenet: those of ImageNet's colours."""
+    normalization: Normalization = "auto"
+    """half: mean and deviation 0.5. imagenet: those of ImageNet's colours. MEAN/STD: any others, of
+    images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights want, half
+    for random ones."""
     drop_last: bool = False
     """Leave out the last training batch of an epoch where it is not full."""
     cache: str = "auto"
@@ -144,3 +160,20 @@ class InputConfig:
     """digits only: images to train and validate on."""
     test_size: int = 1000
     """digits only: images to test on."""
+
+
+def check_optimizer(config: OptimizerConfig) -> None:
+    """Raise InputError where an option of the optimiser is out of its range."""
+    if not 0 <= config.momentum < 1:
+        raise InputError(
+            f"--optimizer.momentum must lie in 0 to 1, 1 excluded; got {config.momentum}"
+        )
+    if config.kind != "sgd" and config.momentum != OptimizerConfig.momentum:
+        raise InputError(f"--optimizer.momentum is for --optimizer.kind sgd; got {config.kind}")
+    rate = config.head_learning_rate
+    if rate is not None and not 0 < rate < float("inf"):
+        raise InputError(f"--optimizer.head-learning-rate must be above 0; got {rate}")
+    if not 0 < config.layer_decay <= 1:
+        raise InputError(
+            f"--optimizer.layer-decay must lie above 0 and at most at 1; got {config.layer_decay}"
+        )

@@ -9,7 +9,15 @@ from sib.config.train import CALIBRATED, TrainConfig
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
 MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
 MAY_CHANGE |= {"save_every_steps", "micro_batch", "checkpoint", "on_bad_image", "bad_steps"}
+MAY_CHANGE |= {"freeze", "unfreeze_after", "early_stopping"}
 
+BEFORE = {
+    "objective.kind": "published",
+    "objective.balance": False,
+    "input.normalization": "half",
+    "batch_norm": "train",
+}
+"""What runs did before there was an option."""
 CALIBRATED_OPTIONS = {f"objective.{name}" for name in CALIBRATED}
 """Without effect on runs of other methods and of the published objective."""
 
@@ -34,15 +42,21 @@ def differences(
         may_differ: names that do not count, those of nested options with dots.
     """
     defaults = _flat(as_dict(TrainConfig(data=config.data)))
-    defaults["objective.kind"] = "published"  # there was no other
-    defaults["objective.balance"] = False
-    before, now = defaults | _flat(stored), _flat(as_dict(config))
+    before, now = defaults | recorded(stored), _flat(as_dict(config))
     idle = set() if _is_calibrated(before) or _is_calibrated(now) else CALIBRATED_OPTIONS
     return [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted((before.keys() | now.keys()) - idle)
         if key not in may_differ and before.get(key) != now.get(key)
     ]
+
+
+def recorded(stored: dict[str, Any]) -> dict[str, Any]:
+    """The options in a run's ``config.yaml``, nested ones with dots in their names.
+
+    Options that came later stand at what runs did before them, where that is not their default.
+    """
+    return BEFORE | _flat(stored)
 
 
 def _is_calibrated(options: dict[str, Any]) -> bool:

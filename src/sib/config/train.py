@@ -8,19 +8,26 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from sib.config.fine_tuning import (
+    FineTuningConfig,
+    check_fine_tuning,
+    check_mixing,
+    check_normalization,
+)
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
     OptimizerConfig,
     RivalConfig,
     ScheduleConfig,
+    check_optimizer,
 )
 from sib.functional.dependence import ESTIMATORS
 from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(FineTuningConfig):
     """Train an image classifier, with S-IB or with plain cross-entropy.
 
     Options can come from a file, --config FILE.yaml; those on the command line win.
@@ -54,7 +61,8 @@ class TrainConfig:
     """Where the best epoch is chosen. validation: on images held out of the training split. test:
     on the test split, the published way; nothing is held out, and the figure is optimistic."""
     image_size: int | None = None
-    """Side of the square input in pixels; 48 for digits and 224 for folders where not given."""
+    """Side of the square input in pixels; where not given, 48 for digits, and for all else what the
+    start weights were trained with, or 224."""
     epochs: int = 30
     """Passes over the training images."""
     batch_size: int = 32
@@ -97,8 +105,8 @@ class TrainConfig:
     is taken back and counted."""
     resume: bool = False
     """Go on from the last saved step of the run folder. May be changed then: epochs, out, root,
-    device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
-    input.cache."""
+    device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps, freeze,
+    unfreeze-after, early-stopping, input.cache."""
     dry_run: bool = False
     """Say what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -114,6 +122,9 @@ class TrainConfig:
                 raise InputError(f"--{name} must be a finite number; got {value}")
         _check_objective(self)
         _check_rival(self)
+        check_fine_tuning(self)
+        check_mixing(self, self.method)
+        check_normalization(self.input.normalization)
         smallest = ESTIMATORS[self.objective.estimator]
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
@@ -155,6 +166,7 @@ class TrainConfig:
         _at_least("schedule.warmup-epochs", self.schedule.warmup_epochs, 0)
         _at_least("optimizer.weight-decay", self.optimizer.weight_decay, 0)
         _above_zero("optimizer.learning-rate", self.optimizer.learning_rate)
+        check_optimizer(self.optimizer)
         _above_zero("schedule.gamma", self.schedule.gamma)
         if self.optimizer.clip_norm is not None:
             _above_zero("optimizer.clip-norm", self.optimizer.clip_norm)

@@ -24,6 +24,17 @@ def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
     checks.floating("attribution", attribution)
 
 
+def check_maps_of(images: Tensor, attribution: Tensor) -> None:
+    """Raise unless there is one map (B, H, W) for each image (B, C, H, W)."""
+    checks.image_batch("images", images)
+    check_maps(attribution)
+    if attribution.shape != images[:, 0].shape:
+        raise ValueError(
+            f"attribution must have shape (B, H, W) of images {checks.shape(images)}; got "
+            f"{checks.shape(attribution)}"
+        )
+
+
 def positive_rows(attribution: Tensor) -> Tensor:
     """max(a, 0) as float64 rows (B, HW)."""
     return to_float64(attribution.clamp(min=0).flatten(1))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sib.config.train import CALIBRATED, TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
+from sib.data.transforms import CACHEABLE
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.models.layers import cam_layer
@@ -22,6 +23,7 @@ from sib.objectives.published import SpatialIB
 from sib.objectives.registry import METHODS, load_objective
 from sib.objectives.weighting import GradientBalancer
 from sib.tasks.task import Task
+from sib.training.criterion import make_criterion
 from sib.utils.errors import InputError
 
 LARGEST_SHARE = 0.25
@@ -57,7 +59,7 @@ def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
         InputError: the folder that was asked for cannot be used, or an image cannot be read.
     """
     wanted, automatic = config.input.cache, config.input.cache == "auto"
-    names = {config.selection, "test"} | ({"train"} if config.input.augment != "crop" else set())
+    names = {config.selection, "test"} | ({"train"} if config.input.augment in CACHEABLE else set())
     if wanted == "off" or config.on_bad_image == "skip":
         return splits
     try:
@@ -98,8 +100,19 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
     )
 
 
-def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Task:
-    """The model with the method's objective.
+def make_task(
+    config: TrainConfig,
+    model: nn.Module,
+    device: torch.device,
+    class_counts: Sequence[int] = (),
+) -> Task:
+    """The model with the method's objective and the run's criterion.
+
+    Args:
+        config: of the run.
+        model: to be trained.
+        device: where it goes.
+        class_counts: (K,) training images of each class, for balanced class weights.
 
     Raises:
         InputError: an option is out of its range, or does not fit the model.
@@ -118,6 +131,8 @@ def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Ta
             every_n_steps=config.every_n_steps,
             fraction=config.sib_fraction,
             checkpoint=config.checkpoint,
+            criterion=make_criterion(config, class_counts),
+            batch_norm="frozen" if config.batch_norm == "frozen" else "train",
         )
     except ValueError as error:
         raise InputError(f"--arch {config.arch}: {error}") from None

@@ -14,6 +14,7 @@ from sib.tasks.task import Task
 from sib.training.diagnostics import GradientRatios, describe_step
 from sib.training.guidance import known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
+from sib.training.mixing import Mixing
 from sib.training.optimizer import Update
 from sib.training.progress import EpochProgress
 from sib.training.setup import make_autocast
@@ -32,6 +33,7 @@ class TrainStep:
         parallel: the task, behind DistributedDataParallel where there are several processes.
         update: of the model.
         device: where the model is.
+        mixing: mixup or CutMix of each batch; None for neither.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class TrainStep:
         parallel: nn.Module,
         update: Update,
         device: torch.device,
+        mixing: Mixing | None = None,
     ) -> None:
         self.config, self.task, self.parallel = config, task, parallel
         self.update, self.device = update, device
         self.autocast = make_autocast(config, device)
         own = 1 if task.objective is None else task.objective.min_batch
+        self.mixing = mixing
         self.smallest = max(2, own)  # batch norm needs two images, too
 
     def run(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
@@ -86,6 +90,8 @@ class TrainStep:
             known = known.to(self.device)
             if self.config.background_exchange:
                 images = exchange_backgrounds(images, known, self.config.background_exchange)
+        if self.mixing is not None:
+            images, labels, known = self.mixing(images, labels, known)
         size = self.config.micro_batch or len(labels)
         try:
             with self.autocast():
