@@ -307,7 +307,10 @@ class TestArguments:
         ("option", "part"),
         [
             ({"image_size": 0}, "image_size must be at least 1; got 0"),
-            ({"augment": "rotate"}, "augment must be of none, flip, crop, randaugment, trivial; got 'rotate'"),
+            (
+                {"augment": "rotate"},
+                "augment must be of none, flip, crop, randaugment, trivial; got 'rotate'",
+            ),
             ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
             ({"seed": -1}, "seed must be at least 0; got -1"),
             ({"workers": -1}, "workers must be at least 0; got -1"),
