@@ -133,6 +133,11 @@ class InputConfig:
     """Seed of these splits."""
     masks: str | None = None
     """Folder of foreground masks, where they do not lie beside the images."""
+    annotations: str | None = None
+    """Boxes or masks of a folder's images: COCO JSON, PASCAL VOC XML, labelme JSON or CSV, a file
+    or a folder of files; or a folder of YOLO text files."""
+    groups: str | None = None
+    """CSV with the columns image and group (a patient, a camera); no group is in two splits."""
     augment: Augment = "none"
     """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip.
     randaugment, trivial: crop, flip and torchvision's RandAugment or TrivialAugment; where these

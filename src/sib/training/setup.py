@@ -41,6 +41,8 @@ def open_splits(config: TrainConfig) -> Splits:
         test_split=options.test_split,
         split_seed=options.split_seed,
         masks=options.masks,
+        annotations=options.annotations,
+        groups=options.groups,
         background_strength=options.background_strength,
         train_size=options.train_size,
         test_size=options.test_size,
