@@ -7,7 +7,7 @@ import tyro
 
 from sib.data.normalization import Normalization
 from sib.data.open import TestSplit
-from sib.data.transforms import Augment
+from sib.data.transforms import Augment, Resize
 from sib.utils.errors import InputError
 
 
@@ -144,6 +144,10 @@ class InputConfig:
     move pixels, the foreground moves along."""
     crop_area: float = 0.35
     """Smallest share of the image's area that augment crop keeps."""
+    resize: Resize = "crop"
+    """What brings an image to its size where no random crop does. crop: the short side is resized,
+    and the centre cropped. squash: height and width are resized, whatever their ratio. pad: the
+    whole image is resized and laid on grey."""
     normalization: Normalization = "auto"
     """half: mean and deviation 0.5. imagenet: those of ImageNet's colours. MEAN/STD: any others, of
     images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights want, half

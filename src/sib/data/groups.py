@@ -116,8 +116,10 @@ def group_split(
     check_fraction("fraction", fraction)
     names = sorted(set(groups))
     present = sorted(set(labels))
+    row, column = ({key: n for n, key in enumerate(keys)} for keys in (names, present))
     counts = np.zeros((len(names), len(present)), dtype=np.int64)
-    np.add.at(counts, (np.searchsorted(names, groups), np.searchsorted(present, labels)), 1)
+    for group, label in zip(groups, labels, strict=True):
+        counts[row[group], column[label]] += 1
     _check_counts(counts, names, [classes[k] if classes else str(k) for k in present], smallest)
     best: tuple[float, np.ndarray] | None = None
     for order in range(ORDERS):

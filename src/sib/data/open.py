@@ -16,6 +16,7 @@ from sib.data.records import RecordSource, check_headers
 from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction, stratified_split
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, height_width
 
 DIGITS_SIDE = 48
 TestSplit = Literal["own", "random"]
@@ -62,7 +63,7 @@ def open_data(
     background_strength: float = 0.5,
     train_size: int = 4000,
     test_size: int = 1000,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     hold_out_validation: bool = True,
     test_split: TestSplit = "own",
     annotations: str | None = None,
@@ -98,8 +99,8 @@ def open_data(
         background_strength: built-in set only, in [0, 1].
         train_size: built-in set only, images to train and validate on, at least 20.
         test_size: built-in set only, at least 10.
-        image_size: built-in set only, side to draw at, 48 where not given; folders give each
-            image at its own size.
+        image_size: built-in set only, side to draw at, the longer one of height and width, 48
+            where not given; folders give each image at its own size.
         hold_out_validation: False leaves the training split whole and validation empty.
         test_split: ``"own"`` or ``"random"``, the latter for images in files, though not for
             ImageNet.
@@ -128,7 +129,7 @@ def open_data(
             raise InputError(f"masks cannot be given for digits, which has its own; got {masks!r}")
         if test_split != "own":
             raise InputError("test_split must be own for digits, all drawn anew by split_seed")
-        side = DIGITS_SIDE if image_size is None else image_size
+        side = DIGITS_SIDE if image_size is None else max(height_width(image_size))
         held = _digits_held_out(train_size, test_size, validation_fraction)
         held = held if hold_out_validation else 0
         options = (side, background_strength, split_seed)
