@@ -141,6 +141,7 @@ class TestForeignWeights:
         names = tmp_path / "names.txt"
         names.write_text("cat\ndog\n")
         common = ["--arch", "small_resnet", "--image-size", "24x32", "--resize", "squash"]
+        common += ["--normalization", "half"]
         common += ["--classes", str(names)]
         arguments = ["--data", str(place / "mine"), "--annotations", str(place / "boxes.json")]
         arguments += ["--out", str(tmp_path / "e"), "--limit", "2"]
@@ -167,6 +168,7 @@ class TestForeignWeights:
         if text is not None:
             names.write_text(text)
         arguments = ["--data", str(place / "mine"), "--arch", "small_resnet"]
+        arguments += ["--normalization", "half"]
         assert main(["evaluate", str(weights), *arguments, "--classes", str(names)]) == 2
         assert sentence in " ".join(capsys.readouterr().err.split())
 
@@ -185,7 +187,7 @@ class TestForeignWeights:
             open_checkpoint(path, torch.device("cpu"))
 
     def test_a_rule_of_a_header_is_checked(self, run, tmp_path):
-        facts = {"arch": "small_resnet", "resize": ["pad"]}
+        facts = {"arch": "small_resnet", "normalization": "half", "resize": ["pad"]}
         path = save_weights(run, tmp_path / "w.safetensors", facts)
         with pytest.raises(InputError, match="it names a resize"):
             open_checkpoint(path, torch.device("cpu"))
