@@ -11,6 +11,7 @@ from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Splits
 from sib.training.cost import Cost
+from sib.utils.image_size import size_in_words
 
 
 class ConsoleWatcher:
@@ -60,7 +61,7 @@ class ConsoleWatcher:
                 f"{processes * config.batch_size} images a step"
             )
         self._line(
-            f"[bold]{config.arch}[/] at {config.side} × {config.side}: "
+            f"[bold]{config.arch}[/] at {size_in_words(config.side)}: "
             f"{cost.parameters / 1e6:.2f} M parameters; {step}; {steps} steps, about "
             f"{duration(cost.total)} of training; peak memory {cost.memory / 2**30:.2f} GiB"
         )

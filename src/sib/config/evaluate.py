@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sib.config.image_size import ImageSizeOption
 from sib.data.normalization import Normalization, statistics
+from sib.data.transforms import Resize
 from sib.evaluation.measures import DEFAULT, MEASURES
 from sib.explain.registry import BUILT_IN, method_names
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
@@ -65,13 +68,22 @@ class EvaluateConfig:
     """Data set; the run's own where not given."""
     root: Path | None = None
     """Folder of the named data sets; the run's own where not given."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
+    not given."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
-    image_size: int | None = None
-    """Side of the square input; where not given, the run's or the file's own, or that of the
-    architecture's published weights, or 224."""
+    classes: Path | None = None
+    """Text file of the class names, one a line in the order of the outputs, for weights that do not
+    name them."""
+    image_size: ImageSizeOption = None
+    """Side of the square input, or its height and width as HxW; where not given, the run's or the
+    file's own, or that of the architecture's published weights, or 224."""
+    resize: Resize | None = None
+    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
+    given."""
     normalization: Normalization | None = None
     """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
     the file's own, or that of the architecture's published weights."""
@@ -90,7 +102,7 @@ class EvaluateConfig:
         check_names("methods", self.methods, method_names())
         check_names("metrics", self.metrics, tuple(MEASURES))
         check_at_least_one("limit", self.limit)
-        check_at_least_one("image-size", self.image_size)
+        check_image_size(self.image_size)
         check_normalization(self.normalization)
         check_at_least_one("batch-size", self.batch_size)
         check_attribution(self.attribution)
@@ -119,9 +131,15 @@ class ExplainConfig:
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
-    image_size: int | None = None
-    """Side of the square input; where not given, the run's or the file's own, or that of the
-    architecture's published weights, or 224."""
+    classes: Path | None = None
+    """Text file of the class names, one a line in the order of the outputs, for weights that do not
+    name them."""
+    image_size: ImageSizeOption = None
+    """Side of the square input, or its height and width as HxW; where not given, the run's or the
+    file's own, or that of the architecture's published weights, or 224."""
+    resize: Resize | None = None
+    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
+    given."""
     normalization: Normalization | None = None
     """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
     the file's own, or that of the architecture's published weights."""
@@ -134,7 +152,7 @@ class ExplainConfig:
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
         check_names("methods", self.methods, method_names())
-        check_at_least_one("image-size", self.image_size)
+        check_image_size(self.image_size)
         check_normalization(self.normalization)
         check_attribution(self.attribution)
         if not self.images:
@@ -241,3 +259,8 @@ def check_attribution(config: AttributionConfig) -> None:
     """Raise InputError unless all numbers are at least 1."""
     for name, value in vars(config).items():
         check_at_least_one(f"attribution.{name}", value)
+
+
+def check_image_size(size: ImageSize | str | None) -> ImageSize | None:
+    """A size that may be absent; InputError where it is none."""
+    return None if size is None else check_size(size, "--image-size")

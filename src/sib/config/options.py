@@ -7,7 +7,7 @@ import tyro
 
 from sib.data.normalization import Normalization
 from sib.data.open import TestSplit
-from sib.data.transforms import Augment
+from sib.data.transforms import Augment, Resize
 from sib.utils.errors import InputError
 
 
@@ -133,12 +133,21 @@ class InputConfig:
     """Seed of these splits."""
     masks: str | None = None
     """Folder of foreground masks, where they do not lie beside the images."""
+    annotations: str | None = None
+    """Boxes or masks of a folder's images: COCO JSON, PASCAL VOC XML, labelme JSON or CSV, a file
+    or a folder of files; or a folder of YOLO text files."""
+    groups: str | None = None
+    """CSV with the columns image and group (a patient, a camera); no group is in two splits."""
     augment: Augment = "none"
     """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip.
     randaugment, trivial: crop, flip and torchvision's RandAugment or TrivialAugment; where these
     move pixels, the foreground moves along."""
     crop_area: float = 0.35
     """Smallest share of the image's area that augment crop keeps."""
+    resize: Resize = "crop"
+    """What brings an image to its size where no random crop does. crop: the short side is resized,
+    and the centre cropped. squash: height and width are resized, whatever their ratio. pad: the
+    whole image is resized and laid on grey."""
     normalization: Normalization = "auto"
     """half: mean and deviation 0.5. imagenet: those of ImageNet's colours. MEAN/STD: any others, of
     images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights want, half

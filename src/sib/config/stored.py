@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sib.config.train import CALIBRATED, TrainConfig
+from sib.utils.image_size import plain_size
 
 # What may differ when a run goes on: where it lies, how fast it runs and how far it goes.
 MAY_CHANGE = {"out", "root", "device", "workers", "resume", "dry_run", "epochs", "input.cache"}
@@ -27,7 +28,7 @@ def as_dict(config: TrainConfig) -> dict[str, Any]:
     values = dataclasses.asdict(dataclasses.replace(config, out=config.folder))
     del values["resume"], values["dry_run"]  # so that the file can start another run
     paths = {name: str(values[name]) for name in ("out", "root")}
-    return values | paths | {"image_size": config.side}
+    return values | paths | {"image_size": plain_size(config.side)}
 
 
 def differences(

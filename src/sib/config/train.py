@@ -14,6 +14,7 @@ from sib.config.fine_tuning import (
     check_mixing,
     check_normalization,
 )
+from sib.config.image_size import ImageSizeOption
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
@@ -24,6 +25,7 @@ from sib.config.options import (
 )
 from sib.functional.dependence import ESTIMATORS
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ class TrainConfig(FineTuningConfig):
     selection: Literal["validation", "test"] = "validation"
     """Where the best epoch is chosen. validation: on images held out of the training split. test:
     on the test split, the published way; nothing is held out, and the figure is optimistic."""
-    image_size: int | None = None
-    """Side of the square input in pixels; where not given, 48 for digits, and for all else what the
-    start weights were trained with, or 224."""
+    image_size: ImageSizeOption = None
+    """Side of the square input in pixels, or its height and width as HxW; where not given, 48 for
+    digits, and for all else what the start weights were trained with, or 224."""
     epochs: int = 30
     """Passes over the training images."""
     batch_size: int = 32
@@ -161,7 +163,7 @@ class TrainConfig(FineTuningConfig):
         if self.seed >= 2**63:
             raise InputError(f"--seed must be below 2^63; got {self.seed}")
         if self.image_size is not None:
-            _at_least("image-size", self.image_size, 1)
+            check_size(self.image_size, "--image-size")
         _at_least("schedule.step-epochs", self.schedule.step_epochs, 1)
         _at_least("schedule.warmup-epochs", self.schedule.warmup_epochs, 0)
         _at_least("optimizer.weight-decay", self.optimizer.weight_decay, 0)
@@ -193,9 +195,14 @@ class TrainConfig(FineTuningConfig):
         return Path("runs") / f"{data}-{arch}-{self.method}-{self.seed}"
 
     @property
-    def side(self) -> int:
-        """Side of the square input in pixels."""
-        return self.image_size or (48 if self.data == "digits" else 224)
+    def given_size(self) -> ImageSize | None:
+        """Side of the square input, or its height and width, where it was given."""
+        return None if self.image_size is None else check_size(self.image_size, "--image-size")
+
+    @property
+    def side(self) -> ImageSize:
+        """Side of the square input in pixels, or its height and width."""
+        return self.given_size or (48 if self.data == "digits" else 224)
 
 
 def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:

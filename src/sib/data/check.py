@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
+from sib.data.annotate import sentences
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.layout import Parts
 from sib.data.loader import leave_signals_to_the_main_process
@@ -40,6 +41,8 @@ class CheckConfig:
     """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
     root: Path = Path("data")
     """Where the published data sets stand."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
     workers: int | None = None
     """Processes that read images, 0 for the main one; as many as there are cores if not given."""
 
@@ -64,10 +67,12 @@ def check(config: CheckConfig, console: Console) -> None:
         raise InputError(f"--workers must be at least 0; got {config.workers}")
     folder = locate_data(config.name, config.root)
     try:
-        parts = read_parts(config.name, config.root)
+        parts = read_parts(config.name, config.root, config.annotations)
     except InputError as error:
         _list_problems(console, [str(error)])
         raise ProblemsFound(f"{folder}: 1 problem stops the rest of the check") from None
+    for sentence in sentences(parts.notes):
+        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     workers = os.cpu_count() or 1 if config.workers is None else config.workers
     splits = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     present = {name: source for name, source in splits.items() if source is not None}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sib.data.annotate import annotate
 from sib.data.datasets import cub, folder, leeds, published
 from sib.data.layout import Layout, Parts, as_parts
 from sib.data.sample import MaskFile, Record
@@ -33,17 +34,19 @@ def locate_data(data: str, root: Path) -> Path:
     return existing_folder("data", data)
 
 
-def read_parts(data: str, root: Path) -> Parts:
+def read_parts(data: str, root: Path, annotations: Path | None = None) -> Parts:
     """What a published set or a folder holds, before anything is held out or checked.
 
     Raises:
         InputError: it does not exist, or a problem with a file that the reader needs.
     """
     folder = locate_data(data, root)
+    if annotations is not None and data in published.READERS:
+        raise InputError(f"annotations cannot be given for {data}, a published set")
     with readable(folder):
         if data in published.READERS:
             return published.read(data, folder)
-        return as_parts(read_layout(folder, None))
+        return as_parts(read_layout(folder, None, annotations))
 
 
 @contextmanager
@@ -76,12 +79,13 @@ def existing_folder(argument: str, given: str) -> Path:
     return path
 
 
-def read_layout(root: Path, masks: Path | None) -> Layout:
+def read_layout(root: Path, masks: Path | None, annotations: Path | None = None) -> Layout:
     """Read a folder of the user's own by the first reader that takes it.
 
     Args:
         root: the folder.
         masks: folder of foreground masks; it must hold one.
+        annotations: file or folder of boxes and masks; see `annotate`.
 
     Raises:
         InputError: a problem with a file.
@@ -94,7 +98,7 @@ def read_layout(root: Path, masks: Path | None) -> Layout:
             f"masks: {masks} holds no mask for {records[0].name} or any other image; a mask lies "
             "at its image's path below its root, with the ending .png"
         )
-    return layout
+    return layout if annotations is None else annotate(layout, annotations)
 
 
 def _has_mask_in(record: Record, folder: Path) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from sib.data.datasets import published
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
+from sib.data.groups import check_groups, group_split, read_groups
 from sib.data.layout import Parts, as_parts
 from sib.data.locate import DIGITS, existing_folder, read_layout, readable
 from sib.data.readers.masks import OVERHANG
@@ -15,6 +16,7 @@ from sib.data.records import RecordSource, check_headers
 from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction, stratified_split
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, height_width
 
 DIGITS_SIDE = 48
 TestSplit = Literal["own", "random"]
@@ -32,6 +34,8 @@ class Division(NamedTuple):
     test_fraction: float
     test_split: TestSplit
     seed: int
+    groups: str | None = None
+    """A CSV of images and their groups, which stay whole."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,11 @@ def open_data(
     background_strength: float = 0.5,
     train_size: int = 4000,
     test_size: int = 1000,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     hold_out_validation: bool = True,
     test_split: TestSplit = "own",
+    annotations: str | None = None,
+    groups: str | None = None,
 ) -> Splits:
     """Open a data set and check its files' headers.
 
@@ -93,11 +99,14 @@ def open_data(
         background_strength: built-in set only, in [0, 1].
         train_size: built-in set only, images to train and validate on, at least 20.
         test_size: built-in set only, at least 10.
-        image_size: built-in set only, side to draw at, 48 where not given; folders give each
-            image at its own size.
+        image_size: built-in set only, side to draw at, the longer one of height and width, 48
+            where not given; folders give each image at its own size.
         hold_out_validation: False leaves the training split whole and validation empty.
         test_split: ``"own"`` or ``"random"``, the latter for images in files, though not for
             ImageNet.
+        annotations: folders only, boxes and masks in a file or folder; see `annotate`.
+        groups: folders only, a CSV of images and groups, of which none is in two splits; see
+            `group_split`.
 
     Returns:
         `Splits`.
@@ -111,23 +120,27 @@ def open_data(
         raise InputError(f"split_seed must be at least 0; got {split_seed}")
     if test_split not in get_args(TestSplit):
         raise InputError(f"test_split must be own or random; got {test_split!r}")
+    if data == DIGITS or data in published.READERS:
+        for name, given in (("annotations", annotations), ("groups", groups)):
+            if given is not None:
+                raise InputError(f"{name} are for a folder of images; got {given!r} for {data}")
     if data == DIGITS:
         if masks is not None:
             raise InputError(f"masks cannot be given for digits, which has its own; got {masks!r}")
         if test_split != "own":
             raise InputError("test_split must be own for digits, all drawn anew by split_seed")
-        side = DIGITS_SIDE if image_size is None else image_size
+        side = DIGITS_SIDE if image_size is None else max(height_width(image_size))
         held = _digits_held_out(train_size, test_size, validation_fraction)
         held = held if hold_out_validation else 0
         options = (side, background_strength, split_seed)
         return _digits(train_size - held, held, test_size, options)
     held_out = validation_fraction if hold_out_validation else None
-    division = Division(held_out, test_fraction, test_split, split_seed)
+    division = Division(held_out, test_fraction, test_split, split_seed, groups)
     if data in published.READERS:
         if masks is not None:
             raise InputError(f"masks cannot be given for {data}, a published set; got {masks!r}")
         return _open_published(data, Path(root).expanduser(), division)
-    return _open_folder(data, masks, division)
+    return _open_folder(data, masks, annotations, division)
 
 
 def _digits_held_out(train_size: int, test_size: int, fraction: float) -> int:
@@ -156,13 +169,18 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
     return Splits(**splits, classes=splits["train"].classes, name=DIGITS, description=description)
 
 
-def _open_folder(data: str, masks: str | None, division: Division) -> Splits:
+def _open_folder(
+    data: str, masks: str | None, annotations: str | None, division: Division
+) -> Splits:
+    if masks is not None and annotations is not None:
+        raise InputError("masks and annotations cannot be given together; give one")
     root, tree = (
         existing_folder("data", data),
         existing_folder("masks", masks) if masks is not None else None,
     )
     with readable(root):
-        parts = as_parts(read_layout(root, tree))
+        found = Path(annotations) if annotations is not None else None
+        parts = as_parts(read_layout(root, tree, found))
         return _divided(parts, root.resolve().name, division, OVERHANG)
 
 
@@ -176,11 +194,13 @@ def _open_published(name: str, root: Path, division: Division) -> Splits:
 def _divided(parts: Parts, name: str, division: Division, overhang: float) -> Splits:
     if division.test_split == "random":
         parts = _pooled(parts, name)
-    sources, rule = _split(parts, division)
+    groups = _groups_of(parts, division)
+    sources, rule = _split(parts, division, groups)
+    notes = parts.notes | ({"groups": check_groups(sources, groups)} if groups else {})
     on_disk = [source for source in sources.values() if isinstance(source, RecordSource)]
     if sum(map(len, on_disk)) <= MOST_CHECKED:
         check_headers((record for source in on_disk for record in source.records), overhang)
-    facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}
+    facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **notes}
     description = describe(sources, **facts)
     return Splits(**sources, classes=parts.classes, name=name, description=description)
 
@@ -195,14 +215,29 @@ def _pooled(parts: Parts, name: str) -> Parts:
     return dataclasses.replace(parts, train=train, test=None)
 
 
-def _split(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]:
+def _groups_of(parts: Parts, division: Division) -> dict[str, str]:
+    """The group of each image by its name; none where no groups are given."""
+    if division.groups is None:
+        return {}
+    sources = (parts.train, parts.validation, parts.test)
+    names = [name for source in sources if source is not None for name in source.names]
+    return read_groups(Path(division.groups), names)
+
+
+def _split(
+    parts: Parts, division: Division, groups: dict[str, str]
+) -> tuple[dict[str, Divisible], str]:
     """The source of each split, and in words how it came there."""
     train, validation, test = parts.train, parts.validation, parts.test
-    validation_fraction, test_fraction, _, seed = division
+    validation_fraction, test_fraction, seed = (
+        division.validation_fraction,
+        division.test_fraction,
+        division.seed,
+    )
     rules = []
     if test is None:
         # three, so that one image each is left for training and validation
-        train, test = _hold_out(train, test_fraction, seed, smallest=3)
+        train, test = _hold_out(train, test_fraction, seed, 3, groups)
         rules.append(f"test: {test_fraction:g} of each class at random")
     else:
         rules.append("test: the folder's own")
@@ -210,15 +245,21 @@ def _split(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]
         validation = train.subset([])
         rules.append("validation: none")
     elif validation is None:
-        train, validation = _hold_out(train, validation_fraction, seed, smallest=2)
+        train, validation = _hold_out(train, validation_fraction, seed, 2, groups)
         rules.append(f"validation: {validation_fraction:g} of each training class at random")
     else:
         rules.append("validation: the folder's own")
+    if groups:
+        rules.append("no group in two splits")
     return {"train": train, "validation": validation, "test": test}, "; ".join(rules)
 
 
 def _hold_out(
-    source: Divisible, fraction: float, seed: int, smallest: int
+    source: Divisible, fraction: float, seed: int, smallest: int, groups: dict[str, str]
 ) -> tuple[Divisible, Divisible]:
-    kept, held = stratified_split(source.labels, fraction, seed, source.classes, smallest)
+    if groups:
+        own = [groups[name] for name in source.names]
+        kept, held = group_split(source.labels, own, fraction, seed, source.classes, smallest)
+    else:
+        kept, held = stratified_split(source.labels, fraction, seed, source.classes, smallest)
     return source.subset(kept), source.subset(held)

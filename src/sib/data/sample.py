@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
+from sib.data.shapes import Polygon, Runs
+
 
 class MaskRule(Enum):
     """Which stored values of a mask file are foreground."""
@@ -45,8 +47,15 @@ class BoxFile:
     path: Path
 
 
-Foreground = MaskFile | BoxFile | tuple[Box, ...]
-"""Where a foreground stands; of several boxes it is their union."""
+@dataclass(frozen=True)
+class Objects:
+    """A foreground given as annotated objects, in pixels of the upright image."""
+
+    shapes: tuple[Box | Polygon | Runs, ...]
+
+
+Foreground = MaskFile | BoxFile | tuple[Box, ...] | Objects
+"""Where a foreground stands; of several boxes or objects it is their union."""
 
 
 @dataclass(frozen=True, slots=True)

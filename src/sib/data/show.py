@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
+from sib.data.annotate import sentences
 from sib.data.open import open_data
 from sib.data.source import Source
 from sib.figures.sheet import Picture, draw_sheet
@@ -28,6 +29,8 @@ class ShowConfig:
     """The PNG to write."""
     root: Path = Path("data")
     """Where the published data sets stand."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
     split: Literal["train", "validation", "test"] = "train"
     """Which images."""
     count: int = 24
@@ -49,7 +52,10 @@ def show(config: ShowConfig, console: Console) -> None:
         raise InputError(f"--seed must be at least 0; got {config.seed}")
     if config.out.suffix.lower() != ".png":
         raise InputError(f"--out must end with .png; got {config.out}")
-    splits = open_data(config.name, root=config.root)
+    annotations = None if config.annotations is None else str(config.annotations)
+    splits = open_data(config.name, root=config.root, annotations=annotations)
+    for sentence in sentences(splits.description):
+        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     source: Source = getattr(splits, config.split)
     chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
     pictures = [_picture(source, index) for index in sorted(chosen.tolist())]

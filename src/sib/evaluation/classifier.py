@@ -55,7 +55,7 @@ class Classifier:
         self.image_size = checkpoint.image_size
         self.normalization = checkpoint.normalization
         self.batch_size, self._checkpoint = batch_size, checkpoint
-        self._resize = JointTransform(checkpoint.image_size)
+        self._resize = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
 
     def __repr__(self) -> str:
         """What it is, in a line."""

@@ -12,7 +12,12 @@ from sib.evaluation.checkpoint import Checkpoint
 from sib.utils.errors import InputError
 
 
-def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -> Splits:
+def open_run_data(
+    checkpoint: Checkpoint,
+    data: str | None,
+    root: Path | None,
+    annotations: Path | None = None,
+) -> Splits:
     """The data set of a checkpoint's run, or the one that is given.
 
     Raises:
@@ -28,6 +33,7 @@ def open_run_data(checkpoint: Checkpoint, data: str | None, root: Path | None) -
     given = {
         **options,
         "root": root or config.get("root"),
+        "annotations": str(annotations) if annotations else options.get("annotations"),
         "hold_out_validation": config.get("selection", "validation") == "validation",
     }
     kept = {name: value for name, value in given.items() if name in allowed and value is not None}

@@ -12,10 +12,12 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from sib.config.evaluate import AttributionConfig, EvaluateConfig
+from sib.config.evaluate import AttributionConfig, EvaluateConfig, check_image_size
 from sib.data import BadSample, Batch, Splits, make_loader
+from sib.data.annotate import sentences
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, limited, open_run_data
 from sib.evaluation.maps import maps_of, print_costs, print_left_out
 from sib.evaluation.measures import score
@@ -28,6 +30,7 @@ from sib.runs.folder import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of, write_whole
+from sib.utils.image_size import plain_size
 from sib.utils.progress_bar import progress
 
 FORMAT = 1
@@ -55,12 +58,16 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         device,
         which=config.weights,
         arch=config.arch,
-        image_size=config.image_size,
+        image_size=check_image_size(config.image_size),
+        resize=config.resize,
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
-    splits = open_run_data(checkpoint, config.data, config.root)
+    checkpoint = with_classes(checkpoint, config.classes)
+    splits = open_run_data(checkpoint, config.data, config.root, config.annotations)
+    for sentence in sentences(splits.description):
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     check_classes(checkpoint, splits)
     start = time.perf_counter()
     scores, pixels = score_split(config, checkpoint, splits, device, console)
@@ -70,7 +77,8 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "weights": checkpoint.path.name,
         "weights_sha256": sha256_of(checkpoint.path),
         "arch": checkpoint.arch,
-        "image_size": checkpoint.image_size,
+        "image_size": plain_size(checkpoint.image_size),
+        "resize": checkpoint.resize,
         "normalization": checkpoint.normalization,
         "normalization_source": checkpoint.normalization_source,
         "classes": splits.classes,
@@ -107,6 +115,7 @@ def score_split(
     loader = make_loader(
         source,
         image_size=checkpoint.image_size,
+        resize=checkpoint.resize,
         batch_size=config.batch_size,
         train=False,
         workers=config.workers,

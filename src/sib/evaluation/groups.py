@@ -73,6 +73,7 @@ def _check_images(first: Stored, other: Stored) -> None:
             f"on different images, the first of them {odd}; only the same images can be compared"
         )
     same_size = first.facts["image_size"] == other.facts["image_size"]
+    same_size &= first.facts.get("resize", "crop") == other.facts.get("resize", "crop")
     if same_size and first.facts["pixels_sha256"] != other.facts["pixels_sha256"]:
         raise InputError(
             f"{first.folder} and {other.folder} were evaluated on images of the same names and "

@@ -102,11 +102,16 @@ def draw_rows(
         device: of the models.
     """
     source = Subset(getattr(splits, split), [by_name[runs[0].names[place]] for place in places])
-    pictures: dict[int, list[tuple[Tensor, Tensor]]] = {}
+    pictures: list[list[tuple[Tensor, Tensor]]] = []
     maps: list[dict[str, Tensor]] = []
     for checkpoint in checkpoints:
-        side = checkpoint.image_size
-        loader = make_loader(source, image_size=side, batch_size=len(places), train=False)
+        loader = make_loader(
+            source,
+            image_size=checkpoint.image_size,
+            resize=checkpoint.resize,
+            batch_size=len(places),
+            train=False,
+        )
         batch = next(iter(loader))
         if isinstance(batch, BadSample):
             raise InputError(batch.message)
@@ -116,10 +121,10 @@ def draw_rows(
             maps_of(checkpoint.model, images, None, chosen, AttributionConfig()) if chosen else {}
         )
         maps.append({m: normalize_maps(a, "percentile").cpu() for m, a in found.items()})
-        pictures[side] = list(zip(batch.images, batch.foreground, strict=True))
+        pictures.append(list(zip(batch.images, batch.foreground, strict=True)))
     rows = []
     for index, place in enumerate(places):
-        shown = [pictures[checkpoint.image_size][index] for checkpoint in checkpoints]
+        shown = [own[index] for own in pictures]
         rows.append(_row(index, place, checkpoints, runs, shown, maps, methods, splits.classes))
     return rows
 

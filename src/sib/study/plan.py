@@ -23,6 +23,7 @@ from sib.training.guidance import check_annotated
 from sib.training.setup import make_task, open_splits
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize
 from sib.utils.locks import NAME as LOCK
 from sib.utils.locks import FolderLock
 
@@ -184,7 +185,7 @@ def _check_annotated(study: Study, splits: Splits) -> None:
 
 def _check_models(study: Study, splits: Splits) -> None:
     """Make each point's task once, which checks its options against model and image size."""
-    made: dict[tuple[str, int], Any] = {}
+    made: dict[tuple[str, ImageSize], Any] = {}
     for setting in study.settings:
         for point in setting.points:
             config, key = point.config, (point.config.arch, point.config.side)

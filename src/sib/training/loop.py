@@ -27,6 +27,7 @@ from sib.training.state import (
 from sib.training.step import TrainingFailed, TrainStep
 from sib.training.validation import Measurement, measure
 from sib.utils.device import peak_memory
+from sib.utils.image_size import plain_size
 from sib.utils.signals import Interrupt, Stopped
 
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
@@ -324,7 +325,8 @@ class Training:
         return {
             "arch": self.config.arch,
             "classes": self.splits.classes,
-            "image_size": self.config.side,
+            "image_size": plain_size(self.config.side),
+            "resize": self.config.input.resize,
             "normalization": self.config.input.normalization,
             "epoch": self.epoch,
         }

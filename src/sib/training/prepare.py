@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch, Splits
+from sib.data.annotate import sentences
 from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
 from sib.models.start import Start
@@ -85,6 +86,8 @@ def prepare(
     splits = _open_the_same(config, run)
     distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
+    for sentence in sentences(splits.description):
+        watcher.say(sentence)
     if config.method == "sib":
         watcher.say(describe_objective(config))
     for deviation in deviations(config):
