@@ -1,8 +1,7 @@
 """The demonstration: cross-entropy and S-IB on the built-in data, and a picture of both."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from sib.cli.console import ConsoleWatcher
+from sib.config.demo import DemoConfig
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
 from sib.data.normalization import normalise
@@ -35,26 +35,6 @@ HINT = (
     "S-IB ran with the {kind} objective, --objective {other} runs the other one. One seed on "
     "synthetic images shows how the tool works, not how well the method does."
 )
-
-
-@dataclass(frozen=True)
-class DemoConfig:
-    """Train cross-entropy and S-IB on the built-in digits, and draw what each looks at."""
-
-    out: Path = Path("demo")
-    """Folder for both runs, the picture and the report; those in it are replaced."""
-    epochs: int = 8
-    """Passes over the training images."""
-    images: int = 4000
-    """Images to train and validate on; a quarter as many to test on."""
-    objective: Literal["calibrated", "published"] = "calibrated"
-    """Of the S-IB run."""
-    background_strength: float = 0.5
-    """0 to 1: how strongly the background predicts the class."""
-    seed: int = 0
-    """Seed of both runs."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
 
 
 def demo(config: DemoConfig, console: Console) -> None:

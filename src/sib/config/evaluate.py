@@ -6,12 +6,20 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.data.normalization import Normalization
-from sib.evaluation.measures import DEFAULT, MEASURES
-from sib.explain import METHODS
+from sib.config.choices import Normalization
 from sib.utils.errors import InputError
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+# the registries are asked only for names that were given: their packages may load torch
+DEFAULT_METRICS = (
+    "energy_pointing_game",
+    "background_leakage",
+    "pointing_game",
+    "top_pixel_iou",
+    "relevance_rank_accuracy",
+    "sparseness",
+)
+"""Measures that need a map and no further pass of the model."""
 Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
 
 
@@ -39,7 +47,7 @@ class EvaluateConfig:
     and mostly --arch."""
     methods: tuple[str, ...] = ()
     """Explanation methods; all that the architecture can have where not given."""
-    metrics: tuple[str, ...] = DEFAULT
+    metrics: tuple[str, ...] = DEFAULT_METRICS
     """Measures; further ones are insertion_area, deletion_area and parameter_randomisation."""
     target: Literal["predicted", "label"] = "predicted"
     """Which class is explained: the predicted one, or the image's own."""
@@ -74,8 +82,8 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, METHODS)
-        check_names("metrics", self.metrics, tuple(MEASURES))
+        check_methods(self.methods)
+        check_metrics(self.metrics)
         check_at_least_one("limit", self.limit)
         check_at_least_one("image-size", self.image_size)
         check_at_least_one("batch-size", self.batch_size)
@@ -117,7 +125,7 @@ class ExplainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, METHODS)
+        check_methods(self.methods)
         check_at_least_one("image-size", self.image_size)
         check_attribution(self.attribution)
         if not self.images:
@@ -147,7 +155,7 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("metrics", self.metrics, tuple(MEASURES))
+        check_metrics(self.metrics)
         if len(self.runs) < 2:
             raise InputError(f"sib compare needs at least two runs; got {len(self.runs)}")
         check_distinct(self.runs)
@@ -179,13 +187,29 @@ class ReportConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, METHODS)
+        check_methods(self.methods)
         if not self.runs:
             raise InputError("sib report needs at least one run")
         check_distinct(self.runs)
         if not 1 <= self.images <= 200:
             raise InputError(f"--images must lie in 1 to 200; got {self.images}")
         check_at_least_one("gallery-runs", self.gallery_runs)
+
+
+def check_methods(names: tuple[str, ...]) -> None:
+    """Raise InputError unless all names are explanation methods, each given once."""
+    if names:
+        from sib.explain import METHODS
+
+        check_names("methods", names, tuple(METHODS))
+
+
+def check_metrics(names: tuple[str, ...]) -> None:
+    """Raise InputError unless all names are measures, each given once."""
+    if names and names != DEFAULT_METRICS:
+        from sib.evaluation.measures import MEASURES
+
+        check_names("metrics", names, tuple(MEASURES))
 
 
 def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:

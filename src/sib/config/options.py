@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.data.normalization import Normalization
-from sib.data.open import TestSplit
+from sib.config.choices import Normalization, TestSplit
 
 
 @dataclass(frozen=True)

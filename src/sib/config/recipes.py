@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sib.data.transforms import CROP_AREA
+from sib.config.choices import CROP_AREA
 from sib.utils.errors import InputError
 
 

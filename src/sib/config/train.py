@@ -15,7 +15,6 @@ from sib.config.options import (
     RivalConfig,
     ScheduleConfig,
 )
-from sib.functional.dependence import ESTIMATORS
 from sib.utils.errors import InputError
 
 
@@ -114,7 +113,7 @@ class TrainConfig:
                 raise InputError(f"--{name} must be a finite number; got {value}")
         _check_objective(self)
         _check_rival(self)
-        smallest = ESTIMATORS[self.objective.estimator]
+        smallest = smallest_batch(self.objective.estimator)
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
         if not 0 < self.input.crop_area <= 1:
@@ -262,6 +261,13 @@ def _check_rival(config: TrainConfig) -> None:
         raise InputError(f"--guided-share is for --method sib, rrr, energy; got {config.method}")
     if config.compile and config.guided_share:
         raise InputError("--compile and --guided-share cannot go together; give one")
+
+
+def smallest_batch(estimator: str) -> int:
+    """Fewest images of which an estimator of HSIC has a value."""
+    from sib.functional.dependence import ESTIMATORS  # with torch, which a run loads anyway
+
+    return ESTIMATORS[estimator]
 
 
 def _at_least(name: str, value: float, smallest: float) -> None:

@@ -4,16 +4,15 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
+from sib.config.data import CheckConfig
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.layout import Parts
 from sib.data.loader import leave_signals_to_the_main_process
@@ -27,21 +26,6 @@ SHOWN = 20
 """Problems that are printed."""
 QUIET = 2.0
 """Seconds before a progress bar appears."""
-
-
-@dataclass(frozen=True)
-class CheckConfig:
-    """Read every image and mask of a data set, and compare its counts with the published ones.
-
-    Exit code 1 where something is wrong.
-    """
-
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
-    root: Path = Path("data")
-    """Where the published data sets stand."""
-    workers: int | None = None
-    """Processes that read images, 0 for the main one; as many as there are cores if not given."""
 
 
 class Finding(NamedTuple):

@@ -1,12 +1,11 @@
 """From bytes to what a network is fed."""
 
 from functools import cache
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Normalization = Literal["half", "imagenet"]
+from sib.config.choices import Normalization as Normalization
 
 STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),

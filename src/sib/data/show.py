@@ -1,13 +1,9 @@
 """``sib data show``: a sheet of images of a data set, their foregrounds outlined."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
-
 import numpy as np
-import tyro
 from rich.console import Console
 
+from sib.config.data import ShowConfig
 from sib.data.open import open_data
 from sib.data.source import Source
 from sib.figures.sheet import Picture, draw_sheet
@@ -16,24 +12,6 @@ from sib.utils.errors import InputError
 MOST = 200
 LONGEST = 32
 """Characters of a class name under a picture that is two inches wide."""
-
-
-@dataclass(frozen=True)
-class ShowConfig:
-    """Draw a sheet of images with their foregrounds outlined and their classes under them."""
-
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
-    out: Path
-    """The PNG to write."""
-    root: Path = Path("data")
-    """Where the published data sets stand."""
-    split: Literal["train", "validation", "test"] = "train"
-    """Which images."""
-    count: int = 24
-    """How many, 1 to 200."""
-    seed: int = 0
-    """Of the choice."""
 
 
 def show(config: ShowConfig, console: Console) -> None:

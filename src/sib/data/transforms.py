@@ -8,6 +8,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as F
 
+from sib.config.choices import CROP_AREA
 from sib.data.sample import Sample
 from sib.utils.errors import InputError
 
@@ -15,7 +16,6 @@ Augment = Literal["none", "flip", "crop"]
 
 # The published transform: 256 for images of 224.
 RESIZE_RATIO = 256 / 224
-CROP_AREA = 0.35
 CROP_RATIO = (3 / 4, 4 / 3)
 
 

@@ -6,19 +6,20 @@ from importlib import import_module
 from typing import Any
 
 import torch
-import torchvision.models
 from torch import nn
 
 from sib.double_backward import check_model
 from sib.models.small import SmallResNet
 from sib.utils.errors import InputError
+from sib.utils.optional import import_optional
 
 TIMM = "timm/"
 
 
 def architectures() -> list[str]:
     """Names that `build` takes, besides ``timm/NAME``: torchvision's classifiers and our own."""
-    return ["small_resnet", *torchvision.models.list_models(module=torchvision.models)]
+    zoo = _torchvision_models()
+    return ["small_resnet", *zoo.list_models(module=zoo)]
 
 
 def build(name: str, num_classes: int, image_size: int = 224) -> nn.Module:
@@ -64,9 +65,16 @@ def _construct(name: str, num_classes: int, image_size: int) -> nn.Module:
     if name in ("googlenet", "inception_v3"):
         options |= {"aux_logits": False, "init_weights": True}
     try:
-        return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
+        model: nn.Module = _torchvision_models().get_model(
+            name, weights=None, num_classes=num_classes, **options
+        )
+        return model
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _refused_size(name, image_size, error) from None
+
+
+def _torchvision_models() -> Any:
+    return import_optional("torchvision.models", "train")
 
 
 def _from_timm(name: str, num_classes: int, image_size: int) -> nn.Module:

@@ -22,9 +22,10 @@ from sib.training.state import (
     restore_objective,
     restore_process,
 )
-from sib.training.step import Stepper, TrainingFailed
+from sib.training.step import Stepper
 from sib.training.validation import Measurement, measure
 from sib.utils.device import peak_memory
+from sib.utils.errors import TrainingFailed
 from sib.utils.signals import Interrupt, Stopped
 
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"

@@ -19,10 +19,7 @@ from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.optimizer import Update
 from sib.training.progress import EpochProgress
 from sib.training.setup import make_autocast
-
-
-class TrainingFailed(RuntimeError):
-    """The run cannot go on; what was saved before stays."""
+from sib.utils.errors import TrainingFailed
 
 
 class Stepper:

@@ -1,0 +1,51 @@
+"""Packages that import a module when one of its names is first used."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+from sib.utils.optional import missing_extra
+
+
+def attach(
+    package: str, places: Mapping[str, Iterable[str]], modules: Iterable[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make the ``__getattr__``, ``__dir__`` and ``__all__`` of a package that loads on demand.
+
+    Type checkers do not follow it, so the package names the same things a second time under
+    ``TYPE_CHECKING``.
+
+    Args:
+        package: its name.
+        places: names by the module that defines them.
+        modules: names of submodules that are public themselves.
+
+    Returns:
+        The two functions and the sorted list of names, in this order.
+
+    Example:
+        >>> __getattr__, __dir__, __all__ = attach(__name__, {"sib.data.open": ["open_data"]})
+    """
+    homes = {name: module for module, names in places.items() for name in names}
+    homes |= {name: f"{package}.{name}" for name in modules}
+    public = sorted(homes)
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        try:
+            module = import_module(homes[name])
+        except ModuleNotFoundError as error:
+            sentence = missing_extra(f"{package}.{name}", error)
+            if sentence is None:
+                raise
+            raise ModuleNotFoundError(sentence, name=error.name) from None
+        value = module if homes[name] == f"{package}.{name}" else getattr(module, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *public})
+
+    return get, names, public
