@@ -9,6 +9,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from sib.cli.console import ConsoleWatcher
+from sib.config.choices import METHOD_TITLES
 from sib.config.demo import DemoConfig
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
@@ -28,7 +29,6 @@ from sib.utils.signals import Stopped
 
 METHODS = ("ce", "sib")
 REPORT_IMAGES = 200
-NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
 WINDOW = 7
 """Side of the published mask's density window: 31 of 224 pixels, on 48."""
 HINT = (
@@ -48,7 +48,7 @@ def demo(config: DemoConfig, console: Console) -> None:
         RunFolder(config.out / method).clear()
     results: dict[str, dict[str, Any]] = {}
     for method in METHODS:
-        console.rule(NAMES[method])
+        console.rule(METHOD_TITLES[method])
         try:
             result = train(_train_config(config, method), ConsoleWatcher(console))
         except Stopped as stop:
@@ -93,7 +93,7 @@ def _train_config(config: DemoConfig, method: Any) -> TrainConfig:
         seed=config.seed,
         device=config.device,
         workers=0,
-        objective=_objective(config),
+        objective=_objective(config) if method == "sib" else ObjectiveConfig(),
         input=InputConfig(
             background_strength=config.background_strength,
             train_size=config.images,
@@ -111,7 +111,9 @@ def _objective(config: DemoConfig) -> ObjectiveConfig:
 def _table(results: dict[str, dict[str, Any]]) -> Table:
     table = Table("trained with", "test accuracy", "foreground energy of the VJP")
     for method, test in results.items():
-        table.add_row(NAMES[method], f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}")
+        table.add_row(
+            METHOD_TITLES[method], f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}"
+        )
     share = next(iter(results.values()))["foreground_share"]
     table.add_row("a map without preference", "", f"{share:.3f}")
     return table
@@ -130,7 +132,7 @@ def _draw(config: DemoConfig) -> Path:
         model = build(run.arch, len(splits.classes), run.side)
         RunFolder(run.folder).load_weights("best", model)
         inputs = normalise(images, device, run.input.normalization)
-        columns.append(_column(NAMES[method], model.to(device).eval(), inputs))
+        columns.append(_column(METHOD_TITLES[method], model.to(device).eval(), inputs))
     path = config.out / "picture.png"
     draw_columns(path, images, foregrounds, columns)
     return path

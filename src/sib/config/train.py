@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from sib.config.facts import ANNOTATED, GUIDED, SPATIAL_IB, flatten, option, options, refusal
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
@@ -25,16 +26,18 @@ class TrainConfig:
     Options can come from a file, --config FILE.yaml; those on the command line win.
     """
 
-    recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = None
+    recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = option(
+        None, harmless=True
+    )
     """A published recipe, such as cub200/resnet50; sib recipes lists them. It sets data, arch and
     the rest; what else is given wins."""
     data: str = ""
     """digits (built in); or cifar100, cub200, stanford_dogs, imagenet or oxford_pet, below --root;
     or a folder of images: FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
     FOLDER/CLASS/*.jpg."""
-    root: Path = Path("data")
+    root: Path = option(Path("data"), resume=True, harmless=True)
     """Where the published data sets stand; sib data prepare puts them there."""
-    out: Path | None = None
+    out: Path | None = option(None, resume=True, harmless=True)
     """Run folder; runs/DATA-ARCH-METHOD-SEED where not given."""
     arch: str = "resnet18"
     """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of your
@@ -43,10 +46,10 @@ class TrainConfig:
     """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline. saliency_guided
     (Ismail et al. 2021) needs no annotation either; rrr (right for the right reasons, Ross et al.
     2017) and energy (Rao et al. 2023) need foregrounds."""
-    guided_share: float | None = None
+    guided_share: float | None = option(None, only_for=GUIDED)
     """Share of the annotated training images whose foreground is used, 0 to 1, always the same
     ones; in sib it replaces the found one. 0 for sib and 1 for rrr and energy where not given."""
-    background_exchange: float = 0.0
+    background_exchange: float = option(0.0, only_for=GUIDED)
     """Share of the images with a used foreground that are shown before the background of another
     image of their batch, 0 to 1."""
     selection: Literal["validation", "test"] = "validation"
@@ -54,51 +57,51 @@ class TrainConfig:
     on the test split, the published way; nothing is held out, and the figure is optimistic."""
     image_size: int | None = None
     """Side of the square input in pixels; 48 for digits and 224 for folders where not given."""
-    epochs: int = 30
+    epochs: int = option(30, resume=True)
     """Passes over the training images."""
     batch_size: int = 32
     """Images in a step of one process; N processes take N times as many."""
-    micro_batch: int | None = None
+    micro_batch: int | None = option(None, resume=True)
     """Most images whose graph is held at a time; None for the whole batch. The gradients stay those
     of the batch, HSIC included, except that batch norm takes its statistics from a micro-batch."""
-    every_n_steps: int = 1
+    every_n_steps: int = option(1, only_for=SPATIAL_IB)
     """sib only: take the terms on every k-th step alone, weighted × k. Deviates from the method."""
-    sib_fraction: float = 1.0
+    sib_fraction: float = option(1.0, only_for=SPATIAL_IB)
     """sib only: take the terms on this part of each batch. Deviates from the method."""
-    hsic_scope: Literal["local", "global"] = "local"
+    hsic_scope: Literal["local", "global"] = option("local", only_for=("published",))
     """What the S-IB terms compare, where there are several processes: the images of one process,
     or of all."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
-    device: str = "auto"
+    device: str = option("auto", resume=True, harmless=True)
     """auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the model; everything after the logits is float32. In float16 the loss is scaled by a
     factor that follows the gradients' range; slow on CPUs."""
-    checkpoint: bool = False
+    checkpoint: bool = option(False, resume=True, harmless=True, only_for=SPATIAL_IB)
     """sib only: keep the inputs of the model's repeated blocks alone and compute the rest anew.
     The same gradients for less memory and more time."""
-    compile: bool = False
+    compile: bool = option(False, only_for=("published",))
     """sib only: compile the step, its inner gradient included, as one graph; the first step takes
     long, and needs a C++ compiler on CPUs. What cannot be compiled runs uncompiled, with a
     warning."""
     deterministic: bool = False
     """Let cuDNN use only algorithms that give the same bits each time; matters on CUDA."""
-    workers: int = 2
+    workers: int = option(2, resume=True, harmless=True)
     """Processes that read images, for each process that trains; 0 reads in the main one."""
-    save_every_steps: int | None = None
+    save_every_steps: int | None = option(None, resume=True, harmless=True)
     """Save the state after so many steps, too; None for at the end of each epoch only."""
-    on_bad_image: Literal["error", "skip"] = "error"
+    on_bad_image: Literal["error", "skip"] = option("error", resume=True)
     """An image that cannot be read ends the run, or is left out, counted and listed; skip reads
     the files themselves, without the cache."""
-    bad_steps: int = 5
+    bad_steps: int = option(5, resume=True, harmless=True)
     """Steps in a row whose loss or gradient is not finite before the run ends; each of them
     is taken back and counted."""
-    resume: bool = False
+    resume: bool = option(False, resume=True, harmless=True)
     """Go on from the last saved step of the run folder. May be changed then: epochs, out, root,
     device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
     input.cache."""
-    dry_run: bool = False
+    dry_run: bool = option(False, resume=True, harmless=True)
     """Say what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -135,12 +138,6 @@ class TrainConfig:
             )
         if self.sib_fraction < 1 and self.micro_batch is not None:
             raise InputError("--sib-fraction and --micro-batch cannot go together; give one")
-        if self.method != "sib" and (self.every_n_steps > 1 or self.sib_fraction < 1):
-            raise InputError(
-                f"--every-n-steps and --sib-fraction are for --method sib; got {self.method}"
-            )
-        if self.method != "sib" and (self.compile or self.checkpoint):
-            raise InputError(f"--compile and --checkpoint are for --method sib; got {self.method}")
         if self.compile and self.checkpoint:
             raise InputError("--compile and --checkpoint cannot go together; give one")
         _at_least("workers", self.workers, 0)
@@ -163,6 +160,17 @@ class TrainConfig:
         """Share of the annotated training images whose foreground the method uses."""
         default = 1.0 if self.method in ANNOTATED else 0.0
         return default if self.guided_share is None else self.guided_share
+
+    @property
+    def objective_options(self) -> dict[str, Any]:
+        """The options that belong to the objective of this run, by their names in its class."""
+        name = self.objective.kind if self.method == "sib" else self.method
+        group = self.objective if self.method == "sib" else self.rival
+        return {
+            known.name: getattr(group, known.name)
+            for known in options(type(group))
+            if name in known.facts.only_for and known.name != "kind"
+        }
 
     @property
     def looks_inside(self) -> bool:
@@ -195,48 +203,25 @@ def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-CALIBRATED = ("image_weight", "layer_weight", "stage_weight", "balance", "layer")
-"""Options of the calibrated objective; all others are the published one's."""
-
-
 def _check_objective(config: TrainConfig) -> None:
-    """Raise InputError where options of one objective are given for the other."""
+    """Raise InputError where an option does nothing, or a weight is out of its range."""
     objective = config.objective
-    for item in fields(ObjectiveConfig) if config.method == "sib" else ():
-        name, own = item.name.replace("_", "-"), item.name in CALIBRATED
-        changed = getattr(objective, item.name) != item.default
-        if changed and item.name != "kind" and own != (objective.kind == "calibrated"):
-            other = "calibrated" if own else "published"
-            raise InputError(f"--objective.{name} is for --objective {other}; got {objective.kind}")
+    sentence = refusal(TrainConfig, flatten(asdict(config)))
+    if sentence is not None:
+        raise InputError(sentence)
     _at_least("objective.image-weight", objective.image_weight, 0)
     _at_least("objective.layer-weight", objective.layer_weight, 0)
     _at_least("objective.stage-weight", objective.stage_weight, 0)
-    if config.method == "sib" and config.compile and objective.kind == "calibrated":
-        raise InputError("--compile is for --objective published; got calibrated")
-
-
-ANNOTATED = ("rrr", "energy")
-"""Methods that learn nothing but cross-entropy from images without annotation."""
-OWN = {
-    "weight": ("saliency_guided", *ANNOTATED),
-    "masked_share": ("saliency_guided",),
-    "at": ("energy",),
-    "layer": ("energy",),
-}
-"""The methods that have each of the rivals' options."""
+    if config.hsic_scope == "global" and "hsic" not in (objective.alignment, objective.background):
+        raise InputError(
+            f"--hsic-scope global is for terms that compare images by HSIC; got --objective."
+            f"alignment {objective.alignment} and --objective.background {objective.background}"
+        )
 
 
 def _check_rival(config: TrainConfig) -> None:
-    """Raise InputError where a rival's options are out of range, or of another method."""
-    for item in fields(RivalConfig):
-        name, methods = item.name.replace("_", "-"), OWN[item.name]
-        if getattr(config.rival, item.name) != item.default and config.method not in methods:
-            raise InputError(
-                f"--rival.{name} is for --method {', '.join(methods)}; got {config.method}"
-            )
+    """Raise InputError where an option about rivals or foregrounds is out of its range."""
     _at_least("rival.weight", config.rival.weight, 0)
-    if config.rival.layer is not None and config.rival.at == "input":
-        raise InputError("--rival.layer is for --rival.at final; got input")
     if not 0 < config.rival.masked_share < 1:
         raise InputError(
             "--rival.masked-share must lie between 0 and 1, both excluded; got "
@@ -257,8 +242,6 @@ def _check_rival(config: TrainConfig) -> None:
         raise InputError(f"--guided-share must lie in 0 to 1; got {config.guided_share}")
     if config.method in ANNOTATED and not config.guided_share:
         raise InputError(f"--guided-share must lie above 0 for --method {config.method}; got 0.0")
-    if config.method not in ("sib", *ANNOTATED):
-        raise InputError(f"--guided-share is for --method sib, rrr, energy; got {config.method}")
     if config.compile and config.guided_share:
         raise InputError("--compile and --guided-share cannot go together; give one")
 

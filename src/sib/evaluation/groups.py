@@ -2,20 +2,11 @@
 
 from typing import Any, NamedTuple
 
+from sib.config.choices import METHOD_TITLES
+from sib.config.stored import configuration
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import Stored
 from sib.utils.errors import InputError
-
-# What two runs of one group may differ in: the seed, and what changes no result.
-SEED_AND_PLACE = ("seed", "out", "device", "workers", "resume", "dry_run")
-
-METHOD_NAMES = {
-    "ce": "cross-entropy",
-    "sib": "S-IB",
-    "saliency_guided": "saliency-guided",
-    "rrr": "right reasons",
-    "energy": "energy loss",
-}
 
 
 class Group(NamedTuple):
@@ -34,15 +25,14 @@ class Group(NamedTuple):
 def group_by_seed(stored: list[Stored]) -> list[Group]:
     """Groups in the order of their first run; a run of weights alone is a group of its own."""
     groups: list[list[Stored]] = []
+    known: list[dict[str, Any] | None] = []
     for item in stored:
-        for group in groups:
-            if _configuration(item) is not None and _configuration(item) == _configuration(
-                group[0]
-            ):
-                group.append(item)
-                break
+        own = _configuration(item)
+        if own is not None and own in known:
+            groups[known.index(own)].append(item)
         else:
             groups.append([item])
+            known.append(own)
     for group in groups:
         group.sort(key=lambda item: item.run.config["seed"] if item.run else 0)
     names = _names(groups)
@@ -85,17 +75,14 @@ def _images(scores: Scores) -> list[tuple[str, int]]:
 
 
 def _configuration(stored: Stored) -> dict[str, Any] | None:
-    if stored.run is None:
-        return None
-    config = stored.run.config
-    return {key: value for key, value in config.items() if key not in SEED_AND_PLACE}
+    return None if stored.run is None else configuration(stored.run.config)
 
 
 def _names(groups: list[list[Stored]]) -> list[str]:
     """The method where that tells groups apart, else the folder's name without its seed."""
     methods = [group[0].run.config["method"] if group[0].run else None for group in groups]
     if None not in methods and len(set(methods)) == len(methods):
-        return [METHOD_NAMES.get(str(method), str(method)) for method in methods]
+        return [METHOD_TITLES.get(str(method), str(method)) for method in methods]
     return [_bare(group) for group in groups]
 
 

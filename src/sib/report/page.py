@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from sib.config.choices import METHOD_TITLES
 from sib.evaluation.compare import points
-from sib.evaluation.groups import METHOD_NAMES
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Stored
 from sib.evaluation.tables import arrow
@@ -46,7 +46,7 @@ def summary(stored: list[Stored], methods: tuple[str, ...]) -> dict[str, Any]:
             {
                 "name": item.name,
                 "texts": [
-                    METHOD_NAMES.get(trained_with, trained_with),
+                    METHOD_TITLES.get(trained_with, trained_with),
                     item.facts["arch"],
                     config.get("seed", "–"),
                 ],

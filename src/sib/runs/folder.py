@@ -13,7 +13,8 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from sib.config.stored import MAY_CHANGE, as_dict, differences
+from sib.config.facts import resumable
+from sib.config.stored import as_dict, differences
 from sib.config.train import TrainConfig
 from sib.config.yaml_file import parse_yaml
 from sib.runs.state_file import TornState, before, flush_folder, read_state, write_state
@@ -96,7 +97,7 @@ class RunFolder:
             config: of the run that is to go on.
             state: as `load_state` gave it.
         """
-        changed = differences(self._read("config.yaml", parse_yaml), config, MAY_CHANGE)
+        changed = differences(self._read("config.yaml", parse_yaml), config, resumable(TrainConfig))
         if changed:
             raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
         done = state["epoch"] if state else 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from sib.config.facts import harmless
 from sib.config.stored import differences
 from sib.config.train import TrainConfig
 from sib.data import Splits
@@ -24,8 +25,6 @@ from sib.utils.errors import InputError
 from sib.utils.locks import NAME as LOCK
 from sib.utils.locks import FolderLock
 
-# What may differ between a run that is done and the study's file: where it lies and how fast it is.
-HARMLESS = ("out", "root", "device", "workers", "save_every_steps", "input.cache")
 VALIDATION = "validation"
 """Folder within a run for its evaluation on the validation split."""
 
@@ -122,7 +121,7 @@ def check_runs(study: Study, runs: list[Run]) -> None:
 def _check_same(run: Run) -> None:
     if not run.is_started():
         return
-    changed = differences(read_run(run.folder).config, run.config, HARMLESS)
+    changed = differences(read_run(run.folder).config, run.config, harmless(TrainConfig))
     if changed:
         raise InputError(
             f"{run.folder} was started otherwise: {'; '.join(changed)}; change the study back, "

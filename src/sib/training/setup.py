@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sib import distributed
-from sib.config.train import CALIBRATED, OWN, TrainConfig
+from sib.config.train import TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
@@ -141,7 +141,7 @@ def make_rival(config: TrainConfig, model: nn.Module) -> Rival:
     Raises:
         InputError: the model cannot be trained so.
     """
-    options = {name: getattr(config.rival, name) for name in OWN if config.method in OWN[name]}
+    options = config.objective_options
     try:
         return RIVALS[config.method](model, **options)
     except ValueError as error:
@@ -154,10 +154,9 @@ def make_objective(config: TrainConfig, device: torch.device) -> SpatialIB:
     Raises:
         ValueError: a value is out of its range.
     """
-    options = vars(config.objective).copy()
-    own = {name: options.pop(name) for name in CALIBRATED}
-    if options.pop("kind") == "calibrated":
-        return SpatialIB.calibrated(**own)
+    options = config.objective_options
+    if config.objective.kind == "calibrated":
+        return SpatialIB.calibrated(**options)
     _check_window(config)
     together = config.hsic_scope == "global"
     seed = config.seed if together else distributed.own_seed(config.seed)
