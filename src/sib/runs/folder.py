@@ -17,6 +17,7 @@ from sib.config.facts import resumable
 from sib.config.stored import as_dict, differences
 from sib.config.train import TrainConfig
 from sib.config.yaml_file import parse_yaml
+from sib.runs.source import source
 from sib.runs.state_file import TornState, before, flush_folder, read_state, write_state
 from sib.utils.errors import InputError
 from sib.utils.locks import FolderLock
@@ -263,14 +264,14 @@ class RunFolder:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Versions of what a result depends on, and the source of sib itself."""
     found = {"format": str(FORMAT), "python": platform.python_version()}
     for package in ("sib", "torch", "torchvision", "numpy", "scikit-learn", "pillow"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    return found
+    return found | source()
 
 
 def _plain(value: Any) -> Any:
