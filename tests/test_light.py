@@ -8,9 +8,10 @@ from dataclasses import is_dataclass
 import pytest
 
 import sib
-from sib.cli.commands import COMMANDS, load
+from sib.cli.commands import COMMANDS
 from sib.config.evaluate import DEFAULT_METRICS
 from sib.evaluation.measures import DEFAULT
+from sib.utils.lazy import load
 
 HEAVY = ("torch", "torchvision", "captum", "torchmetrics", "sklearn", "scipy", "matplotlib")
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import yaml
 from hypothesis import strategies as st
 
-from sib.cli.commands import COMMANDS, load
+from sib.cli.commands import COMMANDS
 from sib.config.recipes import RECIPES
 from sib.models.build import architectures
+from sib.utils.lazy import load
 
 ODD = (
     "",

@@ -91,10 +91,10 @@ def test_an_evaluation_of_other_weights_or_in_another_way_is_made_again(tmp_path
 def test_a_run_of_another_configuration_is_refused_with_the_difference(
     tmp_path, changes, difference
 ):
-    _, (run, *_) = planned(tmp_path)
+    _, (_, run, *_) = planned(tmp_path)
     pretend_trained(run)
     study, runs = planned(tmp_path, common=COMMON | changes)
-    with pytest.raises(InputError, match=f"ce-0 was started otherwise: {difference}; change the"):
+    with pytest.raises(InputError, match=f"sib-0 was started otherwise: {difference}; change the"):
         check_runs(study, runs)
 
 

@@ -3,8 +3,7 @@
 The places are text, so that a command loads its own code and no other's.
 """
 
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Command(NamedTuple):
@@ -33,9 +32,3 @@ COMMANDS = {
     "recipes": Command("sib.config.recipes:RecipesConfig", "sib.config.recipes:show_recipes"),
     "data": Command("sib.config.data:DataConfig", "sib.cli.data:data", reads_files=False),
 }
-
-
-def load(place: str) -> Any:
-    """The object at ``MODULE:NAME``."""
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

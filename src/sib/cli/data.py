@@ -4,8 +4,8 @@ from typing import Any
 
 from rich.console import Console
 
-from sib.cli.commands import load
 from sib.config.data import CheckConfig, DataConfig, PrepareConfig, ShowConfig
+from sib.utils.lazy import load
 from sib.utils.signals import Stopped
 
 ACTIONS: dict[type, str] = {

@@ -8,8 +8,9 @@ from io import StringIO
 from typing import Annotated, Any, Union
 
 from sib import __version__, distributed
-from sib.cli.commands import COMMANDS, load
+from sib.cli.commands import COMMANDS
 from sib.utils.errors import InputError, ProblemsFound, ProcessLost, TrainingFailed
+from sib.utils.lazy import load
 from sib.utils.optional import missing_extra
 from sib.utils.signals import Stopped, StoppedAtOnce
 

@@ -1,13 +1,17 @@
 """``sib data show``: a sheet of images of a data set, their foregrounds outlined."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from rich.console import Console
 
 from sib.config.data import ShowConfig
 from sib.data.open import open_data
 from sib.data.source import Source
-from sib.figures.sheet import Picture, draw_sheet
 from sib.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from sib.figures.sheet import Picture
 
 MOST = 200
 LONGEST = 32
@@ -27,6 +31,8 @@ def show(config: ShowConfig, console: Console) -> None:
         raise InputError(f"--seed must be at least 0; got {config.seed}")
     if config.out.suffix.lower() != ".png":
         raise InputError(f"--out must end with .png; got {config.out}")
+    from sib.figures.sheet import draw_sheet  # with matplotlib, which no other part of data needs
+
     splits = open_data(config.name, root=config.root)
     source: Source = getattr(splits, config.split)
     chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
@@ -40,7 +46,9 @@ def show(config: ShowConfig, console: Console) -> None:
     console.print(f"sheet: {config.out}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _picture(source: Source, index: int) -> Picture:
+def _picture(source: Source, index: int) -> "Picture":
+    from sib.figures.sheet import Picture
+
     sample = source[index]
     name = source.classes[sample.label]
     caption = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

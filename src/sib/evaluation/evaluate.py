@@ -17,6 +17,7 @@ from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.files import FORMAT, IMAGES, RESULT
 from sib.evaluation.maps import maps_of
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
@@ -29,9 +30,6 @@ from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
-
-FORMAT = 1
-RESULT, IMAGES = "evaluation.json", "evaluation.csv"
 
 
 def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:

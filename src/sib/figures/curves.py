@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from sib.evaluation.groups import Group
 from sib.figures.charts import Picture, both_themes, curve_figure
 
 
@@ -38,14 +37,12 @@ QUANTITIES: list[Quantity] = [
 ]
 
 
-def curves(groups: list[Group]) -> list[Picture]:
-    """A figure for each quantity that any run has logged."""
-    runs: list[dict[str, Any]] = [
-        {"name": member.name, "group": group.name, "epochs": member.run.epochs}
-        for group in groups
-        for member in group.members
-        if member.run and member.run.epochs
-    ]
+def curves(runs: list[dict[str, Any]]) -> list[Picture]:
+    """A figure for each quantity that any run has logged.
+
+    Args:
+        runs: each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``.
+    """
     return [
         _curve(runs, quantity)
         for quantity in QUANTITIES

@@ -49,3 +49,9 @@ def attach(
         return sorted({*vars(sys.modules[package]), *public})
 
     return get, names, public
+
+
+def load(place: str) -> Any:
+    """The object at ``MODULE:NAME``."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
