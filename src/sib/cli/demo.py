@@ -26,6 +26,7 @@ from sib.training.setup import make_task, open_splits
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.signals import Stopped
+from sib.utils.terminal import show_tables
 
 METHODS = ("ce", "sib")
 REPORT_IMAGES = 200
@@ -56,7 +57,7 @@ def demo(config: DemoConfig, console: Console) -> None:
         assert result is not None  # only a dry run has none
         results[method] = result["test"]
     console.rule("the built-in test images")
-    console.print(_table(results))
+    show_tables(console, [_table(results)])
     other = "published" if config.objective == "calibrated" else "calibrated"
     console.print(HINT.format(kind=config.objective, other=other), highlight=False)
     picture = _draw(config)

@@ -4,21 +4,28 @@ import os
 import signal
 import sys
 from contextlib import redirect_stderr
+from inspect import cleandoc
 from io import StringIO
 from typing import Annotated, Any, Union
 
 from sib import __version__, distributed
+from sib.cli.arguments import EVERYWHERE, check_flags, split_output
 from sib.cli.commands import COMMANDS
 from sib.utils.errors import InputError, ProblemsFound, ProcessLost, TrainingFailed
 from sib.utils.lazy import load
 from sib.utils.optional import missing_extra
 from sib.utils.signals import Stopped, StoppedAtOnce
 
-DESCRIPTION = """Train image classifiers whose explanations fall on the object
+DESCRIPTION = (
+    """Train image classifiers whose explanations fall on the object
 (Spatial Information Bottleneck, arXiv 2511.09239).
 
 Exit codes: 0 done; 1 some work failed, the rest is saved; 2 bad input; 130 and 143 stopped by a
-signal, after saving."""
+signal, after saving.
+
+"""
+    + EVERYWHERE
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,13 +47,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
+        arguments, output = split_output(arguments)
         config = parse(arguments)
         command = COMMANDS[arguments[0]]
         if not command.several_processes:
             distributed.refuse(f"sib {arguments[0]}")
         from sib.utils.terminal import Terminal
 
-        load(command.action)(config, Terminal())
+        console = Terminal(table_format=output.table_format, only_tables=output.quiet)
+        load(command.action)(config, console)
     except InputError as error:
         _complain(str(error))
         return 2
@@ -86,9 +95,13 @@ def parse(arguments: list[str]) -> Any:
     if command is None:
         kind, prog, description = _every_command(), "sib", DESCRIPTION
     else:
-        kind, prog, description = load(command.options), f"sib {arguments[0]}", None
+        kind, prog = load(command.options), f"sib {arguments[0]}"
+        description = f"{cleandoc(kind.__doc__)}\n\n{EVERYWHERE}"
         rest = arguments[1:]
-        arguments = expand_config(kind, rest) if command.reads_files else rest
+        if command.reads_files:
+            check_flags(prog, kind, rest)
+            rest = expand_config(kind, rest)
+        arguments = rest
     said = StringIO()
     try:
         with redirect_stderr(said):

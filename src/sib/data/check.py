@@ -21,6 +21,7 @@ from sib.data.readers.masks import OVERHANG, check_box
 from sib.data.records import RecordSource, boxes_of
 from sib.data.source import Source
 from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.terminal import show_tables
 
 SHOWN = 20
 """Problems that are printed."""
@@ -58,7 +59,7 @@ def check(config: CheckConfig, console: Console) -> None:
     findings = dict(zip(present, _read_all(list(present.values()), workers, console), strict=True))
     problems = [*_compare(config.name, parts), *_doubles(present)]
     problems += [f.problem for split in findings.values() for f in split if f.problem]
-    console.print(_table(folder, config.name, present, findings))
+    show_tables(console, [_table(folder, config.name, present, findings)])
     if problems:
         _list_problems(console, problems)
         raise ProblemsFound(f"{folder}: {_count(problems)}")

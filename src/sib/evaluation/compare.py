@@ -12,10 +12,11 @@ from sib.evaluation.missing import read_or_evaluate
 from sib.evaluation.scores import stack
 from sib.evaluation.statistics import Array, Difference, paired_difference
 from sib.evaluation.stored import Evaluation
-from sib.evaluation.tables import comparison_table
+from sib.evaluation.tables import comparison_rows, comparison_table
 from sib.figures.scatter import draw_scatter
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
+from sib.utils.terminal import show_tables
 
 Columns = list[tuple[str, str]]
 
@@ -33,8 +34,9 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
         config.runs, config.device, console, config.metrics, config.trust_code
     )
     found = compare_stored(stored, config.metrics, config.resamples)
-    for group in found["groups"]:
-        console.print(comparison_table(group, found["reference"]["name"]))
+    name = found["reference"]["name"]
+    tables = [comparison_table(group, name) for group in found["groups"]]
+    show_tables(console, tables, comparison_rows(found))
     console.print(explanation(found), soft_wrap=False, highlight=False)
     try:
         config.out.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from sib.evaluation.maps import maps_of
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
-from sib.evaluation.tables import evaluation_table
+from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import METHODS, available_methods
 from sib.explain.state import logits_of
 from sib.runs.folder import versions
@@ -30,6 +30,7 @@ from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
+from sib.utils.terminal import show_tables
 
 
 def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
 def evaluate_and_show(config: EvaluateConfig, console: Console) -> None:
     """``sib evaluate``: `evaluate`, and its table on the screen."""
     found = evaluate(config, console)
-    console.print(evaluation_table(found))
+    show_tables(console, [evaluation_table(found)], evaluation_rows(found))
     console.print(f"written to {found['folder']}", highlight=False, markup=False, soft_wrap=True)
 
 
