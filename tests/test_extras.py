@@ -29,6 +29,10 @@ class Only:
         found = (finder.find_spec(name, path, target) for finder in self.finders)
         return next((spec for spec in found if spec is not None), None)
 
+    def find_distributions(self, *context):  # which versions are installed stays known
+        for finder in self.finders:
+            yield from getattr(finder, "find_distributions", lambda *_: ())(*context)
+
 ALLOWED = {*sys.stdlib_module_names, *%r}
 sys.meta_path[:] = [Only(list(sys.meta_path))]
 """

@@ -23,6 +23,9 @@ EXTRAS = {
 """The extra of each module that ``pip install sib`` alone does not bring."""
 
 
+INSTALL = 'pip install "sib['
+
+
 def import_optional(module: str, extra: str) -> ModuleType:
     """Import a module that an extra of sib installs.
 
@@ -59,9 +62,12 @@ def missing_extra(user: str, error: ImportError) -> str | None:
     extra = EXTRAS.get(package)
     if extra is None:
         return None
-    return str(error) if "pip install" in str(error) else _sentence(user, package, extra)
+    if INSTALL in str(error):
+        return str(error)
+    # another ImportError is of a package that is there, and must not be called missing
+    return _sentence(user, package, extra) if isinstance(error, ModuleNotFoundError) else None
 
 
 def _sentence(user: str, module: str, extra: str) -> str:
     needs = f"{user} is not installed" if user == module else f"{user} needs {module}"
-    return f'{needs}: pip install "sib[{extra}]"'
+    return f'{needs}: {INSTALL}{extra}]"'
