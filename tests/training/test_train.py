@@ -303,7 +303,7 @@ def test_worker_processes_change_nothing(tmp_path):
             {"objective": ObjectiveConfig(kind="published", background_weight=-1)},
             "background_weight must be",
         ),
-        ({"data": "/nowhere"}, "/nowhere does not exist"),
+        ({"data": "/nowhere", "input": InputConfig()}, "/nowhere does not exist"),
     ],
 )
 def test_bad_configurations_are_told_before_anything_is_written(tmp_path, options, sentence):

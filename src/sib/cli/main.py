@@ -89,6 +89,7 @@ def parse(arguments: list[str]) -> Any:
     """
     import tyro  # a tenth of a second, which `sib --version` does without
 
+    from sib.config.help import join_help
     from sib.config.yaml_options import error_behind, expand_config
 
     command = COMMANDS.get(arguments[0]) if arguments else None
@@ -96,6 +97,7 @@ def parse(arguments: list[str]) -> Any:
         kind, prog, description = _every_command(), "sib", DESCRIPTION
     else:
         kind, prog = load(command.options), f"sib {arguments[0]}"
+        join_help(kind)
         description = f"{cleandoc(kind.__doc__)}\n\n{EVERYWHERE}"
         rest = arguments[1:]
         if command.reads_files:

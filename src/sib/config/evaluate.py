@@ -173,7 +173,7 @@ class ReportConfig:
     runs: Runs
     """Run folders, one or more."""
     out: Path = Path("report.html")
-    """The page."""
+    """HTML file to write."""
     images: int = 12
     """Images in the gallery."""
     gallery_runs: int | None = None

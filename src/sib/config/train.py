@@ -1,4 +1,4 @@
-"""What a training run can be told: typed, nested, documented; the command line is made of it."""
+"""The options of a training run: typed, nested and documented; the command line comes from them."""
 
 import math
 from collections.abc import Iterator
@@ -29,80 +29,85 @@ class TrainConfig:
     recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = option(
         None, harmless=True
     )
-    """A published recipe, such as cub200/resnet50; sib recipes lists them. It sets data, arch and
-    the rest; what else is given wins."""
+    """A published recipe, such as cub200/resnet50 (sib recipes lists them). It sets the data,
+    the architecture and the schedule; options that you give win."""
     data: str = ""
-    """digits (built in); or cifar100, cub200, stanford_dogs, imagenet or oxford_pet, below --root;
-    or a folder of images: FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
+    """Data set: digits (built in); cifar100, cub200, stanford_dogs, imagenet or oxford_pet,
+    below --root; or a folder of images, FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
     FOLDER/CLASS/*.jpg."""
     root: Path = option(Path("data"), resume=True, harmless=True)
-    """Where the published data sets stand; sib data prepare puts them there."""
+    """Folder of the published data sets, where sib data prepare puts them."""
     out: Path | None = option(None, resume=True, harmless=True)
-    """Run folder; runs/DATA-ARCH-METHOD-SEED where not given."""
+    """Run folder. Default: runs/DATA-ARCH-METHOD-SEED."""
     arch: str = "resnet18"
-    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of your
-    own, called with the number of classes."""
+    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of
+    your own, which is called with the number of classes."""
     method: Literal["sib", "ce", "saliency_guided", "rrr", "energy"] = "sib"
-    """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline. saliency_guided
-    (Ismail et al. 2021) needs no annotation either; rrr (right for the right reasons, Ross et al.
-    2017) and energy (Rao et al. 2023) need foregrounds."""
+    """Training method. sib: cross-entropy plus the S-IB terms. ce: cross-entropy alone, the
+    baseline. saliency_guided (Ismail et al. 2021) needs no annotation either. rrr (right for the
+    right reasons, Ross et al. 2017) and energy (Rao et al. 2023) need foregrounds."""
     guided_share: float | None = option(None, only_for=GUIDED)
-    """Share of the annotated training images whose foreground is used, 0 to 1, always the same
-    ones; in sib it replaces the found one. 0 for sib and 1 for rrr and energy where not given."""
+    """Share of the annotated training images whose foreground is used, 0 to 1; always the same
+    images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and
+    energy."""
     background_exchange: float = option(0.0, only_for=GUIDED)
-    """Share of the images with a used foreground that are shown before the background of another
-    image of their batch, 0 to 1."""
+    """Share of the images with a used foreground that are shown in front of the background of
+    another image of their batch, 0 to 1."""
     selection: Literal["validation", "test"] = "validation"
-    """Where the best epoch is chosen. validation: on images held out of the training split. test:
-    on the test split, the published way; nothing is held out, and the figure is optimistic."""
+    """Split on which the best epoch is chosen. validation: images held out of the training
+    split. test: the published way; nothing is held out, and the test figure is optimistic."""
     image_size: int | None = None
-    """Side of the square input in pixels; 48 for digits and 224 for folders where not given."""
+    """Side of the square input, in pixels. Default: 48 for digits, 224 for folders."""
     epochs: int = option(30, resume=True)
-    """Passes over the training images."""
+    """Passes over the training images, at least 1."""
     batch_size: int = 32
-    """Images in a step of one process; N processes take N times as many."""
+    """Images in a step of one process; N processes take N times as many. Lower it if memory runs
+    out and --micro-batch does not help."""
     micro_batch: int | None = option(None, resume=True)
-    """Most images whose graph is held at a time; None for the whole batch. The gradients stay those
-    of the batch, HSIC included, except that batch norm takes its statistics from a micro-batch."""
+    """Most images whose graph is held in memory at once; None: the whole batch. The gradients
+    stay those of the batch, HSIC included, but batch norm uses the statistics of each
+    micro-batch."""
     every_n_steps: int = option(1, only_for=SPATIAL_IB)
-    """sib only: take the terms on every k-th step alone, weighted × k. Deviates from the method."""
+    """sib only: compute the terms on every k-th step only, weighted × k. Saves time; deviates
+    from the method."""
     sib_fraction: float = option(1.0, only_for=SPATIAL_IB)
-    """sib only: take the terms on this part of each batch. Deviates from the method."""
+    """sib only: compute the terms on this part of each batch, above 0 to 1. Saves time; deviates
+    from the method."""
     hsic_scope: Literal["local", "global"] = option("local", only_for=("published",))
-    """What the S-IB terms compare, where there are several processes: the images of one process,
-    or of all."""
+    """published only: images that HSIC compares when several processes train. local: those of
+    each process. global: those of all."""
     seed: int = 0
-    """Seed of weights, order and augmentation."""
+    """Seed of the weights, the order of the images and the augmentation, at least 0."""
     device: str = option("auto", resume=True, harmless=True)
-    """auto, cpu, cuda, cuda:N or mps."""
+    """Where to compute: auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the model; everything after the logits is float32. In float16 the loss is scaled by a
-    factor that follows the gradients' range; slow on CPUs."""
+    """Precision of the model; everything after the logits is float32. bfloat16 and float16 are
+    faster on GPUs; in float16 the loss is scaled so that small gradients survive."""
     checkpoint: bool = option(False, resume=True, harmless=True, only_for=SPATIAL_IB)
-    """sib only: keep the inputs of the model's repeated blocks alone and compute the rest anew.
-    The same gradients for less memory and more time."""
+    """sib only: keep only the inputs of the model's repeated blocks and recompute the rest in
+    the backward pass. The same gradients for less memory and more time."""
     compile: bool = option(False, only_for=("published",))
-    """sib only: compile the step, its inner gradient included, as one graph; the first step takes
-    long, and needs a C++ compiler on CPUs. What cannot be compiled runs uncompiled, with a
-    warning."""
+    """published only: compile the whole step, its inner gradient included. The first step takes
+    long, and CPUs need a C++ compiler. What cannot be compiled runs uncompiled, with a warning."""
     deterministic: bool = False
-    """Let cuDNN use only algorithms that give the same bits each time; matters on CUDA."""
+    """Restrict cuDNN to algorithms that give the same bits every time. Slower; matters on CUDA
+    only."""
     workers: int = option(2, resume=True, harmless=True)
-    """Processes that read images, for each process that trains; 0 reads in the main one."""
+    """Processes that read images, for each process that trains; 0 reads in the main process."""
     save_every_steps: int | None = option(None, resume=True, harmless=True)
-    """Save the state after so many steps, too; None for at the end of each epoch only."""
+    """Save the state after this many steps too. Default: at the end of each epoch only."""
     on_bad_image: Literal["error", "skip"] = option("error", resume=True)
-    """An image that cannot be read ends the run, or is left out, counted and listed; skip reads
-    the files themselves, without the cache."""
+    """What to do with an image that cannot be read. error: end the run. skip: leave it out,
+    count and list it; this reads the files themselves, without the cache."""
     bad_steps: int = option(5, resume=True, harmless=True)
-    """Steps in a row whose loss or gradient is not finite before the run ends; each of them
-    is taken back and counted."""
+    """Steps in a row with a loss or gradient that is not finite before the run ends; each of
+    them is undone and counted."""
     resume: bool = option(False, resume=True, harmless=True)
-    """Go on from the last saved step of the run folder. May be changed then: epochs, out, root,
-    device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
+    """Continue from the last saved step of the run folder. May be changed then: epochs, out,
+    root, device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
     input.cache."""
     dry_run: bool = option(False, resume=True, harmless=True)
-    """Say what the run would cost, and stop."""
+    """Print what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
