@@ -23,6 +23,8 @@ SHAPES = ((16, 64), (8, 224), (32, 224))
 class Options:
     """Time the head of the S-IB step."""
 
+    shapes: tuple[tuple[int, int], ...] = SHAPES
+    """Images in a batch and their side, for each row."""
     rounds: int = 11
     """Counted rounds."""
     device: str = "auto"
@@ -36,12 +38,13 @@ def main(options: Options) -> None:
     device = choose_device(options.device)
     table = Table("batch × side", "naive, ms", "ours, ms", "naive / ours")
     rows = []
-    for batch, side in SHAPES:
+    for batch, side in options.shapes:
         torch.manual_seed(0)
         images = torch.randn(batch, 3, side, side, device=device)
         R = (torch.randn_like(images) * 1e-5).requires_grad_()
         variants = {"naive": lambda: _naive(R, images), "ours": lambda: _ours(R, images)}  # noqa: B023
-        found = interleave(variants, options.rounds, device)
+        repeat_for = 0.05 if device.type == "cuda" else 0.0
+        found = interleave(variants, options.rounds, device, repeat_for=repeat_for)
         ratio = found["naive"]["seconds"] / found["ours"]["seconds"]
         rows.append({"batch": batch, "side": side, "ratio": ratio, **found})
         milliseconds = [f"{found[name]['seconds'] * 1e3:.1f}" for name in variants]

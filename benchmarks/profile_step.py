@@ -12,9 +12,9 @@ import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
-from step import make_variants
 from timing import machine, save
 from torch.profiler import ProfilerActivity, profile
+from training_steps import make_variants
 
 from sib.utils.device import choose_device
 

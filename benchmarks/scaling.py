@@ -10,8 +10,8 @@ from typing import Any
 import tyro
 from rich.console import Console
 from rich.table import Table
-from step import make_variants
 from timing import interleave, machine, save
+from training_steps import make_variants
 
 from sib.utils.device import choose_device
 

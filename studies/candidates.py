@@ -26,7 +26,6 @@ from sib.functional.mask import window_mean
 from sib.functional.shares import energy
 from sib.models import build
 from sib.objectives.calibrated import WINDOW_SHARE, CalibratedSpatialIB
-from sib.objectives.published import SpatialIBTerms
 
 METHODS = [name for name in sib.explain.METHODS if name not in ("gradcam_pp", "vjp")]
 FIXED = (0.6, 2.0, 2.0)
@@ -39,7 +38,7 @@ class Windows(CalibratedSpatialIB):
     def __init__(self) -> None:
         super().__init__(*FIXED, balance=False)
 
-    def _found(self, R: Tensor, images: Tensor) -> Tensor:
+    def _find_foreground(self, R: Tensor, images: Tensor) -> Tensor:
         return _largest(_favoured(R, images, (0.5, 1, 2)), self.area)
 
 
@@ -54,16 +53,19 @@ class LearntArea(CalibratedSpatialIB):
         super().__init__(*FIXED, balance=False)
         self.threshold = nn.Parameter(torch.tensor(0.5))
 
-    def _found(self, R: Tensor, images: Tensor) -> Tensor:
+    def _find_foreground(self, R: Tensor, images: Tensor) -> Tensor:
         favoured = _favoured(R, images, (1,))
         highest = favoured.flatten(1).amax(dim=1)[:, None, None, None]
         return ((favoured / highest.clamp_min(1e-30) - self.threshold) / 0.05).sigmoid()
 
-    def terms(self, parts: sib.functional.parts.ImageParts) -> SpatialIBTerms:
+    def terms(self, parts: sib.Parts) -> dict[str, Tensor]:
         """With the price of the area."""
-        found = super().terms(parts)
-        weights = self.image_weight + self.layer_weight + self.stage_weight
-        return found._replace(loss=found.loss + weights * parts.mask.mean())
+        return {**super().terms(parts), "area": parts.mask.mean()}
+
+    def term_weights(self) -> dict[str, float]:
+        """The area costs what the shares weigh together."""
+        weights = super().term_weights()
+        return {**weights, "area": sum(weights.values())}
 
 
 @torch.no_grad()

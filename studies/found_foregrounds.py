@@ -24,8 +24,8 @@ from sib.evaluation.data import open_run_data
 from sib.functional.appearance import appearance_foreground
 from sib.functional.mask import window_mean
 from sib.functional.reconstruction import vector_jacobian_products
-from sib.functional.shares import energy, evidence
-from sib.models.features import Features
+from sib.functional.shares import energy, positive_attribution
+from sib.models.features import FeatureCapture
 from sib.objectives.calibrated import WINDOW_SHARE
 
 AREA = 0.2
@@ -68,16 +68,16 @@ def _shares(folder: Path, options: Options) -> dict[str, float]:
 
 
 def _masks(model: torch.nn.Module, images: Tensor) -> dict[str, Tensor]:
-    images, features = images.requires_grad_(), Features()
-    with features.recorded(model, images):
+    images, features = images.requires_grad_(), FeatureCapture()
+    with features.capture(model, images):
         logits = model(images)
-    (output,) = features.take()
+    (output,) = features.pop()
     R, G = vector_jacobian_products(logits, (images, output), False, "margin")
     side = images.shape[-1]
     window = max(1, round(WINDOW_SHARE * side))
     fine = window_mean(energy(R), window, count_include_pad=False).clamp_min(0)
     coarse = F.interpolate(
-        evidence(features.as_map(output), features.as_map(G)).detach(),
+        positive_attribution(features.as_map(output), features.as_map(G)).detach(),
         (side, side),
         mode="bilinear",
     )

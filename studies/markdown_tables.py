@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import tyro
 
+from sib.runs.archive import read_record
+
 NAMES = {
     "mean_energy": "mean energy",
     "input_x_gradient": "input × gradient",
@@ -24,12 +26,12 @@ def main(study: Annotated[Path, tyro.conf.Positional]) -> None:
     """Print a table of means and one of differences to the reference, a row a setting.
 
     Args:
-        study: study.json.
+        study: study.json, of a study's folder or of the archive beside it.
     """
-    found = json.loads(study.read_text())
+    found = json.loads(read_record(study))
     figures = ["accuracy", "mean_energy", *found["methods"]]
     print(found["interval"], end="\n\n")
-    for key, title in (("figures", "setting"), ("difference", f"less {found['reference']}")):
+    for key, title in (("figures", "setting"), ("difference", f"minus {found['reference']}")):
         print(f"| {title} | seeds | {' | '.join(NAMES.get(name, name) for name in figures)} |")
         print("|---" * (len(figures) + 2) + "|")
         for setting in found["settings"]:

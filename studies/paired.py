@@ -17,6 +17,7 @@ import numpy as np
 import tyro
 from markdown_tables import cell
 
+from sib.runs.archive import read_record
 from sib.study.interval import seed_interval
 
 Runs = dict[str, dict[tuple[int, int], dict[str, Any]]]
@@ -29,10 +30,10 @@ def main(
     """Print a table, a row a pair and study, and one of all studies together from three pairs on.
 
     Args:
-        studies: files study.json.
+        studies: files study.json, of a study's folder or of the archive beside it.
         pairs: SETTING:SETTING, the second to be subtracted.
     """
-    read = [json.loads(file.read_text()) for file in studies]
+    read = [json.loads(read_record(file)) for file in studies]
     methods = [m for m in read[0]["methods"] if all(m in study["methods"] for study in read)]
     runs = [_runs(study) for study in read]
     print(f"| pair | study | pairs | accuracy | mean energy, {len(methods)} methods |")
@@ -48,7 +49,7 @@ def main(
             if len(values):
                 estimates = (seed_interval(column[:, None])._asdict() for column in values.T)
                 cells = " | ".join(cell(estimate, signed=True) for estimate in estimates)
-                print(f"| {first} less {second} | {name} | {len(values)} | {cells} |")
+                print(f"| {first} minus {second} | {name} | {len(values)} | {cells} |")
 
 
 def _names(pair: str, runs: list[Runs]) -> list[str]:

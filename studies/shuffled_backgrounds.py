@@ -23,7 +23,7 @@ from sib.training.validation import Measurement, measure
 
 @dataclass(frozen=True)
 class Options:
-    """Measure runs with and without telling backgrounds."""
+    """Measure runs with and without backgrounds that predict the class."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders of sib train --data digits."""

@@ -25,7 +25,7 @@ from sib.utils.terminal import Terminal, show_tables
         ("--slope", "--objective.slope"),
         ("--windw-size", "--objective.window-size"),
         ("--optimiser.learning-rate", "--optimizer.learning-rate"),
-        ("--no-balance", "--objective.no-balance"),
+        ("--no-drop-last", "--input.no-drop-last"),
     ],
 )
 def test_the_nearest_option_is_named(typed, meant, capsys):

@@ -11,12 +11,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 import sib
 from nets import group_norm_net, small_vit
-from sib.objectives.balance import GradientSums, balanced
+from sib.objectives.base import Objective
 from sib.objectives.calibrated import CalibratedSpatialIB
-from sib.objectives.published import EVERY
+from sib.objectives.weighting import (
+    WEIGHT_UPDATE_INTERVAL,
+    GradientSums,
+    gradient_norm_ratios,
+)
 from test_calibrated import LAYER, batch, by_the_formula, gradient, staged_net
 
 SHARES = torch.eye(3).tolist()
+ORDER = [0, 2, 1]  # image, stages, layer
 """Weights that leave one share alone."""
 
 
@@ -37,11 +42,14 @@ def test_factors_are_ratios_of_the_norms_of_gradients():
     out = task(images, labels)
     plain = norm_of(F.cross_entropy(model(images), labels), model)
     shares = [by_the_formula(model, images, *weights) for weights in SHARES]
-    expected = torch.stack([plain / norm_of(share, model) for share in shares])
-    assert torch.allclose(task.objective.factors.double(), expected, rtol=1e-5)
-    values = torch.stack([by_the_formula(model, images, *weights) for weights in SHARES])
-    weights = torch.tensor([0.2, 0.05, 0.7])
-    assert torch.allclose(task.objective.weights(), weights * task.objective.factors)
+    expected = torch.stack([plain / norm_of(shares[k], model) for k in ORDER])
+    assert torch.allclose(task.objective.weighting.factors.double(), expected, rtol=1e-5)
+    values = torch.stack([shares[k] for k in ORDER])
+    weights = torch.tensor([0.2, 0.7, 0.05])
+    assert torch.allclose(
+        torch.stack(list(task.objective.weights().values())),
+        weights * task.objective.weighting.factors,
+    )
     assert torch.allclose(out.terms.loss, (weights * expected * values).sum(), rtol=1e-5)
 
 
@@ -57,43 +65,47 @@ def test_a_weight_is_the_norm_of_a_terms_gradient_over_cross_entropys():
 @pytest.mark.parametrize("every_n_steps", [1, 3])
 def test_they_are_measured_on_every_eighth_batch_with_terms(every_n_steps, monkeypatch):
     measured = []
-    real = CalibratedSpatialIB.balance_on
+    real = Objective.update_weights
 
-    def count(self, batches):
+    def count(self, batches, parameters):
         measured.append(task.step - 1)
-        real(self, batches)
+        real(self, batches, parameters)
 
-    monkeypatch.setattr(CalibratedSpatialIB, "balance_on", count)
+    monkeypatch.setattr(Objective, "update_weights", count)
     objective = sib.SpatialIB.calibrated(layer=LAYER)
     task = sib.SpatialIBTask(group_norm_net(), objective, every_n_steps=every_n_steps)
-    stepped(task, *batch(dtype=torch.float32), steps=2 * EVERY * every_n_steps + 1)
-    assert measured == [0, EVERY * every_n_steps, 2 * EVERY * every_n_steps]
+    stepped(task, *batch(dtype=torch.float32), steps=2 * WEIGHT_UPDATE_INTERVAL * every_n_steps + 1)
+    assert measured == [
+        0,
+        WEIGHT_UPDATE_INTERVAL * every_n_steps,
+        2 * WEIGHT_UPDATE_INTERVAL * every_n_steps,
+    ]
 
 
 def test_they_hold_until_the_next_measurement_and_in_eval_mode():
     images, labels = batch(dtype=torch.float32)
     task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer=LAYER))
     stepped(task, images, labels)
-    first = task.objective.factors.clone()
-    assert (first[:2] > 0).all() and first[2] == 0  # it has no stages between
+    first = task.objective.weighting.factors.clone()
+    assert (first[[0, 2]] > 0).all() and first[1] == 0  # it has no stages between
     with torch.no_grad():
         for parameter in task.parameters():
             parameter.mul_(1.5)
-    stepped(task, images, labels, EVERY - 1)
-    assert torch.equal(task.objective.factors, first)
+    stepped(task, images, labels, WEIGHT_UPDATE_INTERVAL - 1)
+    assert torch.equal(task.objective.weighting.factors, first)
     task.eval()
     stepped(task, images, labels)
-    assert torch.equal(task.objective.factors, first)
+    assert torch.equal(task.objective.weighting.factors, first)
     task.train()
     stepped(task, images, labels)
-    assert not torch.equal(task.objective.factors, first)
+    assert not torch.equal(task.objective.weighting.factors, first)
 
 
 def test_without_balance_the_weights_are_those_of_the_shares():
     objective = CalibratedSpatialIB(0.6, 2.0, 2.0, layer="4", balance=False)
     task = sib.SpatialIBTask(staged_net(), objective)
     stepped(task, *batch(dtype=torch.float32))
-    assert objective.weights().tolist() == pytest.approx([0.6, 2.0, 2.0])
+    assert objective.weights() == {"image": 0.6, "stages": 2.0, "layer": 2.0}
 
 
 @pytest.mark.parametrize("make", [staged_net, small_vit])
@@ -106,7 +118,9 @@ def test_micro_batches_give_the_factors_and_the_gradient_of_the_batch(make, micr
     out = task(images, labels)
     task.backward(out.loss)
     found = sib.accumulate(other, images, labels, micro_batch)
-    assert torch.allclose(other.objective.factors, task.objective.factors, rtol=1e-6)
+    assert torch.allclose(
+        other.objective.weighting.factors, task.objective.weighting.factors, rtol=1e-6
+    )
     assert torch.allclose(found.loss, out.loss)
     assert torch.allclose(gradient(other), gradient(task), rtol=1e-6, atol=1e-9)
     assert other.step == task.step == 1
@@ -118,9 +132,11 @@ def test_terms_on_a_part_of_the_batch_are_weighed_by_all_of_its_cross_entropy():
     task = sib.SpatialIBTask(model, objective, fraction=0.5)
     task(images, labels)
     part = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(layer=LAYER, balance=False))
-    share = part(images[:3], labels[:3]).terms.foreground_loss / 0.1
+    share = part(images[:3], labels[:3]).terms.weighted["layer"] / 0.1
     plain = norm_of(F.cross_entropy(model(images), labels), model)
-    assert objective.factors[1].item() == pytest.approx((plain / norm_of(share, model)).item())
+    assert objective.weighting.factors[2].item() == pytest.approx(
+        (plain / norm_of(share, model)).item()
+    )
 
 
 def test_a_plain_loop_must_say_what_to_weigh_by():
@@ -138,7 +154,7 @@ def test_a_plain_loop_measures_as_the_task_does():
     task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer=LAYER))
     model, objective = copy.deepcopy(task.model), sib.SpatialIB.calibrated(layer=LAYER)
     optimizers = [torch.optim.SGD(each.parameters(), 0.1) for each in (task, model)]
-    for _ in range(EVERY + 2):
+    for _ in range(WEIGHT_UPDATE_INTERVAL + 2):
         for optimizer in optimizers:
             optimizer.zero_grad()
         out = task(images, labels)
@@ -151,30 +167,31 @@ def test_a_plain_loop_measures_as_the_task_does():
         (cross_entropy + terms.loss).backward()
         for optimizer in optimizers:
             optimizer.step()
-        assert torch.allclose(objective.factors, task.objective.factors, rtol=1e-4)
+        assert torch.allclose(
+            objective.weighting.factors, task.objective.weighting.factors, rtol=1e-4
+        )
         assert torch.allclose(cross_entropy + terms.loss, out.loss, rtol=1e-4)
 
 
 def test_factors_stay_where_a_gradient_says_nothing():
     before = torch.tensor([2.0, 3.0, 4.0])
-    plain = torch.tensor([3.0, 4.0])
-    ok, zero, bad = torch.tensor([0.0, 2.0]), torch.zeros(2), torch.tensor([float("nan"), 1])
-    assert balanced(plain, ok, zero, bad, before=before).tolist() == [2.5, 3.0, 4.0]
-    assert balanced(zero, ok, ok, ok, before=before).tolist() == before.tolist()
+    norms = torch.tensor([2.0, 0.0, float("nan")])
+    assert gradient_norm_ratios(torch.tensor(5.0), norms, before).tolist() == [2.5, 3.0, 4.0]
+    none = gradient_norm_ratios(torch.tensor(0.0), torch.full((3,), 2.0), before)
+    assert none.tolist() == before.tolist()
 
 
 def test_a_factor_rises_four_times_at_most_and_falls_at_once():
-    plain, flat, steep = torch.tensor([1.0]), torch.tensor([1e-6]), torch.tensor([1e6])
     before = torch.tensor([2.0, 2.0, 0.0])
-    found = balanced(plain, flat, steep, flat, before=before)
+    found = gradient_norm_ratios(torch.tensor(1.0), torch.tensor([1e-6, 1e6, 1e-6]), before)
     assert found.tolist() == pytest.approx([8.0, 1e-6, 1e6])  # the last was not measured before
 
 
 def test_a_term_without_weight_costs_and_does_nothing():
-    objective = CalibratedSpatialIB(0.1, 0.1, 0, layer="4")
+    objective = CalibratedSpatialIB(0.1, 0, 0.1, layer="4")
     task = sib.SpatialIBTask(staged_net(), objective)
     stepped(task, *batch(dtype=torch.float32))
-    assert (objective.factors[:2] > 0).all() and objective.factors[2] == 0
+    assert (objective.weighting.factors[:2] > 0).all() and objective.weighting.factors[2] == 0
 
 
 def test_frozen_parameters_do_not_count():
@@ -183,10 +200,10 @@ def test_frozen_parameters_do_not_count():
     task.model[0].requires_grad_(False)
     sums = GradientSums(task.model.parameters())
     logits, parts = task.parts(images, labels)
-    sums.add([F.cross_entropy(logits, labels), parts.foreground[0].mean()])
+    sums.add([F.cross_entropy(logits, labels), parts.values["layer"][0].mean()])
     expected = sums.sums[0].norm() / sums.sums[1].norm()
     task(images, labels)
-    assert task.objective.factors[1].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert task.objective.weighting.factors[2].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_nothing_to_train_is_told_as_ever():
@@ -215,8 +232,8 @@ def test_mixed_precision_weighs_nearly_alike(dtype):
     task(images, labels)
     with torch.autocast("cpu", dtype=dtype):
         other(images, labels)
-    used = torch.tensor([0, 1])  # it has no stages between
-    factors = other.objective.factors[used] / task.objective.factors[used]
+    used = torch.tensor([0, 2])  # it has no stages between
+    factors = other.objective.weighting.factors[used] / task.objective.weighting.factors[used]
     assert ((factors - 1).abs() < 0.1).all()
 
 
@@ -232,7 +249,9 @@ def test_float16_measures_what_a_large_scale_would_overflow(large):
     task(images, labels)
     with torch.autocast("cpu", dtype=torch.float16):
         other(images, labels)
-    assert other.objective.factors[1] == pytest.approx(task.objective.factors[1].item(), rel=0.2)
+    assert other.objective.weighting.factors[2] == pytest.approx(
+        task.objective.weighting.factors[2].item(), rel=0.2
+    )
 
 
 def factors_of_two(rank, file, sizes, micro_batch, queue):
@@ -244,10 +263,17 @@ def factors_of_two(rank, file, sizes, micro_batch, queue):
     alone = copy.deepcopy(task)
     parallel = DistributedDataParallel(task)
     sib.accumulate(parallel, images[own], labels[own], micro_batch)
-    first = task.objective.factors.tolist()
+    first = task.objective.weighting.factors.tolist()
     alone(images[own], labels[own])
     sib.accumulate(parallel, images[own], labels[own], micro_batch)
-    queue.put((rank, first, alone.objective.factors.tolist(), task.objective.factors.tolist()))
+    queue.put(
+        (
+            rank,
+            first,
+            alone.objective.weighting.factors.tolist(),
+            task.objective.weighting.factors.tolist(),
+        )
+    )
     queue.close()
     queue.join_thread()
     dist.barrier()

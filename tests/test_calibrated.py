@@ -107,7 +107,7 @@ def test_loss_and_gradient_are_those_of_the_formula(weights):
     task.backward(out.loss)
     assert out.loss.item() == pytest.approx(loss.item(), rel=1e-6)
     assert (gradient(task) - expected).norm() < 1e-6 * expected.norm()
-    assert out.terms.loss == out.terms.foreground_loss + out.terms.background_loss
+    assert out.terms.loss == sum(out.terms.weighted.values())
     assert 0 < out.terms.foreground < 1 and 0 < out.terms.background < 1
 
 
@@ -131,7 +131,7 @@ def test_a_plain_loop_gives_the_loss_of_the_task():
     expected = task(images, labels).loss
     objective = sib.SpatialIB.calibrated(layer=LAYER)
     images.requires_grad_(True)
-    with sib.second_order(), objective.recording(model, images):
+    with sib.second_order(), objective.capture_features(model, images):
         logits = model(images)
     cross_entropy = F.cross_entropy(logits, labels)
     terms = objective(logits, images, cross_entropy=cross_entropy)
@@ -151,7 +151,9 @@ def test_a_task_can_be_copied_and_pickled_after_a_step(make):
 def test_logits_from_outside_of_the_recording_are_refused():
     model, (images, _) = group_norm_net().double(), batch()
     objective = sib.SpatialIB.calibrated(layer=LAYER)
-    with pytest.raises(ValueError, match=r"inside `with objective.recording\(model, images\):`"):
+    with pytest.raises(
+        ValueError, match=r"inside `with objective.capture_features\(model, images\):`"
+    ):
         objective.eval()(model(images.requires_grad_()), images)
 
 
@@ -163,7 +165,7 @@ def test_the_last_stage_of_the_four_architectures_is_found(arch):
     task = sib.SpatialIBTask(model, sib.SpatialIB.calibrated())
     images, labels = batch(4, 64, torch.float32)
     out = task(images, labels)
-    for loss in (out.terms.foreground_loss, out.terms.background_loss):
+    for loss in (out.terms.weighted["layer"], out.terms.weighted["image"]):
         task.zero_grad()
         torch.autograd.backward(loss, inputs=list(model.parameters()), retain_graph=True)
         found = [p.grad.norm() for p in model.parameters() if p.grad is not None]
@@ -184,7 +186,8 @@ def test_micro_batches_give_the_gradient_of_the_batch(make, layer, micro_batch):
     found = sib.accumulate(task, images, labels, micro_batch)
     assert torch.allclose(gradient(task), expected, rtol=1e-9, atol=1e-12)
     assert torch.allclose(found.loss, out.loss)
-    assert found.terms.foreground_loss == pytest.approx(out.terms.foreground_loss.item())
+    for name, term in out.terms.weighted.items():
+        assert found.terms.weighted[name] == pytest.approx(term.item())
 
 
 def test_the_batch_does_not_change_what_an_image_adds():
@@ -251,7 +254,7 @@ def test_a_model_that_takes_no_such_images_is_told_too():
 
 def test_a_layer_that_gives_no_map_is_refused():
     task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer="9"))
-    with pytest.raises(ValueError, match=r"layer must give a feature map .*; 9 gives \(6, 5\)"):
+    with pytest.raises(ValueError, match=r"layer 9 must give a feature map .* not \(B, 5\)"):
         task(*batch(dtype=torch.float32))
 
 

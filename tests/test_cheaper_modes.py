@@ -85,7 +85,7 @@ def test_terms_of_a_part_of_the_batch():
 def test_the_part_is_as_large_as_hsic_and_batch_norm_need(fraction, estimator, batch, count):
     objective = sib.SpatialIB(window_size=5, estimator=estimator)
     task = sib.SpatialIBTask(group_norm_net(), objective, fraction=fraction)
-    assert task.images_with_terms(batch) == count
+    assert task.num_regularized(batch) == count
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_annotated_images_take_their_foreground_and_others_keep_theirs(kind):
     images, labels, foreground = batch()
     task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES[kind]())
     found = task(images, labels).terms.mask
-    led = task(images, labels, None, foreground).terms
+    led = task(images, labels, foreground).terms
     assert torch.equal(led.mask[1:], foreground[1:].double())
     assert torch.equal(led.mask[0], found[0])
     assert led.loss.isfinite()
@@ -46,7 +46,7 @@ def test_a_foreground_that_is_nowhere_known_changes_nothing(kind):
     images, labels, foreground = batch()
     task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES[kind]())
     unknown = torch.zeros_like(foreground)
-    assert task(images, labels, None, unknown).loss == task(images, labels).loss
+    assert task(images, labels, unknown).loss == task(images, labels).loss
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
@@ -55,7 +55,7 @@ def test_guidance_blends(kind):
     model = group_norm_net().double()
     found = sib.SpatialIBTask(model, OBJECTIVES[kind]())(images, labels).terms.mask
     task = sib.SpatialIBTask(model, OBJECTIVES[kind](guidance=0.3))
-    led = task(images, labels, None, foreground).terms.mask
+    led = task(images, labels, foreground).terms.mask
     assert torch.allclose(led[1:], 0.7 * found[1:] + 0.3 * foreground[1:])
 
 
@@ -64,7 +64,7 @@ def test_guidance_blends(kind):
 def test_parts_of_a_batch_take_their_own_foregrounds(kind, fraction):
     images, labels, foreground = batch()
     task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES[kind](), fraction=fraction)
-    out = task(images, labels, None, foreground)
+    out = task(images, labels, foreground)
     task.backward(out.loss)
     assert torch.equal(out.terms.mask[1:], foreground[1 : len(out.terms.mask)].double())
     if fraction < 1:
@@ -83,7 +83,7 @@ def test_a_plain_loop_gives_it_to_the_objective():
     with sib.second_order():
         logits = model(images)
     terms = objective(logits, images, foreground)
-    expected = sib.SpatialIBTask(model, objective)(images, labels, None, foreground).terms
+    expected = sib.SpatialIBTask(model, objective)(images, labels, foreground).terms
     assert torch.allclose(terms.loss, expected.loss)
 
 
@@ -92,7 +92,7 @@ def test_a_compiled_step_takes_none():
     task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES["published"]())
     task.compile(backend="eager")
     with pytest.raises(ValueError, match="a compiled step takes no foreground"):
-        task(images, labels, None, foreground)
+        task(images, labels, foreground)
 
 
 @pytest.mark.parametrize("guidance", [-0.1, 1.1, float("nan"), "1"])
@@ -105,7 +105,7 @@ def test_a_foreground_of_another_shape_is_refused():
     images, labels, foreground = batch()
     task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES["published"]())
     with pytest.raises(ValueError, match=r"foreground must be bool or floating point of shape"):
-        task(images, labels, None, foreground[:, :, :8])
+        task(images, labels, foreground[:, :, :8])
 
 
 @pytest.mark.parametrize("kind", ["published", "calibrated"])

@@ -9,8 +9,8 @@ import pytest
 
 import sib
 from sib.cli.commands import COMMANDS
-from sib.config.evaluate import DEFAULT_METRICS
-from sib.evaluation.measures import DEFAULT
+from sib.config.evaluate import DEFAULT_METHODS, IN_GALLERY
+from sib.explain import default_methods, gallery_methods
 from sib.utils.lazy import load
 
 HEAVY = ("torch", "torchvision", "captum", "torchmetrics", "sklearn", "scipy", "matplotlib")
@@ -48,8 +48,9 @@ def test_every_command_has_its_options_and_its_code():
         assert callable(load(command.action))
 
 
-def test_the_default_metrics_are_those_of_the_registry():
-    assert DEFAULT_METRICS == DEFAULT
+def test_the_default_methods_are_those_of_the_registry():
+    assert set(DEFAULT_METHODS) <= set(default_methods())
+    assert gallery_methods()[: len(IN_GALLERY)] == IN_GALLERY
 
 
 def test_importing_sib_loads_nothing_and_using_it_loads_torch_alone():

@@ -171,7 +171,7 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     prepared = Prepared(config, task, task, splits, loader, device, run, None)
     training = Training(prepared, watcher)
     # the ratio is a report, as dear as the step
-    monkeypatch.setattr(training.stepper, "_gradient_ratios", lambda progress: None)
+    monkeypatch.setattr(training.train_step, "_gradient_ratios", lambda *_: None)
     for batch in islice(loader, 2):
         assert batch.images.shape == (recipe.batch_size, 3, 32, 32)
         training._train_step(batch)
@@ -179,7 +179,7 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     assert training.update.learning_rate == recipe.learning_rate
     sums = training.progress.sums
     assert all(value.isfinite() for value in sums.values())
-    assert sums["reconstruction_scale"] > 0 and sums["background"] > 0
+    assert sums["reconstruction_scale"] > 0 and sums["terms.background"] > 0
     changed = [
         not torch.equal(old, new) for old, new in zip(before, task.model.parameters(), strict=True)
     ]

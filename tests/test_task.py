@@ -174,8 +174,9 @@ def test_half_precision_models_are_computed_in_float32_after_the_logits(dtype):
     images, labels = batch(dtype=dtype)
     task = sib.SpatialIBTask(SmallResNet(5, 8).to(dtype), sib.SpatialIB(window_size=9))
     terms = task(images, labels).terms
-    assert {t.dtype for t in terms} == {torch.float32}
-    assert all(t.isfinite().all() for t in terms) and terms.background > 0
+    found = (*terms.values.values(), *terms.weighted.values(), terms.mask, terms.reconstruction)
+    assert {t.dtype for t in found} == {torch.float32}
+    assert all(t.isfinite().all() for t in found) and terms.background > 0
 
 
 def test_bfloat16_autocast_stays_near_float32():

@@ -11,17 +11,24 @@ from sib.utils.lazy import attach
 if TYPE_CHECKING:
     from sib import data as data
     from sib import explain as explain
+    from sib import figures as figures
     from sib import functional as functional
     from sib import metrics as metrics
     from sib import models as models
     from sib.double_backward import second_order as second_order
+    from sib.evaluation.classifier import load as load
+    from sib.objectives.base import Objective as Objective
+    from sib.objectives.base import Parts as Parts
+    from sib.objectives.base import Terms as Terms
     from sib.objectives.published import SpatialIB as SpatialIB
-    from sib.objectives.published import SpatialIBTerms as SpatialIBTerms
     from sib.tasks.accumulate import accumulate as accumulate
-    from sib.tasks.plain import CrossEntropyTask as CrossEntropyTask
-    from sib.tasks.plain import TaskOutput as TaskOutput
+    from sib.tasks.output import StepOutput as StepOutput
+    from sib.tasks.task import CrossEntropyTask as CrossEntropyTask
     from sib.tasks.task import SpatialIBTask as SpatialIBTask
+    from sib.tasks.task import Task as Task
     from sib.utils.errors import InputError as InputError
+
+    SpatialIBTerms, TaskOutput = Terms, StepOutput
 
 try:
     __version__ = version("sib")
@@ -33,11 +40,13 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "sib.double_backward": ["second_order"],
-        "sib.objectives.published": ["SpatialIB", "SpatialIBTerms"],
+        "sib.evaluation.classifier": ["load"],
+        "sib.objectives.base": ["Objective", "Parts", "Terms", "SpatialIBTerms=Terms"],
+        "sib.objectives.published": ["SpatialIB"],
         "sib.tasks.accumulate": ["accumulate"],
-        "sib.tasks.plain": ["CrossEntropyTask", "TaskOutput"],
-        "sib.tasks.task": ["SpatialIBTask"],
+        "sib.tasks.output": ["StepOutput", "TaskOutput=StepOutput"],
+        "sib.tasks.task": ["CrossEntropyTask", "SpatialIBTask", "Task"],
         "sib.utils.errors": ["InputError"],
     },
-    modules=["data", "explain", "functional", "metrics", "models"],
+    modules=["data", "explain", "figures", "functional", "metrics", "models"],
 )

@@ -56,7 +56,10 @@ def config(**values):
             "--objective.area is for --objective.mask area; got density",
         ),
         ("--schedule.gamma 0.5", "--schedule.gamma is for --schedule.kind step; got cosine"),
-        ("--input.crop-area 0.5", "--input.crop-area is for --input.augment crop; got none"),
+        (
+            "--input.crop-area 0.5",
+            "--input.crop-area is for --input.augment crop or randaug",
+        ),
         ("--data birds --input.test-size 7", "--input.test-size is for --data digits; got birds"),
     ],
 )
@@ -138,10 +141,11 @@ def test_the_lists_are_those_of_before():
         *("save_every_steps", "bad_steps", "checkpoint", "input.cache"),
     }
     more = {"epochs", "micro_batch", "on_bad_image"}
+    more |= {"freeze", "unfreeze_after", "early_stopping"}
     assert resumable(TrainConfig) == harmless(TrainConfig) - {"recipe"} | more
     assert {option.name for option in deciding(TrainConfig)} == {
         *("method", "objective.kind", "objective.mask", "rival.at"),
-        *("schedule.kind", "input.augment", "data"),
+        *("schedule.kind", "input.augment", "data", "optimizer.kind"),
     }
 
 
@@ -154,7 +158,12 @@ def test_the_options_of_the_objectives_are_arguments_of_their_classes():
         field.name for field in dataclasses.fields(ObjectiveConfig)
     }
     energy = config(method="energy", rival=RivalConfig(weight=2.0)).objective_options
-    assert energy == {"weight": 2.0, "at": "final", "layer": None}
+    assert energy == {
+        "weight": 2.0,
+        "balance": False,
+        "at": "final",
+        "layer": None,
+    }
     assert config(method="ce").objective_options == {}
 
 

@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from evaluation.trained import FAST, evaluated, quiet, trained
 from sib.cli.main import main
-from sib.config.evaluate import EvaluateConfig
+from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import make_loader, open_data
 from sib.data.normalization import normalise
-from sib.evaluation.evaluate import evaluate
+from sib.evaluation.evaluate import evaluate, options
+from sib.evaluation.measures import DEFAULT
 from sib.evaluation.scores import read_scores
 from sib.explain import attribute
 from sib.metrics import MAP_MEASURES
@@ -47,7 +48,8 @@ def test_scores_are_those_of_each_image_alone(tmp_path):
         assert scores.probability[index] == pytest.approx(float(probabilities.max()), abs=1e-5)
         for method in methods:
             maps = attribute(model, images, method=method, n_steps=2, n_samples=2)
-            for name, measure in MAP_MEASURES.items():
+            for name in DEFAULT:
+                measure = MAP_MEASURES[name]
                 expected = float(measure.function(maps.detach(), batch.foreground.squeeze(1)))
                 # ties and order can turn on the last bit; the other measures are continuous
                 slack = 0.02 if name in ("top_pixel_iou", "relevance_rank_accuracy") else 2e-4
@@ -128,7 +130,10 @@ def test_images_without_foreground_have_no_score(tmp_path):
 def test_methods_that_an_architecture_lacks_are_listed(tmp_path):
     save_file(build("vit_b_32", 10, 32).state_dict(), tmp_path / "vit.safetensors")
     options = {"arch": "vit_b_32", "data": "digits", "image_size": 32, "limit": 2}
-    found = evaluate(config(tmp_path / "vit.safetensors", **options), quiet())
+    console = quiet()
+    found = evaluate(config(tmp_path / "vit.safetensors", **options), console)
+    text = console.file.getvalue()
+    assert "without guided_backprop: method guided_backprop changes the backward pass" in text
     assert found["unavailable"] == ["guided_backprop"]
     assert "gradcam" in found["table"]
     with pytest.raises(InputError, match="--methods: method guided_backprop"):
@@ -197,3 +202,21 @@ def test_classes_in_another_order_are_refused(tmp_path):
     )
     with pytest.raises(InputError, match="the classes must be the same, in the same order"):
         evaluate(config(run), quiet())
+
+
+def test_the_cost_of_explanations_by_forward_passes_is_announced(tmp_path):
+    console = quiet()
+    config = EvaluateConfig(
+        run=trained(),
+        methods=("occlusion", "rise"),
+        limit=2,
+        out=tmp_path,
+        device="cpu",
+        attribution=AttributionConfig(masks=20),
+    )
+    found = evaluate(config, console)
+    text = console.file.getvalue()
+    assert "occlusion: 50 forward passes an image" in text
+    assert "rise: 20 forward passes an image" in text
+    assert list(found["table"]) == ["occlusion", "rise"] and found["options"]["masks"] == 20
+    assert "masks" not in options(EvaluateConfig(run=trained()))

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from sib.evaluation.checkpoint import open_checkpoint
-from sib.evaluation.weights import load_into, read_weights
 from sib.models import build
+from sib.models.transfer import load_into
+from sib.models.weights import read_weights
 from sib.utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -38,7 +39,7 @@ def test_state_dicts_of_other_loops(tmp_path, model, wrap, prefix):
     state, facts = read_weights(path)
     assert facts == {}
     other = build("small_resnet", 4, 32)
-    load_into(other, state, path, "small_resnet")
+    load_into(other, state, str(path), "small_resnet")
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(other.eval()(images), model.eval()(images))
 
@@ -47,7 +48,7 @@ def test_a_pickle_is_refused_and_nothing_of_it_runs(tmp_path):
     marker = tmp_path / "ran"
     for name in ("evil.pt", "evil.pth"):
         (tmp_path / name).write_bytes(pickle.dumps({"fc.weight": Attack(marker)}, protocol=2))
-        with pytest.raises(InputError, match="is refused: it is no file of weights alone"):
+        with pytest.raises(InputError, match="is refused: it holds more than weights"):
             read_weights(tmp_path / name)
     torch.save({"state_dict": {"fc.weight": Attack(marker)}}, tmp_path / "zip.pt")
     with pytest.raises(InputError, match="is refused"):
@@ -91,7 +92,13 @@ def test_missing_torn_and_foreign_files(tmp_path, model):
 
 def test_the_head_tells_the_number_of_classes(tmp_path, model):
     save_file(model.state_dict(), tmp_path / "w.safetensors")
-    found = open_checkpoint(tmp_path / "w.safetensors", CPU, arch="small_resnet", image_size=32)
+    found = open_checkpoint(
+        tmp_path / "w.safetensors",
+        CPU,
+        arch="small_resnet",
+        image_size=32,
+        normalization="half",
+    )
     assert (found.outputs, found.classes, found.image_size, found.run) == (4, None, 32, None)
     assert not found.model.training
     images = torch.randn(2, 3, 32, 32)
@@ -130,14 +137,14 @@ def test_a_module_that_a_weights_file_names_is_not_imported(tmp_path, model, mon
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        ([], "is no object"),
-        ({"arch": 3}, "its arch is no name"),
+        ([], "are not an object"),
+        ({"arch": 3}, "its arch is not a name"),
         ({"image_size": "32"}, "its image_size must lie in 1 to 8192; got '32'"),
         ({"image_size": 10**9}, "its image_size must lie in 1 to 8192"),
-        ({"classes": 4}, "its classes are no list of names"),
-        ({"classes": [1, 2, 3, 4]}, "its classes are no list of names"),
+        ({"classes": 4}, "its classes are not a list of names"),
+        ({"classes": [1, 2, 3, 4]}, "its classes are not a list of names"),
         ({"classes": ["a"]}, "it names 1 classes and has 4"),
-        ({"normalization": ["half"]}, "it names a normalization"),
+        ({"normalization": ["half"]}, "its normalization must be"),
     ],
 )
 def test_a_damaged_header(tmp_path, model, facts, sentence):

@@ -46,7 +46,7 @@ class Bomb(nn.Module):
         if self.forward_passes_left == 0:
             raise FloatingPointError("forward")
         self.forward_passes_left -= 1
-        if self.backward:
+        if self.backward and features.requires_grad:
             features.register_hook(self._raise)
         return features * 1
 

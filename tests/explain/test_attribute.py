@@ -5,7 +5,15 @@ import torch
 from torch import nn
 
 from explain.examples import TinyNet, example
-from sib.explain import METHODS, attribute, attribute_all, available_methods, normalize_maps
+from sib.explain import (
+    METHODS,
+    attribute,
+    attribute_all,
+    available_methods,
+    default_methods,
+    normalize_maps,
+    unavailable_methods,
+)
 
 
 @pytest.fixture
@@ -136,12 +144,18 @@ class Gelu(nn.Sequential):
 
 def test_available_methods(tiny):
     model, images = tiny
-    assert available_methods(model, images) == list(METHODS)
+    assert available_methods(model, images) == list(default_methods())
+    assert available_methods(model, images, METHODS) == list(METHODS)
     with torch.no_grad():
         gelu = Gelu()
         gelu(images)
     found = available_methods(gelu, images)
-    assert set(METHODS) - set(found) == {"guided_backprop", "gradcam", "gradcam_pp", "layercam"}
+    missing = {"guided_backprop", "gradcam", "gradcam_pp", "layercam"}
+    assert set(default_methods()) - set(found) == missing
+    reasons = unavailable_methods(gelu, images)
+    assert set(reasons) == missing
+    assert "layer must be given for a Gelu" in reasons["gradcam"]
+    assert "this Gelu has none" in reasons["guided_backprop"]
     assert set(attribute_all(gelu, images, methods=found)) == set(found)
 
 
@@ -167,7 +181,7 @@ def test_guided_backprop_tells_of_relus_it_cannot_guide(recwarn):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"method": "grad"}, "method must be one of saliency, .*vjp; got 'grad'"),
+        ({"method": "grad"}, "method must be one of saliency, .*rise; got 'grad'"),
         ({"normalize": "min"}, "normalize must be one of none, max"),
         ({"images": torch.zeros(3, 8, 8)}, r"images must be a non-empty \(B, C, H, W\)"),
         ({"images": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, "images must be floating point"),
@@ -180,10 +194,14 @@ def test_guided_backprop_tells_of_relus_it_cannot_guide(recwarn):
         ({"chunk_size": True}, "chunk_size must be a whole number"),
         ({"noise_level": 0.0}, "noise_level must be a finite number above 0"),
         ({"seed": "a"}, "seed must be a whole number"),
+        ({"n_masks": 0}, "n_masks must be a whole number of at least 1"),
+        ({"window": 1.5}, "stride must not exceed window, nor window 1"),
+        ({"window": 0.1}, "got stride 0.125 and window 0.1"),
+        ({"stride": 0}, "stride must be a finite number above 0"),
         ({"baseline": torch.zeros(2, 3, 8, 8)}, "baseline must be a number or broadcast"),
         ({"layer": "layer9"}, "layer must be a module of the model or its name; got 'layer9'"),
         ({"layer": nn.ReLU()}, "got a ReLU; candidates, last first: features"),
-        ({"layer": "head"}, r"layer head must give a feature map \(B, C, h, w\), not \(3, 4\)"),
+        ({"layer": "head"}, r"layer head must give a feature map \(B, C, h, w\), not \(B, 4\)"),
         ({"reshape": torch.squeeze}, "reshape can only be given together with layer"),
     ],
 )

@@ -5,6 +5,7 @@ A target may raise InputError; anything else is a crash.
 
 import io
 import json
+import lzma
 import struct
 import zlib
 from collections.abc import Callable
@@ -27,7 +28,8 @@ from sib.data.readers.decode import read_image, read_size
 from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule
 from sib.evaluation.scores import FACTS, read_scores
-from sib.evaluation.weights import read_weights
+from sib.models.weights import read_weights
+from sib.runs.archive import read_archive, write_archive
 from sib.runs.folder import STATE, RunFolder
 from sib.runs.reader import read_run
 from sib.training import TrainConfig
@@ -241,7 +243,22 @@ def resume_seeds() -> list[bytes]:
     return [options, options + BREAK + saved(state), options + BREAK + saved([1])]
 
 
+def read_records(data: bytes) -> object:
+    path = folder("archive") / "study.tar.xz"
+    path.write_bytes(data)
+    return list(read_archive(path))
+
+
+def archive_seeds() -> list[bytes]:
+    path = folder("archive") / "study.tar.xz"
+    write_archive(path, {"study.json": b"{}", "runs/ce-0/config.yaml": b"data: x" * 99})
+    whole = path.read_bytes()
+    plain = lzma.decompress(whole)  # without a checksum of the whole, mutations get further
+    return [whole, lzma.compress(plain, check=lzma.CHECK_NONE), lzma.compress(plain[:1024])]
+
+
 TARGETS = {
+    "archive": Target(read_records, archive_seeds),
     "cub": Target(read_cub, cub_seeds),
     "leeds": Target(read_leeds, leeds_seeds),
     "image": Target(read_picture, image_seeds),

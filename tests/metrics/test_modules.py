@@ -43,7 +43,7 @@ def cases():
     return maps, foreground
 
 
-@pytest.mark.parametrize("name", MAP_MEASURES)
+@pytest.mark.parametrize("name", CLASSES)
 def test_mean_over_batches_of_the_scored_images(name):
     maps, foreground = cases()
     metric, measure = CLASSES[name](), MAP_MEASURES[name]

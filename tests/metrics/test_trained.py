@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from sib.data import open_data
-from sib.explain import METHODS, attribute_all
+from sib.explain import attribute_all, default_methods
 from sib.metrics import MAP_MEASURES
 from sib.models import build
 
+METHODS = (*default_methods(), "occlusion")
 MEASURES = [name for name, measure in MAP_MEASURES.items() if measure.needs_foreground]
 
 
@@ -50,7 +51,7 @@ def scores(test_images):
     images, foregrounds = test_images
     found = []
     for strength in (0.0, 1.0):
-        maps = attribute_all(trained(strength), images, n_steps=8, n_samples=8)
+        maps = attribute_all(trained(strength), images, None, METHODS, n_steps=8, n_samples=8)
         found.append(
             {
                 (method, name): MAP_MEASURES[name].function(maps[method], foregrounds).nanmean()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sib.cli.commands import COMMANDS
 from sib.config.recipes import RECIPES
-from sib.models.build import architectures
+from sib.models import architectures
 from sib.utils.lazy import load
 
 ODD = (

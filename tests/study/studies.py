@@ -78,5 +78,10 @@ def pretend_evaluated(run, split, accuracy, energies):
         "image_size": 16,
         "pixels_sha256": f"pixels of split {run.split_seed}",
         "unavailable": [],
+        "classes": ["0", "1"],
+        "arch": run.config.arch,
+        "normalization": "half",
+        "command": ["sib", "evaluate", run.name],
+        "versions": {},
     }
     save(run.evaluation_folder(split), scores, found)

@@ -69,8 +69,8 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"seed": [1]}, "seed is no option of a study, perhaps seeds"),
-        ({"colour": 1}, "colour is no option of a study; allowed are data, root, out"),
+        ({"seed": [1]}, "seed is not an option of a study, perhaps seeds"),
+        ({"colour": 1}, "colour is not an option of a study; allowed are data, root, out"),
         ({"data": None}, "data is missing"),
         ({"out": None}, "out is missing"),
         ({"data": 3}, "data must be text; got 3"),
@@ -98,7 +98,7 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
         ({"settings": {"a": {"epochs": [1, 1]}}}, r"settings.a: epochs names a value twice"),
         (
             {"settings": {"a": {"objective": {"slope": 1}, "objective.slope": 2}}},
-            "settings.a: objective.slope stands twice",
+            "settings.a: objective.slope is duplicated",
         ),
         (
             {"settings": {"a": {"method": "ce"}, "b": {"method": "ce"}}},
@@ -112,14 +112,20 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
             {"settings": {"a": {"epochs": list(range(1, 40)), "batch_size": list(range(2, 40))}}},
             "settings.a has more than 1000 grid points",
         ),
-        ({"settings": {"a": {"seed": 1}}}, "settings.a: seed is told by the study's own key seeds"),
+        (
+            {"settings": {"a": {"seed": 1}}},
+            "settings.a: seed belongs under the study's own key seeds",
+        ),
         (
             {"settings": {"a": {"input": {"split_seed": 1}}}},
-            "settings.a: input.split_seed is told by the study's own key split_seeds",
+            "settings.a: input.split_seed belongs under the study's own key split_seeds",
         ),
-        ({"common": {"out": "x"}}, "common: out is told by the study's own key out"),
-        ({"common": {"resume": True}}, "common: resume is no option of a study's run"),
-        ({"common": {"recipe": "cub200/resnet18"}}, "common: recipe is no option of a study's run"),
+        ({"common": {"out": "x"}}, "common: out belongs under the study's own key out"),
+        ({"common": {"resume": True}}, "common: resume is not an option of a study's run"),
+        (
+            {"common": {"recipe": "cub200/resnet18"}},
+            "common: recipe is not an option of a study's run",
+        ),
         (
             {"settings": {"a": {"input": {"test_size": 30}}}},
             "settings.a: input.test_size decides which images there are",
@@ -129,7 +135,7 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
         ({"common": 4}, "common must hold options of its own, indented; got 4"),
         ({"common": {"selection": "test"}}, "settings.ce: selection must be validation"),
         ({"common": {"device": "cuda:1"}}, "settings.ce: device must be auto, cpu, cuda or mps"),
-        ({"evaluate": {"split": "train"}}, "evaluate: split is no option; allowed are methods"),
+        ({"evaluate": {"split": "train"}}, "evaluate: split is not an option; allowed are methods"),
         ({"evaluate": {"methods": []}}, "evaluate: methods must be a list of names"),
         ({"evaluate": {"methods": "vjp"}}, "evaluate: methods must be a list of names"),
         ({"evaluate": {"methods": ["grad"]}}, "evaluate: --methods must be of .*; got 'grad'"),

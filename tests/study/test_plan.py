@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from data.pictures import save_classes
+from sib.cli.sequence import split
 from sib.config.stored import as_dict
 from sib.study.commands import next_command
 from sib.study.plan import VALIDATION, check_runs, check_unused
@@ -29,14 +30,18 @@ def test_all_settings_of_a_seed_come_before_the_next_seed(tmp_path):
 
 def test_what_is_to_be_done_next(tmp_path):
     _, (run, *_) = planned(tmp_path)
-    assert next_command(run, ("test",)) == ["train", *run.arguments]
+    first, then = split(next_command(run, ("test",)))
+    assert first == ["train", *run.arguments]
+    assert then[:2] == ["evaluate", str(run.folder)]
+    assert next_command(run, ()) == ["train", *run.arguments]  # a grid point, chosen by accuracy
     run.folder.mkdir(parents=True)
     (run.folder / "config.yaml").write_text(yaml.safe_dump(as_dict(run.config)))
-    assert next_command(run, ("test",)) == ["train", *run.arguments, "--resume"]
+    assert split(next_command(run, ("test",)))[0] == ["train", *run.arguments, "--resume"]
     pretend_trained(run)
-    command = next_command(run, (VALIDATION, "test"))
-    assert command[:2] == ["evaluate", str(run.folder)]
+    command, last = split(next_command(run, (VALIDATION, "test")))
+    assert command[:2] == last[:2] == ["evaluate", str(run.folder)]
     assert command[command.index("--split") + 1] == "validation"
+    assert last[last.index("--split") + 1] == "test"
     assert "--trust-code" in command  # the file itself names nets:group_norm_net
     pretend_evaluated(run, VALIDATION, 0.5, [0.1, 0.2])
     command = next_command(run, (VALIDATION, "test"))
@@ -50,13 +55,14 @@ def test_weights_may_be_removed_once_they_were_measured(tmp_path):
     pretend_trained(run)
     kept = run.weights.read_bytes()
     run.weights.unlink()
-    assert not run.is_trained()
+    assert run.is_trained() and next_command(run, ()) is None
+    assert next_command(run, ("test",))[0] == "train"  # there is nothing left to measure
     run.weights.write_bytes(kept)
     pretend_evaluated(run, "test", 0.5, [0.1, 0.2])
     run.weights.unlink()
     assert run.is_trained() and next_command(run, ("test",)) is None
     (run.folder / "evaluation.csv").write_text("")
-    assert not run.is_trained()
+    assert next_command(run, ("test",))[0] == "train"
 
 
 @pytest.mark.parametrize("damage", ["weights", "scores", "limit", "methods"])
@@ -94,7 +100,9 @@ def test_a_run_of_another_configuration_is_refused_with_the_difference(
     _, (_, run, *_) = planned(tmp_path)
     pretend_trained(run)
     study, runs = planned(tmp_path, common=COMMON | changes)
-    with pytest.raises(InputError, match=f"sib-0 was started otherwise: {difference}; change the"):
+    with pytest.raises(
+        InputError, match=f"sib-0 was started with different options: {difference}; change the"
+    ):
         check_runs(study, runs)
 
 

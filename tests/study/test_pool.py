@@ -158,3 +158,18 @@ def test_gpus_are_given_in_turn(monkeypatch):
     found = [place["CUDA_VISIBLE_DEVICES"] for place in places(3, "cuda")]
     assert found == ["5", "GPU-7", "5"]
     assert all("CUDA_VISIBLE_DEVICES" not in place for place in places(2, "cpu"))
+
+
+def test_several_processes_share_one_gpu_and_divide_the_cores(monkeypatch):
+    monkeypatch.setattr(pool, "available_cores", lambda: 16)
+    monkeypatch.setattr(pool.torch.cuda, "device_count", lambda: 1)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert places(4, "cuda") == [{"OMP_NUM_THREADS": "4", "CUDA_VISIBLE_DEVICES": "0"}] * 4
+    assert places(32, "cuda")[0]["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_log_names_the_first_of_several_commands(tmp_path):
+    both = Job("a", tmp_path / "a.log", iter([["pass", "--then", "1"], None]).__next__)
+    Pool([{}], quiet, PYTHON).work([both])
+    assert both.failure is None and both.log.read_text() == "$ sib pass\n"

@@ -135,7 +135,7 @@ def test_what_is_finished_is_reported_beside_a_running_study_and_nothing_is_star
     assert main(["study", str(file), "--finished"]) == 0
     lock.release()
     text, _ = said(capsys)
-    assert "finished are 1 of 8 runs in " in text
+    assert "1 of 8 runs in " in text
     found = json.loads((out / "study.json").read_text())
     assert found["interval"] == "One run a setting: nothing is said about other seeds."
     by_name = {item["name"]: item for item in found["settings"]}
@@ -158,7 +158,10 @@ def test_a_changed_configuration_is_refused_before_anything_runs(copied, capsys)
     file, out = copied(common=COMMON | {"batch_size": 8}, seeds=[0, 1])
     assert main(["study", str(file)]) == 2
     _, error = said(capsys)
-    assert f"sib: {out}/runs/ce-0 was started otherwise: batch_size was 16 and is 8; " in error
+    assert (
+        f"sib: {out}/runs/ce-0 was started with different options: batch_size was 16 and is 8; "
+        in error
+    )
     assert not (out / "runs" / "ce-1").exists()
 
 
@@ -177,7 +180,7 @@ def test_a_second_study_in_the_folder_is_refused_with_the_firsts_process(tmp_pat
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"colour": 1}, "study.yaml: colour is no option of a study"),
+        ({"colour": 1}, "study.yaml: colour is not an option of a study"),
         ({"settings": {"a": {"arch": "resnet17"}}}, "study.yaml: settings.a: "),
         ({"data": "./none"}, "study.yaml: "),
     ],
@@ -215,7 +218,7 @@ def test_ctrl_c_saves_the_runs_and_the_same_command_goes_on(tmp_path):
     assert process.returncode == 130, error
     assert error == (
         "sib: stopped; 0 of 1 runs are trained and what the others had reached is saved: the same "
-        "command goes on\n"
+        "command continues\n"
     )
     assert "is saved: go on with --resume" in (tmp_path / "out" / "logs" / "ce-0.log").read_text()
     lock = FolderLock(run)

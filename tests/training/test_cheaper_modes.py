@@ -25,17 +25,17 @@ def test_a_run_says_how_it_deviates(options, sentence, tmp_path):
     train(tiny(tmp_path, epochs=1, **options), watcher)
     assert f"deviates from the method: {sentence}" in watcher.said
     (record,) = metrics(tmp_path)
-    assert record["foreground"] > 0 and record["gradient_ratio"] > 0
+    assert all(value > 0 for value in record["terms"].values()) and record["gradient_ratio"] > 0
     assert 0 < record["reconstruction_scale"] < 10
 
 
 def test_means_are_over_the_images_that_had_a_value():
     progress = EpochProgress()
-    progress.add({"loss": torch.tensor(1.0), "foreground": torch.tensor(5.0)}, 2)
+    progress.add({"loss": torch.tensor(1.0), "terms.layer": torch.tensor(5.0)}, 2)
     progress.add({"loss": torch.tensor(4.0)}, 4)
     progress.seconds = 1.0
     record = progress.record()
-    assert record["loss"] == pytest.approx(3) and record["foreground"] == pytest.approx(5)
+    assert record["loss"] == pytest.approx(3) and record["terms"]["layer"] == pytest.approx(5)
     again = EpochProgress.from_state(progress.state(), torch.device("cpu"))
     assert again.record() == record
 

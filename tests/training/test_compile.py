@@ -31,7 +31,7 @@ def test_a_compiled_run_learns_what_an_uncompiled_one_does(tmp_path):
     assert any(said.startswith("compiling the step") for said in watcher.said)
     found = [metrics(tmp_path / name) for name in ("eager", "compiled")]
     for eager, compiled in zip(*found, strict=True):
-        for key in ("loss", "cross_entropy", "foreground"):
+        for key in ("loss", "cross_entropy", "terms"):
             assert compiled[key] == pytest.approx(eager[key], rel=1e-3), key
     ratios = [records[0]["gradient_ratio"] for records in found]  # of the same weights
     assert ratios[1] == pytest.approx(ratios[0], rel=1e-4)

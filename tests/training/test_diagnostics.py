@@ -9,7 +9,7 @@ import sib
 from nets import group_norm_net
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, train
-from sib.training.diagnostics import GradientRatios, Warnings
+from sib.training.diagnostics import GradientRatios, TermMonitor
 from sib.training.reporter import Quiet
 
 
@@ -32,12 +32,12 @@ def test_each_term_is_measured_against_cross_entropy(micro_batch, every_n_steps)
     plain = gradient_of(model, out.cross_entropy)
     terms = out.terms
     task = sib.SpatialIBTask(model, objective, every_n_steps=every_n_steps)
-    ratios = GradientRatios(model, every_n_steps)
+    ratios = GradientRatios(task)
     sib.accumulate(task, images, labels, micro_batch, ratios.add)
     expected = {
         "gradient_ratio": terms.loss,
-        "foreground_gradient_ratio": terms.foreground_loss,
-        "background_gradient_ratio": terms.background_loss,
+        "foreground_gradient_ratio": terms.weighted["foreground"],
+        "background_gradient_ratio": terms.weighted["background"],
     }
     found = ratios.values()
     assert found.keys() == expected.keys()
@@ -60,11 +60,11 @@ def record(ratio=0.1, scale=1e-6):
     ],
 )
 def test_terms_that_are_too_weak_or_too_strong_are_named(ratio, kinds):
-    assert list(Warnings().of(record(ratio))) == kinds
+    assert list(TermMonitor().check(record(ratio))) == kinds
 
 
 def test_the_sentences_say_what_to_change():
-    inert, dominant = (Warnings().of(record(ratio)) for ratio in (2e-4, 3.0))
+    inert, dominant = (TermMonitor().check(record(ratio)) for ratio in (2e-4, 3.0))
     assert inert["inert"].startswith("the S-IB terms are inert: their gradient is 2.0e-04 of")
     assert "raise --objective.background-weight" in inert["inert"]
     assert dominant["dominant"].startswith("the S-IB terms dominate: their gradient is 3 times")
@@ -72,33 +72,33 @@ def test_the_sentences_say_what_to_change():
 
 
 def test_the_calibrated_objective_has_its_own_advice():
-    warnings = Warnings(largest_scale=1.0, objective="calibrated")
-    said = warnings.of(record(2e-4, scale=1e-9)) | warnings.of(record(3.0))
+    monitor = TermMonitor(largest_scale=1.0, objective="calibrated")
+    said = monitor.check(record(2e-4, scale=1e-9)) | monitor.check(record(3.0))
     assert set(said) == {"inert", "dominant", "collapsed"}
     for sentence in said.values():
         assert "--objective.image-weight" in sentence and "background-weight" not in sentence
 
 
 def test_a_collapse_of_r_is_noticed_and_named():
-    warnings = Warnings()
-    assert not warnings.of(record(scale=1e-6))
-    assert not warnings.of(record(scale=1.01e-9))
+    monitor = TermMonitor()
+    assert not monitor.check(record(scale=1e-6))
+    assert not monitor.check(record(scale=1.01e-9))
     assert (
         "R has collapsed: the mean of |R| is 9.0e-10"
-        in warnings.of(record(scale=9e-10))["collapsed"]
+        in monitor.check(record(scale=9e-10))["collapsed"]
     )
-    assert list(warnings.of(record(scale=0.0))) == ["collapsed"]
-    assert list(Warnings(largest_scale=1e-6).of(record(scale=1e-10))) == ["collapsed"]
+    assert list(monitor.check(record(scale=0.0))) == ["collapsed"]
+    assert list(TermMonitor(largest_scale=1e-6).check(record(scale=1e-10))) == ["collapsed"]
 
 
 def test_a_run_without_terms_is_not_warned_about():
-    assert not Warnings().of({"accuracy": 0.5})
+    assert not TermMonitor().check({"accuracy": 0.5})
 
 
 def test_each_kind_is_said_once():
-    warnings = Warnings()
-    first = warnings.news(warnings.of(record(1e-5)))
-    assert len(first) == 1 and warnings.news(warnings.of(record(1e-5))) == []
+    monitor = TermMonitor()
+    first = monitor.unseen(monitor.check(record(1e-5)))
+    assert len(first) == 1 and monitor.unseen(monitor.check(record(1e-5))) == []
 
 
 class Listening(Quiet):

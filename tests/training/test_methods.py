@@ -207,7 +207,7 @@ def test_options_that_do_not_go_together_are_told(tmp_path, options, sentence):
         ),
         (
             {"objective": ObjectiveConfig(layer="head")},
-            "--arch small_resnet: layer must give a feature map",
+            "--arch small_resnet, --objective.layer: layer head must give a feature map",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sib.runs.folder import FORMAT, RunFolder
-from sib.runs.state_file import TRAILER, TornState, before, read_state, write_state
+from sib.runs.state_file import TRAILER, TornState, previous_path, read_state, write_state
 from sib.utils.errors import InputError
 
 
@@ -21,7 +21,7 @@ def test_the_newest_is_read_and_the_one_before_is_kept(tmp_path):
     for step in (1, 2, 3):
         write_state(path, state(step))
     assert read_state(path)["step"] == 3
-    assert read_state(before(path))["step"] == 2
+    assert read_state(previous_path(path))["step"] == 2
     assert torch.equal(read_state(path)["model"]["weight"], torch.full((50,), 3.0))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["state-before.pt", "state.pt"]
 
@@ -87,5 +87,5 @@ def test_a_state_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch)
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space left"):
         write_state(path, state(3))
-    assert (read_state(path)["step"], read_state(before(path))["step"]) == (2, 1)
+    assert (read_state(path)["step"], read_state(previous_path(path))["step"]) == (2, 1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["state-before.pt", "state.pt"]

@@ -120,8 +120,8 @@ def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
         lines[0]
     )
     own = {
-        "foreground",
-        "background",
+        "terms",
+        "weights",
         "gradient_ratio",
         "mask_area",
         "mask_softness",

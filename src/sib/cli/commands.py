@@ -27,6 +27,8 @@ COMMANDS = {
     "explain": Command("sib.config.evaluate:ExplainConfig", "sib.evaluation.explain:explain"),
     "compare": Command("sib.config.evaluate:CompareConfig", "sib.evaluation.compare:compare"),
     "report": Command("sib.config.evaluate:ReportConfig", "sib.report.command:report"),
+    "predict": Command("sib.config.deploy:PredictConfig", "sib.evaluation.predict:predict"),
+    "export": Command("sib.config.deploy:ExportConfig", "sib.evaluation.export:export"),
     "study": Command("sib.config.study:StudyConfig", "sib.study.command:study", reads_files=False),
     "demo": Command("sib.config.demo:DemoConfig", "sib.cli.demo:demo"),
     "recipes": Command("sib.config.recipes:RecipesConfig", "sib.config.recipes:show_recipes"),

@@ -96,6 +96,7 @@ def _train_config(config: DemoConfig, method: Any) -> TrainConfig:
         workers=0,
         objective=_objective(config) if method == "sib" else ObjectiveConfig(),
         input=InputConfig(
+            normalization="half",
             background_strength=config.background_strength,
             train_size=config.images,
             test_size=config.images // 4,

@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         arguments, output = split_output(arguments)
+        if arguments[:1] == ["predict"]:  # which writes tables of its own
+            arguments += ["--table-format", output.table_format]
+            output = output._replace(table_format="table")
         config = parse(arguments)
         command = COMMANDS[arguments[0]]
         if not command.several_processes:

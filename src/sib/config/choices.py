@@ -2,16 +2,14 @@
 
 from typing import Literal
 
-Normalization = Literal["half", "imagenet"]
+from sib.objectives.registry import METHODS
+
+Normalization = str
+"""half, imagenet, or mean and deviation as text, "0.5,0.5,0.5/0.25,0.25,0.25"."""
+Augment = Literal["none", "flip", "crop", "randaugment", "trivial"]
 TestSplit = Literal["own", "random"]
 """Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
 CROP_AREA = 0.35
 """Smallest share of an image's area that a random crop keeps."""
-METHOD_TITLES = {
-    "sib": "S-IB",
-    "ce": "cross-entropy",
-    "saliency_guided": "saliency-guided",
-    "rrr": "right reasons",
-    "energy": "energy loss",
-}
+METHOD_TITLES = {name: method.title for name, method in METHODS.items()}
 """How tables and figures call each method of training."""

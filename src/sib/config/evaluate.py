@@ -7,20 +7,27 @@ from typing import Annotated, Literal
 import tyro
 
 from sib.config.choices import Normalization
+from sib.metrics.registry import BUILT_IN, METRICS
 from sib.utils.errors import InputError
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-# the registries are asked only for names that were given: their packages may load torch
-DEFAULT_METRICS = (
-    "energy_pointing_game",
-    "background_leakage",
-    "pointing_game",
-    "top_pixel_iou",
-    "relevance_rank_accuracy",
-    "sparseness",
+DEFAULT = tuple(spec.name for spec in BUILT_IN if spec.default)
+"""Metrics that need the map alone."""
+DEFAULT_METHODS = (
+    *("saliency", "input_x_gradient", "integrated_gradients", "smoothgrad", "guided_backprop"),
+    *("gradcam", "gradcam_pp", "layercam", "vjp"),
 )
-"""Measures that need a map and no further pass of the model."""
+"""Explanation methods for the help; their registry loads torch."""
+IN_GALLERY = ("saliency", "gradcam", "vjp")
 Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+MethodNames = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        help="Explanation methods; where not given, those of the default ones that the "
+        f"architecture can have. Default: {', '.join(DEFAULT_METHODS)}. Also: occlusion, rise, and "
+        "those of other packages."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,10 @@ class AttributionConfig:
     """Points on the path of integrated gradients, of Gauss and Legendre."""
     samples: int = 16
     """Noisy copies for SmoothGrad."""
+    masks: int = 1000
+    """Random masks of RISE, a forward pass each."""
     chunk: int = 64
-    """Most images in one pass of these two."""
+    """Largest number of images in one pass of the methods that need several passes."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,10 @@ class EvaluateConfig:
     run: RunPath
     """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which needs --data
     and mostly --arch."""
-    methods: tuple[str, ...] = ()
-    """Explanation methods; all that the architecture can have where not given."""
-    metrics: tuple[str, ...] = DEFAULT_METRICS
-    """Measures; further ones are insertion_area, deletion_area and parameter_randomisation."""
+    methods: MethodNames = ()
+    """Explanation methods; the default ones that the architecture can have where not given."""
+    metrics: tuple[str, ...] = DEFAULT
+    """Metrics by name, those of the map alone where not given; a wrong name lists all there are."""
     target: Literal["predicted", "label"] = "predicted"
     """Which class is explained: the predicted one, or the image's own."""
     split: Literal["test", "validation", "train"] = "test"
@@ -56,8 +65,8 @@ class EvaluateConfig:
     limit: int | None = None
     """Measure on this many images, one drawn from each of as many equal parts of the split; always
     the same ones."""
-    weights: Literal["best", "last"] = "best"
-    """Epoch of a run folder."""
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
     data: str | None = None
     """Data set; the run's own where not given."""
     root: Path | None = None
@@ -67,9 +76,11 @@ class EvaluateConfig:
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
     image_size: int | None = None
-    """Side of the square input; the run's own, or 224, where not given."""
+    """Side of the square input; where not given, the run's or the file's own, or that of the
+    architecture's published weights, or 224."""
     normalization: Normalization | None = None
-    """half or imagenet; the run's own, or half, where not given."""
+    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
+    the file's own, or that of the architecture's published weights."""
     out: Path | None = None
     """Folder to write into; the run folder, or NAME-evaluation beside a file of weights."""
     batch_size: int = 32
@@ -86,6 +97,7 @@ class EvaluateConfig:
         check_metrics(self.metrics)
         check_at_least_one("limit", self.limit)
         check_at_least_one("image-size", self.image_size)
+        check_normalization(self.normalization)
         check_at_least_one("batch-size", self.batch_size)
         check_attribution(self.attribution)
         if not self.metrics:
@@ -101,22 +113,24 @@ class ExplainConfig:
     --arch."""
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Image files, of any size."""
-    methods: tuple[str, ...] = ()
-    """Explanation methods; all that the architecture can have where not given."""
+    methods: MethodNames = ()
+    """Explanation methods; the default ones that the architecture can have where not given."""
     target: str | None = None
     """Class to explain, by name or number; the predicted one where not given."""
     normalize: Literal["max", "sum", "percentile"] = "percentile"
     """What maps are divided by before they are drawn; written below the figure."""
-    weights: Literal["best", "last"] = "best"
-    """Epoch of a run folder."""
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
     image_size: int | None = None
-    """Side of the square input; the run's own, or 224, where not given."""
+    """Side of the square input; where not given, the run's or the file's own, or that of the
+    architecture's published weights, or 224."""
     normalization: Normalization | None = None
-    """half or imagenet; the run's own, or half, where not given."""
+    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
+    the file's own, or that of the architecture's published weights."""
     out: Path | None = None
     """Folder for the figures; explanations in the run folder where not given."""
     device: str = "auto"
@@ -127,6 +141,7 @@ class ExplainConfig:
         """Raise InputError where a value is not allowed."""
         check_methods(self.methods)
         check_at_least_one("image-size", self.image_size)
+        check_normalization(self.normalization)
         check_attribution(self.attribution)
         if not self.images:
             raise InputError("give at least one image")
@@ -178,7 +193,7 @@ class ReportConfig:
     """Images in the gallery."""
     gallery_runs: int | None = None
     """Most runs in the galleries, the first ones of each group in turn; all where not given."""
-    methods: tuple[str, ...] = ("vjp", "saliency", "gradcam")
+    methods: tuple[str, ...] = IN_GALLERY
     """Explanation methods in the gallery."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
@@ -199,17 +214,14 @@ class ReportConfig:
 def check_methods(names: tuple[str, ...]) -> None:
     """Raise InputError unless all names are explanation methods, each given once."""
     if names:
-        from sib.explain import METHODS
+        from sib.explain.registry import method_names
 
-        check_names("methods", names, tuple(METHODS))
+        check_names("methods", names, method_names())
 
 
 def check_metrics(names: tuple[str, ...]) -> None:
     """Raise InputError unless all names are measures, each given once."""
-    if names and names != DEFAULT_METRICS:
-        from sib.evaluation.measures import MEASURES
-
-        check_names("metrics", names, tuple(MEASURES))
+    check_names("metrics", names, tuple(METRICS))
 
 
 def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
@@ -233,6 +245,17 @@ def check_at_least_one(option: str, value: int | None) -> None:
     """Raise InputError unless a number is absent or at least 1."""
     if value is not None and value < 1:
         raise InputError(f"--{option} must be at least 1; got {value}")
+
+
+def check_normalization(value: Normalization | None) -> None:
+    """Raise InputError unless a normalisation is absent or allowed."""
+    if value is not None:
+        from sib.data.normalization import statistics
+
+        try:
+            statistics(value)
+        except InputError as error:
+            raise InputError(f"--{error}") from None
 
 
 def check_attribution(config: AttributionConfig) -> None:

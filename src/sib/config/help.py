@@ -13,7 +13,10 @@ def join_help(kind: type) -> None:
 
     tyro reads the strings by itself, but keeps the line breaks of the source.
     """
-    texts = _texts(kind)
+    texts: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if dataclasses.is_dataclass(base):
+            texts |= _texts(base)
     for field in dataclasses.fields(kind):
         if field.name in texts:
             field.metadata = MappingProxyType({**field.metadata, "help": texts[field.name]})

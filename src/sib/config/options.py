@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.config.choices import Normalization, TestSplit
+from sib.config.choices import Augment, Normalization, TestSplit
 from sib.config.facts import RIVALS, SPATIAL_IB, option
+from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ class RivalConfig:
 
     weight: float = option(1.0, only_for=RIVALS)
     """Weight of the method's term beside cross-entropy, at least 0."""
+    balance: bool = option(False, only_for=RIVALS)
+    """Measure gradients as the calibrated objective does, so that weight is the norm of the
+    term's gradient over cross-entropy's, and methods are compared in one unit."""
     masked_share: float = option(0.5, only_for=("saliency_guided",))
     """saliency_guided only: share of the pixels that are replaced, between 0 and 1."""
     at: Literal["final", "input"] = option("final", only_for=("energy",))
@@ -90,7 +94,7 @@ class RivalConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW."""
+    """How a gradient changes the weights."""
 
     learning_rate: float = 1e-3
     """Highest learning rate, above 0. Lower it to fine-tune or if the loss is not finite."""
@@ -98,6 +102,16 @@ class OptimizerConfig:
     """Decoupled weight decay, at least 0."""
     clip_norm: float | None = None
     """Largest norm of the whole gradient; None: no clipping."""
+    kind: Literal["adamw", "sgd"] = "adamw"
+    """Optimizer: adamw, or sgd with momentum, whose weight decay is part of the gradient."""
+    momentum: float = option(0.9, only_if=("optimizer.kind", ("sgd",)))
+    """sgd only: momentum, from 0 to below 1."""
+    head_learning_rate: float | None = None
+    """Highest learning rate of the head, the layers whose shape depends on the number of classes.
+    Default: learning-rate."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate from each block to the one before it, counted from the head,
+    above 0 and at most 1; 1 trains all blocks alike."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +144,17 @@ class InputConfig:
     """Seed of the splits that are drawn."""
     masks: str | None = None
     """Folder of foreground masks. Default: beside the images."""
-    augment: Literal["none", "flip", "crop"] = "none"
-    """Augmentation of the training images. none: resize and centre crop. flip: and a random
-    flip. crop: random resized crop and flip."""
-    crop_area: float = option(0.35, only_if=("input.augment", ("crop",)))
-    """augment crop only: smallest share of the image's area that a crop keeps, above 0 to 1."""
-    normalization: Normalization = "half"
-    """Mean and deviation of the channels. half: 0.5. imagenet: those of ImageNet, for pretrained
-    weights."""
+    augment: Augment = "none"
+    """Augmentation of the training images. none: resize and centre crop. flip: and a random flip.
+    crop: random resized crop and flip. randaugment, trivial: crop, flip and torchvision's
+    RandAugment or TrivialAugment; where these move pixels, the foreground moves along."""
+    crop_area: float = option(0.35, only_if=("input.augment", ("crop", "randaugment", "trivial")))
+    """augment crop, randaugment and trivial only: smallest share of the image's area that a crop
+    keeps, above 0 to 1."""
+    normalization: Normalization = "auto"
+    """Mean and deviation of the channels. half: 0.5. imagenet: those of ImageNet. MEAN/STD: any
+    others, of images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights
+    want, half for random ones."""
     drop_last: bool = False
     """Leave out the last training batch of an epoch if it is not full."""
     cache: str = option("auto", resume=True, harmless=True)
@@ -149,3 +166,18 @@ class InputConfig:
     """digits only: images to train and validate on."""
     test_size: int = option(1000, only_if=("data", ("digits",)))
     """digits only: images to test on."""
+
+
+def check_optimizer(config: OptimizerConfig) -> None:
+    """Raise InputError where an option of the optimiser is out of its range."""
+    if not 0 <= config.momentum < 1:
+        raise InputError(
+            f"--optimizer.momentum must lie in 0 to 1, 1 excluded; got {config.momentum}"
+        )
+    rate = config.head_learning_rate
+    if rate is not None and not 0 < rate < float("inf"):
+        raise InputError(f"--optimizer.head-learning-rate must be above 0; got {rate}")
+    if not 0 < config.layer_decay <= 1:
+        raise InputError(
+            f"--optimizer.layer-decay must lie above 0 and at most at 1; got {config.layer_decay}"
+        )

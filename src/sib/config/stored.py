@@ -8,7 +8,12 @@ from sib.config.facts import flatten, harmless, idle
 from sib.config.train import TrainConfig
 
 # what a stored run lacks, because sib did not have it then, stood at the default of now, except
-BEFORE = {"objective.kind": "published", "objective.balance": False}
+BEFORE = {
+    "objective.kind": "published",
+    "objective.balance": False,
+    "input.normalization": "half",
+    "batch_norm": "train",
+}
 ONCE = ("resume", "dry_run")
 """Options of one call, which no file keeps, so that the file can start another run."""
 
@@ -29,7 +34,15 @@ def complete(stored: Mapping[str, Any]) -> dict[str, Any]:
         stored: content of a run's ``config.yaml``.
     """
     defaults = flatten(as_dict(TrainConfig(data=str(stored.get("data", "")))))
-    return defaults | BEFORE | flatten(stored)
+    return defaults | recorded(stored)
+
+
+def recorded(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in a run's ``config.yaml``, nested ones with dots in their names.
+
+    Options that came later stand at what runs did before them, where that is not their default.
+    """
+    return BEFORE | flatten(stored)
 
 
 def differences(

@@ -9,18 +9,25 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sib.config.facts import ANNOTATED, GUIDED, SPATIAL_IB, flatten, option, options, refusal
+from sib.config.fine_tuning import (
+    FineTuningConfig,
+    check_fine_tuning,
+    check_mixing,
+    check_normalization,
+)
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
     OptimizerConfig,
     RivalConfig,
     ScheduleConfig,
+    check_optimizer,
 )
 from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(FineTuningConfig):
     """Train an image classifier, with S-IB or with plain cross-entropy.
 
     Options can come from a file, --config FILE.yaml; those on the command line win.
@@ -57,7 +64,8 @@ class TrainConfig:
     """Split on which the best epoch is chosen. validation: images held out of the training
     split. test: the published way; nothing is held out, and the test figure is optimistic."""
     image_size: int | None = None
-    """Side of the square input, in pixels. Default: 48 for digits, 224 for folders."""
+    """Side of the square input, in pixels. Default: 48 for digits; for all else what the
+    start weights were trained with, or 224."""
     epochs: int = option(30, resume=True)
     """Passes over the training images, at least 1."""
     batch_size: int = 32
@@ -105,7 +113,7 @@ class TrainConfig:
     resume: bool = option(False, resume=True, harmless=True)
     """Continue from the last saved step of the run folder. May be changed then: epochs, out,
     root, device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
-    input.cache."""
+    freeze, unfreeze-after, early-stopping, input.cache."""
     dry_run: bool = option(False, resume=True, harmless=True)
     """Print what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -121,6 +129,10 @@ class TrainConfig:
                 raise InputError(f"--{name} must be a finite number; got {value}")
         _check_objective(self)
         _check_rival(self)
+        check_fine_tuning(self)
+        check_mixing(self, self.method)
+        check_normalization(self.input.normalization)
+        check_optimizer(self.optimizer)
         smallest = smallest_batch(self.objective.estimator)
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")

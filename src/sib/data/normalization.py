@@ -1,13 +1,17 @@
 """From bytes to what a network is fed."""
 
+import math
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from sib.config.choices import Normalization as Normalization
+from sib.utils.errors import InputError
 
-STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+STATISTICS: dict[str, Statistics] = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
@@ -20,21 +24,86 @@ def normalise(images: Tensor, device: torch.device, normalization: Normalization
     Args:
         images: uint8 (B, 3, H, W).
         device: where they go before they become floats, a quarter of the bytes.
-        normalization: a name in `STATISTICS`.
+        normalization: see `statistics`.
 
     Returns:
         float32 (B, 3, H, W).
 
     Source: arXiv 2511.09239, published scripts.
     """
-    mean, deviation = _statistics(normalization, device)
+    mean, deviation = _on_device(normalization, device)
     return images.to(device, non_blocking=True).float().div_(255).sub_(mean).div_(deviation)
 
 
+def statistics(normalization: Normalization) -> Statistics:
+    """Mean and deviation of the three channels.
+
+    Args:
+        normalization: a name in `STATISTICS`, or MEAN/DEVIATION, each of them one number or three
+            with commas between them; deviations are above 0.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if normalization in STATISTICS:
+        return STATISTICS[normalization]
+    mean, _, deviation = normalization.partition("/")
+    try:
+        found = _three(mean.split(",")), _three(deviation.split(","))
+    except ValueError:
+        raise _refused(normalization) from None
+    if min(found[1]) <= 0:
+        raise _refused(normalization)
+    return found
+
+
+def normalization_from(value: object) -> Normalization:
+    """The normalisation that a file names, in one spelling.
+
+    Args:
+        value: as `statistics` takes it, or ``{"mean": [...], "std": [...]}``.
+
+    Returns:
+        The name in `STATISTICS` where there is one; MEAN/DEVIATION otherwise.
+
+    Raises:
+        InputError: it names none.
+    """
+    if isinstance(value, dict) and set(value) >= {"mean", "std"}:
+        try:
+            text = "/".join(",".join(map(str, _three(value[key]))) for key in ("mean", "std"))
+        except (TypeError, ValueError):
+            raise _refused(value) from None
+    elif isinstance(value, str):
+        text = value
+    else:
+        raise _refused(value)
+    found = statistics(text)
+    for name, known in STATISTICS.items():
+        if found == known:
+            return name
+    return "/".join(",".join(f"{number:.6g}" for number in numbers) for numbers in found)
+
+
+def _three(numbers: object) -> tuple[float, ...]:
+    found = [float(number) for number in numbers]  # type: ignore[attr-defined]
+    if len(found) not in (1, 3) or not all(map(math.isfinite, found)):
+        raise ValueError
+    return tuple(found * 3 if len(found) == 1 else found)
+
+
+def _refused(value: object) -> InputError:
+    return InputError(
+        f"normalization must be {', '.join(STATISTICS)} or MEAN/DEVIATION of images in [0, 1], "
+        "such as 0.5,0.5,0.5/0.25,0.25,0.25 with deviations above 0; "
+        f"got {str(value)[:100]!r}"
+    )
+
+
 @cache
-def _statistics(normalization: str, device: torch.device) -> tuple[Tensor, Tensor]:
+def _on_device(normalization: str, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and deviation (3, 1, 1), copied to the device once."""
-    mean, deviation = STATISTICS[normalization]
+    mean, deviation = statistics(normalization)
     return (
         torch.tensor(mean, device=device).view(3, 1, 1),
         torch.tensor(deviation, device=device).view(3, 1, 1),

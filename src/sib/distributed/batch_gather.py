@@ -9,21 +9,21 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from sib.functional.parts import ALONE, Joining
+from sib.functional.parts import LOCAL, BatchGather
 
 SCOPES = ("local", "global")
 
 
-def joining(scope: str) -> Joining:
-    """How the parts of this process meet those of the others.
+def batch_gather(scope: str) -> BatchGather:
+    """How the parts of this process are combined with those of the others.
 
     Args:
         scope: ``"local"``: they do not. ``"global"``: those of every process of torch's default
             process group make one batch; without a process group the same as local.
     """
     if scope == "local" or not _several():
-        return ALONE
-    return Joining(_GlobalProducts.apply, _Gathered.apply)
+        return LOCAL
+    return BatchGather(_GlobalProducts.apply, _Gathered.apply)
 
 
 def _several() -> bool:

@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from sib.double_backward.scope import second_order
 from sib.double_backward.wanted import wanted
-from sib.utils.random_state import random_state, replayed
+from sib.utils.random_state import random_state, rng_state
 
 
 def repeated_blocks(model: nn.Module) -> list[nn.Module]:
@@ -101,7 +101,7 @@ class _Again(NamedTuple):
         buffers = {name: buffer.clone() for name, buffer in self.block.named_buffers()}
         values = dict(zip(self.names, weights, strict=True)) | buffers
         with ExitStack() as stack:
-            stack.enter_context(replayed(self.randomness, x.device))
+            stack.enter_context(rng_state(self.randomness, x.device))
             stack.enter_context(
                 torch.autocast(x.device.type, dtype=self.dtype, enabled=self.autocast)
             )

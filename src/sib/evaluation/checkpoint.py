@@ -7,16 +7,23 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from sib.data.normalization import STATISTICS, Normalization
-from sib.evaluation.weights import State, load_into, read_weights
-from sib.models import build
+from sib.data.normalization import Normalization, normalization_from
+from sib.models.build import build_random, head_names
+from sib.models.catalogue import check_known
 from sib.models.inference import for_inference
+from sib.models.names import match_names, nearest
+from sib.models.pretrained import published_facts
+from sib.models.start import (
+    find_normalization,
+    told_arch,
+    told_classes,
+    told_size,
+    weights_file,
+)
+from sib.models.transfer import load_into
+from sib.models.weights import State, read_weights
 from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
-
-LARGEST_SIDE = 2**13
-"""Of the input that a weights file names for itself: an image of that size is passed through the
-model before anything else."""
 
 
 @dataclass(frozen=True)
@@ -40,66 +47,95 @@ class Checkpoint:
     """How images are made ready for it."""
     run: Run | None
     """The run that it comes from; None for a file of weights."""
+    normalization_source: str = ""
+    """Where the normalisation is known from."""
+
+    @property
+    def input(self) -> str:
+        """What the classifier is shown, in words."""
+        source = f" ({self.normalization_source})" if self.normalization_source else ""
+        return (
+            f"{self.arch} at {self.image_size} × {self.image_size} pixels, normalisation "
+            f"{self.normalization}{source}"
+        )
 
 
 def open_checkpoint(
     path: Path,
     device: torch.device,
     *,
-    which: Literal["best", "last"] = "best",
+    which: Literal["best", "last", "ema"] = "best",
     arch: str | None = None,
     image_size: int | None = None,
     normalization: Normalization | None = None,
     trust_code: bool = False,
+    fold: bool = True,
 ) -> Checkpoint:
     """Open a run folder's weights, or a file of weights.
 
     Args:
         path: run folder, or ``.safetensors``, ``.pt`` or ``.pth``.
         device: where the model goes.
-        which: of a run folder's two files of weights.
+        which: of a run folder's files of weights.
         arch: architecture of a file that does not tell its own.
-        image_size: side of the square input, 224 where neither this nor the file tells.
-        normalization: of the images, ``"half"`` where neither this nor the file tells.
+        image_size: side of the square input; where it is not given, what the file names, or what
+            the architecture's published weights were trained with, or 224.
+        normalization: of the images; where it is not given, what the file names, or what the
+            architecture's published weights want.
         trust_code: whether a module that the file names as its architecture may be imported.
+        fold: batch norms into the convolutions before them, which is faster; without it, the
+            model's parts have the architecture's own names.
 
     Returns:
         `Checkpoint`.
 
     Raises:
-        InputError: there are no weights, or they are not of this architecture.
+        InputError: there are no weights, they are not of this architecture, or their normalisation
+            is not known.
     """
     run = read_run(path) if path.is_dir() else None
-    file = path / f"{which}.safetensors" if run else path
-    if run and not file.exists():
-        raise InputError(f"{path} has no {file.name}: no epoch was finished, or it was removed")
+    file = weights_file(path, which)
     state, facts = read_weights(file)
-    arch = arch or _told_arch(facts, file, trust_code)
+    arch = arch or _trusted_arch(facts, file, trust_code)
     if arch is None:
         raise InputError(f"{path} does not tell its architecture: give --arch")
-    side = image_size or _told_size(facts, file) or 224
+    check_known(arch)
+    published = published_facts(arch)
+    side = image_size or told_size(facts, file) or (published.image_size if published else 224)
     outputs = _outputs(arch, side, state, file)
-    model = build(arch, outputs, side)
-    load_into(model, state, file, f"{arch} with {outputs} classes")
-    classes = facts.get("classes")
-    if classes is not None and not _is_names(classes):
-        raise InputError(f"{file} is damaged: its classes are no list of names")
+    model = build_random(arch, outputs, side)
+    load_into(model, state, str(file), f"{arch} with {outputs} classes")
+    classes = told_classes(facts, file)
     if classes is not None and len(classes) != outputs:
         raise InputError(f"{file} is damaged: it names {len(classes)} classes and has {outputs}")
+    if normalization is None:
+        normalization, source = find_normalization(facts, arch, file)
+    else:
+        normalization, source = normalization_from(normalization), "as given"
+    if normalization is None:
+        raise InputError(
+            f"{file} does not tell the normalisation of its images, and {arch} has no published "
+            "weights to take it from: give --normalization, such as half, imagenet or MEAN/STD"
+        )
     folder = path if run else path.parent / f"{path.stem}-evaluation"
-    name = run.name if run else path.stem
-    model = for_inference(model).to(device)
-    normalization = normalization or facts.get("normalization") or "half"
-    if not isinstance(normalization, str) or normalization not in STATISTICS:
-        raise InputError(f"{file} is damaged: it names a normalization {normalization!r}")
-    return Checkpoint(name, file, folder, model, arch, classes, outputs, side, normalization, run)
+    return Checkpoint(
+        name=run.name if run else path.stem,
+        path=file,
+        folder=folder,
+        model=(for_inference(model) if fold else model.eval()).to(device),
+        arch=arch,
+        classes=classes,
+        outputs=outputs,
+        image_size=side,
+        normalization=normalization,
+        normalization_source=source,
+        run=run,
+    )
 
 
-def _told_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | None:
+def _trusted_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | None:
     """The architecture that a file names; a module that it names would be imported and run."""
-    arch = facts.get("arch")
-    if arch is not None and not isinstance(arch, str):
-        raise InputError(f"{file} is damaged: its arch is no name")
+    arch = told_arch(facts, file)
     if arch is not None and ":" in arch and not trust_code:
         raise InputError(
             f"{file} names the architecture {arch!r}, whose module would be imported and run: give "
@@ -108,24 +144,16 @@ def _told_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | Non
     return arch
 
 
-def _told_size(facts: dict[str, Any], file: Path) -> int | None:
-    size = facts.get("image_size")
-    if size is not None and (not isinstance(size, int) or not 1 <= size <= LARGEST_SIDE):
-        raise InputError(
-            f"{file} is damaged: its image_size must lie in 1 to {LARGEST_SIDE}; got {size!r}"
-        )
-    return size
-
-
-def _is_names(classes: object) -> bool:
-    return isinstance(classes, list) and all(isinstance(name, str) for name in classes)
-
-
 def _outputs(arch: str, image_size: int, state: State, file: Path) -> int:
     """K, from the parameters whose shape depends on it."""
-    two, three = (build(arch, count, image_size).state_dict() for count in (2, 3))
-    head = [name for name in two if two[name].shape != three[name].shape]
-    found = {len(state[name]) for name in head if name in state and state[name].ndim}
-    if len(found) != 1 or min(found) < 2:
-        raise InputError(f"{file} does not fit {arch}: it lacks the head ({', '.join(head)})")
-    return found.pop()
+    head = sorted(head_names(arch, image_size))
+    found, _ = match_names(state, head, str(file))
+    sizes = {len(state[name]) for name in found.values() if state[name].ndim}
+    if len(sizes) != 1 or min(sizes) < 2:
+        lacking = next((name for name in head if name not in found), None)
+        if lacking is None:
+            reason = f"its head has {' and '.join(map(str, sorted(sizes)))} outputs"
+        else:
+            reason = f"there is no {lacking}, the head{nearest(lacking, state)}"
+        raise InputError(f"{file} does not fit {arch}: {reason}")
+    return sizes.pop()

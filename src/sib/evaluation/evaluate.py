@@ -12,25 +12,28 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from sib.config.evaluate import EvaluateConfig
+from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.data import check_classes, limited, open_run_data
 from sib.evaluation.files import FORMAT, IMAGES, RESULT
-from sib.evaluation.maps import maps_of
+from sib.evaluation.maps import maps_of, print_costs, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
 from sib.evaluation.tables import evaluation_rows, evaluation_table
-from sib.explain import METHODS, available_methods
+from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
-from sib.utils.files import write_whole
+from sib.utils.files import sha256_of, write_whole
 from sib.utils.progress_bar import progress
 from sib.utils.terminal import show_tables
+
+LATER = {"masks": AttributionConfig.masks}
+"""Options that older evaluations do not have, with the values that leave them out."""
 
 
 def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
+    console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     splits = open_run_data(checkpoint, config.data, config.root)
     check_classes(checkpoint, splits)
     start = time.perf_counter()
@@ -68,9 +72,10 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "arch": checkpoint.arch,
         "image_size": checkpoint.image_size,
         "normalization": checkpoint.normalization,
+        "normalization_source": checkpoint.normalization_source,
         "classes": splits.classes,
         "options": options(config),
-        "unavailable": [name for name in METHODS if name not in methods_of(scores)],
+        "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
         "data": splits.description,
         "pixels_sha256": pixels,
         "device": str(device),
@@ -114,7 +119,12 @@ def score_split(
             if isinstance(batch, BadSample):
                 raise InputError(batch.message)
             images = normalise(batch.images, device, checkpoint.normalization)
-            methods = methods or available_methods(checkpoint.model, images)
+            if not methods:
+                print_left_out(console, checkpoint.model, images)
+                methods = available_methods(checkpoint.model, images)
+            if not rows:
+                size = (images.shape[2], images.shape[3])
+                print_costs(console, methods, size, config.attribution)
             rows.append(_score_batch(config, checkpoint, methods, images, batch))
             checksum.update(batch.images.numpy().tobytes())
             checksum.update(batch.foreground.numpy().tobytes())
@@ -195,7 +205,11 @@ def options(config: EvaluateConfig) -> dict[str, Any]:
         "limit": config.limit,
         "target": config.target,
         "normalize": "none",
-        **vars(config.attribution),
+        **{
+            name: value
+            for name, value in vars(config.attribution).items()
+            if name not in LATER or value != LATER[name]
+        },
     }
 
 
@@ -209,9 +223,3 @@ def save(folder: Path, scores: Scores, found: dict[str, Any]) -> None:
         write_whole(folder / RESULT, json.dumps(found, indent=1, ensure_ascii=False))
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

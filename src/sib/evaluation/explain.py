@@ -11,8 +11,8 @@ from sib.data.readers.decode import opened, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
-from sib.evaluation.maps import maps_of
-from sib.explain import available_methods
+from sib.evaluation.maps import maps_of, print_costs
+from sib.explain import available_methods, default_methods
 from sib.explain.normalization import normalize_maps
 from sib.explain.state import logits_of
 from sib.figures.overlay import draw_overlays
@@ -43,6 +43,7 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
+    console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     target = None if config.target is None else class_number(checkpoint, config.target)
     folder = config.out or checkpoint.folder / "explanations"
     try:
@@ -50,6 +51,8 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
     figures = []
+    side = checkpoint.image_size
+    print_costs(console, config.methods or default_methods(), (side, side), config.attribution)
     with progress(console, "explaining", len(config.images)) as bar:
         for image, figure in zip(config.images, _figure_paths(config.images, folder), strict=True):
             said = _explain_one(config, checkpoint, image, figure, target, device)

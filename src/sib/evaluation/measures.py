@@ -1,40 +1,14 @@
-"""The measures that an evaluation takes, by name."""
+"""The metrics that an evaluation takes, by name."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from sib.metrics import MAP_MEASURES, deletion_area, insertion_area, parameter_randomisation
+from sib.metrics.registry import BUILT_IN, METRICS, MetricSpec
 
-
-class Measure(NamedTuple):
-    """A measure, and how to read it."""
-
-    title: str
-    """For the head of a column."""
-    higher_is_better: bool
-    needs_foreground: bool
-
-
-MEASURES = {
-    "energy_pointing_game": Measure("energy", True, True),
-    "background_leakage": Measure("leakage", False, True),
-    "pointing_game": Measure("pointing", True, True),
-    "top_pixel_iou": Measure("top IoU", True, True),
-    "relevance_rank_accuracy": Measure("rank", True, True),
-    "sparseness": Measure("sparse", True, False),
-    "insertion_area": Measure("insertion", True, False),
-    "deletion_area": Measure("deletion", False, False),
-    "parameter_randomisation": Measure("random", False, False),
-}
-DEFAULT = tuple(MAP_MEASURES)
-LOCALISATION = tuple(name for name, measure in MEASURES.items() if measure.needs_foreground)
-
-OF_THE_MODEL: dict[str, Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]] = {
-    "insertion_area": insertion_area,
-    "deletion_area": deletion_area,
-}
+Measure = MetricSpec
+MEASURES: Mapping[str, MetricSpec] = METRICS
+DEFAULT = tuple(spec.name for spec in BUILT_IN if spec.default)
 
 
 def score(
@@ -46,7 +20,7 @@ def score(
     targets: Tensor,
     foreground: Tensor,
 ) -> Tensor:
-    """One measure of the maps of a batch.
+    """One metric of the maps of a batch.
 
     Args:
         measure: one of `MEASURES`.
@@ -60,8 +34,15 @@ def score(
     Returns:
         (B,), NaN for an image that has no value.
     """
-    if measure in MAP_MEASURES:
-        return MAP_MEASURES[measure].function(attribution, foreground)
-    if measure in OF_THE_MODEL:
-        return OF_THE_MODEL[measure](model, images, attribution, targets)
-    return parameter_randomisation(model, images, targets, method, comparisons=1).correlation[-1]
+    values: Tensor = MEASURES[measure](
+        model=model,
+        images=images,
+        attribution=attribution,
+        targets=targets,
+        foreground=foreground,
+        method=method,
+    )
+    if not isinstance(values, Tensor) or values.shape != (len(images),):
+        got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(f"metric {measure} must give ({len(images)},) values; got {got}")
+    return values

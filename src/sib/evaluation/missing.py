@@ -1,6 +1,7 @@
 """Evaluations that are missing, made before all are read."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sib.config.evaluate import EvaluateConfig
 from sib.evaluation.evaluate import evaluate
 from sib.evaluation.files import RESULT
 from sib.evaluation.stored import Evaluation, read_stored
+from sib.runs.archive import archived_study, overlaid
 from sib.runs.reader import is_run, read_run
 from sib.utils.errors import InputError
 
@@ -24,7 +26,8 @@ def read_or_evaluate(
     """The evaluation of each run folder, or of each folder that ``sib evaluate`` wrote.
 
     Args:
-        folders: run folders, or folders that an evaluation was written into.
+        folders: run folders, also such that only the archive of their study has; or folders that
+            an evaluation was written into.
         device: for runs that must be evaluated.
         console: says so.
         metrics: measures that all must have; none asked for where empty.
@@ -33,10 +36,34 @@ def read_or_evaluate(
     Raises:
         InputError: a folder is neither, or a file is damaged.
     """
+    with ExitStack() as stack:
+        places = _unpacked(folders, stack)
+        config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code)
+        found = _read_all(places, config, console, metrics)
+    return [_renamed(item, folder) for item, folder in zip(found, folders, strict=True)]
+
+
+def _unpacked(folders: Sequence[Path], stack: ExitStack) -> list[Path]:
+    """Where to read each run; those that only the archive of a study has lie elsewhere for now."""
+    studies = [archived_study(folder) for folder in folders]
+    opened = {study: stack.enter_context(overlaid(study)) for study in {*studies} if study}
+    return [
+        opened[study] / "runs" / folder.name if study else folder
+        for folder, study in zip(folders, studies, strict=True)
+    ]
+
+
+def _renamed(stored: Evaluation, folder: Path) -> Evaluation:
+    run = stored.run._replace(path=folder) if stored.run else None
+    return stored._replace(folder=folder, run=run)
+
+
+def _read_all(
+    folders: Sequence[Path], config: EvaluateConfig, console: Console, metrics: tuple[str, ...]
+) -> list[Evaluation]:
     for folder in folders:  # all are looked at before any is evaluated
         if not is_run(folder) and not (folder / RESULT).exists():
             read_run(folder)  # says what is missing
-    config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code)
     return [_read_or_evaluate(replace(config, run=folder), console, metrics) for folder in folders]
 
 

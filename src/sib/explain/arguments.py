@@ -1,19 +1,9 @@
 """Checks of the arguments, with messages that say what is allowed."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from sib.functional import checks
-
-
-def names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
-    """Raise unless ``values`` is a list of allowed names."""
-    if isinstance(values, str) or not values:
-        raise ValueError(f"{name} must be a list of names; got {values!r}")
-    for value in values:
-        checks.choice(name, value, allowed)
 
 
 def broadcastable(name: str, value: float | Tensor, images: Tensor) -> None:

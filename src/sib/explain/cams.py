@@ -1,57 +1,79 @@
 """Class activation maps, by torchcam."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchcam.methods import GradCAM, GradCAMpp, LayerCAM
 
+from sib.explain.method import Call
 from sib.models.layers import CamLayer
+from sib.utils.optional import import_optional
 
-CAMS: dict[str, type] = {"gradcam": GradCAM, "gradcam_pp": GradCAMpp, "layercam": LayerCAM}
+CAMS = {"gradcam": "GradCAM", "gradcam_pp": "GradCAMpp", "layercam": "LayerCAM"}
+"""torchcam's classes."""
+
+
+def gradcam(call: Call) -> Tensor:
+    """ReLU Σ_k A_k mean_ij ∂z_t/∂A_kij (B, H, W), ≥ 0, A the activations of the layer.
+
+    Source: Selvaraju et al. 2017.
+    """
+    return _cam(call, "gradcam")
+
+
+def gradcam_pp(call: Call) -> Tensor:
+    """ReLU Σ_k A_k Σ_ij α_kij ReLU(∂z_t/∂A_kij) (B, H, W), ≥ 0, α = (∂z_t/∂A)² as in torchcam.
+
+    Source: Chattopadhay et al. 2018.
+    """
+    return _cam(call, "gradcam_pp")
+
+
+def layercam(call: Call) -> Tensor:
+    """ReLU Σ_k A_k ReLU(∂z_t/∂A_k) (B, H, W), ≥ 0.
+
+    Source: Jiang et al. 2021.
+    """
+    return _cam(call, "layercam")
 
 
 @contextmanager
-def hooked(model: nn.Module, layer: CamLayer, methods: list[str]) -> Iterator[dict[str, Any]]:
-    """Extractors by method, all fed by the forward passes inside the context."""
-    reshape = _checked(layer)
+def hooked(
+    model: nn.Module, layer: CamLayer | None, methods: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """torchcam's extractors by method, all fed by the forward passes inside the context."""
     with ExitStack() as stack:
-        yield {
-            method: stack.enter_context(
-                CAMS[method](model, layer.module, reshape_transform=reshape)
-            )
-            for method in methods
-        }
+        extractors = {}
+        for method in methods:
+            assert layer is not None
+            reshape = _checked(layer)
+            kind = getattr(import_optional("torchcam.methods", "explain"), CAMS[method])
+            extractor = kind(model, layer.module, reshape_transform=reshape)
+            extractors[method] = stack.enter_context(extractor)
+        yield extractors
 
 
-def cam(
-    extractor: Any, layer: CamLayer, logits: Tensor, targets: Tensor, size: tuple[int, int]
-) -> Tensor:
-    """One map per image, after torchcam's ReLU and before any normalisation.
-
-    Args:
-        extractor: from `hooked`, after the forward pass that gave ``logits``.
-        layer: the layer that it hooks.
-        logits: (B, K); their graph is kept.
-        targets: (B,).
-        size: (H, W) to which the map is enlarged, bilinearly, corners not aligned.
-
-    Returns:
-        (B, H, W).
+def _cam(call: Call, method: str) -> Tensor:
+    """One map per image, after torchcam's ReLU and before any normalisation, enlarged bilinearly.
 
     Raises:
         ValueError: the logits do not depend on the layer.
     """
+    layer, extractor = call.layer, call.extractors[method]
+    assert layer is not None
     if extractor.hook_a[0] is None:
         raise ValueError(f"layer {layer.name} takes no part in the forward pass")
     try:
-        (coarse,) = extractor(targets.tolist(), logits, normalized=False, retain_graph=True)
+        (coarse,) = extractor(
+            call.targets.tolist(), call.logits, normalized=False, retain_graph=True
+        )
     except RuntimeError as error:
         if "not connected" not in str(error):
             raise
         raise ValueError(f"layer {layer.name} has no influence on the logits") from None
+    size = (call.images.shape[2], call.images.shape[3])
     enlarged = F.interpolate(
         coarse.float().unsqueeze(1), size, mode="bilinear", align_corners=False
     )

@@ -1,72 +1,84 @@
-"""Gradients at the image, by captum."""
+"""Gradients at the image; integrated gradients and SmoothGrad by captum."""
 
 import torch
-from captum.attr import IntegratedGradients, Saliency
-from torch import Tensor, nn
+from torch import Tensor
+
+from sib.explain.method import Call
+from sib.functional.decision import decision_vjp
+from sib.utils.optional import import_optional
 
 
-def input_gradient(logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
-    """∂z_t/∂x (B, C, H, W), signed, from a forward pass that was already made; frees its graph."""
-    # captum would run the model again; here the forward function hands out what it gave.
-    saliency = Saliency(lambda _: logits)
-    return saliency.attribute(images, target=targets, abs=False)
+def saliency(call: Call) -> Tensor:
+    """Σ_c |∂z_t/∂x| (B, H, W), ≥ 0.
 
-
-def integrated_gradients(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    baseline: float | Tensor,
-    n_steps: int,
-    chunk_size: int,
-) -> Tensor:
-    """(x − x′) ∘ ∫₀¹ ∂z_t/∂x (x′ + α(x − x′)) dα (B, C, H, W), by Gauss-Legendre quadrature.
-
-    Images go through the model in groups of about ``chunk_size`` points of all paths together.
+    Source: Simonyan et al. 2014.
     """
-    method = IntegratedGradients(model)
-    group = max(1, chunk_size // n_steps)
-    if isinstance(baseline, Tensor):
-        baseline = baseline.to(images).expand_as(images)
-    parts = []
-    for start in range(0, len(images), group):
-        rows = slice(start, start + group)
-        part = method.attribute(
-            images[rows].detach(),
-            baselines=baseline[rows] if isinstance(baseline, Tensor) else baseline,
-            target=targets[rows],
-            n_steps=n_steps,
-            internal_batch_size=chunk_size if n_steps > chunk_size else None,
+    return call.gradient.abs().sum(dim=1)
+
+
+def input_x_gradient(call: Call) -> Tensor:
+    """Σ_c x ∂z_t/∂x (B, H, W), signed.
+
+    Source: Shrikumar et al. 2016.
+    """
+    return (call.images * call.gradient).sum(dim=1)
+
+
+def vjp(call: Call) -> Tensor:
+    """Σ_c |∂/∂x ½ Σ_k p_k²| (B, H, W) up to each image's scale, ≥ 0; it has no target.
+
+    Source: arXiv 2511.09239.
+    """
+    return decision_vjp(call.logits, call.images, retain_graph=True).abs().sum(dim=1)
+
+
+def integrated_gradients(call: Call) -> Tensor:
+    """Σ_c (x − x′) ∫₀¹ ∂z_t/∂x (x′ + α(x − x′)) dα (B, H, W), signed.
+
+    The integral is a Gauss-Legendre quadrature. Images go through the model in groups of about
+    ``chunk_size`` points of all paths together.
+
+    Source: Sundararajan et al. 2017.
+    """
+    options, images = call.options, call.images.detach()
+    method = import_optional("captum.attr", "explain").IntegratedGradients(call.forward)
+    baseline = options.baseline_for(images)
+    group = max(1, options.chunk_size // options.n_steps)
+    parts = [
+        method.attribute(
+            images[rows],
+            baselines=baseline[rows],
+            target=call.targets[rows],
+            n_steps=options.n_steps,
+            internal_batch_size=(
+                options.chunk_size if options.n_steps > options.chunk_size else None
+            ),
         )
-        parts.append(part)
-    return torch.cat(parts)
+        for rows in (slice(start, start + group) for start in range(0, len(images), group))
+    ]
+    return torch.cat(parts).sum(dim=1)
 
 
-def smoothgrad(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    n_samples: int,
-    noise_level: float,
-    seed: int,
-    chunk_size: int,
-) -> Tensor:
-    """Mean over n of ∂z_t/∂x (x + σε_n) (B, C, H, W), σ a share of each image's own range.
+def smoothgrad(call: Call) -> Tensor:
+    """Σ_c |mean over n of ∂z_t/∂x (x + σε_n)| (B, H, W), ≥ 0, σ a share of each image's own range.
 
-    captum's NoiseTunnel draws from the global generator, other noise for each image, and takes
-    one σ for all; so captum's Saliency gets images that are noisy already. All see the same ε.
+    captum's NoiseTunnel draws from the global generator, other noise for each image, and takes one
+    σ for all; so captum's Saliency gets images that are noisy already. All see the same ε.
+
+    Source: Smilkov et al. 2017.
     """
-    method = Saliency(model)
-    images = images.detach()
-    generator = torch.Generator(images.device).manual_seed(seed)
-    shape = (n_samples, *images.shape[1:])
+    options, images = call.options, call.images.detach()
+    method = import_optional("captum.attr", "explain").Saliency(call.forward)
+    generator = torch.Generator(images.device).manual_seed(options.seed)
+    shape = (options.n_samples, *images.shape[1:])
     noise = torch.randn(shape, generator=generator, device=images.device, dtype=images.dtype)
-    sigma = noise_level * (images.amax(dim=(1, 2, 3)) - images.amin(dim=(1, 2, 3)))
-    copies = [(image, sample) for image in range(len(images)) for sample in range(n_samples)]
+    sigma = options.noise_level * (images.amax(dim=(1, 2, 3)) - images.amin(dim=(1, 2, 3)))
+    copies = [(image, sample) for image in range(len(images)) for sample in range(len(noise))]
     total = torch.zeros_like(images)
-    for start in range(0, len(copies), chunk_size):
-        rows, samples = torch.tensor(copies[start : start + chunk_size], device=images.device).T
+    for start in range(0, len(copies), options.chunk_size):
+        chunk = copies[start : start + options.chunk_size]
+        rows, samples = torch.tensor(chunk, device=images.device).T
         noisy = images[rows] + sigma[rows, None, None, None] * noise[samples]
-        gradient = method.attribute(noisy.requires_grad_(), target=targets[rows], abs=False)
+        gradient = method.attribute(noisy.requires_grad_(), target=call.targets[rows], abs=False)
         total.index_add_(0, rows, gradient)
-    return total / n_samples
+    return (total / options.n_samples).abs().sum(dim=1)

@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from captum.attr import GuidedBackprop
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from sib.explain.method import Call
+from sib.explain.state import LogitsModule
+from sib.utils.optional import import_optional
 
 RELUS: tuple[Callable, ...] = (
     F.relu,
@@ -30,15 +33,18 @@ def check_has_relu(model: nn.Module) -> None:
         )
 
 
-def guided_backprop(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """∂z_t/∂x (B, C, H, W) with negative gradients stopped at every nn.ReLU.
+def guided_backprop(call: Call) -> Tensor:
+    """Σ_c |∂z_t/∂x| (B, H, W), ≥ 0, with negative gradients stopped at every nn.ReLU.
 
     A ReLU called as a function keeps its plain gradient; a warning says how many did.
+
+    Source: Springenberg et al. 2015.
     """
-    check_has_relu(model)
-    with warnings.catch_warnings(), _ReluCount() as calls, _ModuleCount(model) as modules:
+    check_has_relu(call.model)
+    method = import_optional("captum.attr", "explain").GuidedBackprop(LogitsModule(call.model))
+    with warnings.catch_warnings(), _ReluCount() as calls, _ModuleCount(call.model) as modules:
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
-        gradient = GuidedBackprop(model).attribute(images, target=targets)
+        gradient = method.attribute(call.images, target=call.targets)
     if calls.count > modules.count:
         warnings.warn(
             f"guided_backprop: {calls.count - modules.count} of {calls.count} ReLUs are called as "
@@ -46,7 +52,7 @@ def guided_backprop(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor
             "guided",
             stacklevel=2,
         )
-    return gradient
+    return gradient.abs().sum(dim=1)
 
 
 class _ReluCount(TorchFunctionMode):

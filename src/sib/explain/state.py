@@ -27,11 +27,27 @@ def device_of(model: nn.Module, images: Tensor) -> torch.device:
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """Logits (B, K) of images (B, C, H, W).
 
+    An output that holds them as ``.logits``, as models of the transformers library give, is taken
+    too.
+
     Raises:
         ValueError: the model gives something else.
     """
-    logits = model(images)
+    output = model(images)
+    logits = output if isinstance(output, Tensor) else getattr(output, "logits", output)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"model must give logits (B, K) with B = {len(images)}; got {got}")
     return logits
+
+
+class LogitsModule(nn.Module):
+    """A model as a module that gives its logits alone."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K)."""
+        return logits_of(self.model, images)

@@ -1,1 +1,5 @@
 """Everything that matplotlib draws."""
+
+from sib.figures.overlay import draw_map, overlay
+
+__all__ = ["draw_map", "overlay"]

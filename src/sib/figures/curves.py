@@ -1,6 +1,7 @@
 """Curves over the epochs: what each run logged while it trained."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sib.figures.charts import Picture, both_themes, curve_figure
@@ -9,6 +10,14 @@ from sib.figures.charts import Picture, both_themes, curve_figure
 def _selection(record: dict[str, Any]) -> dict[str, Any]:
     """What an epoch measured on validation, or on test where the run chose its epoch there."""
     return record.get("validation") or record.get("test") or {}
+
+
+def _of_term(group: str, name: str, record: dict[str, Any]) -> Any:
+    return record.get(group, {}).get(name)
+
+
+def _of_record(key: str, record: dict[str, Any]) -> Any:
+    return record.get(key)
 
 
 Quantity = tuple[str, str, Callable[[dict], Any]]
@@ -21,20 +30,30 @@ QUANTITIES: list[Quantity] = [
         lambda e: _selection(e).get("foreground_energy"),
     ),
     ("gradient of the method's terms over cross-entropy's", "", lambda e: e.get("gradient_ratio")),
-    (
-        "gradient of the foreground term over cross-entropy's",
-        "",
-        lambda e: e.get("foreground_gradient_ratio"),
-    ),
-    (
-        "gradient of the background term over cross-entropy's",
-        "",
-        lambda e: e.get("background_gradient_ratio"),
-    ),
     ("scale of R", "mean of |R|", lambda e: e.get("reconstruction_scale")),
     ("mask: area above 0.5", "share of the pixels", lambda e: e.get("mask_area")),
     ("mask: area between 0.1 and 0.9", "share of the pixels", lambda e: e.get("mask_softness")),
 ]
+
+
+BY_TERM = (
+    ("term {}", "", "terms"),
+    ("weight of term {}", "", "weights"),
+)
+
+
+def _quantities(runs: list[dict[str, Any]]) -> list[Quantity]:
+    """The quantities of all runs, then those of each term that any of them has."""
+    records = [record for run in runs for record in run["epochs"]]
+    names = list(dict.fromkeys(name for record in records for name in record.get("terms", {})))
+    found = list(QUANTITIES)
+    for name in names:
+        for title, unit, group in BY_TERM:
+            found.append((title.format(name), unit, partial(_of_term, group, name)))
+        ratio = f"{name}_gradient_ratio"
+        title = f"gradient of term {name} over cross-entropy's"
+        found.append((title, "", partial(_of_record, ratio)))
+    return found
 
 
 def curves(runs: list[dict[str, Any]]) -> list[Picture]:
@@ -45,7 +64,7 @@ def curves(runs: list[dict[str, Any]]) -> list[Picture]:
     """
     return [
         _curve(runs, quantity)
-        for quantity in QUANTITIES
+        for quantity in _quantities(runs)
         if any(quantity[2](record) is not None for run in runs for record in run["epochs"])
     ]
 

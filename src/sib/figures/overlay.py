@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -44,6 +45,47 @@ def draw_overlays(
     content = BytesIO()
     figure.savefig(content, format="png")
     write_whole(path, content.getvalue())
+
+
+def draw_map(
+    image: Tensor, attribution: Tensor, path: str | Path | None = None, title: str = ""
+) -> Figure:
+    """Draw a map over an image, beside the image itself.
+
+    Args:
+        image: uint8 (3, H, W).
+        attribution: (H, W) of any scale; it is divided by its largest magnitude.
+        path: of a PNG to write; none is written where not given.
+        title: above; ``$`` is shown as it is.
+
+    Returns:
+        The figure; a notebook shows it.
+
+    Raises:
+        ValueError: an image or a map of another kind or size, or a map that is not finite.
+    """
+    if image.ndim != 3 or len(image) != 3 or image.dtype != torch.uint8:
+        raise ValueError(f"image must be uint8 (3, H, W); got {image.dtype} {tuple(image.shape)}")
+    if attribution.shape != image.shape[1:]:
+        raise ValueError(
+            f"attribution must be {tuple(image.shape[1:])}, as the image; got "
+            f"{tuple(attribution.shape)}"
+        )
+    if not attribution.isfinite().all():
+        raise ValueError("attribution must be finite; it holds NaN or infinity")
+    attribution = attribution.detach().cpu().double()
+    figure = Figure(figsize=(5.2, 2.9), layout="constrained", dpi=120)
+    left, right = figure.subplots(1, 2)
+    left.imshow(image.cpu().permute(1, 2, 0).numpy())
+    overlay(right, image.cpu(), attribution / attribution.abs().max().clamp_min(1e-300))
+    for axis in (left, right):
+        axis.set_axis_off()
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    if path is not None:
+        content = BytesIO()
+        figure.savefig(content, format="png")
+        write_whole(Path(path), content.getvalue())
+    return figure
 
 
 def overlay(axis: Axes, image: Tensor, attribution: Tensor) -> None:

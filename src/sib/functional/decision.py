@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 
 
 def decision_vjp(logits: Tensor, images: Tensor, *, retain_graph: bool = False) -> Tensor:
@@ -20,7 +20,7 @@ def decision_vjp(logits: Tensor, images: Tensor, *, retain_graph: bool = False) 
     Returns:
         (B, C, H, W); zero where the float64 probabilities are one-hot or uniform.
     """
-    p = wide(logits.detach()).softmax(dim=1)
+    p = to_float64(logits.detach()).softmax(dim=1)
     cotangent = p * (p - p.square().sum(dim=1, keepdim=True))
     largest = cotangent.abs().amax(dim=1, keepdim=True)
     cotangent = torch.where(largest > 0, cotangent / largest, 0).to(logits.dtype)

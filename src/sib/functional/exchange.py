@@ -53,13 +53,13 @@ def exchange_backgrounds(
     chosen = (torch.rand(len(annotated), generator=generator) < share).to(images.device)
     kept = foreground[annotated].to(images.dtype)
     own = images[annotated]
-    shown = kept * own + (1 - kept) * _without_object(own, kept)[other.to(images.device)]
+    shown = kept * own + (1 - kept) * without_object(own, kept)[other.to(images.device)]
     result = images.clone()
     result[annotated[chosen]] = shown[chosen]
     return result
 
 
-def _without_object(images: Tensor, foreground: Tensor) -> Tensor:
+def without_object(images: Tensor, foreground: Tensor) -> Tensor:
     """The images with the foreground painted over by the mean of its surroundings."""
     outside = 1 - foreground
     window = max(1, min(images.shape[-2:]) // 2)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sib.functional import checks
 from sib.functional.parts import (
-    ALONE,
+    LOCAL,
     Dependence,
     alignment,
     alignment_parts,
@@ -53,7 +53,7 @@ def foreground_alignment(
     checks.choice("kind", kind, ALIGNMENTS)
     R, images, mask = check_terms(R, images, mask)
     dependence = Dependence(projection_dim, estimator, generator)
-    return alignment(alignment_parts(R, images, mask, kind), kind, dependence, ALONE)
+    return alignment(alignment_parts(R, images, mask, kind), kind, dependence, LOCAL)
 
 
 def background_variance(R: Tensor, mask: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def background_variance(R: Tensor, mask: Tensor) -> Tensor:
     Source: arXiv 2511.09239.
     """
     R, mask = _checked_pair(R, mask)
-    return background(background_parts(R, R, mask, "variance"), "variance", Dependence(), ALONE)
+    return background(background_parts(R, R, mask, "variance"), "variance", Dependence(), LOCAL)
 
 
 def background_magnitude(R: Tensor, mask: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def background_magnitude(R: Tensor, mask: Tensor) -> Tensor:
     Source: published scripts, an unused option.
     """
     R, mask = _checked_pair(R, mask)
-    return background(background_parts(R, R, mask, "magnitude"), "magnitude", Dependence(), ALONE)
+    return background(background_parts(R, R, mask, "magnitude"), "magnitude", Dependence(), LOCAL)
 
 
 def background_dependence(
@@ -102,7 +102,7 @@ def background_dependence(
     """
     R, images, mask = check_terms(R, images, mask)
     dependence = Dependence(projection_dim, estimator, generator)
-    return background(background_parts(R, images, mask, "hsic"), "hsic", dependence, ALONE)
+    return background(background_parts(R, images, mask, "hsic"), "hsic", dependence, LOCAL)
 
 
 def check_terms(R: Tensor, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -21,21 +21,6 @@ Parts = tuple[Tensor, ...]
 """Tensors with one entry an image, (B, …)."""
 
 
-class ImageParts(NamedTuple):
-    """What the terms of a batch are made of: tensors with one entry an image."""
-
-    foreground: Parts
-    background: Parts
-    mask: Tensor
-    """(B, 1, H, W)."""
-    reconstruction: Tensor
-    """(B, C, H, W)."""
-
-    def differentiated(self) -> Parts:
-        """Those through which the loss depends on the model."""
-        return self.foreground + self.background
-
-
 class Dependence(NamedTuple):
     """How HSIC is taken; arguments as of `foreground_alignment`."""
 
@@ -44,8 +29,8 @@ class Dependence(NamedTuple):
     generator: torch.Generator | None = None
 
 
-class Joining(NamedTuple):
-    """How the parts of this process meet those of others."""
+class BatchGather(NamedTuple):
+    """How the parts of this process are combined with those of others."""
 
     products: Callable[[Tensor], Tensor]
     """Rows (B, D) → the products of all rows with one another, a square matrix."""
@@ -72,22 +57,22 @@ def background_parts(R: Tensor, images: Tensor, mask: Tensor, kind: str) -> Part
     return ((R.abs() * outside).mean(dim=(1, 2, 3)),)
 
 
-def alignment(parts: Parts, kind: str, dependence: Dependence, joining: Joining) -> Tensor:
+def alignment(parts: Parts, kind: str, dependence: Dependence, gather: BatchGather) -> Tensor:
     """The foreground term of a batch, a scalar."""
     if kind == "ssim":
-        a, b = (_unit_range(joining.values(part)) for part in parts)
+        a, b = (_unit_range(gather.values(part)) for part in parts)
         return ssim(a, b)
-    return _row_dependence(parts, dependence, joining)
+    return _row_dependence(parts, dependence, gather)
 
 
-def background(parts: Parts, kind: str, dependence: Dependence, joining: Joining) -> Tensor:
+def background(parts: Parts, kind: str, dependence: Dependence, gather: BatchGather) -> Tensor:
     """The background term of a batch, a scalar."""
     if kind == "hsic":
-        return _row_dependence(parts, dependence, joining)
-    return joining.values(parts[0]).mean()
+        return _row_dependence(parts, dependence, gather)
+    return gather.values(parts[0]).mean()
 
 
-def _row_dependence(rows: Parts, dependence: Dependence, joining: Joining) -> Tensor:
+def _row_dependence(rows: Parts, dependence: Dependence, gather: BatchGather) -> Tensor:
     a, b = rows
     size = dependence.projection_dim
     if size is not None:
@@ -95,7 +80,7 @@ def _row_dependence(rows: Parts, dependence: Dependence, joining: Joining) -> Te
         source = dependence.generator
         projection = random_projection(a.shape[1], size, source, a.device, a.dtype)
         a, b = F.normalize(a, dim=1) @ projection, F.normalize(b, dim=1) @ projection
-    K, L = (_cosines(joining.products(part)) for part in (a, b))
+    K, L = (_cosines(gather.products(part)) for part in (a, b))
     return hsic_of_kernels(K, L, dependence.estimator)
 
 
@@ -121,7 +106,7 @@ class _Gram(torch.autograd.Function):
         return (gradient + gradient.T) @ rows
 
 
-ALONE = Joining(_Gram.apply, lambda values: values)
+LOCAL = BatchGather(_Gram.apply, lambda values: values)
 """The batch of this process is the whole."""
 
 

@@ -13,6 +13,6 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def wide(tensor: Tensor) -> Tensor:
+def to_float64(tensor: Tensor) -> Tensor:
     """As float64, where the device has it; MPS does not, and gives float32."""
     return tensor.float() if tensor.is_mps else tensor.double()

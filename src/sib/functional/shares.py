@@ -20,7 +20,7 @@ def background_share(values: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (B,), in [0, 1]. Where v is zero: 1 − mean M, the share of an even map, without gradient.
     """
-    values = of_order_one(values)
+    values = divide_by_max(values)
     outside = (values * (1 - mask)).flatten(1).sum(dim=1)
     total = values.flatten(1).sum(dim=1)
     even = (1 - mask).detach().flatten(1).mean(dim=1)
@@ -30,10 +30,10 @@ def background_share(values: Tensor, mask: Tensor) -> Tensor:
 
 def energy(R: Tensor) -> Tensor:
     """Σ_c R_c² up to a constant factor per image, (B, C, H, W) → (B, 1, H, W)."""
-    return of_order_one(at_least_float32(R)).square().sum(dim=1, keepdim=True)
+    return divide_by_max(at_least_float32(R)).square().sum(dim=1, keepdim=True)
 
 
-def evidence(features: Tensor, gradient: Tensor) -> Tensor:
+def positive_attribution(features: Tensor, gradient: Tensor) -> Tensor:
     """What the places of a layer speak for a decision: Σ_c relu(G_c F_c), up to a constant factor.
 
     To first order, G_c F_c at a place is what the output loses where that feature is set to zero.
@@ -50,17 +50,17 @@ def evidence(features: Tensor, gradient: Tensor) -> Tensor:
 
     Source: Jiang et al. 2021 (LayerCAM, 10.1109/TIP.2021.3089943), for features of any sign.
     """
-    features, gradient = (of_order_one(at_least_float32(v)) for v in (features, gradient))
+    features, gradient = (divide_by_max(at_least_float32(v)) for v in (features, gradient))
     return (features * gradient).relu().sum(dim=1, keepdim=True)
 
 
-def pooled(mask: Tensor, like: Tensor) -> Tensor:
+def downsample(mask: Tensor, like: Tensor) -> Tensor:
     """Mean of a mask (B, 1, H, W) over the area of each place of a coarser map (B, ·, h, w)."""
     height, width = like.shape[-2:]
     return F.adaptive_avg_pool2d(mask, (height, width))
 
 
-def enlarged(values: Tensor, like: Tensor) -> Tensor:
+def upsample(values: Tensor, like: Tensor) -> Tensor:
     """A map (B, 1, h, w) enlarged bilinearly to the size of another, as class activation maps are.
 
     A share of the enlarged map is what `metrics.foreground_energy` measures of it.
@@ -68,7 +68,7 @@ def enlarged(values: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(values, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def of_order_one(values: Tensor) -> Tensor:
+def divide_by_max(values: Tensor) -> Tensor:
     """values over the largest |value| of their image, a constant: squares stay in range."""
     largest = values.detach().flatten(1).abs().amax(dim=1)
     factor = torch.where(largest > torch.finfo(values.dtype).tiny, 1 / largest, 0)

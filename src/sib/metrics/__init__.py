@@ -1,87 +1,81 @@
-"""Measures of where an explanation lies, and of whether it is true to the model.
+"""Metrics of where an explanation lies, of whether it is true to the model, and of behaviour.
 
-The functions of a map alone are here at once; what needs torchmetrics or captum is loaded when it
-is first used, since that takes seconds.
+`METRICS` holds them all by name. Each is a function of tensors and a torchmetrics class, which is a
+mean over images. Nothing is loaded until it is used: the functions need no torchmetrics, and those
+of a map alone need torch alone.
+
+Example:
+    >>> import sib, torch
+    >>> foreground = torch.tensor([[[True, False], [False, False]]])
+    >>> sib.metrics.foreground_energy(torch.ones(1, 2, 2), foreground).item()
+    0.25
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sib.metrics.localisation import (
-    background_leakage,
-    foreground_energy,
-    pointing_game,
-    relevance_rank_accuracy,
-    top_pixel_iou,
-)
-from sib.metrics.sparseness import gini_sparseness
-from sib.metrics.table import MAP_MEASURES, MapMeasure
+from sib.metrics.registry import BUILT_IN, METRICS, MetricSpec, register, unregister
 
 if TYPE_CHECKING:
-    from sib.metrics.modules import (
-        BackgroundLeakage,
-        DeletionArea,
-        EnergyPointingGame,
-        InsertionArea,
-        PointingGame,
-        RelevanceRankAccuracy,
-        Sparseness,
-        TopPixelIoU,
-    )
-    from sib.metrics.perturbation import deletion_area, insertion_area, perturbation_curve
-    from sib.metrics.randomisation import (
-        Randomisation,
-        parameter_randomisation,
-        rank_correlation,
-    )
+    from sib.metrics import behaviour as behaviour
+    from sib.metrics.blur import gaussian_blur as gaussian_blur
+    from sib.metrics.chance import *  # noqa: F403
+    from sib.metrics.imputation import impute as impute
+    from sib.metrics.localisation import *  # noqa: F403
+    from sib.metrics.modules import ImageMean as ImageMean
+    from sib.metrics.modules import metric_class as metric_class
+    from sib.metrics.perturbation import *  # noqa: F403
+    from sib.metrics.randomisation import *  # noqa: F403
+    from sib.metrics.removal import *  # noqa: F403
+    from sib.metrics.sparseness import *  # noqa: F403
+    from sib.metrics.specificity import *  # noqa: F403
+    from sib.metrics.stability import *  # noqa: F403
+    from sib.metrics.table import MAP_MEASURES as MAP_MEASURES
+    from sib.metrics.table import MapMeasure as MapMeasure
+    from sib.metrics.untrained import *  # noqa: F403
 
-_LATER = {
-    "sib.metrics.modules": (
-        "BackgroundLeakage",
-        "DeletionArea",
-        "EnergyPointingGame",
-        "InsertionArea",
-        "PointingGame",
-        "RelevanceRankAccuracy",
-        "Sparseness",
-        "TopPixelIoU",
-    ),
-    "sib.metrics.perturbation": ("deletion_area", "insertion_area", "perturbation_curve"),
-    "sib.metrics.randomisation": (
-        "Randomisation",
-        "parameter_randomisation",
-        "rank_correlation",
-    ),
+_PLACES = {
+    "ImageMean": "sib.metrics.modules",
+    "MAP_MEASURES": "sib.metrics.table",
+    "MapMeasure": "sib.metrics.table",
+    "Randomisation": "sib.metrics.randomisation",
+    "Changes": "sib.metrics.stability",
+    "Mosaics": "sib.metrics.specificity",
+    "centre_energy": "sib.metrics.chance",
+    "chance_corrected": "sib.metrics.chance",
+    "even_energy": "sib.metrics.chance",
+    "gaussian_blur": "sib.metrics.blur",
+    "impute": "sib.metrics.imputation",
+    "make_mosaics": "sib.metrics.specificity",
+    "map_changes": "sib.metrics.stability",
+    "metric_class": "sib.metrics.modules",
+    "parameter_randomisation": "sib.metrics.randomisation",
+    "perturbation_curve": "sib.metrics.perturbation",
+    "road_curve": "sib.metrics.removal",
+    "randomised_copy": "sib.metrics.randomisation",
+    "rank_correlation": "sib.metrics.randomisation",
 }
+"""Modules of the public names that are not in the registry."""
+_FUNCTIONS = {
+    spec.function.partition(":")[2]: spec for spec in BUILT_IN if isinstance(spec.function, str)
+}
+_CLASSES = [spec.class_name for spec in BUILT_IN]
 
-__all__ = [
-    "MAP_MEASURES",
-    "BackgroundLeakage",
-    "DeletionArea",
-    "EnergyPointingGame",
-    "InsertionArea",
-    "MapMeasure",
-    "PointingGame",
-    "Randomisation",
-    "RelevanceRankAccuracy",
-    "Sparseness",
-    "TopPixelIoU",
-    "background_leakage",
-    "deletion_area",
-    "foreground_energy",
-    "gini_sparseness",
-    "insertion_area",
-    "parameter_randomisation",
-    "perturbation_curve",
-    "pointing_game",
-    "rank_correlation",
-    "relevance_rank_accuracy",
-    "top_pixel_iou",
-]
+__all__ = ["METRICS", "MetricSpec", "behaviour", "register", "unregister"]
+__all__ += sorted({*_PLACES, *_FUNCTIONS, *_CLASSES})
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _LATER.items():
-        if name in names:
-            return getattr(import_module(module), name)
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name].load()
+    if name == "behaviour":
+        return import_module("sib.metrics.behaviour")
+    if not name.startswith("_") and METRICS.by_class(name):
+        return getattr(import_module("sib.metrics.modules"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

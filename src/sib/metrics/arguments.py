@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sib.functional import checks
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 
 
 def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
@@ -24,9 +24,20 @@ def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
     checks.floating("attribution", attribution)
 
 
+def check_maps_of(images: Tensor, attribution: Tensor) -> None:
+    """Raise unless there is one map (B, H, W) for each image (B, C, H, W)."""
+    checks.image_batch("images", images)
+    check_maps(attribution)
+    if attribution.shape != images[:, 0].shape:
+        raise ValueError(
+            f"attribution must have shape (B, H, W) of images {checks.shape(images)}; got "
+            f"{checks.shape(attribution)}"
+        )
+
+
 def positive_rows(attribution: Tensor) -> Tensor:
     """max(a, 0) as float64 rows (B, HW)."""
-    return wide(attribution.clamp(min=0).flatten(1))
+    return to_float64(attribution.clamp(min=0).flatten(1))
 
 
 def scored(values: Tensor, rows: Tensor, foreground: Tensor | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps, positive_rows, scored
 
 
@@ -24,6 +24,12 @@ def foreground_energy(attribution: Tensor, foreground: Tensor) -> Tensor:
         ValueError: the shapes do not fit, or ``foreground`` is not bool.
 
     Source: Wang et al. 2020, Score-CAM, section 4.3.
+
+    Example:
+        >>> import sib, torch
+        >>> foreground = torch.tensor([[[True, False], [False, False]]])
+        >>> sib.metrics.foreground_energy(torch.tensor([[[3.0, 1.0], [-5.0, 0.0]]]), foreground)
+        tensor([0.7500])
     """
     check_maps(attribution, foreground)
     energy = positive_rows(attribution)
@@ -55,6 +61,12 @@ def background_leakage(
             above 0.
 
     Source: own; compare the inside-total relevance ratio of Kohlbrenner et al. 2020.
+
+    Example:
+        >>> import sib, torch
+        >>> foreground = torch.tensor([[[True, False], [False, False]]])
+        >>> sib.metrics.background_leakage(torch.tensor([[[4.0, 6.0], [0.0, 0.0]]]), foreground)
+        tensor([0.5000])
     """
     if not ceiling > 0:
         raise ValueError(f"ceiling must be above 0; got {ceiling!r}")
@@ -85,6 +97,12 @@ def pointing_game(attribution: Tensor, foreground: Tensor) -> Tensor:
 
     Source: Zhang et al. 2018, Top-down neural attention by excitation backprop, there
         with a margin of 15 pixels.
+
+    Example:
+        >>> import sib, torch
+        >>> foreground = torch.tensor([[[True, False], [False, False]]])
+        >>> sib.metrics.pointing_game(torch.tensor([[[4.0, 6.0], [0.0, 0.0]]]), foreground)
+        tensor([0.])
     """
     check_maps(attribution, foreground)
     rows = positive_rows(attribution)
@@ -113,6 +131,12 @@ def top_pixel_iou(attribution: Tensor, foreground: Tensor) -> Tensor:
 
     Source: Rao et al. 2023, Studying how to efficiently and effectively guide models with
         explanations, there with a threshold; at the object's area no threshold is needed.
+
+    Example:
+        >>> import sib, torch
+        >>> foreground = torch.tensor([[[True, True], [False, False]]])
+        >>> sib.metrics.top_pixel_iou(torch.tensor([[[4.0, 0.0], [6.0, 1.0]]]), foreground)
+        tensor([0.3333])
     """
     check_maps(attribution, foreground)
     rows = positive_rows(attribution)
@@ -139,6 +163,13 @@ def relevance_rank_accuracy(attribution: Tensor, foreground: Tensor) -> Tensor:
         ValueError: the shapes do not fit, or ``foreground`` is not bool.
 
     Source: Arras et al. 2022, CLEVR-XAI.
+
+    Example:
+        >>> import sib, torch
+        >>> foreground = torch.tensor([[[True, True], [False, False]]])
+        >>> attribution = torch.tensor([[[4.0, 0.0], [6.0, 1.0]]])
+        >>> sib.metrics.relevance_rank_accuracy(attribution, foreground)
+        tensor([0.5000])
     """
     check_maps(attribution, foreground)
     rows = positive_rows(attribution)
@@ -154,4 +185,4 @@ def _hits_among_top(rows: Tensor, inside: Tensor) -> Tensor:
     above, tied = rows > threshold, rows == threshold
     places = k - above.sum(dim=1, keepdim=True)
     among_tied = places * (tied & inside).sum(dim=1, keepdim=True) / tied.sum(dim=1, keepdim=True)
-    return wide(((above & inside).sum(dim=1, keepdim=True) + among_tied).squeeze(1))
+    return to_float64(((above & inside).sum(dim=1, keepdim=True) + among_tied).squeeze(1))

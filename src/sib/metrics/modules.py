@@ -1,28 +1,47 @@
-"""The measures as torchmetrics: means over images, across batches and processes."""
+"""The metrics as torchmetrics classes: means over images, across batches and processes.
 
+Each class is made from its entry in `sib.metrics.registry` when it is first asked for, so a metric
+is described once: ``update`` takes what the function takes, and the function's options are
+arguments of the class.
+"""
+
+from functools import cache
+from inspect import Parameter, Signature, signature
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torchmetrics import Metric
+from torch import Tensor
 
-from sib.functional.precision import wide
-from sib.metrics.localisation import (
-    background_leakage,
-    foreground_energy,
-    pointing_game,
-    relevance_rank_accuracy,
-    top_pixel_iou,
-)
-from sib.metrics.perturbation import Targets, deletion_area, insertion_area
-from sib.metrics.sparseness import gini_sparseness
+from sib.functional.precision import to_float64
+from sib.metrics.registry import METRICS, MetricSpec, needs_of
+
+try:
+    from torchmetrics import Metric
+except ModuleNotFoundError as error:
+    if error.name != "torchmetrics":
+        raise
+    raise ImportError(
+        'the metric classes need torchmetrics: pip install "sib[explain]"; the functions work '
+        "without it"
+    ) from None
+
+EXAMPLE_INPUTS = {
+    "model": "torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), "
+    "torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())",
+    "images": "torch.randn(4, 3, 8, 8)",
+    "attribution": "torch.rand(4, 8, 8)",
+    "targets": "torch.arange(4)",
+    "foreground": "torch.rand(4, 8, 8) < 0.5",
+    "method": '"saliency"',
+}
 
 
 class ImageMean(Metric):
     """Mean of a value per image over the images that have one; the others are counted.
 
     ``compute()`` gives the mean, NaN where no image has a value. ``counts()`` gives how many had
-    one and how many had none. All are sums over the processes under DDP.
+    one and how many had none. All are sums over the processes under DDP. ``plot()`` draws the
+    mean, or a list of means, in the metric's range.
     """
 
     is_differentiable = False
@@ -47,116 +66,141 @@ class ImageMean(Metric):
         with self.sync_context():
             return int(self.scored), int(self.skipped)
 
+    def plot(self, val: Any = None, ax: Any = None) -> Any:
+        """Draw a mean, or a list of them, with matplotlib.
+
+        Args:
+            val: what ``compute()`` or ``forward()`` gave, or a list of such values; the current
+                mean where None.
+            ax: matplotlib axes to draw into; new ones where None.
+
+        Returns:
+            The figure, None where axes are given, and the axes.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        try:
+            import matplotlib  # noqa: F401
+        except ModuleNotFoundError:
+            raise ImportError('plot() needs matplotlib: pip install "sib[report]"') from None
+        return self._plot(val, ax)
+
     def _add(self, values: Tensor) -> None:
         known = ~values.isnan()
-        self.total += wide(values[known]).sum()
+        self.total += to_float64(values[known]).sum()
         self.scored += known.sum()
         self.skipped += (~known).sum()
 
 
-class EnergyPointingGame(ImageMean):
-    """Mean of `foreground_energy`, in [0, 1]."""
+class FunctionMean(ImageMean):
+    """Mean of a metric's function; the base of all classes that are made here."""
 
-    higher_is_better = True
+    spec: MetricSpec
+    init_signature: Signature
 
-    def update(self, attribution: Tensor, foreground: Tensor) -> None:
-        """Add maps (B, H, W) and their foregrounds (B, H, W), bool."""
-        self._add(foreground_energy(attribution, foreground))
-
-
-class BackgroundLeakage(ImageMean):
-    """Mean of `background_leakage`, in [0, ceiling]."""
-
-    higher_is_better = False
-
-    def __init__(self, ceiling: float = 100.0, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        names = list(_options(self.spec))
+        options = dict(zip(names, args, strict=False))
+        if len(args) > len(names) or options.keys() & kwargs.keys():
+            raise TypeError(
+                f"{type(self).__name__} takes each of {', '.join(names) or 'no options'} once"
+            )
+        options |= {name: kwargs.pop(name) for name in names if name in kwargs}
         super().__init__(**kwargs)
-        self.ceiling = ceiling
+        self.options = {**_options(self.spec), **options}
 
-    def update(self, attribution: Tensor, foreground: Tensor) -> None:
-        """Add maps (B, H, W) and their foregrounds (B, H, W), bool."""
-        self._add(background_leakage(attribution, foreground, ceiling=self.ceiling))
-
-
-class PointingGame(ImageMean):
-    """Mean of `pointing_game`, in [0, 1]."""
-
-    higher_is_better = True
-
-    def update(self, attribution: Tensor, foreground: Tensor) -> None:
-        """Add maps (B, H, W) and their foregrounds (B, H, W), bool."""
-        self._add(pointing_game(attribution, foreground))
+    def __getattr__(self, name: str) -> Any:
+        options = self.__dict__.get("options", {})
+        if name in options:
+            return options[name]
+        return super().__getattr__(name)
 
 
-class TopPixelIoU(ImageMean):
-    """Mean of `top_pixel_iou`, in [0, 1]."""
+@cache
+def metric_class(spec: MetricSpec) -> type[FunctionMean]:
+    """The torchmetrics class of a metric.
 
-    higher_is_better = True
+    Args:
+        spec: an entry of `sib.metrics.METRICS`.
 
-    def update(self, attribution: Tensor, foreground: Tensor) -> None:
-        """Add maps (B, H, W) and their foregrounds (B, H, W), bool."""
-        self._add(top_pixel_iou(attribution, foreground))
+    Returns:
+        A class whose ``update`` takes what the metric needs, in order, and whose arguments are the
+        options of the function.
 
+    Example:
+        >>> import sib
+        >>> sib.metrics.metric_class(sib.metrics.METRICS["pointing_game"]).__name__
+        'PointingGame'
+    """
+    function = spec.load()
+    parameters = signature(function).parameters
+    taken = [parameters[name] for name in spec.needs]
 
-class RelevanceRankAccuracy(ImageMean):
-    """Mean of `relevance_rank_accuracy`, in [0, 1]."""
+    def update(self: FunctionMean, *args: Any, **kwargs: Any) -> None:
+        self._add(function(*args, **kwargs, **self.options))
 
-    higher_is_better = True
-
-    def update(self, attribution: Tensor, foreground: Tensor) -> None:
-        """Add maps (B, H, W) and their foregrounds (B, H, W), bool."""
-        self._add(relevance_rank_accuracy(attribution, foreground))
-
-
-class Sparseness(ImageMean):
-    """Mean of `gini_sparseness`, in [0, 1)."""
-
-    higher_is_better = True
-
-    def update(self, attribution: Tensor) -> None:
-        """Add maps (B, H, W)."""
-        self._add(gini_sparseness(attribution))
-
-
-class InsertionArea(ImageMean):
-    """Mean of `insertion_area`, in [0, 1]."""
-
-    higher_is_better = True
-
-    def __init__(
-        self, steps: int = 20, baseline: str = "blur", batch_size: int = 64, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.options: dict[str, Any] = {
-            "steps": steps,
-            "baseline": baseline,
-            "batch_size": batch_size,
-        }
-
-    def update(
-        self, model: nn.Module, images: Tensor, attribution: Tensor, targets: Targets = None
-    ) -> None:
-        """Add images (B, C, H, W) and their maps (B, H, W)."""
-        self._add(insertion_area(model, images, attribution, targets, **self.options))
+    self_parameter = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    update.__signature__ = Signature([self_parameter, *taken])  # type: ignore[attr-defined]
+    update.__doc__ = f"Add a batch: {', '.join(spec.needs)}, as `{function.__name__}` takes them."
+    return type(
+        spec.class_name,
+        (FunctionMean,),
+        {
+            "__module__": __name__,
+            "__doc__": _docstring(spec),
+            "spec": spec,
+            "update": update,
+            "higher_is_better": spec.higher_is_better,
+            "plot_lower_bound": _bound(spec.range[0]),
+            "plot_upper_bound": _bound(spec.range[1]),
+        },
+    )
 
 
-class DeletionArea(ImageMean):
-    """Mean of `deletion_area`, in [0, 1]."""
+def _options(spec: MetricSpec) -> dict[str, Any]:
+    """Keyword-only parameters of the function, and their defaults."""
+    function = spec.load()
+    return {
+        name: parameter.default
+        for name, parameter in signature(function).parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY and name not in needs_of(function)
+    }
 
-    higher_is_better = False
 
-    def __init__(
-        self, steps: int = 20, baseline: str = "mean", batch_size: int = 64, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.options: dict[str, Any] = {
-            "steps": steps,
-            "baseline": baseline,
-            "batch_size": batch_size,
-        }
+def _bound(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
 
-    def update(
-        self, model: nn.Module, images: Tensor, attribution: Tensor, targets: Targets = None
-    ) -> None:
-        """Add images (B, C, H, W) and their maps (B, H, W)."""
-        self._add(deletion_area(model, images, attribution, targets, **self.options))
+
+def _docstring(spec: MetricSpec) -> str:
+    function, options = spec.load(), _options(spec)
+    lines = [
+        f"Mean over images of `{function.__name__}`, in [{spec.range[0]:g}, {spec.range[1]:g}].",
+        "",
+        f"{'Larger' if spec.higher_is_better else 'Smaller'} is better. Source: {spec.source}.",
+        "",
+    ]
+    if options:
+        listed = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        lines += [f"Args: the options of the function, {listed}.", ""]
+    lines += [
+        "Example:",
+        "    >>> import sib, torch",
+        f"    >>> metric = sib.metrics.{spec.class_name}()",
+        *(f"    >>> {name} = {EXAMPLE_INPUTS[name]}" for name in spec.needs),
+        f"    >>> metric.update({', '.join(spec.needs)})",
+        "    >>> sum(metric.counts())",
+        "    4",
+    ]
+    return "\n".join(lines)
+
+
+def __getattr__(name: str) -> Any:
+    spec = METRICS.by_class(name) if not name.startswith("__") else None
+    if spec is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return metric_class(spec)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *(spec.class_name for spec in METRICS.values())])

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
-from sib.functional.precision import wide
-from sib.metrics.arguments import check_maps, scored
+from sib.functional.precision import to_float64
+from sib.metrics.arguments import check_maps_of, scored
+from sib.metrics.blur import gaussian_blur
 from sib.models.mode import evaluation_mode
 
 BASELINES = ("blur", "mean")
@@ -50,6 +50,13 @@ def insertion_area(
         ValueError: an argument that is not allowed.
 
     Source: Petsiuk et al. 2018, RISE, where insertion starts from a blurred image.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+        >>> images, maps = torch.randn(2, 3, 4, 4), torch.rand(2, 4, 4)
+        >>> sib.metrics.insertion_area(model, images, maps).shape
+        torch.Size([2])
     """
     curve = perturbation_curve(
         model, images, attribution, targets, "insertion", steps, baseline, batch_size
@@ -88,6 +95,13 @@ def deletion_area(
         ValueError: an argument that is not allowed.
 
     Source: Petsiuk et al. 2018, RISE, where deletion ends at a constant image.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+        >>> images, maps = torch.randn(2, 3, 4, 4), torch.rand(2, 4, 4)
+        >>> sib.metrics.deletion_area(model, images, maps, steps=5).shape
+        torch.Size([2])
     """
     curve = perturbation_curve(
         model, images, attribution, targets, "deletion", steps, baseline, batch_size
@@ -111,8 +125,8 @@ def perturbation_curve(
     Pixels go from the largest signed attribution to the smallest, all channels together. Ties
     are broken by one fixed random order of the pixels, not by rows, so that the zeros of a map
     do not form a pattern. ``"mean"`` is each image's mean colour. ``"blur"`` is a Gaussian of a
-    tenth of the image's shorter side, at which objects cannot be told; RISE's own (σ = 5 of 224
-    pixels, cut at 11) leaves them visible.
+    tenth of the image's shorter side, which hides the object; the one of RISE (σ = 5 of 224
+    pixels, cut at 11) leaves it visible.
 
     Args:
         model: classifier (B, C, H, W) → (B, K); left as found.
@@ -131,11 +145,20 @@ def perturbation_curve(
         ValueError: an argument that is not allowed.
 
     Source: Petsiuk et al. 2018, RISE.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+        >>> images, maps = torch.randn(2, 3, 4, 4), torch.rand(2, 4, 4)
+        >>> sib.metrics.perturbation_curve(model, images, maps, steps=5).shape
+        torch.Size([2, 6])
     """
     _check(images, attribution, direction, steps, baseline, batch_size)
     images = images.detach().to(device_of(model, images))
-    ranks = _ranks(attribution.to(images.device))
-    plain = _blurred(images) if baseline == "blur" else images.mean((2, 3), True).expand_as(images)
+    ranks = pixel_ranks(attribution.to(images.device))
+    plain = (
+        gaussian_blur(images) if baseline == "blur" else images.mean((2, 3), True).expand_as(images)
+    )
     first, last = (plain, images) if direction == "insertion" else (images, plain)
     changed = [round(step * ranks[0].numel() / steps) for step in range(steps + 1)]
     pairs = [(image, pixels) for image in range(len(images)) for pixels in changed]
@@ -155,13 +178,7 @@ def perturbation_curve(
 def _check(
     images: Tensor, attribution: Tensor, direction: str, steps: int, baseline: str, batch_size: int
 ) -> None:
-    checks.image_batch("images", images)
-    check_maps(attribution)
-    if attribution.shape != images[:, 0].shape:
-        raise ValueError(
-            f"attribution must have shape (B, H, W) of images {checks.shape(images)}; got "
-            f"{checks.shape(attribution)}"
-        )
+    check_maps_of(images, attribution)
     checks.choice("direction", direction, DIRECTIONS)
     checks.choice("baseline", baseline, BASELINES)
     checks.whole_number("steps", steps)
@@ -169,11 +186,11 @@ def _check(
 
 
 def _area(curve: Tensor, attribution: Tensor) -> Tensor:
-    area = torch.trapezoid(wide(curve), dx=1 / (curve.shape[1] - 1), dim=1)
-    return scored(area, wide(attribution.abs().flatten(1)).to(curve.device))
+    area = torch.trapezoid(to_float64(curve), dx=1 / (curve.shape[1] - 1), dim=1)
+    return scored(area, to_float64(attribution.abs().flatten(1)).to(curve.device))
 
 
-def _ranks(attribution: Tensor) -> Tensor:
+def pixel_ranks(attribution: Tensor) -> Tensor:
     """Place (B, H, W) of each pixel in the order of falling attribution, from 0."""
     rows = attribution.flatten(1)
     mixed = torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(0))
@@ -181,9 +198,3 @@ def _ranks(attribution: Tensor) -> Tensor:
     order = mixed[rows[:, mixed].argsort(dim=1, descending=True, stable=True)]
     places = torch.arange(rows.shape[1], device=rows.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, places).view_as(attribution)
-
-
-def _blurred(images: Tensor) -> Tensor:
-    sigma = min(images.shape[2:]) / 10
-    reach = min(round(3 * sigma), min(images.shape[2:]) - 1)
-    return gaussian_blur(images, [2 * reach + 1] * 2, [sigma] * 2)

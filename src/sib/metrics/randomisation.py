@@ -11,7 +11,7 @@ from sib.explain import attribute
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.models.mode import evaluation_mode
 
 
@@ -36,9 +36,10 @@ def parameter_randomisation(
 ) -> Randomisation:
     """Rank correlation of the maps before and after randomising the model from the head down.
 
-    ρ_l = Spearman(a(x; θ), a(x; θ_l)), θ_l with the parameters of the last l modules drawn anew
+    ρ_l = Spearman(a(x; θ), a(x; θ_l)), θ_l with the parameters of the last l modules redrawn
     from N(mean, variance) of each parameter tensor itself, so that the logits keep their scale.
-    In [−1, 1], smaller is better at every depth: a method whose maps stay is not about the model.
+    In [−1, 1], smaller is better at every depth: a method whose maps stay the same does not depend
+    on the model.
     The cascade follows the order in which modules are registered, backwards, and works on a copy.
     Ranks are those of the signed map, ties share their mean rank.
 
@@ -59,6 +60,13 @@ def parameter_randomisation(
         ValueError: an argument that is not allowed, or a model without parameters.
 
     Source: Adebayo et al. 2018, Sanity checks for saliency maps.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+        >>> images = torch.randn(2, 3, 4, 4)
+        >>> sib.metrics.parameter_randomisation(model, images, method="saliency").layers
+        ['1']
     """
     checks.whole_number("comparisons", comparisons)
     checks.whole_number("seed", seed, smallest=0)
@@ -89,11 +97,55 @@ def parameter_randomisation(
     return Randomisation(layers, torch.stack(correlations))
 
 
+def full_randomisation(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | Sequence[int] | int | None = None,
+    method: str = "gradcam",
+    *,
+    seed: int = 0,
+) -> Tensor:
+    """Rank correlation of the maps before and after randomising every parameter of the model.
+
+    The last comparison of `parameter_randomisation`. In [−1, 1], smaller is better.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K); left as found.
+        images: (B, C, H, W).
+        targets: (B,) classes, one class for all, or None for those that the whole model predicts.
+        method: one of `sib.explain.METHODS`.
+        seed: of the drawn parameters.
+
+    Returns:
+        (B,), NaN where a map is constant.
+
+    Raises:
+        ValueError: as `parameter_randomisation`.
+
+    Source: Adebayo et al. 2018, Sanity checks for saliency maps.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+        >>> images = torch.randn(2, 3, 4, 4)
+        >>> sib.metrics.full_randomisation(model, images, method="saliency").shape
+        torch.Size([2])
+    """
+    found = parameter_randomisation(model, images, targets, method, comparisons=1, seed=seed)
+    return found.correlation[-1]
+
+
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
     """Spearman's rank correlation (B,) of maps (B, H, W); ties share their mean rank.
 
     ρ = Pearson(rank(first), rank(second)), in [−1, 1], NaN where a map is constant or not
     finite.
+
+    Example:
+        >>> import sib, torch
+        >>> maps = torch.tensor([[[1.0, 2.0, 4.0]]])
+        >>> sib.metrics.rank_correlation(maps, -maps.exp())
+        tensor([-1.])
     """
     finite = first.flatten(1).isfinite().all(dim=1) & second.flatten(1).isfinite().all(dim=1)
     a, b = (_ranks(maps.flatten(1)) for maps in (first, second))
@@ -108,7 +160,32 @@ def _ranks(rows: Tensor) -> Tensor:
     ascending = rows.sort(dim=1).values
     below = torch.searchsorted(ascending, rows.contiguous(), right=False)
     through = torch.searchsorted(ascending, rows.contiguous(), right=True)
-    return wide(below + through - 1) / 2
+    return to_float64(below + through - 1) / 2
+
+
+def randomised_copy(model: nn.Module, seed: int = 0) -> nn.Module:
+    """A copy of a model whose parameters are all redrawn, as `parameter_randomisation` does.
+
+    Buffers, such as the running statistics of batch norm, stay.
+
+    Args:
+        model: left as found.
+        seed: of the drawn parameters.
+
+    Returns:
+        The copy.
+
+    Example:
+        >>> import sib, torch
+        >>> model = torch.nn.Linear(3, 2)
+        >>> bool((sib.metrics.randomised_copy(model).weight != model.weight).all())
+        True
+    """
+    twin = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    for _, module in reversed(list(twin.named_modules())):
+        _randomise(module, generator)
+    return twin
 
 
 def _spread(modules: int, comparisons: int) -> set[int]:

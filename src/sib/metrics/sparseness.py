@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps, scored
 
 
@@ -12,7 +12,8 @@ def gini_sparseness(attribution: Tensor) -> Tensor:
 
     G = Σ_{i=1}^n (2i − n − 1) |a|_(i) / (n Σ_i |a|_i), |a|_(1) ≤ … ≤ |a|_(n). 0 for an even map,
     1 − 1/n for a single pixel: in [0, 1), larger is sparser, which is counted as better. Negative
-    attribution counts by its magnitude. It needs no foreground, and says nothing about the place.
+    attribution counts by its magnitude. It needs no foreground,
+    and it says nothing about where the attribution lies.
 
     Args:
         attribution: (B, H, W).
@@ -21,12 +22,17 @@ def gini_sparseness(attribution: Tensor) -> Tensor:
         (B,), NaN for a zero map.
 
     Raises:
-        ValueError: ``attribution`` is no floating-point (B, H, W).
+        ValueError: ``attribution`` is not a floating-point (B, H, W).
 
     Source: Chalasani et al. 2020, Concise explanations of neural networks; Hurley & Rickard 2009.
+
+    Example:
+        >>> import sib, torch
+        >>> sib.metrics.gini_sparseness(torch.tensor([[[1.0, 1.0]], [[0.0, 5.0]]]))
+        tensor([0.0000, 0.5000])
     """
     check_maps(attribution)
-    ascending = wide(attribution.abs().flatten(1)).sort(dim=1).values
+    ascending = to_float64(attribution.abs().flatten(1)).sort(dim=1).values
     n = ascending.shape[1]
     weights = 2 * torch.arange(1, n + 1, device=ascending.device) - n - 1
     return scored((weights * ascending).sum(dim=1) / (n * ascending.sum(dim=1)), ascending)

@@ -1,22 +1,15 @@
-"""The measures of a map by name, for whoever goes through them all."""
+"""The metrics of a map alone, under the names of earlier releases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from torch import Tensor
 
-from sib.metrics.localisation import (
-    background_leakage,
-    foreground_energy,
-    pointing_game,
-    relevance_rank_accuracy,
-    top_pixel_iou,
-)
-from sib.metrics.sparseness import gini_sparseness
+from sib.metrics.registry import METRICS, MetricSpec
 
 
 class MapMeasure(NamedTuple):
-    """A measure of a map, and how to read it."""
+    """A metric of a map, and how to read it."""
 
     function: Callable[[Tensor, Tensor], Tensor]
     """(attribution, foreground) → (B,)."""
@@ -24,11 +17,30 @@ class MapMeasure(NamedTuple):
     needs_foreground: bool
 
 
-MAP_MEASURES = {
-    "energy_pointing_game": MapMeasure(foreground_energy, True, True),
-    "background_leakage": MapMeasure(background_leakage, False, True),
-    "pointing_game": MapMeasure(pointing_game, True, True),
-    "top_pixel_iou": MapMeasure(top_pixel_iou, True, True),
-    "relevance_rank_accuracy": MapMeasure(relevance_rank_accuracy, True, True),
-    "sparseness": MapMeasure(lambda attribution, _: gini_sparseness(attribution), True, False),
-}
+class _MapMeasures(Mapping[str, MapMeasure]):
+    """A view of `METRICS`: those that need neither model nor method."""
+
+    def __getitem__(self, name: str) -> MapMeasure:
+        spec = METRICS[name]
+        if not is_of_a_map(spec):
+            raise KeyError(name)
+
+        def function(attribution: Tensor, foreground: Tensor) -> Tensor:
+            values: Tensor = spec(attribution=attribution, foreground=foreground)
+            return values
+
+        return MapMeasure(function, spec.higher_is_better, spec.needs_foreground)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, spec in METRICS.items() if is_of_a_map(spec))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def is_of_a_map(spec: MetricSpec) -> bool:
+    """Whether a metric needs nothing but a map and a foreground."""
+    return set(spec.needs) <= {"attribution", "foreground"}
+
+
+MAP_MEASURES: Mapping[str, MapMeasure] = _MapMeasures()

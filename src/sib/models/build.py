@@ -1,44 +1,106 @@
 """Building a classifier from the name of its architecture."""
 
-import difflib
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from sib.double_backward import check_model
+from sib.models.catalogue import TIMM, check_known, import_timm, torchvision_models
 from sib.models.small import SmallResNet
+from sib.models.start import Start, read_start
+from sib.models.transfer import Taken, transfer
 from sib.utils.errors import InputError
-from sib.utils.optional import import_optional
-
-TIMM = "timm/"
 
 
-def architectures() -> list[str]:
-    """Names that `build` takes, besides ``timm/NAME``: torchvision's classifiers and our own."""
-    zoo = _torchvision_models()
-    return ["small_resnet", *zoo.list_models(module=zoo)]
-
-
-def build(name: str, num_classes: int, image_size: int = 224) -> nn.Module:
-    """A classifier with random weights, ready to be differentiated twice.
+def build(
+    name: str,
+    num_classes: int,
+    image_size: int | None = None,
+    weights: str | Path | None = None,
+) -> nn.Module:
+    """A classifier with random or given weights, ready to be differentiated twice.
 
     Args:
         name: a name from `architectures`, ``timm/NAME`` where timm is installed, or
             ``MODULE:FUNCTION`` of the user's own, called with the number of classes. The module is
             imported, from the working folder too, and so must be trusted.
         num_classes: K, outputs of the head.
-        image_size: side of the square images that it will see.
+        image_size: side of the square images that it will see; where not given, that of the
+            weights, or 224.
+        weights: ``"pretrained"`` (the architecture's published ones), a file, or a run folder;
+            random where not given. A head for another number of classes is random.
 
     Returns:
         A module (B, 3, image_size, image_size) → (B, K).
 
     Raises:
-        InputError: an unknown name, fewer than 2 classes, or an image size that the architecture
-            does not take.
+        InputError: an unknown name, fewer than 2 classes, an image size that the architecture does
+            not take, or weights that cannot be had or are of another architecture.
     """
+    check_known(name)
+    if weights is None:
+        return build_random(name, num_classes, 224 if image_size is None else image_size)
+    start = read_start(weights, name, image_size)
+    if image_size is None:
+        image_size = start.image_size or 224
+    return build_from(start, name, num_classes, image_size)[0]
+
+
+def build_from(
+    start: Start,
+    name: str,
+    num_classes: int,
+    image_size: int,
+    classes: list[str] | None = None,
+) -> tuple[nn.Module, Taken]:
+    """A classifier that starts from weights, and what it took of them.
+
+    Args:
+        start: the weights.
+        name: as for `build`.
+        num_classes: K.
+        image_size: side of the square images.
+        classes: (K,) names; the head of weights for other classes is not taken.
+
+    Raises:
+        InputError: as `build`.
+    """
+    model = build_random(name, num_classes, image_size)
+    head = head_names(name, image_size)
+    keep = classes is None or start.classes is None or classes == start.classes
+    called = name if start.arch in (None, name) else f"{name} (it names {start.arch})"
+    taken = transfer(model, start.state, head, start.source, called, keep_head=keep)
+    _restart_head(model, taken.new)
+    return model, taken
+
+
+def _restart_head(model: nn.Module, new: list[str]) -> None:
+    """Give a new linear head the usual random start of nn.Linear.
+
+    timm draws from ±1/√K, which for few classes makes logits so large that the first steps undo
+    what the body has learned.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and f"{name}.weight" in new:
+            module.reset_parameters()
+
+
+def head_names(name: str, image_size: int) -> set[str]:
+    """Names of the tensors whose shape depends on the number of classes.
+
+    The random generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        two, three = (_construct(name, count, image_size).state_dict() for count in (2, 3))
+    return {key for key in two if two[key].shape != three[key].shape}
+
+
+def build_random(name: str, num_classes: int, image_size: int) -> nn.Module:
+    """A classifier with random weights; see `build`."""
     if num_classes < 2:
         raise InputError(f"num_classes must be at least 2; got {num_classes}")
     if image_size < 1:
@@ -57,15 +119,14 @@ def _construct(name: str, num_classes: int, image_size: int) -> nn.Module:
         return _from_timm(name.removeprefix(TIMM), num_classes, image_size)
     if ":" in name:
         return _from_module(name, num_classes)
-    if name not in architectures():
-        raise InputError(_unknown(name))
+    check_known(name)
     options: dict[str, Any] = {}
     if name.startswith("vit_"):
         options["image_size"] = image_size
     if name in ("googlenet", "inception_v3"):
         options |= {"aux_logits": False, "init_weights": True}
     try:
-        model: nn.Module = _torchvision_models().get_model(
+        model: nn.Module = torchvision_models().get_model(
             name, weights=None, num_classes=num_classes, **options
         )
         return model
@@ -73,18 +134,9 @@ def _construct(name: str, num_classes: int, image_size: int) -> nn.Module:
         raise _refused_size(name, image_size, error) from None
 
 
-def _torchvision_models() -> Any:
-    return import_optional("torchvision.models", "train")
-
-
 def _from_timm(name: str, num_classes: int, image_size: int) -> nn.Module:
-    try:
-        import timm
-    except ImportError:
-        raise InputError("arch timm/… needs the timm package: pip install 'sib[timm]'") from None
-    if not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=3)
-        raise InputError(f"arch: timm has no model {name!r}{_perhaps(close, TIMM)}")
+    check_known(TIMM + name)
+    timm = import_timm()
     try:
         model = timm.create_model(name, num_classes=num_classes, img_size=image_size)
     except TypeError:  # convolutional networks know no img_size
@@ -135,15 +187,3 @@ def _try(model: nn.Module, name: str, num_classes: int, image_size: int) -> None
 def _refused_size(name: str, image_size: int, error: Exception) -> InputError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return InputError(f"arch {name} does not take image_size {image_size}: {reason}")
-
-
-def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, architectures(), n=3)
-    return (
-        f"arch {name!r} is unknown{_perhaps(close)}; allowed are small_resnet, torchvision's "
-        "classifiers (resnet18, resnet50, densenet121, vit_b_32, …), timm/NAME and MODULE:FUNCTION"
-    )
-
-
-def _perhaps(close: list[str], prefix: str = "") -> str:
-    return f", perhaps {' or '.join(prefix + name for name in close)}" if close else ""

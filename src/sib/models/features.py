@@ -11,8 +11,8 @@ from sib.models.layers import Reshape, cam_layer
 from sib.models.stages import finer_stages
 
 
-class Features:
-    """The output of the last stage, kept from a forward pass to the terms that need it.
+class FeatureCapture:
+    """The output of the last stage, kept from a forward pass until the terms need it.
 
     Args:
         stages: keep those of the finer stages before it as well; see
@@ -33,10 +33,10 @@ class Features:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin as a new one."""
-        Features.__init__(self, **state)
+        FeatureCapture.__init__(self, **state)
 
     @contextmanager
-    def recorded(
+    def capture(
         self,
         model: nn.Module,
         images: Tensor,
@@ -79,7 +79,7 @@ class Features:
             known[key] = finer_stages(model, images.detach(), last)
         return known[key]
 
-    def take(self) -> tuple[Tensor, ...]:
+    def pop(self) -> tuple[Tensor, ...]:
         """The outputs, once: the last stage's first, then the finer ones'.
 
         Raises:
@@ -89,7 +89,7 @@ class Features:
         if not outputs:
             raise ValueError(
                 "the calibrated objective needs the features behind the logits: compute them "
-                "inside `with objective.recording(model, images):`, once for each call"
+                "inside `with objective.capture_features(model, images):`, once for each call"
             )
         found = []
         for name in self.names:

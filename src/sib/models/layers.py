@@ -1,15 +1,26 @@
 """The layer whose activations a class activation map weighs, by architecture."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from sib.models.mode import evaluation_mode
+from sib.models.axes import Reshape, find_axes
+from sib.models.candidates import candidate_layers, describe_candidates
+from sib.models.chain import deeper_layers, gives_tokens
+from sib.models.description import LayerDescription
+from sib.models.stages import finer_stages, given_stages
+from sib.models.trace import Trace, recorded_shapes, trace
 
-Reshape = Callable[[Tensor], Tensor]
+__all__ = [
+    "CamLayer",
+    "LayerDescription",
+    "Reshape",
+    "cam_layer",
+    "candidate_layers",
+    "describe",
+    "recorded_shapes",
+]
 
 
 class CamLayer(NamedTuple):
@@ -26,31 +37,40 @@ class _Rule(NamedTuple):
 
     layer: str
     """Path of the layer; −1 is the last child."""
-    layout: str = "map"
-    """``"map"`` (B, C, h, w), ``"channels last"`` (B, h, w, C) or ``"tokens"`` (B, N, C)."""
     also: str | None = None
     """A path that must exist too."""
+    rows_first: bool = False
+    """Whether the layer gives tokens that are known to stand row by row, after class tokens."""
 
 
 # The first rule whose paths exist decides. The layer is the last one that still has places: a
 # transformer that reads its class token gives the other tokens no gradient after its last
 # attention, so there it is the normalisation before that attention.
 RULES = (
-    _Rule("encoder.layers.-1.ln_1", "tokens", also="conv_proj"),  # torchvision ViT
-    _Rule("blocks.-1.norm1", "tokens", also="patch_embed"),  # timm ViT, DeiT, BEiT, EVA
-    _Rule("permute", also="features"),  # torchvision Swin
-    _Rule("norm", "channels last", also="layers.-1.blocks.-1.attn"),  # timm Swin
+    _Rule("encoder.layers.-1.ln_1", "conv_proj", rows_first=True),  # torchvision ViT
+    _Rule("blocks.-1", "unroll"),  # timm Hiera
+    _Rule("blocks.-1.norm1", "patch_embed", rows_first=True),  # timm ViT, DeiT, BEiT, EVA
+    _Rule("encoder.layer.-1.layernorm_before", "embeddings", rows_first=True),  # transformers ViT
+    _Rule("encoder.layer.-1.norm1", "embeddings", rows_first=True),  # transformers DINOv2
+    _Rule("encoder.stages.-1", "embedder"),  # transformers ResNet, RegNet
+    _Rule("encoder.stages.-1", "embeddings"),  # transformers ConvNeXt
+    _Rule("permute", "features"),  # torchvision Swin
+    _Rule("norm", "layers.-1.blocks.-1.attn"),  # timm Swin
+    _Rule("norm", "layers.-1.blocks.-1.modulation"),  # timm FocalNet
     _Rule("layer4"),  # ResNet, ResNeXt, Wide ResNet
     _Rule("trunk_output"),  # torchvision RegNet
-    _Rule("final_conv", also="s4"),  # timm RegNet
-    _Rule("stages", also="stem"),  # small_resnet, timm ConvNeXt
-    _Rule("bn2", also="conv_head"),  # timm EfficientNet
-    _Rule("blocks", also="conv_head"),  # timm MobileNetV3
-    _Rule("blocks.-1", also="stem"),  # torchvision MaxViT
+    _Rule("final_conv", "s4"),  # timm RegNet
+    _Rule("stages", "stem"),  # small_resnet, timm ConvNeXt
+    _Rule("stages", "patch_embed"),  # timm PVT v2, TinyViT
+    _Rule("level5"),  # timm DLA
+    _Rule("final_layer", "incre_modules"),  # timm HRNet
+    _Rule("bn2", "conv_head"),  # timm EfficientNet
+    _Rule("blocks", "conv_head"),  # timm MobileNetV3
+    _Rule("blocks.-1", "stem"),  # torchvision MaxViT
     _Rule("inception5b"),  # GoogLeNet
     _Rule("Mixed_7c"),  # Inception v3
-    _Rule("conv5", also="stage4"),  # ShuffleNet v2
-    _Rule("layers", also="classifier"),  # MNASNet
+    _Rule("conv5", "stage4"),  # ShuffleNet v2
+    _Rule("layers", "classifier"),  # MNASNet
     _Rule("features"),  # DenseNet, VGG, AlexNet, MobileNet, EfficientNet, ConvNeXt, SqueezeNet
 )
 
@@ -63,92 +83,153 @@ def cam_layer(
 ) -> CamLayer:
     """The layer for class activation maps.
 
+    A network that stands inside another one, as in ``nn.Sequential(Normalize(), resnet18())``, is
+    recognised there. Where the layer of a known architecture is followed by deeper feature maps,
+    the deepest is taken. One image passes through the model to see the shapes.
+
     Args:
         model: classifier (B, C, H, W) → (B, K).
-        images: (B, C, H, W) that the model takes; their size tells the grid of tokens.
+        images: (B, C, H, W) that the model takes; their size tells which axes are places.
         layer: a module of the model or its name, in place of the architecture's own.
-        reshape: output of ``layer`` → (B, C, h, w), where it is no feature map.
+        reshape: output of ``layer`` → (B, C, h, w). Channels last and tokens are recognised
+            without it.
 
     Returns:
         `CamLayer`.
 
     Raises:
-        ValueError: ``layer`` is not a module of the model, or it is needed and missing.
+        ValueError: ``layer`` is not a module of the model, takes no part in its forward pass or
+            gives no feature map; or it is needed and missing.
     """
-    if layer is not None:
-        name, module = _named(model, images, layer)
-        return CamLayer(name, module, reshape)
-    if reshape is not None:
-        raise ValueError("reshape can only be given together with layer")
-    for rule in RULES:
-        found = _find(model, rule.layer)
-        if found is None or (rule.also is not None and _find(model, rule.also) is None):
-            continue
-        if rule.layer == "features":
-            found = _before_pooling(*found)
-        return CamLayer(*found, _reshape(rule.layout, model, images))
+    if layer is None:
+        if reshape is not None:
+            raise ValueError("reshape can only be given together with layer")
+        name, rows_first = _known_layer(model, images)
+    else:
+        name, rows_first = _named(model, images, layer), False
+    found = trace(model, images)
+    if name not in found.kinds:
+        raise ValueError(
+            f"layer {name} takes no part in the forward pass: the model does not call this module; "
+            f"{describe_candidates(model, images)}"
+        )
+    if reshape is None:
+        reshape = find_axes(model, images, name, found, rows_first).reshape
+    return CamLayer(name, model.get_submodule(name), reshape)
+
+
+def describe(
+    model: nn.Module,
+    images: Tensor,
+    layer: str | nn.Module | None = None,
+    reshape: Reshape | None = None,
+    stages: Sequence[str] | None = None,
+) -> LayerDescription:
+    """What is taken as the last stage and the finer stages, to be printed and recorded.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K).
+        images: (B, C, H, W) that the model takes.
+        layer: as in `cam_layer`.
+        reshape: as in `cam_layer`.
+        stages: names of the finer stages; None for those that `finer_stages` finds.
+
+    Returns:
+        `LayerDescription`; its text is one line.
+
+    Raises:
+        ValueError: as `cam_layer`; or a stage is not a feature map of the model.
+    """
+    place = cam_layer(model, images, layer, reshape)
+    found = trace(model, images)
+    if stages is None:
+        names = finer_stages(model, images, place.name) if place.reshape is None else []
+    else:
+        names = given_stages(model, images, stages)
+    shapes = {name: tuple(found.shapes[name][1:]) for name in names}
+    return LayerDescription.of(place.name, tuple(found.shapes[place.name]), place.reshape, shapes)
+
+
+def _known_layer(model: nn.Module, images: Tensor) -> tuple[str, bool]:
+    """The layer of a known architecture, and whether its tokens are known to stand row by row."""
+    for prefix, network in _networks(model):
+        for rule in RULES:
+            path = _find(network, rule.layer)
+            if path is None or (rule.also is not None and _find(network, rule.also) is None):
+                continue
+            if rule.layer == "features":
+                path = _before_pooling(network, path)
+            found = trace(model, images)
+            name = _last_called(prefix + path, found)
+            if rule.rows_first and gives_tokens(found, name):
+                return name, True
+            return _deepest(model, images, name, found), False
     raise ValueError(
         f"layer must be given for a {type(model).__name__}, an architecture without a known layer; "
-        f"{_candidates_told(model, images)}"
+        f"{describe_candidates(model, images)}"
     )
 
 
-def candidate_layers(model: nn.Module, images: Tensor) -> list[str]:
-    """Names of the layers that give a feature map (B, C, h, w) with places, first to last.
+def _networks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The model, then ever deeper the child with most of the parameters, each with its prefix."""
+    prefix = ""
+    while True:
+        yield prefix, model
+        sizes = {
+            name: sum(p.numel() for p in child.parameters())
+            for name, child in model.named_children()
+        }
+        if not sizes or max(sizes.values()) == 0:
+            return
+        largest = max(sizes, key=lambda name: sizes[name])
+        if sizes[largest] <= sum(sizes.values()) / 2:
+            return
+        prefix, model = f"{prefix}{largest}.", model.get_submodule(largest)
 
-    Where there is none, the layers that give tokens (B, N, C), which need a ``reshape``.
+
+def _last_called(name: str, found: Trace) -> str:
+    """A layer, or its last part that is called where the model calls its parts one by one."""
+    if name in found.kinds:
+        return name
+    depth = name.count(".") + 1
+    inside = [
+        each
+        for each in found.shapes
+        if each.startswith(f"{name}.") and each.count(".") == depth and len(found.shapes[each]) > 2
+    ]
+    return inside[-1] if inside else name
+
+
+def _deepest(model: nn.Module, images: Tensor, name: str, found: Trace) -> str:
+    """The deepest feature map after a layer, or the layer itself.
+
+    Raises:
+        ValueError: tokens follow, so the layer is the stem of a transformer.
     """
-    shapes: dict[str, torch.Size] = {}
-    with evaluation_mode(model), torch.no_grad(), recorded_shapes(model, shapes):
-        model(images[:1])
-    maps = [name for name, shape in shapes.items() if len(shape) == 4 and min(shape[2:]) > 1]
-    return maps or [name for name, shape in shapes.items() if len(shape) == 3 and shape[1] > 1]
+    later = deeper_layers(model, images, name, found)
+    if not later:
+        return name
+    if len(found.shapes[later[-1]]) == 3 and len(found.shapes[name]) == 4:
+        raise ValueError(
+            f"layer must be given for this {type(model).__name__}: {name} is its stem, since the "
+            f"tokens of {later[-1]} follow; {describe_candidates(model, images)}"
+        )
+    return later[-1]
 
 
-@contextmanager
-def recorded_shapes(model: nn.Module, shapes: dict[str, torch.Size]) -> Iterator[None]:
-    """Write down the shape of each module's last output, in the order in which they came."""
-
-    def record(name: str) -> Callable:
-        def hook(module: nn.Module, inputs: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                shapes.pop(name, None)
-                shapes[name] = output.shape
-
-        return hook
-
-    handles = [m.register_forward_hook(record(name)) for name, m in model.named_modules() if name]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _named(model: nn.Module, images: Tensor, layer: str | nn.Module) -> tuple[str, nn.Module]:
+def _named(model: nn.Module, images: Tensor, layer: str | nn.Module) -> str:
     for name, module in model.named_modules():
         if name and (name == layer or module is layer):
-            return name, module
+            return name
     given = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__}"
     raise ValueError(
         f"layer must be a module of the model or its name; got {given}; "
-        f"{_candidates_told(model, images)}"
+        f"{describe_candidates(model, images)}"
     )
 
 
-def _candidates_told(model: nn.Module, images: Tensor, most: int = 10) -> str:
-    try:
-        candidates = candidate_layers(model, images)
-    except RuntimeError as error:  # what is missing is told all the same
-        size = " × ".join(map(str, images.shape[1:]))
-        return f"the model takes no images of {size}, so none is proposed ({error})"
-    if not candidates:
-        return "no module of it gives a feature map"
-    return f"candidates, last first: {', '.join(candidates[::-1][:most])}"
-
-
-def _find(model: nn.Module, path: str) -> tuple[str, nn.Module] | None:
-    """The full name and the module at a path, or None."""
+def _find(model: nn.Module, path: str) -> str | None:
+    """The full name of the module at a path, or None."""
     module, names = model, []
     for part in path.split("."):
         children = dict(module.named_children())
@@ -158,34 +239,12 @@ def _find(model: nn.Module, path: str) -> tuple[str, nn.Module] | None:
             return None
         module = children[part]
         names.append(part)
-    return ".".join(names), module
+    return ".".join(names)
 
 
-def _before_pooling(name: str, module: nn.Module) -> tuple[str, nn.Module]:
+def _before_pooling(network: nn.Module, name: str) -> str:
     """The last child before a pooling that ends the features, as in VGG; else the features."""
-    children = list(module.named_children())
+    children = list(network.get_submodule(name).named_children())
     if not children or not isinstance(children[-1][1], nn.MaxPool2d):
-        return name, module
-    return f"{name}.{children[-2][0]}", children[-2][1]
-
-
-def _reshape(layout: str, model: nn.Module, images: Tensor) -> Reshape | None:
-    if layout == "map":
-        return None
-    if layout == "channels last":
-        return lambda output: output.permute(0, 3, 1, 2)
-    height, width = _token_grid(model, images)
-
-    def tokens_to_map(tokens: Tensor) -> Tensor:
-        """(B, N, C) → (B, C, h, w) without the class and register tokens, which stand first."""
-        patches = tokens[:, tokens.shape[1] - height * width :]
-        return patches.transpose(1, 2).unflatten(2, (height, width))
-
-    return tokens_to_map
-
-
-def _token_grid(model: nn.Module, images: Tensor) -> tuple[int, int]:
-    embedding = getattr(model, "patch_embed", model)
-    patch = embedding.patch_size
-    down, across = patch if isinstance(patch, tuple) else (patch, patch)
-    return images.shape[-2] // down, images.shape[-1] // across
+        return name
+    return f"{name}.{children[-2][0]}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +10,16 @@ from torch import Tensor, nn
 from sib.double_backward import second_order
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
-from sib.functional.shares import background_share, of_order_one, pooled
-from sib.models.features import Features
-from sib.objectives.rival import Rival, annotated
+from sib.functional.shares import background_share, divide_by_max, downsample
+from sib.models.features import FeatureCapture
+from sib.objectives.base import Parts
+from sib.objectives.per_image import PerImageObjective, annotated, hard_labels
+from sib.objectives.weighting import Weighting
 
 PLACES = ("final", "input")
 
 
-class EnergyTask(Rival):
+class EnergyLoss(PerImageObjective):
     """The positive attribution of an image's class shall lie inside its annotation.
 
     loss = CE + λ/B Σ_b (1 − Σ_p F_p A⁺_p / Σ_p A⁺_p) over the annotated images, A⁺ the positive
@@ -25,12 +28,11 @@ class EnergyTask(Rival):
     area of each place of the layer. An image without positive attribution gives no gradient.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K), differentiable twice.
         weight: λ, at least 0.
         at: ``"final"``, the last stage (the paper's better one), or ``"input"``.
         layer: the last stage, a module's name; None for the architecture's own.
-        reshape: output of ``layer`` → (B, C, h, w), where it is no feature map.
-        validate: as of `SpatialIBTask`.
+        reshape: output of ``layer`` → (B, C, h, w), where it is not a feature map.
+        weighting: as of `Objective`.
 
     Raises:
         ValueError: an argument is out of its range; in the step, an architecture without a known
@@ -39,48 +41,55 @@ class EnergyTask(Rival):
     Source: Rao, Böhle, Parchami-Araghi and Schiele, ICCV 2023 (arXiv 2303.11932), energy loss.
     """
 
-    name = "energy"
+    names: ClassVar = ("energy",)
     needs_foreground = True
 
     def __init__(
         self,
-        model: nn.Module,
         weight: float = 1.0,
         at: str = "final",
         *,
         layer: str | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
-        validate: bool = True,
+        weighting: Weighting | None = None,
     ) -> None:
-        super().__init__(model, weight, validate=validate)
+        super().__init__(weight, weighting)
         checks.choice("at", at, PLACES)
         self.at, self._layer, self._reshape = at, layer, reshape
-        self._features = Features()
+        self._features = FeatureCapture()
 
-    def logits_and_term(
-        self, images: Tensor, labels: Tensor, foreground: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward_parts(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        foreground: Tensor | None = None,
+        *,
+        create_graph: bool = True,
+    ) -> tuple[Tensor, Parts]:
         """Logits, and the share of positive attribution outside of the annotation, (B,)."""
-        assert foreground is not None
-        images = images.requires_grad_()
-        with second_order() as scope, self._recording(images):
+        assert foreground is not None  # the task sees to it
+        labels = hard_labels(labels, "the energy loss")
+        images = images.detach().requires_grad_()
+        with second_order() as scope, self._capture(model, images):
             scope.images = images
-            raw = self.model(images)
-        logits = self.check(raw, labels)
-        layer = images if self.at == "input" else self._features.take()[0]
+            raw = model(images)
+        self.check_twice_differentiable(raw)
+        logits = at_least_float32(raw)
+        layer = images if self.at == "input" else self._features.pop()[0]
         with torch.autocast(images.device.type, enabled=False):
             chosen = logits.gather(1, labels[:, None]).sum()
-            (gradient,) = torch.autograd.grad(chosen, layer, create_graph=True)
+            (gradient,) = torch.autograd.grad(chosen, layer, create_graph=create_graph)
             scope.images_done = True
             values, gradient = (at_least_float32(self._as_map(v)) for v in (layer, gradient))
-            inside = pooled(foreground.to(values.dtype), values)
+            inside = downsample(foreground.to(values.dtype), values)
             outside = background_share(_positive_attribution(values, gradient), inside)
-            return raw, outside * annotated(foreground)
+            return raw, self._parts(outside * annotated(foreground))
 
-    def _recording(self, images: Tensor) -> AbstractContextManager[None]:
+    def _capture(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
         if self.at == "input":
             return nullcontext()
-        return self._features.recorded(self.model, images, self._layer, self._reshape)
+        return self._features.capture(model, images, self._layer, self._reshape)
 
     def _as_map(self, values: Tensor) -> Tensor:
         return values if self.at == "input" else self._features.as_map(values)
@@ -88,5 +97,5 @@ class EnergyTask(Rival):
 
 def _positive_attribution(values: Tensor, gradient: Tensor) -> Tensor:
     """A⁺ = relu(Σ_c V_c G_c), up to a constant factor, (B, 1, h, w)."""
-    values, gradient = of_order_one(values), of_order_one(gradient)
+    values, gradient = divide_by_max(values), divide_by_max(gradient)
     return (values * gradient).sum(dim=1, keepdim=True).relu()

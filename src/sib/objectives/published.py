@@ -1,55 +1,37 @@
-"""The Spatial Information Bottleneck objective as a module."""
+"""The published objective: HSIC inside the foreground, variance outside of it."""
 
-import warnings
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from sib.distributed.batch_gather import SCOPES, joining
-from sib.double_backward import check_graph
+from sib.distributed.batch_gather import SCOPES, batch_gather
 from sib.functional import checks, foreground_mask, reconstruct
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.losses import ALIGNMENTS, check_terms
-from sib.functional.mask import KINDS, guided_mask
+from sib.functional.mask import KINDS
 from sib.functional.parts import (
     Dependence,
-    ImageParts,
     alignment,
     alignment_parts,
     background,
     background_parts,
 )
 from sib.functional.reconstruction import COTANGENTS
+from sib.objectives.base import Parts
+from sib.objectives.spatial_ib import SpatialIBObjective
+from sib.objectives.weighting import Weighting
 
-EVERY = 8
-"""Batches from one measurement of weights to the next, where an objective measures them."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sib.objectives.calibrated import CalibratedSpatialIB
+
 FORMS = ("linear", "exp")
 BACKGROUNDS = ("variance", "hsic", "magnitude")
 
 
-class SpatialIBTerms(NamedTuple):
-    """What the objective computed for one batch."""
-
-    loss: Tensor
-    """Scalar, to be added to the cross-entropy."""
-    foreground: Tensor
-    """Scalar, alignment inside the foreground; larger is more aligned."""
-    background: Tensor
-    """Scalar, information left in the background; smaller is less."""
-    mask: Tensor
-    """(B, 1, H, W), the foreground, in [0, 1]."""
-    reconstruction: Tensor
-    """(B, C, H, W), the VJP R."""
-    foreground_loss: Tensor
-    """Scalar, what the foreground term adds to the loss."""
-    background_loss: Tensor
-    """Scalar, what the background term adds to it; loss is the sum of the two."""
-
-
-class SpatialIB(nn.Module):
+class SpatialIB(SpatialIBObjective):
     """Spatial Information Bottleneck: gather the VJP's information inside the foreground.
 
     ``form="linear"``: loss = −λ_fg · alignment + λ_bg · background.
@@ -97,8 +79,9 @@ class SpatialIB(nn.Module):
     Source: arXiv 2511.09239.
     """
 
+    names: ClassVar = ("foreground", "background")
+    couples_images = True
     compilable = True
-    """Whether `SpatialIBTask.compile` can make one graph of it."""
 
     def __init__(
         self,
@@ -121,8 +104,9 @@ class SpatialIB(nn.Module):
         hsic_scope: str = "local",
         guidance: float = 1.0,
         generator: torch.Generator | None = None,
+        weighting: Weighting | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(weighting, guidance)
         for name, weight in (
             ("foreground_weight", foreground_weight),
             ("background_weight", background_weight),
@@ -150,9 +134,6 @@ class SpatialIB(nn.Module):
             checks.choice(name, value, allowed)
         if not isinstance(area, (int, float)) or not 0 < area < 1:
             raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
-        if not isinstance(guidance, (int, float)) or not 0 <= guidance <= 1:
-            raise ValueError(f"guidance must lie in [0, 1]; got {guidance!r}")
-        self.guidance = guidance
         self.foreground_weight, self.background_weight = foreground_weight, background_weight
         self.form, self.cotangent, self.mask = form, cotangent, mask
         self.alignment, self.background = alignment, background
@@ -161,146 +142,89 @@ class SpatialIB(nn.Module):
         self.count_include_pad, self.epsilon = count_include_pad, epsilon
         self.projection_dim, self.estimator = projection_dim, estimator
         self.hsic_scope = hsic_scope
-        self.balance = False
-        """Whether the terms are weighed by gradients, measured on every `EVERY`-th batch."""
-        self.step = 0
-        """Batches taken in train mode; `SpatialIBTask` sets it."""
-        self._first_call = True
 
     @staticmethod
     def calibrated(
-        image_weight: float = 0.1, layer_weight: float = 0.1, **options: Any
-    ) -> "SpatialIB":
-        """The calibrated objective: shares of the background, free of scale and batch size.
+        image_weight: float = 0.1,
+        layer_weight: float = 0.1,
+        *,
+        stage_weight: float = 0.1,
+        balance: bool = True,
+        layer: str | nn.Module | None = None,
+        reshape: "Callable[[Tensor], Tensor] | None" = None,
+        area: float = 0.2,
+        guidance: float = 1.0,
+        weighting: Weighting | None = None,
+    ) -> "CalibratedSpatialIB":
+        """The calibrated objective; `CalibratedSpatialIB` has the formula and the arguments."""
+        from sib.objectives.calibrated import CalibratedSpatialIB  # a sibling, wanted only here
 
-        Args:
-            image_weight: norm of the gradient of the share of R's energy over cross-entropy's, at
-                least 0.
-            layer_weight: the same of the share of the last stage's evidence.
-            options: ``stage_weight``, ``balance``, ``layer`` and others of
-                `sib.objectives.calibrated.CalibratedSpatialIB`, which has the formula.
-        """
-        from sib.objectives.calibrated import CalibratedSpatialIB  # it builds on this module
+        return CalibratedSpatialIB(
+            image_weight,
+            layer_weight,
+            stage_weight,
+            balance=balance,
+            layer=layer,
+            reshape=reshape,
+            area=area,
+            guidance=guidance,
+            weighting=weighting,
+        )
 
-        return CalibratedSpatialIB(image_weight, layer_weight, **options)
+    @property
+    def min_batch(self) -> int:
+        """Smallest number of images for which HSIC is defined."""
+        return ESTIMATORS[self.estimator]
 
-    def forward(
-        self,
-        logits: Tensor,
-        images: Tensor,
-        foreground: Tensor | None = None,
-        cross_entropy: Tensor | None = None,
-    ) -> SpatialIBTerms:
-        """Terms of one batch.
-
-        Args:
-            logits: (B, K), computed from ``images`` inside `sib.second_order`.
-            images: (B, C, H, W), a tensor that requires a gradient.
-            foreground: (B, 1, H, W), bool or in [0, 1], where it is known; it leads the found one.
-                An image whose foreground is zero everywhere is not annotated.
-            cross_entropy: the scalar beside which the terms will stand, with its graph, for
-                objectives that weigh their terms by its gradient.
-
-        Returns:
-            `SpatialIBTerms`.
-
-        Raises:
-            ValueError: shapes that do not fit, images without gradient, a batch too small for
-                HSIC, a window larger than the images, a step that cannot be differentiated twice;
-                in train mode, ``cross_entropy`` is missing where the terms are weighed by it.
-        """
-        if cross_entropy is None and self.balance and self.training:
-            raise ValueError(
-                "the calibrated objective weighs its terms by cross-entropy's gradient: give "
-                "cross_entropy=, or make it with balance=False and weights of your own"
-            )
-        parts = self.parts(logits, images, foreground=foreground)
-        terms = self.weighed_terms(parts, cross_entropy)
-        self.step += self.training
-        return terms
-
-    def weighed_terms(self, parts: ImageParts, cross_entropy: Tensor | None) -> SpatialIBTerms:
-        """`terms`, after their weights were measured where that is due; both with their graph."""
-        if cross_entropy is not None and self.balance_is_due():
-            self.balance_on([(1, cross_entropy, parts)])
-        return self.terms(parts)
-
-    def balance_is_due(self) -> bool:
-        """Whether `balance_on` is to be called before the terms of the coming batch are taken."""
-        return self.balance and self.training and self.step % EVERY == 0
-
-    def balance_on(self, batches: Iterable[tuple[float, Tensor, ImageParts]]) -> None:
-        """Weigh the terms by gradients; see `CalibratedSpatialIB.balance_on`."""
-
-    def recording(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
-        """Put around the forward pass; objectives that look inside the model keep what they need.
-
-        Args:
-            model: that gives the logits.
-            images: (B, C, H, W), its input.
-        """
-        return nullcontext()
+    def term_weights(self) -> dict[str, float]:
+        """λ_fg and λ_bg."""
+        return {"foreground": self.foreground_weight, "background": self.background_weight}
 
     def parts(
         self,
         logits: Tensor,
         images: Tensor,
-        create_graph: bool = True,
         foreground: Tensor | None = None,
-    ) -> ImageParts:
-        """What the terms need of each image; arguments and errors as of `forward`.
-
-        Args:
-            logits: (B, K).
-            images: (B, C, H, W).
-            create_graph: keep the parts in the graph, so that a loss made of them can be
-                differentiated.
-            foreground: (B, 1, H, W), or None.
-        """
-        self.look_at_graph(logits)
+        *,
+        create_graph: bool = True,
+    ) -> Parts:
+        """The rows of HSIC and the variance of each image; arguments and errors as of `forward`."""
+        self.check_twice_differentiable(logits)
         with torch.autocast(images.device.type, enabled=False):
             R = reconstruct(logits, images, create_graph, cotangent=self.cotangent)
             with torch.set_grad_enabled(create_graph):
                 # detached: the final backward pass needs no gradient of the images
                 parts = self.parts_of(R, images.detach(), foreground)
-        self.look_at_first(R)
+        self._warn_if_zero(R)
         return parts
 
-    def parts_of(self, R: Tensor, images: Tensor, foreground: Tensor | None = None) -> ImageParts:
+    def parts_of(self, R: Tensor, images: Tensor, foreground: Tensor | None = None) -> Parts:
         """What the terms need of each image, from its reconstruction; both (B, C, H, W)."""
-        mask = self._led(self._foreground_mask(R), images, foreground)
+        mask = self._apply_guidance(self._find_foreground(R), images, foreground)
         checked = check_terms(R, images, mask)
         inside = alignment_parts(*checked, self.alignment)
-        return ImageParts(inside, background_parts(*checked, self.background), mask, R)
+        outside = background_parts(*checked, self.background)
+        return Parts({"foreground": inside, "background": outside}, mask, R)
 
-    def look_at_graph(self, logits: Tensor) -> None:
-        """Raise ValueError, of the first logits, where they cannot be differentiated twice."""
-        if self._first_call:
-            check_graph(logits)
-
-    def look_at_first(self, R: Tensor) -> None:
-        """Warn once, of the first reconstruction, where it is zero."""
-        if self._first_call:
-            self._first_call = False
-            _warn_of_zero(R)
-
-    def terms(self, parts: ImageParts) -> SpatialIBTerms:
-        """The terms of the batch that the parts belong to."""
+    def terms(self, parts: Parts) -> dict[str, Tensor]:
+        """The alignment and what is left in the background, scalars."""
         dependence = Dependence(self.projection_dim, self.estimator, self.generator)
-        join = joining(self.hsic_scope)
-        with torch.autocast(parts.mask.device.type, enabled=False):
-            inside = alignment(parts.foreground, self.alignment, dependence, join)
-            outside = background(parts.background, self.background, dependence, join)
-            of_inside, of_outside = self._losses(inside, outside)
-        return SpatialIBTerms(
-            of_inside + of_outside,
-            inside,
-            outside,
-            parts.mask,
-            parts.reconstruction,
-            of_inside,
-            of_outside,
-        )
+        gather = batch_gather(self.hsic_scope)
+        inside, outside = parts.values["foreground"], parts.values["background"]
+        with torch.autocast(inside[0].device.type, enabled=False):
+            return {
+                "foreground": alignment(inside, self.alignment, dependence, gather),
+                "background": background(outside, self.background, dependence, gather),
+            }
+
+    def penalties(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """−A and V, or exp(−A) − 1 and exp(V) − 1."""
+        if self.form == "linear":
+            return {"foreground": -values["foreground"], "background": values["background"]}
+        return {
+            "foreground": torch.expm1(-values["foreground"]),
+            "background": torch.expm1(values["background"]),
+        }
 
     def extra_repr(self) -> str:
         """The options, as they show when the module is printed."""
@@ -316,7 +240,7 @@ class SpatialIB(nn.Module):
         )
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
-    def _foreground_mask(self, R: Tensor) -> Tensor:
+    def _find_foreground(self, R: Tensor) -> Tensor:
         return foreground_mask(
             R,
             self.window_size,
@@ -326,29 +250,4 @@ class SpatialIB(nn.Module):
             epsilon=self.epsilon,
             count_include_pad=self.count_include_pad,
             area=self.area,
-        )
-
-    def _led(self, mask: Tensor, images: Tensor, foreground: Tensor | None) -> Tensor:
-        """The mask, led by a known foreground."""
-        if foreground is None:
-            return mask
-        checks.foreground(foreground, images)
-        return guided_mask(mask, foreground, self.guidance)
-
-    def _losses(self, foreground: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
-        if self.form == "linear":
-            return -self.foreground_weight * foreground, self.background_weight * background
-        return (
-            self.foreground_weight * torch.expm1(-foreground),
-            self.background_weight * torch.expm1(background),
-        )
-
-
-def _warn_of_zero(R: Tensor) -> None:
-    if not R.any():
-        warnings.warn(
-            "the reconstruction R is exactly zero, so S-IB has no effect: the model's output does "
-            "not change with the images (a head that starts at zero, as torchvision's ViT has, "
-            "must be initialised with random weights)",
-            stacklevel=3,
         )

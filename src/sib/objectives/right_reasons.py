@@ -1,13 +1,17 @@
 """Right for the right reasons (Ross et al. 2017), which needs annotation."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from sib.double_backward import second_order
-from sib.objectives.rival import Rival, annotated
+from sib.functional.precision import at_least_float32
+from sib.objectives.base import Parts
+from sib.objectives.per_image import PerImageObjective, annotated
 
 
-class RightReasonsTask(Rival):
+class RightReasons(PerImageObjective):
     """No gradient of the decision where the annotation says that there is no reason for one.
 
     loss = CE + λ/B Σ_b Σ_d (A_bd ∂/∂x_bd Σ_k log p_bk)², with A = 1 − F outside of the foreground F
@@ -15,9 +19,8 @@ class RightReasonsTask(Rival):
     here, so that λ does not depend on its size, and weight decay is the optimiser's.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K), differentiable twice.
         weight: λ, at least 0; the paper sets it so that both terms are of one order.
-        validate: as of `SpatialIBTask`.
+        weighting: as of `Objective`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -25,25 +28,28 @@ class RightReasonsTask(Rival):
     Source: Ross, Hughes and Doshi-Velez, IJCAI 2017 (arXiv 1703.03717), equation 1.
     """
 
-    name = "right_reasons"
+    names: ClassVar = ("right_reasons",)
     needs_foreground = True
 
-    def __init__(self, model: nn.Module, weight: float = 1.0, *, validate: bool = True) -> None:
-        super().__init__(model, weight, validate=validate)
-
-    def logits_and_term(
-        self, images: Tensor, labels: Tensor, foreground: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward_parts(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        foreground: Tensor | None = None,
+        *,
+        create_graph: bool = True,
+    ) -> tuple[Tensor, Parts]:
         """Logits, and the squared norm of the masked gradient of each image, (B,)."""
-        assert foreground is not None
-        images = images.requires_grad_()
+        assert foreground is not None  # the task sees to it
+        images = images.detach().requires_grad_()
         with second_order() as scope:
             scope.images = images
-            raw = self.model(images)
-        logits = self.check(raw, labels)
+            logits = model(images)
+        self.check_twice_differentiable(logits)
         with torch.autocast(images.device.type, enabled=False):
-            output = logits.log_softmax(dim=1).sum()
-            (gradient,) = torch.autograd.grad(output, images, create_graph=True)
+            output = at_least_float32(logits).log_softmax(dim=1).sum()
+            (gradient,) = torch.autograd.grad(output, images, create_graph=create_graph)
             scope.images_done = True
             wrong = (1 - foreground.to(gradient.dtype)) * annotated(foreground)[:, None, None, None]
-            return raw, (wrong * gradient).square().sum(dim=(1, 2, 3))
+            return logits, self._parts((wrong * gradient).square().sum(dim=(1, 2, 3)))

@@ -1,14 +1,18 @@
 """Saliency-guided training (Ismail et al. 2021), which needs no annotation."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib.functional.precision import at_least_float32
-from sib.objectives.rival import Rival
+from sib.objectives.base import Parts
+from sib.objectives.per_image import PerImageObjective, hard_labels
+from sib.objectives.weighting import Weighting
 
 
-class SaliencyGuidedTask(Rival):
+class SaliencyGuided(PerImageObjective):
     """What the gradient calls unimportant shall not matter.
 
     loss = CE(f(x), y) + λ KL(softmax f(x) ‖ softmax f(x̃)), with x̃ the image in which the share k of
@@ -18,10 +22,9 @@ class SaliencyGuidedTask(Rival):
     MNIST setting is k = 0.5, λ = 1.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K).
         weight: λ, at least 0.
         masked_share: k, in (0, 1).
-        validate: as of `SpatialIBTask`.
+        weighting: as of `Objective`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -29,41 +32,47 @@ class SaliencyGuidedTask(Rival):
     Source: Ismail, Corrada Bravo and Feizi, NeurIPS 2021 (arXiv 2111.14338), algorithm 1.
     """
 
-    name = "saliency_guided"
-    twice = False
+    names: ClassVar = ("saliency_guided",)
+    differentiates_twice = False
 
     def __init__(
         self,
-        model: nn.Module,
         weight: float = 1.0,
         masked_share: float = 0.5,
         *,
-        validate: bool = True,
+        weighting: Weighting | None = None,
     ) -> None:
-        super().__init__(model, weight, validate=validate)
+        super().__init__(weight, weighting)
         if not isinstance(masked_share, (int, float)) or not 0 < masked_share < 1:
             raise ValueError(
                 f"masked_share must lie between 0 and 1, both excluded; got {masked_share!r}"
             )
         self.masked_share = masked_share
 
-    def logits_and_term(
-        self, images: Tensor, labels: Tensor, foreground: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward_parts(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        foreground: Tensor | None = None,
+        *,
+        create_graph: bool = True,
+    ) -> tuple[Tensor, Parts]:
         """Logits of the images, and KL of each to its masked version, (B,)."""
-        images = images.requires_grad_()
-        raw = self.model(images)
-        logits = self.check(raw, labels)
+        labels = hard_labels(labels, "saliency-guided training")
+        images = images.detach().requires_grad_()
+        raw = model(images)
+        logits = at_least_float32(raw)
         chosen = logits.gather(1, labels[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, images, retain_graph=True)
         masked = masked_images(images.detach(), gradient, self.masked_share)
-        other = at_least_float32(self.model(masked)).log_softmax(dim=1)
+        other = at_least_float32(model(masked)).log_softmax(dim=1)
         divergence = F.kl_div(other, logits.log_softmax(dim=1), reduction="none", log_target=True)
-        return raw, divergence.sum(dim=1)
+        return raw, self._parts(divergence.sum(dim=1))
 
 
 def masked_images(images: Tensor, gradient: Tensor, share: float) -> Tensor:
-    """The images with their least important pixels drawn anew.
+    """The images with their least important pixels replaced by random ones.
 
     Args:
         images: (B, C, H, W).

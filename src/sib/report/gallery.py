@@ -110,8 +110,7 @@ def draw_rows(
         if isinstance(batch, BadSample):
             raise InputError(batch.message)
         images = normalise(batch.images, device, checkpoint.normalization)
-        able = available_methods(checkpoint.model, images)
-        chosen = [method for method in methods if method in able]
+        chosen = available_methods(checkpoint.model, images, methods) if methods else []
         found = (
             maps_of(checkpoint.model, images, None, chosen, AttributionConfig()) if chosen else {}
         )

@@ -18,7 +18,7 @@ from sib.config.stored import as_dict, differences
 from sib.config.train import TrainConfig
 from sib.config.yaml_file import parse_yaml
 from sib.runs.source import source
-from sib.runs.state_file import TornState, before, flush_folder, read_state, write_state
+from sib.runs.state_file import TornState, flush_folder, previous_path, read_state, write_state
 from sib.utils.errors import InputError
 from sib.utils.locks import FolderLock
 
@@ -30,22 +30,24 @@ FILES = (
     "metrics.jsonl",
     "last.safetensors",
     "best.safetensors",
+    "ema.safetensors",
     "state.pt",
     "state-before.pt",
     "result.json",
 )
 STATE = {"epoch", "step", "best", "model", "optimizer", "processes"}
-"""What a state must hold for a run to go on from it."""
+"""What a state must hold for a run to continue from it."""
 
 
 class RunFolder:
     """Files of one training run.
 
     ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
-    ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights;
+    ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights, and
+    ``ema.safetensors`` their average where one is kept;
     ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
-    end; ``.lock`` the process that works in it. Files that are rewritten are written under another
-    name first, so that a stop at any moment leaves the old one or the new one.
+    end; ``.lock`` the process that works in it. A file is replaced by writing the new one under
+    another name first, so that a stop at any moment leaves the old one or the new one.
 
     Args:
         path: the folder.
@@ -55,7 +57,7 @@ class RunFolder:
         self.path = path
         self.lock = FolderLock(path)
         self.warning: str | None = None
-        """What had to be left aside when the state was read."""
+        """What could not be used when the state was read."""
 
     def check_free(self) -> None:
         """Raise InputError where the folder holds a run already."""
@@ -92,15 +94,17 @@ class RunFolder:
                 raise InputError(f"--out {self.path} cannot be used: {error.strerror}") from None
 
     def check_same(self, config: TrainConfig, state: dict[str, Any] | None) -> None:
-        """Raise InputError unless the folder holds a run of this configuration that can go on.
+        """Raise InputError unless the folder holds a run of this configuration that can continue.
 
         Args:
-            config: of the run that is to go on.
+            config: of the run that is to continue.
             state: as `load_state` gave it.
         """
         changed = differences(self._read("config.yaml", parse_yaml), config, resumable(TrainConfig))
         if changed:
-            raise InputError(f"--resume: {self.path} was started otherwise: {'; '.join(changed)}")
+            raise InputError(
+                f"--resume: {self.path} was started with different options: {'; '.join(changed)}"
+            )
         done = state["epoch"] if state else 0
         finished = done == config.epochs and (self.path / "result.json").exists()
         if finished or config.epochs < done:
@@ -109,7 +113,7 @@ class RunFolder:
                 f"got {config.epochs}"
             )
 
-    def began_with(self, launch: str) -> bool:
+    def was_launched_by(self, launch: str) -> bool:
         """Whether the folder holds a run that this launch of torchrun started."""
         if not launch or not (self.path / "config.yaml").exists():
             return False
@@ -136,8 +140,8 @@ class RunFolder:
                 "get into training; start a new run"
             )
 
-    def go_on(self, config: TrainConfig) -> None:
-        """Take the run up again: its configuration may have changed, its result is no more."""
+    def mark_resumed(self, config: TrainConfig) -> None:
+        """Write the configuration, which may have changed, and remove the result."""
         self.save_config(config)
         (self.path / "result.json").unlink(missing_ok=True)
 
@@ -187,8 +191,8 @@ class RunFolder:
         """Write ``state.pt``: tensors and plain values only; the one before is kept."""
         write_state(self.path / "state.pt", state)
 
-    def open_again(self, patience: float = 0.0) -> dict[str, Any] | None:
-        """Take the folder of a run that is to go on, and give its newest whole state.
+    def open_for_resume(self, patience: float = 0.0) -> dict[str, Any] | None:
+        """Lock the folder of a run that is to continue, and return its newest whole state.
 
         Args:
             patience: seconds to wait for a process that has the folder.
@@ -211,7 +215,7 @@ class RunFolder:
         """
         newest = self.path / "state.pt"
         torn = []
-        for path in (newest, before(newest)):
+        for path in (newest, previous_path(newest)):
             if not path.exists():
                 continue
             try:

@@ -95,4 +95,17 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     for number, record in enumerate(records, start=1):
         if not isinstance(record, dict):
             raise InputError(f"{path} is damaged: line {number} holds no record of an epoch")
-    return records
+    return [_migrate(record) for record in records]
+
+
+def _migrate(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as it is written now; sib 0.1 had two terms, beside the other values."""
+    if "terms" in record or "foreground" not in record:
+        return record
+    terms = {name: record[name] for name in ("foreground", "background") if name in record}
+    rest = {key: value for key, value in record.items() if key not in terms}
+    weights = rest.pop("share_weights", None)
+    if weights is None:
+        return rest | {"terms": terms}
+    image, layer, stages = weights
+    return rest | {"terms": terms, "weights": {"image": image, "stages": stages, "layer": layer}}

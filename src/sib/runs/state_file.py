@@ -1,4 +1,4 @@
-"""The file that resuming needs: whole or recognised as torn, and the one before it kept."""
+"""The file that resuming needs: checked by its checksum, with its predecessor kept."""
 
 import hashlib
 import os
@@ -17,10 +17,10 @@ class TornState(ValueError):
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a state, and keep the one before as ``state-before.pt``.
+    """Write a state, and keep its predecessor as ``state-before.pt``.
 
-    The file ends with the SHA-256 of all that stands before. It is written under another name and
-    flushed first, so that at any moment one whole state lies there: the new one, or the one before
+    The file ends with the SHA-256 of everything before it. It is written under another name and
+    flushed first, so that at any moment there is one whole state: the new one, or its predecessor
     under either name.
 
     Args:
@@ -44,7 +44,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            os.replace(path, before(path))
+            os.replace(path, previous_path(path))
         os.replace(temporary, path)
         flush_folder(path.parent)
     finally:
@@ -70,8 +70,8 @@ def read_state(path: Path) -> dict[str, Any]:
         raise TornState(f"{path} is damaged: {reason}") from None
 
 
-def before(path: Path) -> Path:
-    """Where the state before the newest lies."""
+def previous_path(path: Path) -> Path:
+    """Path of the predecessor of the newest state."""
     return path.with_name(f"{path.stem}-before{path.suffix}")
 
 

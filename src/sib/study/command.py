@@ -8,11 +8,20 @@ from rich.console import Console
 from sib.config.evaluate import ReportConfig
 from sib.config.study import StudyConfig
 from sib.report.command import report
+from sib.runs.archive import restore
 from sib.study.commands import job, splits_first
 from sib.study.description import Study, read_study
 from sib.study.front import draw_front
 from sib.study.listing import list_runs
-from sib.study.plan import Run, check_runs, check_unused, plan_runs
+from sib.study.packing import pack
+from sib.study.plan import (
+    Run,
+    check_records,
+    check_runs,
+    check_unused,
+    plan_runs,
+    with_archive,
+)
 from sib.study.pool import Job, Pool, places
 from sib.study.progress import display
 from sib.study.selection import Choice, choose
@@ -40,27 +49,42 @@ def study(config: StudyConfig, console: Console) -> None:
     runs = plan_runs(described)
     slots = places(config.parallel or described.parallel, runs[0].config.device)
     if config.dry_run:
-        check_runs(described, runs)
-        list_runs(described, runs, slots, console)
-        return
-    if config.finished:
-        check_runs(described, runs)
+        with with_archive(described, runs) as known:
+            check_runs(described, known)
+            list_runs(described, known, slots, console)
+    elif config.finished:
         _report_finished(described, runs, console)
-        return
+        _pack(config, described, console)
+    else:
+        _work_alone(config, described, runs, slots, console)
+
+
+def _work_alone(
+    config: StudyConfig,
+    described: Study,
+    runs: list[Run],
+    slots: list[dict[str, str]],
+    console: Console,
+) -> None:
+    """Do what is left, in a folder that no other process works in meanwhile."""
     lock = FolderLock(described.out, "name another folder under out")
     try:
         _begin(described, runs, lock)
-        _work(described, runs, slots, console)
+        failed = _work(described, runs, slots, console)
+        _pack(config, described, console)
     finally:
         lock.release()
+    if failed:
+        raise ProblemsFound(_failures(failed, len(runs)))
 
 
 def _begin(described: Study, runs: list[Run], lock: FolderLock) -> None:
-    """All checks; then the folder, which only this process may work in."""
+    """All checks; then the folder, which only this process may work in, with what was packed."""
     if described.out.is_dir():
         lock.take()
         check_unused(runs)
-    check_runs(described, runs)
+    with with_archive(described, runs) as known:
+        check_runs(described, known)
     try:
         (described.out / "logs").mkdir(parents=True, exist_ok=True)
         lock.take()
@@ -69,9 +93,17 @@ def _begin(described: Study, runs: list[Run], lock: FolderLock) -> None:
         raise InputError(
             f"{described.file}: out {described.out} cannot be written: {error.strerror}"
         ) from None
+    restore(described.out)
 
 
-def _work(described: Study, runs: list[Run], slots: list[dict[str, str]], console: Console) -> None:
+def _work(
+    described: Study, runs: list[Run], slots: list[dict[str, str]], console: Console
+) -> list[str]:
+    """Do the runs that are left and report all of them.
+
+    Returns:
+        A sentence for each run that failed.
+    """
     jobs = [job(run, splits_first(described, run)) for run in runs]
     _run(jobs, runs, slots, console)
     choices = choose(described, runs)
@@ -81,34 +113,46 @@ def _work(described: Study, runs: list[Run], slots: list[dict[str, str]], consol
     _run(later, runs, slots, console)
     failed = [each.failure for each in (*jobs, *later) if each.failure]
     _conclude(described, choices, failed, console)
-    if failed:
-        raise ProblemsFound(_told(failed, len(runs)))
+    return failed
 
 
 def _report_finished(described: Study, runs: list[Run], console: Console) -> None:
-    """What is known so far; a grid counts once all of its points are there to choose from.
+    """Report what is known so far; a grid counts once all of its points have been trained.
 
-    It takes no lock: every file is replaced as a whole, so a study may be at work meanwhile.
+    It takes no lock, because every file is replaced as a whole: a study may be at work meanwhile.
+    It needs no data set, because all figures come from the records.
     """
-    choices = [choice for choice in choose(described, runs) if not choice.incomplete]
-    count = len(reported_runs(choices))
-    if not count:
-        raise InputError(
-            f"{described.out} holds no finished run of {described.file}; without --finished they "
-            "are made"
+    with with_archive(described, runs) as known:
+        check_records(described, known)
+        choices = [choice for choice in choose(described, known) if not choice.incomplete]
+        count = len(reported_runs(choices))
+        if not count:
+            raise InputError(
+                f"{described.out} holds no finished run of {described.file}; without --finished "
+                "they are made"
+            )
+        _say(
+            console,
+            f"{count} of {len(runs)} runs in {described.file} are finished, and only these count "
+            "below",
         )
-    console.print(
-        f"finished are {count} of {len(runs)} runs in {described.file}: these alone count below",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    _conclude(described, choices, [], console)
+        _conclude(described, choices, [], console)
+
+
+def _pack(config: StudyConfig, described: Study, console: Console) -> None:
+    """Write the archive, where that was asked for."""
+    if not config.pack:
+        return
+    archive, count, left_out = pack(described.out)
+    rest = f"; left out, since they have not ended: {', '.join(left_out)}" if left_out else ""
+    _say(console, f"packed the records of {count} runs into {archive}, without weights{rest}")
 
 
 def _conclude(described: Study, choices: list[Choice], failed: list[str], console: Console) -> None:
     """Tables, figure and page of the chosen runs."""
-    _write(described, summarise(described, choices, failed), console)
+    found = summarise(described, choices, failed)
+    show(found, console)
+    _write(described, found, console)
     reported = [run for run in reported_runs(choices) if run.split_seed == choices[0].split_seed]
     if reported:
         _report(described, reported, console)
@@ -119,15 +163,15 @@ def _run(jobs: list[Job], runs: list[Run], slots: list[dict[str, str]], console:
     left = [each for each in jobs if _is_left(each)]
     if not left:
         return
-    with display(console, len(left)) as told:
+    with display(console, len(left)) as shown:
         try:
-            Pool(slots, told).work(left)
+            Pool(slots, shown).work(left)
         except Stopped as stop:
             trained = sum(run.is_trained() for run in runs)
             raise type(stop)(
                 stop.number,
                 f"stopped; {trained} of {len(runs)} runs are trained and what the others had "
-                "reached is saved: the same command goes on",
+                "reached is saved: the same command continues",
             ) from None
 
 
@@ -136,21 +180,21 @@ def _is_left(each: Job) -> bool:
 
 
 def _write(described: Study, found: dict[str, Any], console: Console) -> None:
-    show(found, console)
     try:
+        described.out.mkdir(parents=True, exist_ok=True)
         write_whole(described.out / RESULT, json.dumps(found, indent=1))
         if not draw_front(described.out / "front.png", found):
             (described.out / "front.png").unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{described.out} cannot be written: {error.strerror}") from None
-    console.print(f"written to {described.out}", highlight=False, markup=False, soft_wrap=True)
+    _say(console, f"written to {described.out}")
 
 
 def _report(described: Study, runs: list[Run], console: Console) -> None:
     """The page about the chosen runs of the first split, the reference's first."""
     ordered = sorted(runs, key=lambda run: run.setting != described.reference)
     config = ReportConfig(
-        runs=tuple(run.folder for run in ordered),
+        runs=tuple(run.config.folder for run in ordered),
         out=described.out / "report.html",
         gallery_runs=GALLERY_RUNS,
         device=runs[0].config.device,
@@ -159,6 +203,9 @@ def _report(described: Study, runs: list[Run], console: Console) -> None:
     report(config, console)
 
 
-def _told(failed: list[str], total: int) -> str:
-    count = f"{len(failed)} of {total} runs failed, the others are done: "
-    return count + "; ".join(failed)
+def _failures(failed: list[str], total: int) -> str:
+    return f"{len(failed)} of {total} runs failed, the others are done: {'; '.join(failed)}"
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

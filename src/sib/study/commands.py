@@ -1,12 +1,12 @@
-"""What is to be done for a run, as commands."""
+"""The commands that are left to do for a run."""
 
 from sib.study.description import Study
 from sib.study.plan import VALIDATION, Run
-from sib.study.pool import Command, Job
+from sib.study.pool import Command, Job, one_after_another
 
 
 def job(run: Run, splits: tuple[str, ...]) -> Job:
-    """Train a run, or go on with it, and evaluate it on the splits; what is done is left out."""
+    """Train a run, or continue it, and evaluate it on the splits; what is done is left out."""
     return Job(run.name, run.log, lambda: next_command(run, splits))
 
 
@@ -19,16 +19,18 @@ def splits_first(described: Study, run: Run) -> tuple[str, ...]:
 
 
 def next_command(run: Run, splits: tuple[str, ...]) -> Command | None:
-    """The first command of a run that is not done yet; None where all are."""
-    if not run.is_trained():
-        return ["train", *run.arguments, *(["--resume"] if run.is_started() else [])]
-    for split in splits:
-        if not run.is_evaluated(split):
-            return _evaluate(run, split)
-    return None
+    """What of a run is not done yet, as commands for one process; None where all is done."""
+    left = [split for split in splits if not run.is_evaluated(split)]
+    if run.is_trained() and (run.weights.exists() or not left):
+        commands = [_evaluate(run, split) for split in left]
+    else:
+        resume = ["--resume"] if run.is_started() else []
+        train = ["train", *run.arguments, *resume]
+        commands = [train, *(_evaluate(run, split) for split in splits)]
+    return one_after_another(commands) if commands else None
 
 
-def _evaluate(run: Run, split: str) -> Command:
+def _evaluate(run: Run, split: str) -> list[str]:
     place = ["--split", split, "--out", str(run.evaluation_folder(split))]
     machine = ["--root", str(run.config.root), "--device", run.config.device]
     # the study's file names the architecture, as a command line would

@@ -60,7 +60,7 @@ def read_study(file: Path) -> Study:
         file: YAML; see docs/study.md.
 
     Raises:
-        InputError: a key or a value is not allowed, told with the file and the key.
+        InputError: a key or a value is not allowed; the message names the file and the key.
     """
     text, values = read_values(file)
     values.allow(KEYS)

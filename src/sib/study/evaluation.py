@@ -8,7 +8,7 @@ from sib.config.evaluate import EvaluateConfig
 from sib.config.yaml_options import from_arguments, options_of
 from sib.evaluation.evaluate import options, sha256_of
 from sib.evaluation.files import FORMAT, IMAGES, RESULT
-from sib.explain import METHODS
+from sib.explain import default_methods
 from sib.runs.reader import read_json
 from sib.utils.errors import InputError
 
@@ -25,8 +25,11 @@ class Evaluation:
     config: EvaluateConfig
 
     def is_done(self, folder: Path, weights: Path, split: str) -> bool:
-        """Whether a folder holds this evaluation, whole; a damaged one counts as none, since it is
-        made again, and so does one of other weights. Weights may have been removed since."""
+        """Whether a folder holds this evaluation undamaged and of these weights.
+
+        A damaged evaluation counts as missing, so that it is repeated. The weights may have been
+        removed since.
+        """
         try:
             found = read_json(folder / RESULT)
             scores = sha256_of(folder / IMAGES)
@@ -40,7 +43,7 @@ class Evaluation:
             and found.get("options") == options(self.config) | {"split": split}
             and found.get("images_sha256") == scores
             and found.get("weights_sha256") == weighed
-            and known >= set(self.config.methods or METHODS)
+            and known >= set(self.config.methods or default_methods())
             and all(set(row) >= set(self.config.metrics) for row in table.values())
         )
 
@@ -55,7 +58,7 @@ def read_evaluation(file: Path, described: dict[Any, Any]) -> Evaluation:
     described = {str(key).replace("-", "_"): value for key, value in described.items()}
     for key in described:
         if key.partition(".")[0] not in KEYS:
-            raise InputError(f"{where}: {key} is no option; allowed are {', '.join(KEYS)}")
+            raise InputError(f"{where}: {key} is not an option; allowed are {', '.join(KEYS)}")
     arguments: list[str] = []
     for key in LISTS:
         if key in described:

@@ -26,7 +26,7 @@ def seed_interval(values: Array) -> Estimate:
     splits. Several of both, of which each seed meets each split: Var = (A + B − E) / SP with the
     mean squares A between seeds, B between splits and E of what is left, and the degrees of freedom
     (A + B − E)² / (A²/(S−1) + B²/(P−1) + E²/((S−1)(P−1))); where E exceeds the smaller of A and B,
-    the larger of them stands alone.
+    the larger of the two is used alone.
 
     Args:
         values: (S, P), of S seeds on P splits, finite.

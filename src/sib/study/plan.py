@@ -1,6 +1,7 @@
 """The runs of a study: which there are, and what is done of them."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sib.config.stored import differences
 from sib.config.train import TrainConfig
 from sib.data import Splits
 from sib.models import build
+from sib.runs.archive import archive_of, overlaid
 from sib.runs.reader import is_run, read_run
 from sib.study.description import Study
 from sib.study.evaluation import Evaluation
@@ -60,14 +62,12 @@ class Run:
         return is_run(self.folder)
 
     def is_trained(self) -> bool:
-        """Whether the training has ended, with its weights or what was measured of them."""
-        if not (self.folder / "result.json").exists():
-            return False
-        return self.weights.exists() or any(map(self.is_evaluated, ("test", VALIDATION)))
+        """Whether the training has ended; its weights may have been removed since."""
+        return (self.folder / "result.json").exists()
 
     def is_evaluated(self, split: str) -> bool:
         """Whether the wanted evaluation is there, of these weights where they are kept."""
-        return (self.folder / "result.json").exists() and self.evaluation.is_done(
+        return self.is_trained() and self.evaluation.is_done(
             self.evaluation_folder(split), self.weights, split
         )
 
@@ -101,21 +101,39 @@ def check_runs(study: Study, runs: list[Run]) -> None:
     """Everything that can be wrong before the first run starts.
 
     Raises:
-        InputError: a name stands twice, the data cannot be opened or lacks what is needed, a
-            model cannot be made, or a folder holds a run of another configuration.
+        InputError: as of `check_records`; or the data cannot be opened or lacks what is needed, or
+            a model cannot be made.
     """
-    names = [run.name for run in runs]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{study.file}: two runs would share the folder runs/{name}")
-    for run in runs:
-        _check_same(run)
+    check_records(study, runs)
     for split_seed, splits in _opened(study, runs):
         _check_annotated(study, splits)
         for run in (run for run in runs if run.split_seed == split_seed):
-            with _told(study, run.point):
+            with _naming_point(study, run.point):
                 check_annotated(run.config, splits)
     _check_models(study, splits)
+
+
+def check_records(study: Study, runs: list[Run]) -> None:
+    """What can be wrong with the runs that are there, which needs no data set.
+
+    Raises:
+        InputError: a name is duplicated, or a folder holds a run of another configuration.
+    """
+    for name, count in Counter(run.name for run in runs).items():
+        if count > 1:
+            raise InputError(f"{study.file}: two runs would share the folder runs/{name}")
+    for run in runs:
+        _check_same(run)
+
+
+@contextmanager
+def with_archive(study: Study, runs: list[Run]) -> Iterator[list[Run]]:
+    """The runs, those that only the study's archive has in a folder for the time of reading."""
+    with overlaid(study.out) as folder:
+        yield [
+            run if run.is_started() else dataclasses.replace(run, folder=folder / "runs" / run.name)
+            for run in runs
+        ]
 
 
 def _check_same(run: Run) -> None:
@@ -124,9 +142,16 @@ def _check_same(run: Run) -> None:
     changed = differences(read_run(run.folder).config, run.config, harmless(TrainConfig))
     if changed:
         raise InputError(
-            f"{run.folder} was started otherwise: {'; '.join(changed)}; change the study back, "
-            "remove that folder, or choose another out"
+            f"{run.folder} was started with different options: {'; '.join(changed)}; change the "
+            f"study back, {_removal(run)}, or choose another out"
         )
+
+
+def _removal(run: Run) -> str:
+    archive = archive_of(run.config.folder.parent.parent)
+    if archive.is_file():
+        return f"unpack {archive} and then remove that folder and the archive"
+    return "remove that folder"
 
 
 def check_unused(runs: list[Run]) -> None:
@@ -162,7 +187,7 @@ def _check_models(study: Study, splits: Splits) -> None:
     for setting in study.settings:
         for point in setting.points:
             config, key = point.config, (point.config.arch, point.config.side)
-            with _told(study, point):
+            with _naming_point(study, point):
                 choose_device(config.device)
                 if key not in made:
                     made = {key: build(config.arch, len(splits.classes), config.side)}
@@ -170,8 +195,8 @@ def _check_models(study: Study, splits: Splits) -> None:
 
 
 @contextmanager
-def _told(study: Study, point: Point) -> Iterator[None]:
-    """Say of which point of which file an InputError speaks."""
+def _naming_point(study: Study, point: Point) -> Iterator[None]:
+    """Put the file and the point in front of the message of an InputError."""
     try:
         yield
     except InputError as error:

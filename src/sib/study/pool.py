@@ -13,7 +13,9 @@ import torch
 
 from sib.utils.signals import Interrupt, Stopped
 
-SIB = (sys.executable, "-m", "sib")
+SIB = (sys.executable, "-m", "sib.cli.sequence")
+THEN = "--then"
+"""Stands between two commands of one process."""
 PAUSE = 0.05
 """Seconds between two looks at the processes."""
 
@@ -22,12 +24,12 @@ Command = Sequence[str]
 
 @dataclass
 class Job:
-    """Commands of one run, one after the other.
+    """Processes of one run, one after the other.
 
     Args:
         name: of the run.
         log: file that the output is added to.
-        next_command: what is to be done now; None where nothing is left.
+        next_command: what to start now; None where nothing is left.
     """
 
     name: str
@@ -55,25 +57,25 @@ class Pool:
 
     Args:
         places: an environment for each process at a time.
-        told: called whenever a job starts or ends, with the names in work and the job that ended.
+        report: called when a job starts or ends, with the names in work and the job that ended.
         prefix: of every command.
     """
 
     def __init__(
         self,
         places: Sequence[dict[str, str]],
-        told: Callable[[list[str], Job | None], None],
+        report: Callable[[list[str], Job | None], None],
         prefix: Command = SIB,
     ) -> None:
         self.slots = [Slot(environment) for environment in places]
-        self.told, self.prefix = told, tuple(prefix)
+        self.report, self.prefix = report, tuple(prefix)
         self.interrupt = Interrupt()
 
     def work(self, jobs: Sequence[Job]) -> None:
-        """Do all jobs; one that fails tells so in `Job.failure`, and the others go on.
+        """Do all jobs; of one that fails `Job.failure` says why, and the others continue.
 
         Raises:
-            Stopped: SIGINT or SIGTERM came; the processes were told to stop, and have ended.
+            Stopped: SIGINT or SIGTERM came; the processes were asked to stop, and have ended.
         """
         waiting = list(jobs)
         try:
@@ -104,7 +106,7 @@ class Pool:
         while slot.process is None and (slot.job is not None or waiting):
             if slot.job is None:
                 slot.job, slot.done = waiting.pop(0), []
-                self._tell(None)
+                self._notify(None)
             self._start_or_end(slot)
 
     def _start_or_end(self, slot: Slot) -> None:
@@ -119,7 +121,7 @@ class Pool:
             except OSError as error:
                 job.failure = f"{job.name}: cannot be started ({job.log}): {error.strerror}"
         slot.job = None
-        self._tell(job)
+        self._notify(job)
 
     def _next(self, job: Job, done: list[Command]) -> Command | None:
         try:
@@ -134,7 +136,8 @@ class Pool:
 
     def _start(self, command: Command, log: Path, environment: dict[str, str]) -> subprocess.Popen:
         with open(log, "a", encoding="utf-8") as file:
-            file.write(f"$ sib {' '.join(command)}\n")
+            first = " ".join(command).partition(f" {THEN} ")[0]  # sequence.py names the others
+            file.write(f"$ sib {first}\n")
             file.flush()
             return subprocess.Popen(
                 [*self.prefix, *command],
@@ -145,11 +148,11 @@ class Pool:
                 start_new_session=True,
             )
 
-    def _tell(self, ended: Job | None) -> None:
-        self.told([slot.job.name for slot in self.slots if slot.job is not None], ended)
+    def _notify(self, ended: Job | None) -> None:
+        self.report([slot.job.name for slot in self.slots if slot.job is not None], ended)
 
     def _stop(self) -> None:
-        """Tell every process to save and stop, and wait until they have."""
+        """Ask every process to save and stop, and wait until they have."""
         for slot in self._busy():
             assert slot.process is not None
             slot.process.send_signal(signal.SIGTERM)
@@ -159,8 +162,17 @@ class Pool:
             slot.process = None
 
 
+def one_after_another(commands: Sequence[Sequence[str]]) -> Command:
+    """Several commands joined into one, which a single process runs in turn."""
+    first, *others = commands
+    return [*first, *(word for command in others for word in (THEN, *command))]
+
+
 def places(parallel: int | None, device: str) -> list[dict[str, str]]:
     """The environment of each process at a time: its share of the cores, and its GPU.
+
+    Several processes share a GPU where there are more of them than GPUs, each with its share of the
+    CPU cores.
 
     Args:
         parallel: processes; as many as GPUs, or as cores without any, where None.

@@ -11,7 +11,7 @@ from sib.study.pool import Job
 
 
 class Display:
-    """Is told by the pool what goes on.
+    """Shows what the pool reports.
 
     Args:
         console: where to write.
@@ -44,7 +44,7 @@ class Display:
 
 @contextmanager
 def display(console: Console, total: int) -> Iterator[Display]:
-    """One bar over runs with the names in flight; plain lines where it is no terminal."""
+    """A bar over runs with the names of those in work; plain lines outside of a terminal."""
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

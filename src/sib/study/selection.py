@@ -42,7 +42,7 @@ class Choice:
 def choose(study: Study, runs: list[Run]) -> list[Choice]:
     """One point of each setting for each split, by the figures of the validation split alone.
 
-    With repeated splits the choice is made anew for each, since the validation images of one may
+    With repeated splits the choice is repeated for each, since the validation images of one may
     be test images of another.
 
     Args:

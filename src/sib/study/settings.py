@@ -31,6 +31,8 @@ ONE_FOR_ALL = (
     "input.test_size",
 )
 """Options that decide which images there are, so all settings share them."""
+FILES = ("weights",)
+"""Options that may name a file, which is looked for beside the study file first."""
 LARGEST_GRID = 1000
 
 Flat = dict[str, Any]
@@ -79,7 +81,7 @@ def read_settings(common: Common, described: dict[Any, Any]) -> tuple[Setting, .
     """
     if not described:
         raise InputError(f"{common.file}: settings must hold at least one `NAME: options`")
-    shared = _flat(common.options, f"{common.file}: common")
+    shared = _beside(common.file, _flat(common.options, f"{common.file}: common"))
     _check_options(shared, f"{common.file}: common", ())
     options_of(TrainConfig, shared, f"{common.file}: common")
     settings = tuple(_setting(common, shared, name, own) for name, own in described.items())
@@ -96,7 +98,7 @@ def _setting(common: Common, shared: Flat, name: Any, own: Any) -> Setting:
         )
     if not isinstance(own, dict):
         raise InputError(f"{where} must hold options of sib train, indented; got {own!r}")
-    flat = _flat(own, where)
+    flat = _beside(common.file, _flat(own, where))
     _check_options(flat, where, ONE_FOR_ALL)
     points = tuple(
         _point(common, where, name, _combined(common, shared, flat | choice), choice)
@@ -128,7 +130,7 @@ def _check_config(config: TrainConfig, where: str) -> None:
         )
     if config.device.startswith("cuda:"):
         raise InputError(
-            f"{where}: device must be auto, cpu, cuda or mps, since a study shares the GPUs out by "
+            f"{where}: device must be auto, cpu, cuda or mps, since a study assigns the GPUs "
             f"itself (CUDA_VISIBLE_DEVICES names those it may take); got {config.device!r}"
         )
 
@@ -157,17 +159,28 @@ def _flat(values: dict[Any, Any], where: str, prefix: str = "") -> Flat:
         found = _flat(value, where, f"{name}.") if isinstance(value, dict) else {name: value}
         twice = flat.keys() & found.keys()
         if twice:
-            raise InputError(f"{where}: {min(twice)} stands twice")
+            raise InputError(f"{where}: {min(twice)} is duplicated")
         flat |= found
     return flat
+
+
+def _beside(file: Path, flat: Flat) -> Flat:
+    """The options, with files of weights that lie beside the study file found there."""
+
+    def found(value: Any) -> Any:
+        if isinstance(value, str) and (file.parent / value).is_file():
+            return str(file.parent / value)
+        return [found(item) for item in value] if isinstance(value, list) else value
+
+    return {key: found(value) if key in FILES else value for key, value in flat.items()}
 
 
 def _check_options(flat: Flat, where: str, shared: tuple[str, ...]) -> None:
     for key in flat:
         if key in OWN:
-            raise InputError(f"{where}: {key} is told by the study's own key {OWN[key]}")
+            raise InputError(f"{where}: {key} belongs under the study's own key {OWN[key]}")
         if key in NEVER:
-            raise InputError(f"{where}: {key} is no option of a study's run")
+            raise InputError(f"{where}: {key} is not an option of a study's run")
         if key in shared:
             raise InputError(
                 f"{where}: {key} decides which images there are, so it must be the same for all "

@@ -10,7 +10,7 @@ from sib.utils.errors import InputError
 
 
 class Values:
-    """The options of one mapping, each told with the file and its key where it is wrong.
+    """The options of one mapping, whose errors name the file and the key.
 
     Args:
         file: the study file.
@@ -26,7 +26,7 @@ class Values:
             if key not in names:
                 close = difflib.get_close_matches(str(key), names, n=1)
                 perhaps = f", perhaps {close[0]}" if close else f"; allowed are {', '.join(names)}"
-                raise InputError(f"{self.file}: {key} is no option of a study{perhaps}")
+                raise InputError(f"{self.file}: {key} is not an option of a study{perhaps}")
 
     def text(self, key: str, default: str | None = None) -> str:
         """A word or a path that is not empty; needed where there is no default."""

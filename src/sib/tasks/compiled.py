@@ -11,55 +11,66 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from sib.double_backward import attention_with_second_order
-from sib.functional.parts import ImageParts
 from sib.functional.precision import at_least_float32
 from sib.functional.reconstruction import scaled_output
-from sib.objectives.published import SpatialIB, SpatialIBTerms
+from sib.objectives.base import Parts, Terms
+from sib.objectives.published import SpatialIB
+from sib.tasks.criterion import Criterion
 
 Weights = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Parameters and buffers, by name."""
 
 
 class CompiledStep:
-    """What `SpatialIBTask` computes, compiled; made by `SpatialIBTask.compile`.
+    """What `Task` computes, compiled; made by `Task.compile`.
 
     The parameters and buffers are inputs of the graph. Batch norm's buffers are written in place,
     once a step. One graph is made for each shape of a batch and each mode of the model.
 
     Args:
         model: classifier, (B, C, H, W) → (B, K).
-        objective: S-IB's.
+        objective: the published one.
+        criterion: the classification loss.
         options: of `torch.compile`.
     """
 
-    def __init__(self, model: nn.Module, objective: SpatialIB, options: dict[str, Any]) -> None:
-        self.model, self.objective = model, objective
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: SpatialIB,
+        criterion: Criterion,
+        options: dict[str, Any],
+    ) -> None:
+        self.model, self.objective, self.criterion = model, objective, criterion
         self._options = {"fullgraph": True, "dynamic": False} | options
         self._parts = self._compile(self._parts_from_weights)
         self._whole = self._compile(self._whole_from_weights)
 
-    def parts(self, images: Tensor, create_graph: bool = True) -> tuple[Tensor, ImageParts] | None:
+    def parts(self, images: Tensor, create_graph: bool = True) -> tuple[Tensor, Parts] | None:
         """Logits and what the terms need of each image; None where it cannot be compiled."""
         with torch.set_grad_enabled(create_graph):
             return self._run(self._parts, images)
 
-    def whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, SpatialIBTerms] | None:
-        """Logits, cross-entropy and terms in one graph; None where it cannot be compiled.
+    def whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Terms] | None:
+        """Logits, classification loss and terms; None where it cannot be compiled.
 
-        Terms that draw random numbers or ask other processes are taken outside of the graph.
+        Terms that draw random numbers or ask other processes are computed outside of the graph.
         """
         if self.objective.projection_dim is None and self.objective.hsic_scope == "local":
-            return self._run(self._whole, images, labels)
+            found = self._run(self._whole, images, labels)
+            if found is None:
+                return None
+            logits, cross_entropy, values, parts = found
+            return logits, cross_entropy, self.objective.weigh(values, parts)
         found = self.parts(images)
         if found is None:
             return None
         logits, parts = found
-        return logits, _cross_entropy(logits, labels), self.objective.terms(parts)
+        return logits, self._loss(logits, labels), self.objective.weighted_terms(parts)
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return torch.compile(function, **self._options)
@@ -77,7 +88,7 @@ class CompiledStep:
             )
             return None
 
-    def _parts_from_weights(self, weights: Weights, images: Tensor) -> tuple[Tensor, ImageParts]:
+    def _parts_from_weights(self, weights: Weights, images: Tensor) -> tuple[Tensor, Parts]:
         def output(images: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
             logits = functional_call(self.model, weights, (images,))
             with torch.autocast(images.device.type, enabled=False):
@@ -90,15 +101,16 @@ class CompiledStep:
 
     def _whole_from_weights(
         self, weights: Weights, images: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, SpatialIBTerms]:
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor], Parts]:
         logits, parts = self._parts_from_weights(weights, images)
-        return logits, _cross_entropy(logits, labels), self.objective.terms(parts)
+        return logits, self._loss(logits, labels), self.objective.terms(parts), parts
 
-
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    with torch.autocast(logits.device.type, enabled=False):
-        # labels out of range are refused outside of the graph, which must not read past its end
-        return F.cross_entropy(at_least_float32(logits), labels.clamp(0, logits.shape[1] - 1))
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if not labels.is_floating_point():
+            # labels out of range are refused outside of the graph, which must not read past its end
+            labels = labels.clamp(0, logits.shape[1] - 1)
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.criterion(at_least_float32(logits), labels)
 
 
 def _buffers_kept() -> AbstractContextManager[Any]:

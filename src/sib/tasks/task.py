@@ -1,54 +1,75 @@
-"""Model and objective as one module: the step that a loop, DDP or a compiler wraps."""
+"""Model, objective and classification loss as one module: what a loop, DDP or a compiler wraps."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sib.double_backward import check_model, checkpointed, repeated_blocks, second_order
+from sib.double_backward import check_model, repeated_blocks
 from sib.functional import checks
-from sib.functional.dependence import ESTIMATORS
-from sib.functional.parts import ImageParts
 from sib.functional.precision import at_least_float32
-from sib.objectives.published import SpatialIB, SpatialIBTerms
+from sib.objectives.base import Objective, Parts, Terms
+from sib.objectives.published import SpatialIB
+from sib.tasks.checks import check_batch, check_logits, checked_calls
 from sib.tasks.compiled import CompiledStep
-from sib.tasks.plain import (
-    Directions,
-    TaskOutput,
-    check_batch,
-    check_logits,
-    plain_output,
-)
+from sib.tasks.criterion import Criterion, is_cross_entropy
+from sib.tasks.output import StepOutput
+
+BATCH_NORM_MODES = ("train", "frozen")
 
 
-class SpatialIBTask(nn.Module):
-    """A classifier and the S-IB objective as one module.
+class PartGradients(NamedTuple):
+    """How a few images of a larger batch enter its loss; made by `sib.accumulate`."""
 
-    loss = cross-entropy + objective. The images' gradient, attention that can be differentiated
-    twice and float32 for everything after the logits are seen to.
+    share: float
+    """Of these images in the batch, in (0, 1]."""
+    regularized: bool = True
+    """Whether the step has terms."""
+    weights: dict[str, float | Tensor] | None = None
+    """Of the terms, where these are means over the images …"""
+    terms: tuple[Tensor, ...] | None = None
+    """… and where they are not, the gradient of the batch's weighted terms with respect to the
+    parts of these images."""
+    logits: Tensor | None = None
+    """Gradient of the batch's classification loss with respect to the logits of these images; None
+    where that loss is a mean over the images."""
 
-    >>> task = SpatialIBTask(model, SpatialIB())
+
+class Task(nn.Module):
+    """A classifier, an objective and a classification loss as one module.
+
+    loss = criterion(logits, labels) + Σ_k w_k P_k, with the terms of `Objective`. The images'
+    gradient, attention that can be differentiated twice and float32 for everything after the logits
+    are seen to.
+
+    >>> task = Task(model, SpatialIB())
     >>> out = task(images, labels)
     >>> task.backward(out.loss)          # or out.loss.backward(), slower
 
     Args:
-        model: classifier (B, C, H, W) → (B, K), differentiable twice, not compiled.
-        objective: None for the published defaults.
+        model: classifier (B, C, H, W) → (B, K); differentiable twice and not compiled, where the
+            objective differentiates its gradient.
+        objective: None for the classification loss alone, the baseline.
+        criterion: any callable (logits (B, K), labels) → scalar; None for cross-entropy. Labels are
+            int64 (B,), or floating point (B, K): soft labels.
         validate: look at the values of each batch (finite images, labels in range). On a GPU the
             check waits for the device once a step.
         every_n_steps: k, at least 1: the terms on every k-th step only, their loss × k, as
-            StyleGAN2 takes its gradient penalty (Karras et al. 2020, section 3.3). A step takes
-            1 + 1/k plain ones in the mean. A deviation from the method where k > 1.
+            StyleGAN2 takes its gradient penalty (Karras et al. 2020, section 3.3). A step costs
+            1 + 1/k plain ones on average. A deviation from the method where k > 1.
         fraction: in (0, 1]: the terms on the first part of each batch, of at least as many images
-            as HSIC needs. The parts pass through the model one after another, so that batch norm
-            takes statistics from each. A step takes 1 + fraction plain ones. A deviation where
-            it is below 1.
-
-        checkpoint: keep the inputs of the model's repeated blocks alone and compute the rest
-            anew where it is needed; see `sib.double_backward.checkpointing`. The same gradients
-            for less memory and nearly twice the operations; batch norm sees the whole batch, which
+            as the objective needs. The parts pass through the model one after another, so that
+            batch norm takes statistics from each. A step costs 1 + fraction plain ones. A deviation
+            where it is below 1.
+        checkpoint: keep the inputs of the model's repeated blocks alone and recompute the rest
+            where it is needed; see `sib.double_backward.checkpointing`. The same gradients for less
+            memory and nearly twice the operations; batch norm sees the whole batch, which
             micro-batches do not give.
+        batch_norm: ``"train"``: batch norm follows the mode of the task. ``"frozen"``: its running
+            statistics are used and stay as they are, also in train mode; its weight and bias train.
 
     Raises:
         ValueError: the model holds SyncBatchNorm or was compiled; a number is out of its range;
@@ -58,78 +79,86 @@ class SpatialIBTask(nn.Module):
     def __init__(
         self,
         model: nn.Module,
-        objective: SpatialIB | None = None,
+        objective: Objective | None = None,
+        criterion: Criterion | None = None,
         *,
         validate: bool = True,
         every_n_steps: int = 1,
         fraction: float = 1.0,
         checkpoint: bool = False,
+        batch_norm: str = "train",
     ) -> None:
         super().__init__()
-        check_model(model)
-        self.checkpoint = checkpoint
+        if objective is not None:
+            check_model(model)
         if checkpoint:
             repeated_blocks(model)  # says where there are none
         checks.whole_number("every_n_steps", every_n_steps)
+        checks.choice("batch_norm", batch_norm, BATCH_NORM_MODES)
         if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
             raise ValueError(f"fraction must lie above 0 and at most at 1; got {fraction!r}")
-        self.model = model
-        self.objective = SpatialIB() if objective is None else objective
-        self.validate = validate
+        self.model, self.objective = model, objective
+        self.criterion: Criterion = F.cross_entropy if criterion is None else criterion
+        self.validate, self.checkpoint, self.batch_norm = validate, checkpoint, batch_norm
         self.every_n_steps, self.fraction = every_n_steps, fraction
         self.step = 0
-        """Steps taken in train mode; set it where a loop goes on from a saved step."""
+        """Number of the next step, where `forward` is not given one."""
+        self._part: PartGradients | None = None
         self._compiled: CompiledStep | None = None
+        self._freeze_batch_norm()
 
     def forward(
         self,
         images: Tensor,
         labels: Tensor,
-        directions: Directions | None = None,
         foreground: Tensor | None = None,
-    ) -> TaskOutput:
+        *,
+        step: int | None = None,
+    ) -> StepOutput:
         """Loss of one batch.
 
         Args:
             images: (B, C, H, W), finite, floating point. The tensor itself is left as it is.
-            labels: (B,), int64 in [0, K).
-            directions: where the images are a part of a larger batch, how they enter its loss:
-                loss = share · cross-entropy + Σ gradient · part, whose gradient is theirs in that
-                of the batch. Only `sib.accumulate` has a use for it.
-            foreground: (B, 1, H, W), bool or in [0, 1], where it is known: it leads the found one.
-                An image whose foreground is zero everywhere is not annotated.
+            labels: (B,), int64 in [0, K); or (B, K), soft labels.
+            foreground: (B, 1, H, W), bool or in [0, 1], where it is known: it replaces the one that
+                is found. An image whose foreground is zero everywhere is not annotated.
+            step: number of the step, from 0. It decides which steps have terms and when weights are
+                measured; a loop that resumes passes it. None: the task counts its calls in train
+                mode.
 
         Returns:
-            `TaskOutput`; its terms are None on steps without them. With ``directions`` both losses
-            are their shares and terms are None.
+            `StepOutput`.
 
         Raises:
             ValueError: shapes or dtypes that do not fit, images that are not finite, labels out of
-                range, a batch too small for HSIC, gradients switched off.
+                range, a batch too small for the objective, gradients switched off, a foreground
+                that is needed and missing.
         """
-        if directions is not None:
-            return self._part_of_batch(images, labels, directions, foreground)
-        due = self.terms_are_due()
-        self.tell_step()
-        self.step += self.training
-        if not due:
-            return plain_output(self, images, labels)
-        count = self.images_with_terms(len(images))
-        if count == len(images):
-            logits, cross_entropy, terms = self._whole(images, labels, foreground)
-        else:
-            check_batch(images, labels, self.validate)
-            known = None if foreground is None else foreground[:count]
-            logits, parts = self.parts(images[:count], labels[:count], foreground=known)
-            rest = self.model(images[count:])
-            check_logits(rest, labels[count:], self.validate)
-            logits = torch.cat([logits, rest])
-            cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
-            terms = self.objective.weighed_terms(parts, cross_entropy)
-        weight = self.every_n_steps
-        loss = cross_entropy + weight * terms.loss
-        pieces = (weight * terms.foreground_loss, weight * terms.background_loss)
-        return TaskOutput(loss, logits, cross_entropy, terms, _named(*pieces))
+        self._check(images, labels, foreground)
+        if self._part is not None:
+            return self._part_of_batch(images, labels, foreground, self._part)
+        step = self.take_step(step)
+        if not self.is_regularized_step(step):
+            return self._plain(images, labels)
+        logits, cross_entropy, terms = self._regularized(images, labels, foreground, step)
+        return self._output(logits, cross_entropy, terms)
+
+    def train(self, mode: bool = True) -> "Task":
+        """Put the task in train mode; frozen batch norm stays in evaluation mode."""
+        super().train(mode)
+        self._freeze_batch_norm()
+        return self
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate the gradients of the parameters, and of nothing else.
+
+        ``loss.backward()`` also computes the images' gradient, a double backward of the first
+        layer that nobody uses.
+        """
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        if not parameters:
+            raise ValueError("model must have a parameter that requires a gradient; all are frozen")
+        torch.autograd.backward(loss, inputs=parameters)
 
     def compile(self, **options: Any) -> None:
         """Compile the step, its inner gradient included, as one graph by `torch.compile`.
@@ -147,101 +176,198 @@ class SpatialIBTask(nn.Module):
         """
         if self.checkpoint:
             raise ValueError("a step is compiled or checkpointed, not both")
-        if not self.objective.compilable:
-            raise ValueError("a step with the calibrated objective cannot be compiled")
-        self._compiled = CompiledStep(self.model, self.objective, options)
+        if not isinstance(self.objective, SpatialIB):
+            name = "this" if self.objective is None else type(self.objective).__name__
+            kind = "the calibrated objective" if "Calibrated" in name else f"{name} as objective"
+            raise ValueError(f"a step with {kind} cannot be compiled")
+        self._compiled = CompiledStep(self.model, self.objective, self.criterion, options)
 
-    def _whole(
-        self, images: Tensor, labels: Tensor, foreground: Tensor | None
-    ) -> tuple[Tensor, Tensor, SpatialIBTerms]:
-        """Logits, cross-entropy and terms of a batch."""
-        if self._compiled is not None:
-            if foreground is not None:
-                raise ValueError("a compiled step takes no foreground")
-            self._check_before(images, labels)
-            found = self._compiled.whole(images.detach(), labels)
-            if found is not None:
-                check_logits(found[0], labels, self.validate)
-                self.objective.look_at_first(found[2].reconstruction)
-                return found
-            self._compiled = None
-        logits, parts = self.parts(images, labels, foreground=foreground)
-        cross_entropy = F.cross_entropy(at_least_float32(logits), labels)
-        return logits, cross_entropy, self.objective.weighed_terms(parts, cross_entropy)
+    def take_step(self, step: int | None = None) -> int:
+        """The number of the coming step; in train mode the next one will follow it."""
+        step = self.step if step is None else step
+        self.step = step + self.training
+        return step
 
-    def tell_step(self) -> None:
-        """Tell the objective how many batches it has had."""
-        self.objective.step = self.step // self.every_n_steps
+    def is_regularized_step(self, step: int) -> bool:
+        """Whether a step has terms."""
+        return self.objective is not None and step % self.every_n_steps == 0
 
-    def terms_are_due(self) -> bool:
-        """Whether the coming step takes the terms."""
-        return self.step % self.every_n_steps == 0
+    def weights_are_due(self, step: int) -> bool:
+        """Whether the weights of the terms are measured in a step."""
+        if self.objective is None or not self.is_regularized_step(step):
+            return False
+        return self.objective.weights_are_due(step // self.every_n_steps)
 
-    def images_with_terms(self, batch: int) -> int:
-        """How many of a batch's images the terms are taken of."""
-        count = max(round(self.fraction * batch), ESTIMATORS[self.objective.estimator])
+    def num_regularized(self, batch: int) -> int:
+        """How many of a batch's images the terms are computed for."""
+        assert self.objective is not None
+        count = max(round(self.fraction * batch), self.objective.min_batch, 2)
         # batch norm in train mode needs two images at its smallest maps
         return count if batch - count >= 2 else batch
 
-    def _part_of_batch(
-        self, images: Tensor, labels: Tensor, directions: Directions, foreground: Tensor | None
-    ) -> TaskOutput:
-        if not directions.gradients:
-            return plain_output(self, images, labels, directions.share)
-        logits, parts = self.parts(images, labels, foreground=foreground)
-        cross_entropy = directions.share * F.cross_entropy(at_least_float32(logits), labels)
-        pairs = zip(directions.gradients, parts.differentiated(), strict=True)
-        inner = [(gradient * part).sum() for gradient, part in pairs]
-        count = len(parts.foreground)
-        pieces = (torch.stack(inner[:count]).sum(), torch.stack(inner[count:]).sum())
-        return TaskOutput(cross_entropy + sum(pieces), logits, cross_entropy, None, _named(*pieces))
+    def classification_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The criterion, in float32 or better."""
+        return self.criterion(at_least_float32(logits), labels)
 
     def parts(
         self,
         images: Tensor,
         labels: Tensor,
-        create_graph: bool = True,
         foreground: Tensor | None = None,
-    ) -> tuple[Tensor, ImageParts]:
+        *,
+        create_graph: bool = True,
+    ) -> tuple[Tensor, Parts]:
         """Logits and what the terms need of each image; arguments and errors as of `forward`."""
-        self._check_before(images, labels)
+        if self.objective is None:
+            raise ValueError("a task without an objective has no parts")
+        self._check(images, labels, foreground)
+        if not torch.is_grad_enabled():
+            raise ValueError("the loss needs gradients: call the task outside torch.no_grad()")
+        if foreground is None and self.objective.needs_foreground:
+            name = type(self.objective).__name__
+            raise ValueError(f"foreground must be given: {name} needs annotation")
         if self._compiled is not None:
-            if foreground is not None:
-                raise ValueError("a compiled step takes no foreground")
+            self._refuse_foreground(foreground)
             found = self._compiled.parts(images.detach(), create_graph)
             if found is not None:
                 check_logits(found[0], labels, self.validate)
                 return found
             self._compiled = None
-        images = images.detach().requires_grad_()
+        with self.checked_calls(labels):
+            return self.objective.forward_parts(
+                self.model, images, labels, foreground, create_graph=create_graph
+            )
+
+    def checked_calls(self, labels: Tensor) -> Any:
+        """Inside, each forward pass of the model is checked against the labels."""
         blocks = repeated_blocks(self.model) if self.checkpoint else []
-        recording = self.objective.recording(self.model, images)
-        with recording, second_order() as scope, checkpointed(blocks):
-            scope.images = images
-            logits = self.model(images)
-        check_logits(logits, labels, self.validate)
-        if foreground is not None and self.validate:
-            checks.foreground(foreground, images, look=True)
-        parts = self.objective.parts(logits, images, create_graph, foreground)
-        scope.images_done = True
-        return logits, parts
+        return checked_calls(self.model, labels, self.validate, blocks)
 
-    def _check_before(self, images: Tensor, labels: Tensor) -> None:
-        check_batch(images, labels, self.validate)
-        if not torch.is_grad_enabled():
-            raise ValueError("the S-IB loss needs gradients: call the task outside torch.no_grad()")
+    @contextmanager
+    def as_part_of_batch(self, part: PartGradients) -> Iterator[None]:
+        """Inside, `forward` computes how these images enter the loss of a larger batch.
 
-    def backward(self, loss: Tensor) -> None:
-        """Accumulate the gradients of the parameters, and of nothing else.
-
-        ``loss.backward()`` also computes the images' gradient, a double backward of the first
-        layer that nobody uses.
+        The gradient of that loss is theirs in the gradient of the batch. `sib.accumulate` uses it.
         """
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        if not parameters:
-            raise ValueError("model must have a parameter that requires a gradient; all are frozen")
-        torch.autograd.backward(loss, inputs=parameters)
+        self._part = part
+        try:
+            yield
+        finally:
+            self._part = None
+
+    def _freeze_batch_norm(self) -> None:
+        if self.batch_norm == "frozen":
+            for module in self.model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def _check(self, images: Tensor, labels: Tensor, foreground: Tensor | None) -> None:
+        check_batch(images, labels, self.validate, is_cross_entropy(self.criterion))
+        if foreground is not None:
+            checks.foreground(foreground, images, look=self.validate)
+
+    def _refuse_foreground(self, foreground: Tensor | None) -> None:
+        if foreground is not None:
+            raise ValueError("a compiled step takes no foreground")
+
+    def _plain(
+        self, images: Tensor, labels: Tensor, part: PartGradients | None = None
+    ) -> StepOutput:
+        """The classification loss alone."""
+        with self.checked_calls(labels):
+            logits = self.model(images)
+        loss = self._share_of_loss(logits, labels, part)
+        return StepOutput(loss, logits, loss)
+
+    def _share_of_loss(self, logits: Tensor, labels: Tensor, part: PartGradients | None) -> Tensor:
+        """The classification loss of a batch, or what a part of a batch adds to it."""
+        if part is None:
+            return self.classification_loss(logits, labels)
+        if part.logits is None:
+            return part.share * self.classification_loss(logits, labels)
+        return (part.logits * at_least_float32(logits)).sum()
+
+    def _regularized(
+        self, images: Tensor, labels: Tensor, foreground: Tensor | None, step: int
+    ) -> tuple[Tensor, Tensor, Terms]:
+        """Logits, classification loss and terms of a batch."""
+        assert self.objective is not None
+        count = self.num_regularized(len(images))
+        if self._compiled is not None and count == len(images):
+            self._refuse_foreground(foreground)
+            found = self._compiled.whole(images.detach(), labels)
+            if found is not None:
+                check_logits(found[0], labels, self.validate)
+                return found
+            self._compiled = None
+        known = None if foreground is None else foreground[:count]
+        logits, parts = self.parts(images[:count], labels[:count], known)
+        if count < len(images):
+            with self.checked_calls(labels[count:]):
+                logits = torch.cat([logits, self.model(images[count:])])
+        cross_entropy = self.classification_loss(logits, labels)
+        if self.weights_are_due(step):
+            losses = self.objective.losses(cross_entropy, parts)
+            self.objective.update_weights([losses], self.model.parameters())
+        return logits, cross_entropy, self.objective.weighted_terms(parts)
+
+    def _part_of_batch(
+        self, images: Tensor, labels: Tensor, foreground: Tensor | None, part: PartGradients
+    ) -> StepOutput:
+        if self.objective is None or not part.regularized:
+            return self._plain(images, labels, part)
+        logits, parts = self.parts(images, labels, foreground)
+        cross_entropy = self._share_of_loss(logits, labels, part)
+        if part.terms is None:
+            terms = self.objective.weighted_terms(parts, part.weights, part.share)
+            return self._output(logits, cross_entropy, terms)
+        gradients = parts.with_tensors(part.terms).values
+        weighted = {
+            name: torch.stack(
+                [(g * value).sum() for g, value in zip(gradients[name], own, strict=True)]
+            ).sum()
+            for name, own in parts.values.items()
+            if own
+        }
+        total, *others = weighted.values()
+        for each in others:
+            total = total + each
+        return StepOutput(cross_entropy + total, logits, cross_entropy, None, weighted)
+
+    def _output(self, logits: Tensor, cross_entropy: Tensor, terms: Terms) -> StepOutput:
+        scale = self.every_n_steps
+        return StepOutput(
+            cross_entropy + scale * terms.loss,
+            logits,
+            cross_entropy,
+            terms,
+            {name: scale * each for name, each in terms.weighted.items()},
+            {name: scale * each for name, each in terms.weights.items()},
+        )
 
 
-def _named(foreground: Tensor, background: Tensor) -> dict[str, Tensor]:
-    return {"foreground": foreground, "background": background}
+class SpatialIBTask(Task):
+    """`Task` with an S-IB objective: the published one where none is given.
+
+    Args:
+        model: as of `Task`.
+        objective: None for the published defaults.
+        options: the keyword arguments of `Task`.
+    """
+
+    def __init__(
+        self, model: nn.Module, objective: Objective | None = None, **options: Any
+    ) -> None:
+        super().__init__(model, SpatialIB() if objective is None else objective, **options)
+
+
+class CrossEntropyTask(Task):
+    """`Task` without an objective: the baseline.
+
+    Args:
+        model: as of `Task`.
+        validate: as of `Task`.
+    """
+
+    def __init__(self, model: nn.Module, *, validate: bool = True) -> None:
+        super().__init__(model, validate=validate)

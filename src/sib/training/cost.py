@@ -9,14 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sib.objectives.published import EVERY
-from sib.objectives.rivals import Rival
+from sib.objectives.weighting import GradientBalancer
 from sib.tasks.accumulate import accumulate
-from sib.tasks.plain import CrossEntropyTask
-from sib.tasks.task import SpatialIBTask
+from sib.tasks.task import Task
 from sib.utils.device import peak_memory, synchronize
-
-Task = CrossEntropyTask | SpatialIBTask | Rival
 
 
 class Cost(NamedTuple):
@@ -64,14 +60,12 @@ def estimate_cost(
     """
     memo: dict[int, Any] = {}  # one for both, so that a layer the objective names is the copy's
     model = copy.deepcopy(task.model, memo).train()
-    tasks: list[Task] = [CrossEntropyTask(model)]
-    if isinstance(task, SpatialIBTask):
+    options: dict[str, Any] = {"criterion": task.criterion, "batch_norm": task.batch_norm}
+    tasks = [Task(model, **options)]
+    if task.objective is not None:
         objective = copy.deepcopy(task.objective, memo)
-        tasks.append(
-            SpatialIBTask(model, objective, fraction=task.fraction, checkpoint=task.checkpoint)
-        )
-    elif isinstance(task, Rival):
-        tasks.append(copy.deepcopy(task, memo))
+        modes: dict[str, Any] = {"fraction": task.fraction, "checkpoint": task.checkpoint}
+        tasks.append(Task(model, objective, **options, **modes))
     times: list[list[float]] = [[] for _ in tasks]
     cuda = [images.device] if images.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
@@ -79,12 +73,11 @@ def estimate_cost(
             for timed, each in zip(times, tasks, strict=True):
                 timed.append(_time_step(each, images, labels, context, micro_batch, foreground))
         medians = [statistics.median(timed[1:]) for timed in times]
-        balancing = tasks[-1]
-        if isinstance(balancing, SpatialIBTask) and balancing.objective.balance:
-            balancing.step = 0  # the next step measures the weights of the terms
-            seconds = _time_step(balancing, images, labels, context, micro_batch, foreground)
-            medians[-1] += (seconds - medians[-1]) / EVERY
-    every = task.every_n_steps if isinstance(task, SpatialIBTask) else 1
+        if task.objective is not None and isinstance(task.objective.weighting, GradientBalancer):
+            measuring = (tasks[-1], images, labels, context, micro_batch, foreground)
+            seconds = _time_step(*measuring, step=0)
+            medians[-1] += (seconds - medians[-1]) / task.objective.weighting.interval
+    every = task.every_n_steps
     return Cost(
         parameters=count_parameters(model),
         plain_step=medians[0],
@@ -107,11 +100,13 @@ def _time_step(
     context: Callable[[], "torch.autocast"],
     micro_batch: int | None,
     foreground: Tensor | None,
+    step: int | None = None,
 ) -> float:
     synchronize(images.device)
     start = time.perf_counter()
     task.zero_grad()
     with context():
-        accumulate(task, images, labels, micro_batch or len(labels), foreground=foreground)
+        size = micro_batch or len(labels)
+        accumulate(task, images, labels, size, foreground=foreground, step=step)
     synchronize(images.device)
     return time.perf_counter() - start

@@ -3,49 +3,34 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sib import distributed
-from sib.objectives.balance import GradientSums
-from sib.objectives.calibrated import CalibratedSpatialIB
-from sib.objectives.published import SpatialIBTerms
-from sib.tasks.plain import TaskOutput
+from sib.objectives.weighting import GradientSums
+from sib.tasks.output import StepOutput
+from sib.tasks.task import Task
 
 
-def describe_terms(terms: SpatialIBTerms) -> dict[str, Tensor]:
-    """Scalars that describe R and M of one batch, kept on the device.
-
-    Returns:
-        ``reconstruction_scale`` mean |R|; ``mask_area`` share of pixels with M > 0.5;
-        ``mask_softness`` share with 0.1 < M < 0.9.
-    """
-    mask = terms.mask.detach()
-    return {
-        "reconstruction_scale": terms.reconstruction.detach().abs().mean(),
-        "mask_area": (mask > 0.5).float().mean(),
-        "mask_softness": ((mask > 0.1) & (mask < 0.9)).float().mean(),
-    }
-
-
-def describe_step(out: TaskOutput, labels: Tensor) -> dict[str, Tensor]:
-    """Losses, accuracy, what a rival's term adds, S-IB's terms and what `describe_terms` says."""
+def describe_step(out: StepOutput, labels: Tensor) -> dict[str, Tensor]:
+    """Losses, accuracy, the terms as ``terms.NAME``, and the diagnostics of R and M."""
+    targets = labels.argmax(dim=1) if labels.ndim == 2 else labels
     values = {
         "loss": out.loss,
         "cross_entropy": out.cross_entropy,
-        "accuracy": (out.logits.argmax(dim=1) == labels).float().mean(),
+        "accuracy": (out.logits.argmax(dim=1) == targets).float().mean(),
     }
     if out.terms is None:
-        return values | out.pieces
-    terms = {"foreground": out.terms.foreground, "background": out.terms.background}
-    return values | terms | describe_terms(out.terms)
+        return values
+    terms = {f"terms.{name}": value for name, value in out.terms.values.items()}
+    return values | terms | out.diagnostics
 
 
-def share_weights(task: nn.Module) -> dict[str, Any]:
-    """``share_weights``, what image, layer and stages are multiplied by, of S-IB calibrated."""
-    objective = getattr(task, "objective", None)
-    if not isinstance(objective, CalibratedSpatialIB):
+def term_weights(task: Task) -> dict[str, Any]:
+    """``weights``: what each term's penalty is multiplied by now; empty without an objective."""
+    if task.objective is None:
         return {}
-    return {"share_weights": objective.weights().tolist()}
+    found = task.objective.weights()
+    return {"weights": {name: float(weight) for name, weight in found.items()}}
 
 
 class GradientRatios:
@@ -54,18 +39,19 @@ class GradientRatios:
     Costs about a backward pass for each term of the outputs it is given.
 
     Args:
-        model: whose parameters they are.
-        every_n_steps: of the task; a weight that makes up for steps without terms is taken out.
+        task: whose parameters they are; the factor that makes up for its steps without terms is
+            taken out.
     """
 
-    def __init__(self, model: nn.Module, every_n_steps: int = 1) -> None:
-        self.every_n_steps, self.gradients = every_n_steps, GradientSums(model.parameters())
+    def __init__(self, task: Task) -> None:
+        self.every_n_steps = task.every_n_steps
+        self.gradients = GradientSums(task.model.parameters())
         self.names: list[str] = []
 
-    def add(self, out: TaskOutput) -> None:
+    def add(self, out: StepOutput) -> None:
         """Add the gradients of one micro-batch; the graph is kept, so that the step can follow."""
-        self.names = list(out.pieces)
-        self.gradients.add([out.cross_entropy, *out.pieces.values()])
+        self.names = list(out.weighted_terms)
+        self.gradients.add([out.cross_entropy, *out.weighted_terms.values()])
 
     def values(self) -> dict[str, float]:
         """Of the gradients added so far, in all processes together.
@@ -93,7 +79,7 @@ ADVICE = {
 """What to change, by the objective."""
 
 
-class Warnings:
+class TermMonitor:
     """What a person should change about a run, in plain words, found in the records of its epochs.
 
     Args:
@@ -105,7 +91,7 @@ class Warnings:
         self.largest_scale, self._advice = largest_scale, ADVICE[objective]
         self._said: set[str] = set()
 
-    def of(self, record: dict[str, Any]) -> dict[str, str]:
+    def check(self, record: dict[str, Any]) -> dict[str, str]:
         """Warnings of one epoch by kind: ``"inert"``, ``"dominant"``, ``"collapsed"``."""
         found: dict[str, str] = {}
         if "reconstruction_scale" not in record:  # of another method
@@ -132,7 +118,7 @@ class Warnings:
         self.largest_scale = max(self.largest_scale, scale)
         return found
 
-    def news(self, found: dict[str, str]) -> list[str]:
+    def unseen(self, found: dict[str, str]) -> list[str]:
         """Those of a kind that was not said before."""
         new = [sentence for kind, sentence in found.items() if kind not in self._said]
         self._said |= found.keys()

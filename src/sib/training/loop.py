@@ -10,9 +10,11 @@ from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
 from sib.data.loader import is_of_a_worker, one_line
 from sib.runs.folder import FORMAT, RunFolder
-from sib.training.diagnostics import Warnings, share_weights
+from sib.training.average import WeightAverage
+from sib.training.diagnostics import TermMonitor, term_weights
+from sib.training.mixing import make_mixing
 from sib.training.optimizer import Update
-from sib.training.prepare import Prepared, prepare
+from sib.training.prepare import Prepared, parallel_task, prepare
 from sib.training.progress import EpochProgress
 from sib.training.reporter import Quiet, Watcher
 from sib.training.setup import make_split_loader
@@ -22,7 +24,7 @@ from sib.training.state import (
     restore_objective,
     restore_process,
 )
-from sib.training.step import Stepper
+from sib.training.step import TrainStep
 from sib.training.validation import Measurement, measure
 from sib.utils.device import peak_memory
 from sib.utils.errors import TrainingFailed
@@ -69,13 +71,22 @@ class Training:
         self.run, self.watcher = prepared.run, watcher
         self.selection = make_split_loader(self.config, self.splits, self.config.selection)
         self.update = Update(self.task.model, self.config, self.device, len(self.loader))
-        self.stepper = Stepper(self.config, self.task, prepared.parallel, self.update, self.device)
+        self.freezing = prepared.freezing
+        self.average = self.config.ema and WeightAverage(self.task.model, self.config.ema)
+        self.train_step = TrainStep(
+            self.config,
+            self.task,
+            prepared.parallel,
+            self.update,
+            self.device,
+            make_mixing(self.config, len(self.splits.classes)),
+        )
         self.interrupt, self.progress = Interrupt(), EpochProgress()
         self.step, self.epoch = 0, 0
         self.saved: int | None = None
         """Step of the newest saved state."""
         self.best: dict[str, float] = {}
-        self.warnings = Warnings(objective=self.config.objective.kind)
+        self.monitor = TermMonitor(objective=self.config.objective.kind)
         self.state = prepared.state
         """To go on from."""
 
@@ -85,11 +96,11 @@ class Training:
             if self.config.resume:
                 self._restore()
             with self.interrupt.listening():
-                while self.epoch < self.config.epochs:
+                while self.epoch < self.config.epochs and not self._stops_early():
                     self._train_epoch()
                     self._check_learned()
                     distributed.weights_of_first(self.task.model, buffers_only=True)
-                    self._finish_epoch(self._measure(self.selection))
+                    self._finish_epoch(self._measure(self.selection), self._measure_average())
                 return self._test()
         except TrainingFailed as failure:
             raise TrainingFailed(f"{failure}; {self._kept()}") from None
@@ -105,8 +116,33 @@ class Training:
         normalization = self.config.input.normalization
         return measure(self.task.model, self._read(loader), self.device, normalization)
 
+    def _measure_average(self, test: bool = False) -> Measurement | None:
+        """Of the averaged weights, where there are any, where epochs are chosen or on the test."""
+        if not self.average:
+            return None
+        with self.average.in_place():
+            distributed.weights_of_first(self.task.model)
+            return self._measure(self._test_loader() if test else self.selection)
+
+    def _test_loader(self) -> Any:
+        return make_split_loader(self.config, self.splits, "test")
+
+    def _stops_early(self) -> bool:
+        """Whether too many epochs have passed since the best one."""
+        patience = self.config.early_stopping
+        if patience is None or not self.best or self.epoch - self.best["epoch"] < patience:
+            return False
+        self.watcher.say(
+            f"stopped after epoch {self.epoch}: {patience} without a better one than epoch "
+            f"{self.best['epoch']:.0f}"
+        )
+        return True
+
     def _train_epoch(self) -> None:
         self.task.train()
+        if self.freezing.set_epoch(self.epoch) and distributed.size() > 1:
+            # DistributedDataParallel exchanges the gradients of what was trained when it was made
+            self.train_step.parallel = parallel_task(self.task, self.device, unused=True)
         self.loader.set_epoch(self.epoch, self.progress.batches)
         batches = self._read(self.watcher.steps(self.epoch, self.loader))
         start = time.perf_counter()
@@ -119,8 +155,10 @@ class Training:
                 self._save_state()
 
     def _train_step(self, batch: Batch) -> None:
-        self.stepper.take(batch, self.epoch, self.step, self.progress)
+        self.train_step.run(batch, self.epoch, self.step, self.progress)
         self.step += 1
+        if self.average:
+            self.average.update()
 
     def _read(self, batches: Any) -> Iterator[Batch]:
         """The batches, until any process cannot read one or is asked to stop by a signal."""
@@ -141,7 +179,8 @@ class Training:
                 yield batch
 
     def _stop(self, number: int) -> None:
-        self._save_state()
+        if self.saved != self.step:  # else the model may be the best epoch's, for the test
+            self._save_state()
         raise Stopped(
             number, f"stopped after step {self.step}, which is saved: go on with --resume"
         )
@@ -169,7 +208,7 @@ class Training:
         except OSError as error:
             raise TrainingFailed(f"{self.run.path} cannot be written: {error.strerror}") from None
 
-    def _finish_epoch(self, measured: Measurement) -> None:
+    def _finish_epoch(self, measured: Measurement, averaged: Measurement | None) -> None:
         """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
         self.epoch += 1
         record = {
@@ -177,11 +216,13 @@ class Training:
             "step": self.step,
             "learning_rate": self.update.learning_rate,
             **self.progress.record(),
-            **share_weights(self.task),
+            **term_weights(self.task),
             "memory_bytes": peak_memory(self.device),
             self.config.selection: measured._asdict(),
         }
-        warnings = self.warnings.of(record)
+        if averaged is not None:
+            record["ema"] = {self.config.selection: averaged._asdict()}
+        warnings = self.monitor.check(record)
         if warnings:
             record["warnings"] = list(warnings.values())
         if self._is_best(measured):
@@ -197,7 +238,7 @@ class Training:
         self._save_state()
         self._save_weights()
         self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
-        for sentence in self.warnings.news(warnings):
+        for sentence in self.monitor.unseen(warnings):
             self.watcher.say(f"warning: {sentence}")
 
     def _save_weights(self) -> None:
@@ -207,6 +248,9 @@ class Training:
             self.run.save_weights("last", self.task.model, self._facts())
             if self.best["epoch"] == self.epoch:
                 self.run.save_weights("best", self.task.model, self._facts())
+            if self.average:
+                with self.average.in_place():
+                    self.run.save_weights("ema", self.task.model, self._facts())
 
     def _is_best(self, measured: Measurement) -> bool:
         if not self.best:
@@ -229,10 +273,11 @@ class Training:
             "epoch": self.epoch,
             "step": self.step,
             "best": self.best,
-            "largest_scale": self.warnings.largest_scale,
-            "model": self.task.model.state_dict(),
+            "largest_scale": self.monitor.largest_scale,
+            "model": self.average.own if self.average else self.task.model.state_dict(),
             "objective": objective_state(self.task),
             **self.update.state(),
+            **({"average": self.average.state()} if self.average else {}),
             "processes": distributed.gathered(own),
         }
 
@@ -242,9 +287,11 @@ class Training:
             self.task.model.load_state_dict(state["model"])
             restore_objective(self.task, state.get("objective"))
             self.update.restore(state)
+            if self.average:
+                self.average.restore(state["average"])
             self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
             self.saved = self.step
-            self.warnings.largest_scale = state.get("largest_scale", 0.0)
+            self.monitor.largest_scale = state.get("largest_scale", 0.0)
             self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights
@@ -255,13 +302,18 @@ class Training:
         if distributed.first():
             self.run.load_weights("best", self.task.model)
         distributed.weights_of_first(self.task.model)
-        test = self._measure(make_split_loader(self.config, self.splits, "test"))
+        test = self._measure(self._test_loader())
         result: dict[str, Any] = {
             "selection": self.config.selection,
             "best_epoch": self.best["epoch"],
             f"{self.config.selection}_accuracy": self.best["accuracy"],
             "test": test._asdict(),
         }
+        averaged = self._measure_average(test=True)
+        if averaged is not None:
+            result["ema"] = {"epoch": self.epoch, "test": averaged._asdict()}
+        if self.epoch < self.config.epochs:
+            result["stopped_after"] = self.epoch
         if self.config.selection == "test":
             result["note"] = OPTIMISTIC
         if distributed.first():

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from sib.tasks.accumulate import accumulate
-from sib.tasks.task import SpatialIBTask
 
 # torch, and oneDNN below it, tell of a lack of CPU memory with a plain RuntimeError
 WORDS = (
@@ -50,14 +49,13 @@ def fitting_micro_batch(
     """
     while size > 1:
         size //= 2
-        if isinstance(task, SpatialIBTask):
-            task.step = 0  # a step with the terms, that measures their weights
         task.zero_grad(set_to_none=True)
         if images.device.type == "cuda":
             torch.cuda.empty_cache()
         try:
             with context():
-                accumulate(task, images, labels, size, foreground=foreground)
+                # step 0 has the terms, and measures their weights
+                accumulate(task, images, labels, size, foreground=foreground, step=0)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -1,4 +1,4 @@
-"""How one step changes the weights: schedule, loss scale, guard, clipping, AdamW."""
+"""How one step changes the weights: schedule, loss scale, guard, clipping, optimiser."""
 
 from typing import Any
 
@@ -6,12 +6,27 @@ import torch
 from torch import Tensor, nn
 
 from sib import distributed
+from sib.config.options import OptimizerConfig
 from sib.config.train import TrainConfig
+from sib.training.groups import parameter_groups
 from sib.training.guard import StepGuard
 from sib.training.schedule import factor
 
 FIRST_SCALE = 2.0**12
 """Of the loss in float16; it doubles after 2000 good steps and halves after each overflow."""
+
+
+def make_optimizer(options: OptimizerConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """AdamW, or SGD with momentum.
+
+    Args:
+        options: of the run.
+        groups: of parameters.
+    """
+    rate, decay = options.learning_rate, options.weight_decay
+    if options.kind == "sgd":
+        return torch.optim.SGD(groups, rate, momentum=options.momentum, weight_decay=decay)
+    return torch.optim.AdamW(groups, rate, weight_decay=decay)
 
 
 class Update:
@@ -28,11 +43,8 @@ class Update:
         self, model: nn.Module, config: TrainConfig, device: torch.device, steps: int
     ) -> None:
         self.model, self.config, self.steps = model, config, steps
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=config.optimizer.learning_rate,
-            weight_decay=config.optimizer.weight_decay,
-        )
+        groups, self.scales = parameter_groups(model, config)
+        self.optimizer = make_optimizer(config.optimizer, groups)
         self.guard = StepGuard(model, config.bad_steps)
         scaled = config.precision == "float16"
         self.scaler = torch.amp.GradScaler(device.type, FIRST_SCALE, enabled=scaled)
@@ -40,8 +52,8 @@ class Update:
 
     @property
     def learning_rate(self) -> float:
-        """Of the step that was begun last."""
-        return self.optimizer.param_groups[0]["lr"]
+        """Of the step that was begun last, where no layer decay acts."""
+        return self.optimizer.param_groups[0]["lr"] / self.scales[0]
 
     @property
     def loss_scale(self) -> float:
@@ -50,9 +62,10 @@ class Update:
 
     def set_learning_rate(self, step: int) -> None:
         """That of a step, counted from the run's first."""
-        scale = factor(self.config.schedule, step, self.steps, self.config.epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = scale * self.config.optimizer.learning_rate
+        rate = factor(self.config.schedule, step, self.steps, self.config.epochs)
+        rate *= self.config.optimizer.learning_rate
+        for group, scale in zip(self.optimizer.param_groups, self.scales, strict=True):
+            group["lr"] = rate * scale
 
     def begin(self) -> None:
         """Before the forward pass: remember the buffers, forget the gradients."""

@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -13,10 +14,12 @@ from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch, Splits
 from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
-from sib.models import build
+from sib.models.start import Start
 from sib.runs.folder import RunFolder, versions
-from sib.tasks.task import SpatialIBTask
-from sib.training.cost import Cost, Task, estimate_cost
+from sib.runs.reader import read_run
+from sib.tasks.task import Task
+from sib.training.cost import Cost, estimate_cost
+from sib.training.freezing import Freezing
 from sib.training.guidance import check_annotated, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Watcher
@@ -28,6 +31,13 @@ from sib.training.setup import (
     make_split_loader,
     make_task,
     open_splits,
+)
+from sib.training.start import (
+    build_model,
+    describe_start,
+    read_weights_of,
+    resolve,
+    resolve_as_recorded,
 )
 from sib.utils.device import set_determinism
 from sib.utils.errors import InputError
@@ -51,6 +61,8 @@ class Prepared(NamedTuple):
     run: RunFolder
     state: State
     """To go on from."""
+    freezing: Freezing
+    """Of the model's weights."""
 
 
 def prepare(
@@ -67,6 +79,9 @@ def prepare(
     config, state = _look_at(run, config)
     if run.warning:
         watcher.say(run.warning)
+    start = distributed.together(lambda: None if state else read_weights_of(config))
+    if not config.resume:
+        config = resolve(config, start)
     splits = _open_the_same(config, run)
     distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
@@ -78,7 +93,12 @@ def prepare(
         splits = distributed.together(lambda: cache_splits(config, splits, watcher))
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
-    task, loader, batch = distributed.together(lambda: _make(config, splits, device))
+    task, loader, batch, record = distributed.together(lambda: _make(config, splits, device, start))
+    freezing = distributed.together(lambda: Freezing(task.model, config))
+    freezing.set_epoch(state["epoch"] if state else 0)
+    if start and record:
+        for sentence in describe_start(config, start, record):
+            watcher.say(sentence)
     if not distributed.first():  # the first process goes on as one that is alone would
         torch.manual_seed(distributed.own_seed(config.seed))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
@@ -86,12 +106,12 @@ def prepare(
     watcher.cost(cost, config, steps)
     if config.dry_run:
         return None
-    distributed.together(lambda: _begin(run, config, splits))
-    if config.compile and isinstance(task, SpatialIBTask):
+    distributed.together(lambda: _begin(run, config, splits, record))
+    if config.compile:
         watcher.say("compiling the step: the first one of each kind takes long")
         task.compile()
-    parallel = _parallel(task, device, cost.unused)
-    return Prepared(config, task, parallel, splits, loader, device, run, state)
+    parallel = parallel_task(task, device, cost.unused)
+    return Prepared(config, task, parallel, splits, loader, device, run, state, freezing)
 
 
 def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
@@ -102,11 +122,12 @@ def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
     def look() -> tuple[TrainConfig, State]:
         if not distributed.first():
             return config, None
-        if config.resume or (again and run.began_with(launch())):
-            state = run.open_again(PATIENCE if again else 0)
-            run.check_same(config, state)
+        if config.resume or (again and run.was_launched_by(launch())):
+            state = run.open_for_resume(PATIENCE if again else 0)
+            known = resolve_as_recorded(config, read_run(run.path).config)
+            run.check_same(known, state)
             run.check_same_processes(distributed.size())
-            return replace(config, resume=True), state
+            return replace(known, resume=True), state
         if not config.dry_run:
             run.check_free()
         return config, None
@@ -129,10 +150,13 @@ def _open_the_same(config: TrainConfig, run: RunFolder) -> Splits:
     return splits
 
 
-def _make(config: TrainConfig, splits: Splits, device: torch.device) -> tuple[Task, Any, Batch]:
-    """Task, loader of the training images, and its first batch."""
-    model = build(config.arch, len(splits.classes), config.side)
-    task = make_task(config, model, device)
+def _make(
+    config: TrainConfig, splits: Splits, device: torch.device, start: Start | None
+) -> tuple[Task, Any, Batch, dict[str, Any] | None]:
+    """Task, loader of the training images, its first batch, and what was taken from weights."""
+    model, record = build_model(config, splits.classes, start)
+    counts = np.bincount(splits.train.labels, minlength=len(splits.classes)).tolist()
+    task = make_task(config, model, device, counts)
     loader = make_split_loader(config, splits, "train")
     if len(loader) == 0:
         wanted = "full batch" if config.input.drop_last else "batch of at least 2 images"
@@ -144,7 +168,7 @@ def _make(config: TrainConfig, splits: Splits, device: torch.device) -> tuple[Ta
     batch = next(iter(loader))
     if isinstance(batch, BadSample):
         raise InputError(batch.message)
-    return task, loader, batch
+    return task, loader, batch, record
 
 
 def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: torch.device) -> Cost:
@@ -167,17 +191,28 @@ def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: tor
         raise InputError(f"--arch {config.arch}: {error}") from None
 
 
-def _begin(run: RunFolder, config: TrainConfig, splits: Splits) -> None:
+def _begin(
+    run: RunFolder, config: TrainConfig, splits: Splits, record: dict[str, Any] | None
+) -> None:
     if not distributed.first():
         return
     if config.resume:
-        run.go_on(config)
+        run.mark_resumed(config)
         return
-    facts = {"processes": distributed.size(), "launch": launch()}
+    facts: dict[str, Any] = {"processes": distributed.size(), "launch": launch()}
+    if record is not None:
+        facts["start"] = record
     run.create(config, {"versions": versions(), "data": splits.description, **facts})
 
 
-def _parallel(task: Task, device: torch.device, unused: bool) -> nn.Module:
+def parallel_task(task: Task, device: torch.device, unused: bool) -> nn.Module:
+    """The task behind DistributedDataParallel where there are several processes.
+
+    Args:
+        task: of the run.
+        device: of this process.
+        unused: whether a weight to be trained may have no part in the loss.
+    """
     if distributed.size() == 1:
         return task
     gpus = [device] if device.type == "cuda" else None

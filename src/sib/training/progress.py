@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sib import distributed
-from sib.functional.precision import wide
+from sib.functional.precision import to_float64
 
 
 class EpochProgress:
@@ -28,10 +28,10 @@ class EpochProgress:
         self.batches += 1
         self.images += images
         for key, value in values.items():
-            self.sums[key] = self.sums.get(key, 0) + wide(value.detach()) * images
+            self.sums[key] = self.sums.get(key, 0) + to_float64(value.detach()) * images
             self.counts[key] = self.counts.get(key, 0) + images
 
-    def take_back(self) -> None:
+    def skip(self) -> None:
         """Count a batch that did not become a step."""
         self.batches += 1
         self.steps_taken_back += 1
@@ -43,7 +43,10 @@ class EpochProgress:
         sums = torch.stack([one.new_tensor(0), *self.sums.values()])
         (images, *counted), (_, *values) = distributed.total(torch.stack([counts, sums])).tolist()
         pairs = zip(self.sums, values, counted, strict=True)
-        means = {key: value / count for key, value, count in pairs}
+        means: dict[str, Any] = {}
+        for key, value, count in pairs:
+            group, _, name = key.rpartition(".")
+            (means.setdefault(group, {}) if group else means)[name] = value / count
         means |= self.gradient_ratios
         speed = {"seconds": self.seconds, "images_per_second": images / self.seconds}
         faults: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ from sib.config.train import TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
+from sib.data.transforms import CACHEABLE
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
 from sib.models.layers import cam_layer
+from sib.objectives.base import Objective
 from sib.objectives.published import SpatialIB
-from sib.objectives.rivals import RIVALS, Rival
-from sib.tasks.plain import CrossEntropyTask
-from sib.tasks.task import SpatialIBTask
-from sib.training.cost import Task
+from sib.objectives.registry import METHODS, load_objective
+from sib.objectives.weighting import GradientBalancer
+from sib.tasks.task import Task
+from sib.training.criterion import make_criterion
 from sib.utils.errors import InputError
 
 LARGEST_SHARE = 0.25
@@ -54,7 +56,7 @@ def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
         InputError: the folder that was asked for cannot be used, or an image cannot be read.
     """
     wanted, automatic = config.input.cache, config.input.cache == "auto"
-    names = {config.selection, "test"} | ({"train"} if config.input.augment != "crop" else set())
+    names = {config.selection, "test"} | ({"train"} if config.input.augment in CACHEABLE else set())
     if wanted == "off" or config.on_bad_image == "skip":
         return splits
     try:
@@ -95,29 +97,39 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
     )
 
 
-def make_task(config: TrainConfig, model: nn.Module, device: torch.device) -> Task:
-    """The model with the method's loss.
+def make_task(
+    config: TrainConfig,
+    model: nn.Module,
+    device: torch.device,
+    class_counts: Sequence[int] = (),
+) -> Task:
+    """The model with the method's objective and the run's criterion.
+
+    Args:
+        config: of the run.
+        model: to be trained.
+        device: where it goes.
+        class_counts: (K,) training images of each class, for balanced class weights.
 
     Raises:
         InputError: an option is out of its range, or does not fit the model.
     """
     if config.looks_inside:
         _check_layer(config, model)
-    if config.method == "ce":
-        return CrossEntropyTask(model).to(device)
-    if config.method in RIVALS:
-        return make_rival(config, model).to(device)
+    group = "objective" if config.method == "sib" else "rival"
     try:
         objective = make_objective(config, device)
     except ValueError as error:
-        raise InputError(f"--objective: {error}") from None
+        raise InputError(f"--{group}: {error}") from None
     try:
-        task = SpatialIBTask(
+        task = Task(
             model,
             objective,
             every_n_steps=config.every_n_steps,
             fraction=config.sib_fraction,
             checkpoint=config.checkpoint,
+            criterion=make_criterion(config, class_counts),
+            batch_norm="frozen" if config.batch_norm == "frozen" else "train",
         )
     except ValueError as error:
         raise InputError(f"--arch {config.arch}: {error}") from None
@@ -135,25 +147,24 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
         raise InputError(f"--arch {config.arch}, --{group}.layer: {error}") from None
 
 
-def make_rival(config: TrainConfig, model: nn.Module) -> Rival:
-    """The model with the loss of one of the methods that S-IB is compared with.
-
-    Raises:
-        InputError: the model cannot be trained so.
-    """
-    options = config.objective_options
-    try:
-        return RIVALS[config.method](model, **options)
-    except ValueError as error:
-        raise InputError(f"--arch {config.arch}: {error}") from None
-
-
-def make_objective(config: TrainConfig, device: torch.device) -> SpatialIB:
-    """The published or the calibrated objective.
+def make_objective(config: TrainConfig, device: torch.device) -> Objective | None:
+    """The objective of a run; None for plain cross-entropy.
 
     Raises:
         ValueError: a value is out of its range.
     """
+    if config.method == "sib":
+        return _spatial_ib(config, device)
+    if not METHODS[config.method].objective:
+        return None
+    options = config.objective_options
+    if options.pop("balance"):
+        options["weighting"] = GradientBalancer()
+    return load_objective(config.method)(**options)
+
+
+def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
+    """The published or the calibrated objective."""
     options = config.objective_options
     if config.objective.kind == "calibrated":
         return SpatialIB.calibrated(**options)

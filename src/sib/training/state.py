@@ -5,19 +5,18 @@ from typing import Any
 import torch
 
 from sib import distributed
-from sib.tasks.task import SpatialIBTask
-from sib.training.cost import Task
+from sib.tasks.task import Task
 from sib.training.progress import EpochProgress
 
 
 def objective_state(task: Task) -> dict[str, Any]:
     """What an objective has learned of its gradients; empty for other methods."""
-    return task.objective.state_dict() if isinstance(task, SpatialIBTask) else {}
+    return {} if task.objective is None else task.objective.state_dict()
 
 
 def restore_objective(task: Task, state: dict[str, Any] | None) -> None:
     """Put back what `objective_state` gave; None of a run that is older than that."""
-    if isinstance(task, SpatialIBTask) and state:
+    if task.objective is not None and state:
         task.objective.load_state_dict(state)
 
 
@@ -50,5 +49,5 @@ def restore_process(
 
 
 def _projection_generator(task: Task) -> torch.Generator:
-    generator = getattr(getattr(task, "objective", None), "generator", None)
+    generator = getattr(task.objective, "generator", None)
     return torch.default_generator if generator is None else generator

@@ -7,23 +7,22 @@ from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Batch
 from sib.data.normalization import normalise
-from sib.functional.dependence import ESTIMATORS
 from sib.functional.exchange import exchange_backgrounds
 from sib.tasks.accumulate import accumulate
-from sib.tasks.plain import CrossEntropyTask
-from sib.tasks.task import SpatialIBTask, TaskOutput
-from sib.training.cost import Task
+from sib.tasks.output import StepOutput
+from sib.tasks.task import Task
 from sib.training.diagnostics import GradientRatios, describe_step
 from sib.training.guidance import known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
+from sib.training.mixing import Mixing
 from sib.training.optimizer import Update
 from sib.training.progress import EpochProgress
 from sib.training.setup import make_autocast
 from sib.utils.errors import TrainingFailed
 
 
-class Stepper:
-    """Takes the steps of a run.
+class TrainStep:
+    """One step of a run at a time.
 
     Args:
         config: of the run.
@@ -31,6 +30,7 @@ class Stepper:
         parallel: the task, behind DistributedDataParallel where there are several processes.
         update: of the model.
         device: where the model is.
+        mixing: mixup or CutMix of each batch; None for neither.
     """
 
     def __init__(
@@ -40,13 +40,16 @@ class Stepper:
         parallel: nn.Module,
         update: Update,
         device: torch.device,
+        mixing: Mixing | None = None,
     ) -> None:
         self.config, self.task, self.parallel = config, task, parallel
         self.update, self.device = update, device
         self.autocast = make_autocast(config, device)
-        self.smallest = ESTIMATORS[config.objective.estimator]
+        own = 1 if task.objective is None else task.objective.min_batch
+        self.mixing = mixing
+        self.smallest = max(2, own)  # batch norm needs two images, too
 
-    def take(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
+    def run(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
         """Take a step, or leave the weights as they are where it cannot be a good one.
 
         Args:
@@ -62,21 +65,21 @@ class Stepper:
         self.update.set_learning_rate(step)
         (too_few,) = distributed.largest(len(batch.names) < self.smallest)
         if too_few:
-            return progress.take_back()
-        if isinstance(self.task, SpatialIBTask):
-            self.task.step = step
+            return progress.skip()
         labels = batch.labels.to(self.device)
-        ratios = self._gradient_ratios(progress)
+        ratios = self._gradient_ratios(progress, step)
         self.update.begin()
-        out = self._gradient(batch, labels, ratios)
+        out = self._gradient(batch, labels, ratios, step)
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch, epoch, step)
-            return progress.take_back()
+            return progress.skip()
         if ratios is not None:
             progress.gradient_ratios = ratios.values()
         progress.add(describe_step(out, labels), len(labels))
 
-    def _gradient(self, batch: Batch, labels: Tensor, ratios: GradientRatios | None) -> TaskOutput:
+    def _gradient(
+        self, batch: Batch, labels: Tensor, ratios: GradientRatios | None, step: int
+    ) -> StepOutput:
         """Leave the gradient of a batch in the parameters."""
         images = normalise(batch.images, self.device, self.config.input.normalization)
         known = known_foreground(batch, self.config.annotated_share, self.config.seed)
@@ -84,6 +87,8 @@ class Stepper:
             known = known.to(self.device)
             if self.config.background_exchange:
                 images = exchange_backgrounds(images, known, self.config.background_exchange)
+        if self.mixing is not None:
+            images, labels, known = self.mixing(images, labels, known)
         size = self.config.micro_batch or len(labels)
         try:
             with self.autocast():
@@ -95,6 +100,7 @@ class Stepper:
                     ratios.add if ratios else None,
                     loss_scale=self.update.loss_scale,
                     foreground=known,
+                    step=step,
                 )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -102,13 +108,11 @@ class Stepper:
             fits = fitting_micro_batch(self.task, images, labels, size, self.autocast, known)
             raise TrainingFailed(advice(size, fits)) from None
 
-    def _gradient_ratios(self, progress: EpochProgress) -> GradientRatios | None:
-        """Measured in the first step of an epoch that takes the terms."""
-        if isinstance(self.task, CrossEntropyTask) or progress.gradient_ratios:
+    def _gradient_ratios(self, progress: EpochProgress, step: int) -> GradientRatios | None:
+        """Measured in the first step of an epoch that has terms."""
+        if progress.gradient_ratios or not self.task.is_regularized_step(step):
             return None
-        if not self.task.terms_are_due():
-            return None
-        return GradientRatios(self.task.model, self.task.every_n_steps)
+        return GradientRatios(self.task)
 
     def _check_exhausted(self, loss: Tensor, batch: Batch, epoch: int, step: int) -> None:
         """Raise TrainingFailed after too many steps in a row that were not finite."""

@@ -1,5 +1,6 @@
-"""Writing files that are whole or not there."""
+"""Writing files that are whole or not there, and their checksums."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -20,3 +21,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

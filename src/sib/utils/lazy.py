@@ -18,7 +18,7 @@ def attach(
 
     Args:
         package: its name.
-        places: names by the module that defines them.
+        places: names by the module that defines them; ``"old=new"`` keeps an old name.
         modules: names of submodules that are public themselves.
 
     Returns:
@@ -27,8 +27,9 @@ def attach(
     Example:
         >>> __getattr__, __dir__, __all__ = attach(__name__, {"sib.data.open": ["open_data"]})
     """
-    homes = {name: module for module, names in places.items() for name in names}
+    homes = {each.partition("=")[0]: module for module, own in places.items() for each in own}
     homes |= {name: f"{package}.{name}" for name in modules}
+    aliases = dict(each.split("=") for own in places.values() for each in own if "=" in each)
     public = sorted(homes)
 
     def get(name: str) -> Any:
@@ -41,7 +42,8 @@ def attach(
             if sentence is None:
                 raise
             raise ModuleNotFoundError(sentence, name=error.name) from None
-        value = module if homes[name] == f"{package}.{name}" else getattr(module, name)
+        whole = homes[name] == f"{package}.{name}"
+        value = module if whole else getattr(module, aliases.get(name, name))
         setattr(sys.modules[package], name, value)
         return value
 

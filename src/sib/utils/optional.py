@@ -1,7 +1,9 @@
-"""Packages that only a part of the work needs, and the extra that installs each of them."""
+"""Libraries that only a part of the package needs."""
 
 from importlib import import_module
-from types import ModuleType
+from typing import Any
+
+from sib.utils.errors import InputError
 
 EXTRAS = {
     "PIL": "train",
@@ -19,33 +21,39 @@ EXTRAS = {
     "jinja2": "report",
     "matplotlib": "report",
     "timm": "timm",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
 }
 """The extra of each module that ``pip install sib`` alone does not bring."""
 
 
-INSTALL = 'pip install "sib['
+class MissingLibraryError(InputError, ImportError):
+    """A library that an optional part needs is not installed."""
 
 
-def import_optional(module: str, extra: str) -> ModuleType:
-    """Import a module that an extra of sib installs.
+def import_optional(module: str, extra: str) -> Any:
+    """Import a module of a library that an extra of the package brings.
 
     Args:
-        module: its full name, such as ``"captum.attr"``.
-        extra: that installs it, such as ``"explain"``.
+        module: full name, as ``"captum.attr"``.
+        extra: name of the extra, as ``"explain"``.
 
     Returns:
         The module.
 
     Raises:
-        ImportError: it is not installed; the message gives the command that installs it.
+        MissingLibraryError: the library is not installed; the sentence names the extra.
     """
+    library = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if missing.partition(".")[0] != module.partition(".")[0]:
-            raise  # the module is there, and lacks a package of its own
-        raise ImportError(_sentence(module, module, extra), name=missing) from None
+        if error.name != library:  # the library is there, but something that it needs is not
+            raise
+        raise MissingLibraryError(
+            f'this needs {library}, which is not installed: pip install "sib[{extra}]"'
+        ) from None
 
 
 def missing_extra(user: str, error: ImportError) -> str | None:
@@ -58,16 +66,10 @@ def missing_extra(user: str, error: ImportError) -> str | None:
     Returns:
         The sentence, or None where the module belongs to no extra.
     """
-    package = (error.name or "").partition(".")[0]
-    extra = EXTRAS.get(package)
-    if extra is None:
-        return None
-    if INSTALL in str(error):
-        return str(error)
+    library = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(library)
     # another ImportError is of a package that is there, and must not be called missing
-    return _sentence(user, package, extra) if isinstance(error, ModuleNotFoundError) else None
-
-
-def _sentence(user: str, module: str, extra: str) -> str:
-    needs = f"{user} is not installed" if user == module else f"{user} needs {module}"
-    return f'{needs}: {INSTALL}{extra}]"'
+    if extra is None or not isinstance(error, ModuleNotFoundError):
+        return None
+    text = str(error)
+    return text if "pip install" in text else f'{user} needs {library}: pip install "sib[{extra}]"'

@@ -18,8 +18,8 @@ def random_state(device: torch.device) -> list[Tensor]:
 
 
 @contextmanager
-def replayed(before: list[Tensor], device: torch.device) -> Iterator[None]:
-    """Random numbers from a state on; afterwards they go on as if nothing had been repeated."""
+def rng_state(before: list[Tensor], device: torch.device) -> Iterator[None]:
+    """Draw from a given state; afterwards the generators continue as if nothing was repeated."""
     after = random_state(device)
     _set(before, device)
     try:

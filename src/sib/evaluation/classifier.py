@@ -1,0 +1,221 @@
+"""A trained classifier for code of one's own: `sib.load`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as F
+
+from sib.data.normalization import Normalization, normalise
+from sib.data.readers.decode import read_image
+from sib.data.sample import Sample
+from sib.data.transforms import JointTransform
+from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.explain import attribute
+from sib.explain.state import logits_of
+from sib.utils.device import choose_device
+
+Picture = str | Path | Image.Image | Tensor
+"""An image file, an image of Pillow, or uint8 (3, H, W)."""
+
+
+class Prediction(NamedTuple):
+    """What a classifier says of N images."""
+
+    probabilities: Tensor
+    """(N, K), on the CPU."""
+    labels: list[int]
+    """(N,) numbers of the most probable classes."""
+    classes: list[str]
+    """(N,) their names."""
+
+
+class Classifier:
+    """A trained network with its classes and the transform of its images.
+
+    Attributes:
+        model: (B, 3, S, S) → (B, K), in evaluation mode, with the architecture's own layer names.
+        classes: (K,) names; numbers as text where the file has none.
+        image_size: S, side of its images.
+        normalization: of its images, see `sib.data.normalization`.
+
+    Args:
+        checkpoint: as `open_checkpoint` gives it.
+        batch_size: most images in a pass.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, batch_size: int = 32) -> None:
+        self.model: nn.Module = checkpoint.model
+        self.arch = checkpoint.arch
+        self.classes = checkpoint.classes or [str(label) for label in range(checkpoint.outputs)]
+        self.image_size = checkpoint.image_size
+        self.normalization = checkpoint.normalization
+        self.batch_size, self._checkpoint = batch_size, checkpoint
+        self._resize = JointTransform(checkpoint.image_size)
+
+    def __repr__(self) -> str:
+        """What it is, in a line."""
+        return f"Classifier({self._checkpoint.input}, {len(self.classes)} classes)"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def pixels(self, picture: Picture) -> Tensor:
+        """An image, resized and cropped as for evaluation: uint8 (3, S, S).
+
+        Raises:
+            InputError: a file that cannot be read.
+            ValueError: something that is not an image.
+        """
+        image = tv_tensors.Image(_read(picture))
+        return self._resize(Sample(image, 0, None)).image.as_subclass(Tensor)
+
+    def transform(self, picture: Picture) -> Tensor:
+        """An image as the model expects it: float32 (3, S, S), on the model's device."""
+        return normalise(self.pixels(picture)[None], self.device, self.normalization)[0]
+
+    def predict(self, pictures: Picture | Sequence[Picture]) -> Prediction:
+        """The classes of images.
+
+        Args:
+            pictures: one image or several: files, images of Pillow, or uint8 tensors
+                (3, H, W) or (N, 3, H, W).
+
+        Returns:
+            `Prediction`, also of a single image.
+
+        Raises:
+            InputError: a file that cannot be read.
+            ValueError: no image, or something that is not an image.
+        """
+        found = []
+        with torch.no_grad():
+            for images in self._batches(pictures):
+                found.append(logits_of(self.model, images).float().softmax(dim=1).cpu())
+        probabilities = torch.cat(found)
+        labels = probabilities.argmax(dim=1).tolist()
+        return Prediction(probabilities, labels, [self.classes[label] for label in labels])
+
+    def explain(
+        self,
+        pictures: Picture | Sequence[Picture],
+        method: str = "gradcam",
+        target: int | str | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Where in images the decision comes from.
+
+        Args:
+            pictures: as for `predict`.
+            method: one of `sib.explain.METHODS`.
+            target: a class, by number or name; the predicted one of each image where not given.
+            options: of `sib.explain.attribute`, such as ``normalize``.
+
+        Returns:
+            (N, S, S), on the CPU; it lies over the image that `pixels` gives.
+
+        Raises:
+            InputError: a file that cannot be read.
+            ValueError: an argument that is not allowed.
+        """
+        label = self._label(target)
+        maps = [
+            attribute(self.model, images, label, method, **options).cpu()
+            for images in self._batches(pictures)
+        ]
+        return torch.cat(maps)
+
+    def _label(self, target: int | str | None) -> int | None:
+        if isinstance(target, str):
+            if target not in self.classes:
+                names = ", ".join(self.classes[:5])
+                raise ValueError(f"target must be one of {names}, …; got {target!r}")
+            return self.classes.index(target)
+        if target is not None and not 0 <= target < len(self.classes):
+            raise ValueError(f"target must lie in 0 to {len(self.classes) - 1}; got {target}")
+        return target
+
+    def _batches(self, pictures: Picture | Sequence[Picture]) -> Any:
+        several = _several(pictures)
+        if not several:
+            raise ValueError("pictures must hold at least one image; got none")
+        for first in range(0, len(several), self.batch_size):
+            part = several[first : first + self.batch_size]
+            yield torch.stack([self.transform(picture) for picture in part])
+
+
+def load(
+    path: str | Path,
+    *,
+    device: str = "auto",
+    weights: Literal["best", "last", "ema"] = "best",
+    arch: str | None = None,
+    image_size: int | None = None,
+    normalization: Normalization | None = None,
+    trust_code: bool = False,
+) -> Classifier:
+    """Open a trained classifier.
+
+    >>> classifier = sib.load("runs/birds")
+    >>> classifier.predict("photo.jpg").classes
+    ['kingfisher']
+    >>> heat = classifier.explain("photo.jpg", method="gradcam")
+
+    Args:
+        path: run folder of `sib train`, or a file of weights.
+        device: auto, cpu, cuda, cuda:N or mps.
+        weights: of a run folder: of the best epoch, of the last one, or their average.
+        arch: architecture of a file that does not name its own.
+        image_size: side of the images, where the file does not tell or another is wanted.
+        normalization: of the images: ``"half"``, ``"imagenet"`` or MEAN/STD; where it is not
+            given, what the file names or the architecture's published weights want.
+        trust_code: whether a module that the file names as its architecture may be imported.
+
+    Returns:
+        `Classifier`.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    checkpoint = open_checkpoint(
+        Path(path),
+        choose_device(device),
+        which=weights,
+        arch=arch,
+        image_size=image_size,
+        normalization=normalization,
+        trust_code=trust_code,
+        fold=False,
+    )
+    return Classifier(checkpoint)
+
+
+def _several(pictures: Picture | Sequence[Picture]) -> list[Picture]:
+    if isinstance(pictures, Tensor):
+        return list(pictures) if pictures.ndim == 4 else [pictures]
+    if isinstance(pictures, (str, Path, Image.Image)):
+        return [pictures]
+    return list(pictures)
+
+
+def _read(picture: Picture) -> Tensor:
+    """uint8 (3, H, W)."""
+    if isinstance(picture, (str, Path)):
+        return read_image(Path(picture)).as_subclass(Tensor)
+    if isinstance(picture, Image.Image):
+        return F.pil_to_tensor(picture.convert("RGB"))
+    if not isinstance(picture, Tensor):
+        raise ValueError(
+            f"an image must be a path, an image of Pillow or a tensor; got {type(picture).__name__}"
+        )
+    if picture.ndim != 3 or len(picture) != 3 or picture.dtype != torch.uint8:
+        raise ValueError(
+            f"an image tensor must be uint8 (3, H, W); got {picture.dtype} {tuple(picture.shape)}"
+        )
+    return picture.cpu()

@@ -1,0 +1,163 @@
+"""``sib export``: a classifier in a format that runs without sib, checked against the model."""
+
+import json
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sib.config.deploy import ExportConfig
+from sib.data.normalization import statistics
+from sib.evaluation.classifier import Classifier, load
+from sib.utils.errors import InputError, ProblemsFound
+
+TOLERANCE = 1e-4
+"""Largest difference of logits between model and export, over the largest logit."""
+ENDINGS = {"onnx": "onnx", "pt2": "pt2", "torchscript": "ts", "safetensors": "safetensors"}
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+Run = Callable[[Tensor], Tensor]
+
+
+def export(config: ExportConfig, console: Console) -> Path:
+    """Export, check on two batches of different sizes, and write the facts beside.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: the classifier cannot be opened or cannot be exported in this format.
+        ProblemsFound: the exported network gives other logits; it is removed.
+    """
+    check_packages(config.format)
+    classifier = load(
+        config.run,
+        device="cpu" if config.device == "auto" else config.device,
+        weights=config.weights,
+        arch=config.arch,
+        image_size=config.image_size,
+        normalization=config.normalization,
+        trust_code=config.trust_code,
+    )
+    name = config.run.resolve().name if config.run.is_dir() else config.run.stem
+    path = config.out or Path(f"{name}.{ENDINGS[config.format]}")
+    if path.exists() and path.resolve() == config.run.resolve():
+        raise InputError(f"--out {path} is the file that is exported; give another name")
+    difference = _write_and_check(classifier, config.format, path)
+    facts = path.with_name(f"{path.name}.json")
+    facts.write_text(json.dumps(facts_of(classifier), indent=1, ensure_ascii=False) + "\n")
+    console.print(
+        f"{path}: logits differ from the model's by at most {difference:.1e} of the largest; "
+        f"classes and normalisation are in {facts}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    return path
+
+
+def check_packages(kind: str) -> None:
+    """Raise InputError where a format needs packages that are not installed."""
+    missing = [name for name in ONNX if find_spec(name) is None] if kind == "onnx" else []
+    if missing:
+        raise InputError(
+            f"--format onnx needs {', '.join(missing)}, which are not installed: "
+            "pip install 'sib[onnx]'"
+        )
+
+
+def facts_of(classifier: Classifier) -> dict[str, Any]:
+    """What a user of the exported network must know."""
+    mean, deviation = statistics(classifier.normalization)
+    return {
+        "arch": classifier.arch,
+        "classes": classifier.classes,
+        "image_size": classifier.image_size,
+        "normalization": {"mean": mean, "std": deviation},
+        "input": "float32 (B, 3, image_size, image_size): (pixels / 255 - mean) / std, RGB",
+        "output": "logits (B, K)",
+    }
+
+
+def _write_and_check(classifier: Classifier, kind: str, path: Path) -> float:
+    model, side = classifier.model.eval(), classifier.image_size
+    example = torch.randn(2, 3, side, side, device=classifier.device)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of the exporters about their own future
+            run = WRITERS[kind](classifier, example, path)
+            batches = (example, torch.randn_like(example[:1]).repeat(3, 1, 1, 1))
+            difference = max(_difference(model(batch), run(batch)) for batch in batches)
+    except OSError as error:
+        raise InputError(f"--out {path} cannot be written: {error.strerror or error}") from None
+    except Exception as error:  # the exporters raise many kinds
+        path.unlink(missing_ok=True)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"--format {kind}: {classifier.arch} cannot be exported so: {reason}"
+        ) from None
+    if not difference <= TOLERANCE:
+        path.unlink()
+        raise ProblemsFound(
+            f"{path} is removed: its logits differ from the model's by {difference:.1e} of the "
+            f"largest, and at most {TOLERANCE:g} is allowed"
+        )
+    return difference
+
+
+def _difference(expected: Tensor, found: Tensor) -> float:
+    largest = expected.abs().max().clamp_min(1e-12)
+    return ((found.to(expected) - expected).abs().max() / largest).item()
+
+
+def _safetensors(classifier: Classifier, example: Tensor, path: Path) -> Run:
+    facts = facts_of(classifier)
+    kept = {name: facts[name] for name in ("arch", "classes", "image_size", "normalization")}
+    state = {name: value.contiguous() for name, value in classifier.model.state_dict().items()}
+    save_file(state, path, {"sib": json.dumps(kept)})
+    return lambda batch: torch.func.functional_call(classifier.model, load_file(path), batch)
+
+
+def _torchscript(classifier: Classifier, example: Tensor, path: Path) -> Run:
+    torch.jit.trace(classifier.model, example).save(str(path))
+    return torch.jit.load(str(path))
+
+
+def _pt2(classifier: Classifier, example: Tensor, path: Path) -> Run:
+    torch.export.save(_exported(classifier.model, example), path)
+    return torch.export.load(path).module()
+
+
+def _onnx(classifier: Classifier, example: Tensor, path: Path) -> Run:
+    import onnxruntime
+
+    program = torch.onnx.export(
+        _exported(classifier.model, example),
+        input_names=["images"],
+        output_names=["logits"],
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None  # with dynamo and without a file, torch gives the program
+    program.save(path, external_data=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda batch: torch.from_numpy(session.run(None, {"images": batch.cpu().numpy()})[0])
+
+
+def _exported(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=1)
+    return torch.export.export(model, (example,), dynamic_shapes=({0: batch},))
+
+
+WRITERS: dict[str, Callable[[Classifier, Tensor, Path], Run]] = {
+    "onnx": _onnx,
+    "pt2": _pt2,
+    "torchscript": _torchscript,
+    "safetensors": _safetensors,
+}

@@ -1,0 +1,140 @@
+"""``sib predict``: the classes of images, as a table."""
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sib.config.deploy import PredictConfig
+from sib.data.files import list_images
+from sib.data.readers.decode import opened
+from sib.evaluation.classifier import Classifier, load
+from sib.utils.errors import InputError
+from sib.utils.files import write_whole
+from sib.utils.progress_bar import progress
+
+Row = dict[str, Any]
+
+
+def predict(config: PredictConfig, console: Console) -> list[Row]:
+    """Predict, and show or write the table.
+
+    Args:
+        config: what to do.
+        console: for the table and the progress bar.
+
+    Returns:
+        For each image ``image``, and ``classes`` with ``class`` and ``probability`` of each.
+
+    Raises:
+        InputError: bad input, in one sentence; then nothing is written.
+    """
+    images = find_images(config.images)
+    for image in images:
+        with opened(image):  # all are looked at before any is predicted
+            pass
+    classifier = load(
+        config.run,
+        device=config.device,
+        weights=config.weights,
+        arch=config.arch,
+        image_size=config.image_size,
+        normalization=config.normalization,
+        trust_code=config.trust_code,
+    )
+    rows: list[Row] = []
+    with progress(console, "predicting", len(images)) as bar:
+        for first in range(0, len(images), config.batch_size):
+            part = images[first : first + config.batch_size]
+            rows += _rows(classifier, part, config.top)
+            bar(len(part))
+    _show(rows, config, console)
+    return rows
+
+
+def find_images(paths: tuple[Path, ...]) -> list[Path]:
+    """The files, and for each folder the images below it.
+
+    Raises:
+        InputError: a path does not exist, or a folder holds no image.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give an image or a folder of images")
+        images = list_images(path) if path.is_dir() else [path]
+        if not images:
+            raise InputError(f"{path} holds no image")
+        found += images
+    return found
+
+
+def to_csv(rows: list[Row]) -> str:
+    """A line an image: image, then class and probability of each named class."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    places = range(1, len(rows[0]["classes"]) + 1)
+    columns = [name for place in places for name in (f"class_{place}", f"probability_{place}")]
+    writer.writerow(["image", *columns])
+    for row in rows:
+        cells = [(each["class"], each["probability"]) for each in row["classes"]]
+        writer.writerow([row["image"], *(cell for pair in cells for cell in pair)])
+    return text.getvalue()
+
+
+def _rows(classifier: Classifier, images: list[Path], top: int) -> list[Row]:
+    probabilities = classifier.predict(images).probabilities
+    values, labels = probabilities.topk(min(top, len(classifier.classes)), dim=1)
+    return [
+        {
+            "image": str(image),
+            "classes": [
+                {"class": classifier.classes[label], "probability": round(value, 6)}
+                for label, value in zip(own_labels, own_values, strict=True)
+            ],
+        }
+        for image, own_labels, own_values in zip(
+            images, labels.tolist(), values.tolist(), strict=True
+        )
+    ]
+
+
+def _show(rows: list[Row], config: PredictConfig, console: Console) -> None:
+    if config.table_format == "table":
+        if config.out is None:
+            console.print(_table(rows))
+            return
+        text = StringIO()
+        Console(file=text, width=200).print(_table(rows))
+        content = text.getvalue()
+    elif config.table_format == "csv":
+        content = to_csv(rows)
+    else:
+        content = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    if config.out is None:
+        console.print(content, end="", highlight=False, markup=False, soft_wrap=True)
+        return
+    try:
+        write_whole(config.out, content)
+    except OSError as error:
+        raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
+    console.print(f"written to {config.out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("image", box=SIMPLE_HEAD)
+    for place in range(1, len(rows[0]["classes"]) + 1):
+        table.add_column(f"class {place}" if place > 1 else "class")
+        table.add_column("probability", justify="right")
+    for row in rows:
+        cells = [escape(row["image"])]
+        for each in row["classes"]:
+            cells += [escape(each["class"]), f"{each['probability']:.3f}"]
+        table.add_row(*cells)
+    return table

@@ -1,0 +1,128 @@
+"""What an explanation method is, and what its function is given."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sib.explain import arguments
+from sib.explain.state import logits_of
+from sib.functional import checks
+from sib.models.layers import CamLayer
+
+Family = Literal["gradient", "cam", "perturbation"]
+FAMILIES: tuple[str, ...] = ("gradient", "cam", "perturbation")
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the methods, each explained in `sib.explain.attribute`."""
+
+    baseline: float | Tensor = 0.0
+    n_steps: int = 32
+    n_samples: int = 16
+    noise_level: float = 0.15
+    window: float = 0.25
+    stride: float = 0.125
+    n_masks: int = 1000
+    seed: int = 0
+    chunk_size: int = 32
+
+    def check(self, images: Tensor) -> None:
+        """Raise ValueError where a value is not allowed for the images (B, C, H, W)."""
+        for name in ("n_steps", "n_samples", "n_masks", "chunk_size"):
+            checks.whole_number(name, getattr(self, name))
+        checks.whole_number("seed", self.seed, smallest=0)
+        checks.positive("noise_level", self.noise_level)
+        for name in ("window", "stride"):
+            checks.positive(name, getattr(self, name))
+        if not self.stride <= self.window <= 1:
+            raise ValueError(
+                "stride must not exceed window, nor window 1, the whole side of the image; got "
+                f"stride {self.stride:g} and window {self.window:g}"
+            )
+        arguments.broadcastable("baseline", self.baseline, images)
+
+    def baseline_for(self, images: Tensor) -> Tensor:
+        """x′ in the shape of the images."""
+        return torch.as_tensor(self.baseline).to(images).expand_as(images)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the function of a method is given; it returns the maps (B, H, W)."""
+
+    model: nn.Module
+    """The classifier, in evaluation mode."""
+    images: Tensor
+    """(B, C, H, W), a leaf that requires a gradient, on the model's device."""
+    targets: Tensor
+    """(B,) classes to explain."""
+    logits: Tensor
+    """(B, K) of the images. Methods with ``shares_pass`` may differentiate them, and must keep
+    their graph; for the others they are detached."""
+    options: Options
+    layer: CamLayer | None = None
+    """The last stage, for methods with ``needs_layer``."""
+    extractors: dict[str, Any] = field(default_factory=dict)
+    """torchcam's, by method."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K) of other images, differentiable where autograd is on."""
+        return logits_of(self.model, images)
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """∂z_t/∂x (B, C, H, W), for methods with ``shares_pass``."""
+        chosen = self.logits.gather(1, self.targets[:, None]).sum()
+        return torch.autograd.grad(chosen, self.images, retain_graph=True)[0]
+
+
+@dataclass(frozen=True)
+class Method:
+    """An explanation method."""
+
+    name: str
+    """As users write it: small letters, digits and underscores."""
+    title: str
+    """As readers see it."""
+    family: Family
+    """What makes the map: gradients at the image, activations of a layer weighted by gradients
+    (class activation maps), or forward passes of changed images."""
+    function: Callable[[Call], Tensor]
+    """Makes the maps (B, H, W) from a `Call`."""
+    passes: int | Callable[[Options, Size], int] = 3
+    """Cost in forward passes an image; a backward pass counts as two. A number, or a function of
+    the options and the image's size (H, W)."""
+    default: bool = False
+    """Whether ``sib evaluate`` takes it where no methods are named."""
+    in_gallery: bool = False
+    """Whether ``sib report`` shows it where no methods are named."""
+    needs_layer: bool = False
+    """Whether it looks at the last stage."""
+    needs_relu: bool = False
+    """Whether the model must have nn.ReLU modules."""
+    shares_pass: bool = False
+    """Whether it works from the logits of one forward pass that several methods share."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a value is not allowed."""
+        if not isinstance(self.name, str) or not re.fullmatch("[a-z][a-z0-9_]*", self.name):
+            raise ValueError(
+                "name of a method must be small letters, digits and underscores, a letter first; "
+                f"got {self.name!r}"
+            )
+        checks.choice("family", self.family, FAMILIES)
+        if not callable(self.function):
+            raise ValueError(f"function of {self.name} must be callable; got {self.function!r}")
+
+    def cost(self, size: Size, options: Options | None = None) -> int:
+        """Forward passes an image of size (H, W); a backward pass counts as two."""
+        if isinstance(self.passes, int):
+            return self.passes
+        return self.passes(options or Options(), size)

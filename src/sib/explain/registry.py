@@ -1,0 +1,162 @@
+"""The explanation methods, by name.
+
+A method of this package is a function in the file of its family, and a line in `BUILT_IN`. Another
+package adds one by `register`, or by an entry point in the group ``sib.explanations``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from sib.explain import cams, gradients, guided, occlusion, rise
+from sib.explain.method import Call, Method, Options, Size
+from sib.utils.errors import InputError
+from sib.utils.plugins import load_entry_points
+
+GROUP = "sib.explanations"
+
+BUILT_IN = (
+    Method("saliency", "saliency", "gradient", gradients.saliency,
+           default=True, in_gallery=True, shares_pass=True),
+    Method("input_x_gradient", "input × gradient", "gradient", gradients.input_x_gradient,
+           default=True, shares_pass=True),
+    Method("integrated_gradients", "integrated gradients", "gradient",
+           gradients.integrated_gradients, lambda options, size: 3 * options.n_steps,
+           default=True),
+    Method("smoothgrad", "SmoothGrad", "gradient", gradients.smoothgrad,
+           lambda options, size: 3 * options.n_samples, default=True),
+    Method("guided_backprop", "guided backpropagation", "gradient", guided.guided_backprop,
+           default=True, needs_relu=True),
+    Method("gradcam", "Grad-CAM", "cam", cams.gradcam,
+           default=True, in_gallery=True, needs_layer=True, shares_pass=True),
+    Method("gradcam_pp", "Grad-CAM++", "cam", cams.gradcam_pp,
+           default=True, needs_layer=True, shares_pass=True),
+    Method("layercam", "LayerCAM", "cam", cams.layercam,
+           default=True, needs_layer=True, shares_pass=True),
+    Method("vjp", "VJP of the decision", "gradient", gradients.vjp,
+           default=True, in_gallery=True, shares_pass=True),
+    Method("occlusion", "occlusion", "perturbation", occlusion.occlusion, occlusion.passes),
+    Method("rise", "RISE", "perturbation", rise.rise, lambda options, size: options.n_masks),
+)  # fmt: skip
+"""One line a method."""
+
+_methods: dict[str, Method] = {method.name: method for method in BUILT_IN}
+_plugins_loaded: list[bool] = []
+
+
+def register(
+    method: Method | str, function: Callable[[Call], Tensor] | None = None, **facts: Any
+) -> Method:
+    """Add an explanation method, which `attribute` and every command then know by its name.
+
+    Args:
+        method: a `Method`; or its name, with ``function`` and the further fields of `Method`. The
+            family is ``"gradient"`` and the title is the name where they are not given.
+        function: `Call` → maps (B, H, W).
+        facts: further fields of `Method`.
+
+    Returns:
+        The method.
+
+    Raises:
+        ValueError: the name is taken, or a field is not allowed.
+
+    Example:
+        >>> import sib.explain
+        >>> def brightness(call):
+        ...     return call.images.detach().mean(dim=1)
+        >>> sib.explain.register("brightness", brightness, family="perturbation").name
+        'brightness'
+    """
+    if isinstance(method, str):
+        if function is None:
+            raise ValueError(f"function must be given for the method {method!r}")
+        facts = {"title": method.replace("_", " "), "family": "gradient"} | facts
+        method = Method(method, function=function, **facts)
+    elif function is not None or facts:
+        raise ValueError("further fields belong to a name; a Method has them already")
+    if method.name in _methods:
+        raise ValueError(f"the explanation method {method.name!r} exists already")
+    _methods[method.name] = method
+    return method
+
+
+def get_method(name: str, argument: str = "method") -> Method:
+    """The method of a name.
+
+    Args:
+        name: as users write it.
+        argument: what the name was given as, for the message.
+
+    Raises:
+        ValueError: there is none.
+        InputError: a package that adds methods cannot be loaded.
+    """
+    if name not in _methods:
+        _load_plugins()
+    if name not in _methods:
+        raise ValueError(f"{argument} must be one of {', '.join(_methods)}; got {name!r}")
+    return _methods[name]
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of all methods, those of other packages last."""
+    _load_plugins()
+    return tuple(_methods)
+
+
+def default_methods() -> tuple[str, ...]:
+    """Names of the methods that ``sib evaluate`` takes where none are named."""
+    _load_plugins()
+    return tuple(name for name, method in _methods.items() if method.default)
+
+
+def gallery_methods() -> tuple[str, ...]:
+    """Names of the methods that ``sib report`` shows where none are named."""
+    return tuple(name for name, method in _methods.items() if method.in_gallery)
+
+
+def method_title(name: str) -> str:
+    """The title of a method for readers; from its name where the package that adds it is absent."""
+    method = _methods.get(name)
+    return name.replace("_", " ") if method is None else method.title
+
+
+def method_family(name: str) -> str | None:
+    """``"gradient"``, ``"cam"`` or ``"perturbation"``; None for a method that is not known."""
+    method = _methods.get(name)
+    return None if method is None else method.family
+
+
+def cost_notes(methods: Sequence[str], size: Size, **options: Any) -> list[str]:
+    """One line for each method that only forward passes make, with their number for an image.
+
+    Args:
+        methods: names.
+        size: (H, W) of the images.
+        options: those of `attribute` that are not at their defaults.
+    """
+    chosen = [get_method(name) for name in methods]
+    return [
+        f"{method.name}: {method.cost(size, Options(**options))} forward passes an image"
+        for method in chosen
+        if method.family == "perturbation"
+    ]
+
+
+def _load_plugins() -> None:
+    """Register what installed packages add, once."""
+    if _plugins_loaded:
+        return
+    before = dict(_methods)
+    for name, found in load_entry_points(GROUP).items():
+        try:
+            if isinstance(found, Method) and found.name != name:
+                raise ValueError(f"it is named {found.name!r}")
+            register(found) if isinstance(found, Method) else register(name, found)  # type: ignore[arg-type]
+        except ValueError as error:
+            _methods.clear()  # all or none, so that the next try meets the same fault
+            _methods.update(before)
+            raise InputError(f"{GROUP}: {name!r} cannot be added: {error}") from None
+    _plugins_loaded.append(True)

@@ -1,0 +1,43 @@
+"""Does a classifier use the object? Its decisions, as the background changes.
+
+Maps say where the gradient lies, and they can be moved without a single decision changing. These
+functions ask the classifier itself: `behaviour_of` audits it over a set, `summarise` gives the
+figures, `values_of` the values of each image for intervals and paired differences.
+"""
+
+from sib.metrics.behaviour.audit import Table, behaviour_of
+from sib.metrics.behaviour.backgrounds import (
+    before_background,
+    blur_background,
+    grey_background,
+    keep_object,
+    noise_background,
+)
+from sib.metrics.behaviour.conditions import CONDITIONS, MEASURES, Condition, Measure
+from sib.metrics.behaviour.decision import Worst, log_odds, worst_accuracy
+from sib.metrics.behaviour.fill import FILLS, remove_object
+from sib.metrics.behaviour.inputs import Batches
+from sib.metrics.behaviour.summary import conditions_of, summarise, values_of
+
+__all__ = [
+    "CONDITIONS",
+    "FILLS",
+    "MEASURES",
+    "Batches",
+    "Condition",
+    "Measure",
+    "Table",
+    "Worst",
+    "before_background",
+    "behaviour_of",
+    "blur_background",
+    "conditions_of",
+    "grey_background",
+    "keep_object",
+    "log_odds",
+    "noise_background",
+    "remove_object",
+    "summarise",
+    "values_of",
+    "worst_accuracy",
+]

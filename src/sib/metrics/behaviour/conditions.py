@@ -1,0 +1,83 @@
+"""The changes of the images under which a classifier is tried."""
+
+from typing import NamedTuple
+
+from sib.metrics.behaviour.fill import FILLS
+
+EXCHANGED, SAME_CLASS, ALONE = "exchanged", "same_class", "background_alone"
+
+
+class Condition(NamedTuple):
+    """A change of every image."""
+
+    title: str
+    kind: str
+    fill: str = ""
+    """How the object is taken out of an image, where one is."""
+
+
+CONDITIONS: dict[str, Condition] = {
+    **{
+        f"{EXCHANGED}_{fill}": Condition(f"background of another class ({fill})", EXCHANGED, fill)
+        for fill in FILLS
+    },
+    **{
+        f"{SAME_CLASS}_{fill}": Condition(
+            f"background of the same class ({fill})", SAME_CLASS, fill
+        )
+        for fill in FILLS
+    },
+    "blurred": Condition("background blurred", "blurred"),
+    "greyed": Condition("background without colour", "greyed"),
+    "noised": Condition("background with noise", "noised"),
+    "object_alone": Condition("object alone", "object_alone"),
+    **{f"{ALONE}_{fill}": Condition(f"background alone ({fill})", ALONE, fill) for fill in FILLS},
+}
+"""All changes, by name."""
+
+
+class Measure(NamedTuple):
+    """A figure for a condition, and how to read it."""
+
+    title: str
+    range: tuple[float, float]
+    better: str
+    """Which way is better where the object is shown; the other way for the background alone."""
+    formula: str
+    source: str
+
+
+_INFINITE = float("inf")
+MEASURES = {
+    "accuracy": Measure(
+        "accuracy", (0, 1), "higher", "mean_i [argmax_k z_ik(x̃) = y_i]", "Xiao et al. 2020"
+    ),
+    "changed": Measure(
+        "decisions changed", (0, 1), "lower", "mean_i [argmax_k z_ik(x̃) ≠ t_i]", "own"
+    ),
+    "log_odds_change": Measure(
+        "change of the log-odds",
+        (-_INFINITE, _INFINITE),
+        "higher",
+        "mean_i ℓ_t(x̃_i) − ℓ_t(x_i), t_i = argmax_k z_ik(x), ℓ_t = log p_t / (1 − p_t)",
+        "own",
+    ),
+    "worst_class": Measure(
+        "accuracy, worst class", (0, 1), "higher", "min over classes of the accuracy", "own"
+    ),
+    "worst_group": Measure(
+        "accuracy, worst group",
+        (0, 1),
+        "higher",
+        "min over groups of the accuracy",
+        "Sagawa et al. 2020",
+    ),
+    "background_gap": Measure(
+        "background gap",
+        (-1, 1),
+        "lower",
+        "accuracy with the background of the same class minus that with another class's",
+        "Xiao et al. 2020",
+    ),
+}
+"""What `summarise` gives."""

@@ -1,0 +1,123 @@
+"""The audit in figures."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sib.metrics.behaviour.conditions import EXCHANGED, SAME_CLASS
+from sib.metrics.behaviour.decision import worst_accuracy
+
+VALUES = ("correct", "changed", "log_odds_change")
+"""Values of an image under a condition."""
+
+
+def conditions_of(table: dict[str, Tensor]) -> list[str]:
+    """Names of the conditions in a table of `behaviour_of`, in order.
+
+    Example:
+        >>> import torch
+        >>> from sib.metrics.behaviour import conditions_of
+        >>> conditions_of({"correct": torch.ones(2), "blurred/correct": torch.ones(2)})
+        ['blurred']
+    """
+    return [name.partition("/")[0] for name in table if name.endswith("/correct")]
+
+
+def values_of(table: dict[str, Tensor]) -> tuple[list[str], Tensor]:
+    """The values of each image, for intervals and paired differences.
+
+    Args:
+        table: of `behaviour_of`.
+
+    Returns:
+        C names, ``"original/correct"`` and ``"CONDITION/VALUE"``, and (N, C) float64 values, NaN
+        for an image without one. All are of the scored images, so that they can be compared.
+
+    Example:
+        >>> import torch
+        >>> from sib.metrics.behaviour import values_of
+        >>> nan, yes = float("nan"), torch.tensor([True, False])
+        >>> table = {"correct": torch.ones(2), "scored": yes, "blurred/correct": torch.ones(2)}
+        >>> names, values = values_of(table)
+        >>> names, values.tolist()
+        (['original/correct', 'blurred/correct'], [[1.0, 1.0], [nan, 1.0]])
+    """
+    names = [name for name in table if name.partition("/")[2] in VALUES]
+    original = table["correct"].double().masked_fill(~table["scored"], torch.nan)
+    columns = [original, *(table[name].double() for name in names)]
+    return ["original/correct", *names], torch.stack(columns, dim=1)
+
+
+def summarise(table: dict[str, Tensor]) -> dict[str, Any]:
+    """Means over the images of an audit; see `MEASURES` for formulas, ranges and directions.
+
+    Args:
+        table: of `behaviour_of`, or several joined by ``torch.cat``.
+
+    Returns:
+        ``images``, ``scored`` and ``left_out`` (counts); ``accuracy`` of all images;
+        ``original``: ``accuracy``, ``worst_class``, ``worst_group`` of the scored images;
+        ``conditions``: by name, the same with ``changed``, ``log_odds_change``, ``images`` (with a
+        value) and ``without_value`` (scored, but the change is not possible);
+        ``background_gap``: by way of filling, a mean over the images that have both values.
+        ``worst_group`` is None where groups are not known; other figures are NaN where no image
+        has a value.
+
+    Source: Xiao et al. 2020 (arXiv 2006.09994); Sagawa et al. 2020 (worst group).
+
+    Example:
+        >>> import torch
+        >>> from sib.metrics.behaviour import behaviour_of, summarise
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+        >>> foreground = torch.zeros(4, 1, 4, 4).bool()
+        >>> foreground[:3, :, 1:3, 1:3] = True
+        >>> batch = torch.randn(4, 1, 4, 4), torch.tensor([0, 1, 0, 1]), foreground
+        >>> found = summarise(behaviour_of(model, [batch], ["blurred"]))
+        >>> found["scored"], found["left_out"], found["conditions"]["blurred"]["images"]
+        (3, 1, 3)
+    """
+    scored = int(table["scored"].sum())
+    original = table["correct"].double().masked_fill(~table["scored"], torch.nan)
+    conditions = {}
+    for name in conditions_of(table):
+        correct = table[f"{name}/correct"]
+        known = int((~correct.isnan()).sum())
+        conditions[name] = _accuracies(correct, table) | {
+            "changed": _mean(table[f"{name}/changed"]),
+            "log_odds_change": _mean(table[f"{name}/log_odds_change"]),
+            "images": known,
+            "without_value": scored - known,
+        }
+    return {
+        "images": len(table["label"]),
+        "scored": scored,
+        "left_out": len(table["label"]) - scored,
+        "accuracy": _mean(table["correct"]),
+        "original": _accuracies(original, table),
+        "conditions": conditions,
+        "background_gap": _gaps(table),
+    }
+
+
+def _accuracies(correct: Tensor, table: dict[str, Tensor]) -> dict[str, Any]:
+    groups = table.get("group")
+    return {
+        "accuracy": _mean(correct),
+        "worst_class": worst_accuracy(correct, table["label"])._asdict(),
+        "worst_group": None if groups is None else worst_accuracy(correct, groups)._asdict(),
+    }
+
+
+def _gaps(table: dict[str, Tensor]) -> dict[str, float]:
+    gaps = {}
+    for name in conditions_of(table):
+        kind, _, fill = name.rpartition("_")
+        other = f"{EXCHANGED}_{fill}/correct"
+        if kind == SAME_CLASS and other in table:
+            gaps[fill] = _mean(table[f"{name}/correct"] - table[other])
+    return gaps
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().nanmean())

@@ -1,0 +1,53 @@
+"""Names of architectures."""
+
+import difflib
+from types import ModuleType
+from typing import Any
+
+from sib.utils.errors import InputError
+from sib.utils.optional import import_optional
+
+TIMM = "timm/"
+
+
+def torchvision_models() -> Any:
+    """torchvision's models, which the extra ``train`` brings."""
+    return import_optional("torchvision.models", "train")
+
+
+def architectures() -> list[str]:
+    """Names that `build` takes, besides ``timm/NAME``: torchvision's classifiers and our own."""
+    return ["small_resnet", *torchvision_models().list_models(module=torchvision_models())]
+
+
+def check_known(name: str) -> None:
+    """Raise InputError unless an architecture has this name; functions of users are not called."""
+    if name.startswith(TIMM):
+        timm, short = import_timm(), name.removeprefix(TIMM)
+        if not timm.is_model(short):
+            close = difflib.get_close_matches(short, timm.list_models(), n=3)
+            raise InputError(f"arch: timm has no model {short!r}{_perhaps(close, TIMM)}")
+    elif ":" not in name and name not in architectures():
+        close = difflib.get_close_matches(name, architectures(), n=3)
+        raise InputError(
+            f"arch {name!r} is unknown{_perhaps(close)}; allowed are small_resnet, torchvision's "
+            "classifiers (resnet18, resnet50, densenet121, vit_b_32, …), timm/NAME and "
+            "MODULE:FUNCTION"
+        )
+
+
+def import_timm() -> ModuleType:
+    """The timm package.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import timm
+    except ImportError:
+        raise InputError("arch timm/… needs the timm package: pip install 'sib[timm]'") from None
+    return timm
+
+
+def _perhaps(close: list[str], prefix: str = "") -> str:
+    return f", perhaps {' or '.join(prefix + name for name in close)}" if close else ""

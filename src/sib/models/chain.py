@@ -1,0 +1,67 @@
+"""The order of layers: which ones everything passes through, and which come after another."""
+
+from torch import Tensor, nn
+
+from sib.models.axes import keeps_proportions
+from sib.models.trace import Trace
+
+
+def stands_in_a_chain(
+    model: nn.Module, name: str, last: str, containers: tuple[type, ...] = (nn.Sequential,)
+) -> bool:
+    """Whether every module around a layer is nn.Sequential, or stands around the last stage too.
+
+    Classes made from nn.Sequential do not count: those that repeat are checkpointed as a whole, and
+    then nothing inside of them is there to be differentiated.
+    """
+    shared = around(last)
+    return all(
+        outer in shared or type(model.get_submodule(outer)) in containers for outer in around(name)
+    )
+
+
+def around(name: str) -> set[str]:
+    """Names of the modules that a module stands in."""
+    parts = name.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts))}
+
+
+def deeper_layers(model: nn.Module, images: Tensor, name: str, found: Trace) -> list[str]:
+    """Layers with weights that come after a layer and still have places, first to last.
+
+    Layers with as many features as the model has outputs belong to the head.
+
+    Args:
+        model: classifier.
+        images: (B, C, H, W), for their size.
+        name: of the layer.
+        found: the model's trace.
+    """
+    names = list(found.shapes)
+    if name not in found.shapes:
+        return []
+    after = names[names.index(name) + 1 :]
+    own = around(name)
+    return [
+        each
+        for each in after
+        if each not in own
+        and has_places(found.shapes[each], images)
+        and found.outputs not in found.shapes[each][1:]
+        and any(p.ndim > 1 for p in model.get_submodule(each).parameters())
+        and stands_in_a_chain(model, each, name, (nn.Sequential, nn.ModuleList))
+    ]
+
+
+def has_places(shape: tuple[int, ...], images: Tensor) -> bool:
+    """Whether an output can be a feature map, in either order of its axes, or tokens."""
+    if len(shape) == 3:
+        return shape[1] > 1 and shape[2] > 1
+    size = (images.shape[2], images.shape[3])
+    grids = [(shape[2], shape[3]), (shape[1], shape[2])] if len(shape) == 4 else []
+    return any(max(grid) > 1 and keeps_proportions(grid, size) for grid in grids)
+
+
+def gives_tokens(found: Trace, name: str) -> bool:
+    """Whether a layer gives tokens (B, N, C)."""
+    return name in found.shapes and len(found.shapes[name]) == 3

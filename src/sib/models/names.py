@@ -1,0 +1,84 @@
+"""Which tensor of a file is which tensor of a model, by name."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from sib.utils.errors import InputError
+
+PREFIXES = ("model.", "module.", "_orig_mod.", "backbone.", "net.")
+"""What wrappers put before names: Lightning and our own tasks, DDP, torch.compile, others."""
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+"""Heads of GoogLeNet and Inception v3 that are used in their own training only."""
+COUNTER = "num_batches_tracked"
+"""Batch norm's count of steps; weights from before PyTorch 0.4.1 have none."""
+
+
+def stripped(name: str) -> Iterator[str]:
+    """The name, then the name without its first prefix, and so on."""
+    yield name
+    while prefix := next((p for p in PREFIXES if name.startswith(p)), None):
+        name = name.removeprefix(prefix)
+        yield name
+
+
+def match_names(
+    names: Iterable[str], own: Iterable[str], source: str
+) -> tuple[dict[str, str], list[str]]:
+    """Pair the names of a file with those of a model; prefixes of wrappers may differ.
+
+    Args:
+        names: of the file's tensors.
+        own: of the model's tensors.
+        source: what messages call the file.
+
+    Returns:
+        The file's name of each tensor of the model that was found; and the names that belong to
+        the model in the file but not to this model. Tensors beside the model, such as those of a
+        loss, are in neither.
+
+    Raises:
+        InputError: two tensors of the file fit one of the model.
+    """
+    known = _by_bare_name(own)
+    found: dict[str, str] = {}
+    left, before = [], set()
+    for name in names:
+        target = next((known[each] for each in stripped(name) if each in known), None)
+        if target is None:
+            left.append(name)
+            continue
+        if target in found:
+            raise InputError(
+                f"{source} holds two tensors for {target}: {found[target]} and {name}; keep one"
+            )
+        found[target] = name
+        before.add(_prefix(name, target))
+    foreign = [name for name in left if any(name.startswith(prefix) for prefix in before)]
+    return found, [name for name in foreign if not _is_beside(name)]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The most similar of some names, as a clause for a message; empty where none is similar."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f", nearest is {close[0]}" if close else ""
+
+
+def _by_bare_name(own: Iterable[str]) -> dict[str, str]:
+    """The model's names by themselves, and without the prefixes of its own wrappers."""
+    own = list(own)
+    known: dict[str, str] = {}
+    for name in own:
+        for each in stripped(name):
+            known.setdefault(each, name)
+    return known | {name: name for name in own}
+
+
+def _prefix(name: str, target: str) -> str:
+    """What stands before a name in the file."""
+    bare = list(stripped(target))[-1]
+    return name.removesuffix(bare)
+
+
+def _is_beside(name: str) -> bool:
+    bare = list(stripped(name))[-1]
+    return bare.startswith(AUXILIARY) or bare.endswith(COUNTER)

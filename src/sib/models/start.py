@@ -1,0 +1,167 @@
+"""What a run starts from: published weights, a file, or a run folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sib.data.normalization import Normalization, normalization_from
+from sib.models.pretrained import Facts, published_facts, published_weights
+from sib.models.weights import State, read_weights
+from sib.utils.errors import InputError
+from sib.utils.files import sha256_of
+
+PRETRAINED = "pretrained"
+LARGEST_SIDE = 2**13
+"""Of the input that a weights file names for itself: an image of that size is passed through the
+model before anything else."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights to start from, and what they were trained with."""
+
+    state: State
+    source: str
+    """What messages call them."""
+    normalization: Normalization | None
+    """None where neither the file nor the architecture tells."""
+    normalization_source: str
+    image_size: int | None
+    resize: str | None
+    """How their images were resized, in words; None where it is not known."""
+    arch: str | None
+    """The architecture that the file names."""
+    classes: list[str] | None
+    """(K,) names of their classes."""
+    sha256: str | None
+    """Of the file."""
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values for the record of a run."""
+        names = ("source", "normalization_source", "resize", "arch", "sha256")
+        return {name: getattr(self, name) for name in names}
+
+
+def read_start(weights: str | Path, arch: str, image_size: int | None = None) -> Start:
+    """Read the weights that a run starts from.
+
+    Args:
+        weights: ``"pretrained"``, a file of weights, or a run folder.
+        arch: the architecture that they are for, as `build` takes it.
+        image_size: side of the square images, where it is already decided.
+
+    Returns:
+        `Start`.
+
+    Raises:
+        InputError: there are no such weights, or they cannot be read.
+    """
+    published = published_facts(arch)
+    resize = None
+    if published is not None and published.crop:
+        resize = f"centre crop of {published.crop:.3g} of the side, {published.interpolation}"
+    if str(weights) == PRETRAINED:
+        return _published(arch, published, image_size, resize)
+    path = weights_file(Path(weights))
+    state, facts = read_weights(path)
+    normalization, where = find_normalization(facts, arch, path)
+    return Start(
+        state=state,
+        source=str(weights),
+        normalization=normalization,
+        normalization_source=where,
+        image_size=told_size(facts, path) or (published.image_size if published else None),
+        resize=None if "normalization" in facts else resize,
+        arch=told_arch(facts, path),
+        classes=told_classes(facts, path),
+        sha256=sha256_of(path),
+    )
+
+
+def _published(
+    arch: str, published: Facts | None, image_size: int | None, resize: str | None
+) -> Start:
+    size = image_size or (published.image_size if published else 224)
+    state, file = published_weights(arch, size)
+    assert published is not None  # published_weights has raised otherwise
+    return Start(
+        state=state,
+        source=f"pretrained ({file})",
+        normalization=normalization_from(published.normalization),
+        normalization_source=f"the published weights of {arch}",
+        image_size=size,
+        resize=resize,
+        arch=arch,
+        classes=published.classes,
+        sha256=None,
+    )
+
+
+def weights_file(path: Path, which: str = "best") -> Path:
+    """The file of weights in a run folder, or the file itself.
+
+    Raises:
+        InputError: the folder holds no run, or its weights are missing.
+    """
+    if not path.is_dir():
+        return path
+    file = path / f"{which}.safetensors"
+    if not (path / "config.yaml").is_file():
+        raise InputError(f"{path} holds no run (no config.yaml); give a run folder of sib train")
+    if not file.exists():
+        reason = "it was trained without --ema" if which == "ema" else "no epoch was finished"
+        raise InputError(f"{path} has no {file.name}: {reason}, or it was removed")
+    return file
+
+
+def find_normalization(
+    facts: dict[str, Any], arch: str, file: Path
+) -> tuple[Normalization | None, str]:
+    """The normalisation that weights want, and where that is known from.
+
+    Args:
+        facts: of the file.
+        arch: their architecture.
+        file: for messages.
+
+    Raises:
+        InputError: the file names one that is not allowed.
+    """
+    if "normalization" in facts:
+        try:
+            return normalization_from(facts["normalization"]), "its header"
+        except InputError as error:
+            raise InputError(f"{file} is damaged: its {error}") from None
+    published = published_facts(arch)
+    if published is None:
+        return None, "not known"
+    where = f"assumed, as for the published weights of {arch}"
+    return normalization_from(published.normalization), where
+
+
+def told_arch(facts: dict[str, Any], file: Path) -> str | None:
+    """The architecture that a file names."""
+    arch = facts.get("arch")
+    if arch is not None and not isinstance(arch, str):
+        raise InputError(f"{file} is damaged: its arch is not a name")
+    return arch
+
+
+def told_size(facts: dict[str, Any], file: Path) -> int | None:
+    """The side of the images that a file names."""
+    size = facts.get("image_size")
+    if size is not None and (not isinstance(size, int) or not 1 <= size <= LARGEST_SIDE):
+        raise InputError(
+            f"{file} is damaged: its image_size must lie in 1 to {LARGEST_SIDE}; got {size!r}"
+        )
+    return size
+
+
+def told_classes(facts: dict[str, Any], file: Path) -> list[str] | None:
+    """The names of the classes in a file."""
+    classes = facts.get("classes")
+    if classes is None:
+        return None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise InputError(f"{file} is damaged: its classes are not a list of names")
+    return classes

@@ -1,0 +1,86 @@
+"""Weights from files, read without running any code of theirs."""
+
+import argparse
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sib.runs.archive import archive_of, archived_study
+from sib.utils.errors import InputError
+
+State = dict[str, Tensor]
+# Where training scripts put the weights among other things: torchvision's and timm's, Lightning.
+NESTED = ("state_dict", "model", "net", "model_state_dict", "model_state")
+
+
+def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
+    """Tensors by the names that the file gives them, and the facts that `sib` wrote beside them.
+
+    Args:
+        path: ``.safetensors``, or what ``torch.save`` wrote of a state dict, alone or under one of
+            the usual keys. A Lightning checkpoint (``.ckpt``) is one of these.
+
+    Returns:
+        The weights, and the facts; no facts for files of others.
+
+    Raises:
+        InputError: the file cannot be read, holds other things than tensors and plain values, or
+            holds no weights.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        # timm's training script stores its options beside the weights, as a Namespace
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        if study := archived_study(path):
+            raise InputError(f"{archive_of(study)} holds {path} without its weights") from None
+        raise InputError(f"{path} does not exist; give a run folder or a file of weights") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path} is refused: it holds more than weights, and loading it could run code of "
+            "its author; save model.state_dict() with safetensors or torch.save"
+        ) from None
+    except Exception as error:  # torch lets many kinds through from a damaged file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
+    return _state_dict(content, path), {}
+
+
+def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("sib", "{}"))
+            if not isinstance(facts, dict):
+                raise ValueError("the facts in its header are not an object")
+            return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged and cannot be read: {error}") from None
+
+
+def _state_dict(content: Any, path: Path) -> State:
+    for key in NESTED:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path} holds no weights: a state dict, or one under {_or(NESTED)}")
+    for name, value in content.items():
+        if not isinstance(value, Tensor):
+            raise InputError(
+                f"{path} holds no weights: {name!r} is a {type(value).__name__}, and a state dict "
+                "holds tensors only"
+            )
+    return {str(name): value for name, value in content.items()}
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:-1]) + f" or {names[-1]}"

@@ -1,0 +1,235 @@
+"""The contract of an objective: the terms that a method adds to the classification loss."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sib.double_backward import check_graph
+from sib.objectives.weighting import FixedWeights, Losses, Weighting
+
+
+class Parts(NamedTuple):
+    """What the terms of a batch are computed from; every tensor has one entry per image."""
+
+    values: dict[str, tuple[Tensor, ...]]
+    """By the name of a term: the tensors (B, …) through which it depends on the model."""
+    mask: Tensor | None = None
+    """(B, 1, H, W), the foreground that the terms use; None where a method has none."""
+    reconstruction: Tensor | None = None
+    """(B, C, H, W), the VJP R; None where a method has none."""
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All tensors that the loss depends on, in the order of the terms."""
+        return tuple(tensor for own in self.values.values() for tensor in own)
+
+    def with_tensors(self, tensors: Iterable[Tensor]) -> "Parts":
+        """The same parts with other tensors, given in the order of `tensors`."""
+        rest = iter(tensors)
+        values = {name: tuple(next(rest) for _ in own) for name, own in self.values.items()}
+        return self._replace(values=values)
+
+    def detach(self) -> "Parts":
+        """The same parts without their graph."""
+        return Parts.concatenate([self])
+
+    @staticmethod
+    def concatenate(several: Sequence["Parts"]) -> "Parts":
+        """The parts of a batch from those of its micro-batches, without graph."""
+        columns = zip(*(parts.tensors() for parts in several), strict=True)
+        joined = several[0].with_tensors(_concatenate(column) for column in columns)
+        masks = [parts.mask for parts in several if parts.mask is not None]
+        found = [parts.reconstruction for parts in several if parts.reconstruction is not None]
+        return joined._replace(
+            mask=_concatenate(masks) if masks else None,
+            reconstruction=_concatenate(found) if found else None,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What an objective computed for one batch. Everything but the maps is a scalar, by name."""
+
+    values: dict[str, Tensor]
+    """The terms as they are, without weights."""
+    weighted: dict[str, Tensor]
+    """What each term adds to the loss."""
+    weights: dict[str, float | Tensor]
+    """What each term's penalty was multiplied by."""
+    mask: Tensor | None = None
+    """(B, 1, H, W), the foreground, in [0, 1]; None where the method has none."""
+    reconstruction: Tensor | None = None
+    """(B, C, H, W), the VJP R; None where the method has none."""
+
+    @property
+    def loss(self) -> Tensor:
+        """The sum of the weighted terms, to be added to the classification loss."""
+        total, *others = self.weighted.values()
+        for each in others:
+            total = total + each
+        return total
+
+    @property
+    def foreground(self) -> Tensor:
+        """Old name of ``values["foreground"]``; for the calibrated objective 1 − ρ_layer."""
+        return (
+            self.values["foreground"] if "foreground" in self.values else 1 - self.values["layer"]
+        )
+
+    @property
+    def background(self) -> Tensor:
+        """Old name of ``values["background"]``; for the calibrated objective ρ_image."""
+        return self.values["background" if "background" in self.values else "image"]
+
+    def detach(self) -> "Terms":
+        """The same terms without their graph."""
+        return Terms(
+            {name: value.detach() for name, value in self.values.items()},
+            {name: value.detach() for name, value in self.weighted.items()},
+            self.weights,
+            None if self.mask is None else self.mask.detach(),
+            None if self.reconstruction is None else self.reconstruction.detach(),
+        )
+
+
+class Objective(nn.Module, ABC):
+    """One method of training: L = H + Σ_k w_k P_k, with H the classification loss.
+
+    H is the task's criterion, usually cross-entropy. P_k is the penalty of term k, a scalar that is
+    minimised, and w_k = λ_k β_k its weight: λ_k is configured, β_k comes from ``weighting``. Most
+    terms are their own penalty; where a larger value is better, `penalties` turns it around.
+
+    To add a method, write one class with `forward_parts`, `terms` and `term_weights`, and register
+    it; CONTRIBUTING.md has an example.
+
+    Args:
+        weighting: how β is found; None for `FixedWeights`, β = 1.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    """Of the terms, in the order in which they are added up."""
+    needs_foreground: ClassVar[bool] = False
+    """Whether a step without known foregrounds makes no sense."""
+    couples_images: ClassVar[bool] = False
+    """Whether a term depends on how the images of a batch relate to each other, as HSIC does.
+    Other terms are means over the images, so that a batch is the mean of its micro-batches."""
+    differentiates_twice: ClassVar[bool] = True
+    """Whether the loss depends on a gradient of the model's output."""
+    compilable: ClassVar[bool] = False
+    """Whether `Task.compile` can make one graph of a step."""
+
+    def __init__(self, weighting: Weighting | None = None) -> None:
+        super().__init__()
+        self.weighting = FixedWeights() if weighting is None else weighting
+        self.weighting.bind(self.names)
+        self._graph_is_checked = False
+
+    @property
+    def min_batch(self) -> int:
+        """Smallest number of images for which the terms are defined."""
+        return 1
+
+    @abstractmethod
+    def forward_parts(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        foreground: Tensor | None = None,
+        *,
+        create_graph: bool = True,
+    ) -> tuple[Tensor, Parts]:
+        """Run the model, and compute what the terms need of each image.
+
+        Args:
+            model: classifier (B, C, H, W) → (B, K).
+            images: (B, C, H, W), floating point.
+            labels: (B,), int64 in [0, K), or (B, K), soft labels.
+            foreground: (B, 1, H, W), bool or in [0, 1], where it is known; zero everywhere for an
+                image that is not annotated.
+            create_graph: keep the parts in the graph, so that a loss made of them can be
+                differentiated.
+
+        Returns:
+            Logits (B, K), and `Parts`.
+        """
+
+    @abstractmethod
+    def terms(self, parts: Parts) -> dict[str, Tensor]:
+        """The terms of the batch, scalars by name, without weights."""
+
+    @abstractmethod
+    def term_weights(self) -> dict[str, float]:
+        """λ_k by the name of the term, at least 0."""
+
+    def penalties(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """P_k, what is minimised, from the terms; the same where smaller is better."""
+        return values
+
+    def weights(self) -> dict[str, float | Tensor]:
+        """w_k = λ_k β_k by the name of the term."""
+        return self.weighting.weights(self.term_weights())
+
+    def weighted_terms(
+        self,
+        parts: Parts,
+        weights: dict[str, float | Tensor] | None = None,
+        share: float = 1.0,
+    ) -> Terms:
+        """The terms with their weights.
+
+        Args:
+            parts: as `forward_parts` gave them.
+            weights: by the name of the term; None for those that hold now.
+            share: of these images in their batch, in (0, 1].
+        """
+        return self.weigh(self.terms(parts), parts, weights, share)
+
+    def weigh(
+        self,
+        values: dict[str, Tensor],
+        parts: Parts,
+        weights: dict[str, float | Tensor] | None = None,
+        share: float = 1.0,
+    ) -> Terms:
+        """The same, from terms that were computed already."""
+        weights = self.weights() if weights is None else weights
+        penalties = self.penalties(values).items()
+        weighted = {name: weights[name] * (share * penalty) for name, penalty in penalties}
+        return Terms(values, weighted, weights, parts.mask, parts.reconstruction)
+
+    def weights_are_due(self, step: int) -> bool:
+        """Whether `update_weights` is to be called before the terms of this step are weighted."""
+        return self.training and self.weighting.is_due(step)
+
+    def update_weights(self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]) -> None:
+        """Let the weighting measure β.
+
+        Args:
+            batches: one batch as its micro-batches, asked for one at a time: the part of each one
+                in the classification loss and in every penalty, with graph.
+            parameters: those that are trained.
+        """
+        self.weighting.update(batches, parameters)
+
+    def losses(self, cross_entropy: Tensor, parts: Parts, share: float = 1.0) -> Losses:
+        """What `update_weights` takes of one micro-batch; terms of weight 0 are not measured."""
+        weights = self.term_weights()
+        penalties = {
+            name: share * (each if weights[name] else each.detach())
+            for name, each in self.penalties(self.terms(parts)).items()
+        }
+        return Losses(share * cross_entropy, penalties)
+
+    def check_twice_differentiable(self, logits: Tensor) -> None:
+        """Raise ValueError, for the first logits, where they cannot be differentiated twice."""
+        if not self._graph_is_checked:
+            check_graph(logits)
+            self._graph_is_checked = True
+
+
+def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.detach() for tensor in tensors])

@@ -1,0 +1,55 @@
+"""Objectives with one term that is a mean over the images of a batch."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from sib.objectives.base import Objective, Parts
+from sib.objectives.weighting import Weighting
+
+
+class PerImageObjective(Objective):
+    """loss = H + λ β · mean over the images of the batch of the method's term.
+
+    Images without annotation count in the mean with a term of 0, so that a batch is the mean of its
+    parts, in micro-batches and over processes.
+
+    Args:
+        weight: λ, at least 0.
+        weighting: as of `Objective`.
+
+    Raises:
+        ValueError: the weight is out of its range.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, weight: float = 1.0, weighting: Weighting | None = None) -> None:
+        if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+            raise ValueError(f"weight must be a finite number of at least 0; got {weight!r}")
+        super().__init__(weighting)
+        self.weight = weight
+
+    def terms(self, parts: Parts) -> dict[str, Tensor]:
+        """The mean over the images."""
+        return {name: own[0].mean() for name, own in parts.values.items()}
+
+    def term_weights(self) -> dict[str, float]:
+        """λ."""
+        return dict.fromkeys(self.names, self.weight)
+
+    def _parts(self, term: Tensor) -> Parts:
+        """From the term of each image, (B,)."""
+        return Parts({self.names[0]: (term,)})
+
+
+def annotated(foreground: Tensor) -> Tensor:
+    """(B,), whether an image has a foreground."""
+    return foreground.flatten(1).any(dim=1)
+
+
+def hard_labels(labels: Tensor, method: str) -> Tensor:
+    """The labels, or ValueError where they are soft: the method explains one class per image."""
+    if labels.is_floating_point():
+        raise ValueError(f"labels must be one class per image for {method}; got soft labels")
+    return labels

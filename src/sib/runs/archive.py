@@ -1,0 +1,255 @@
+"""The records of a study's runs in one compressed file, and how they are read again.
+
+``leeds.tar.xz`` beside a folder ``leeds`` holds what that folder held, without weights. The names
+inside are the paths below the folder, such as ``runs/ce-0/result.json``.
+"""
+
+import io
+import lzma
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+from sib.runs.reader import is_run
+from sib.utils.errors import InputError
+from sib.utils.files import write_whole
+
+SUFFIX = ".tar.xz"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
+RECORD = re.compile(
+    rf"study\.json|front\.png|runs/{NAME}/(validation/)?{NAME}\.(json|jsonl|yaml|csv)"
+)
+"""All that an archive may hold: no weights, no images, no path that leaves the folder."""
+LARGEST_RECORD, LARGEST_ARCHIVE = 2**26, 2**29
+"""Bytes of one record and of all, uncompressed."""
+MOST_RECORDS = 2**16
+DECODER_MEMORY = 2**27
+"""Bytes that the decoder may take; a file names the size of its window itself."""
+PRESET = 9
+CHUNK = 2**16
+
+
+def archive_of(folder: Path) -> Path:
+    """Where the archive of a study's folder lies: beside it."""
+    return folder.with_name(folder.name + SUFFIX)
+
+
+def write_archive(archive: Path, records: Mapping[str, bytes]) -> None:
+    """Write records as one file; the same records give the same bytes.
+
+    Names are sorted, and no time, owner or machine is stored. Another version of liblzma may
+    compress to other bytes.
+
+    Args:
+        archive: the file, replaced as a whole.
+        records: content by name, each of the form of `RECORD`.
+
+    Raises:
+        InputError: a name or a size is not allowed, or the file cannot be written.
+    """
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(records):
+            _check_record(archive, name, len(records[name]))
+            member = tarfile.TarInfo(name)
+            member.size = len(records[name])
+            try:
+                tar.addfile(member, io.BytesIO(records[name]))
+            except ValueError:
+                raise InputError(f"{archive} cannot hold {name}: its name is too long") from None
+    plain = content.getvalue()
+    if len(plain) > LARGEST_ARCHIVE or len(records) > MOST_RECORDS:
+        raise InputError(
+            f"{archive} would hold {len(records)} files and {len(plain)} bytes; at most "
+            f"{MOST_RECORDS} and {LARGEST_ARCHIVE} are allowed"
+        )
+    try:
+        write_whole(archive, lzma.compress(plain, preset=PRESET | lzma.PRESET_EXTREME))
+    except OSError as error:
+        raise InputError(f"{archive} cannot be written: {error.strerror}") from None
+
+
+def read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and the content of every record.
+
+    Nothing is written, and no more is decompressed than the limits of this module allow.
+
+    Raises:
+        InputError: the file is damaged or cut off, passes a limit, or holds anything but records,
+            such as a link or a path that leaves the folder.
+    """
+    seen: set[str] = set()
+    try:
+        with open(archive, "rb") as raw:
+            stream: Any = io.BufferedReader(_Decompressed(raw, archive))
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
+                for member in tar:
+                    _check_record(archive, member.name, member.size)
+                    if member.name in seen or len(seen) == MOST_RECORDS:
+                        raise InputError(f"{archive} holds {member.name} twice, or too many files")
+                    seen.add(member.name)
+                    file = tar.extractfile(member)
+                    assert file is not None  # _Member lets plain files through only
+                    yield member.name, file.read()
+            while stream.read(CHUNK):  # the checksum is at the end
+                pass
+    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        raise InputError(f"{archive} is damaged or cut off: {error}") from None
+    except OSError as error:
+        raise InputError(f"{archive} cannot be read: {error.strerror}") from None
+
+
+def restore(folder: Path, into: Path | None = None) -> None:
+    """Write the runs of the archive beside a folder that the folder lacks; without one, nothing.
+
+    A run that the folder holds already stays as it is.
+
+    Args:
+        folder: of the study.
+        into: where to write; the folder itself where None.
+
+    Raises:
+        InputError: the archive cannot be read, or a file cannot be written.
+    """
+    archive = archive_of(folder)
+    # what is only looked at for a moment need not survive a loss of power
+    write = write_whole if into is None else Path.write_bytes
+    into = into or folder
+    if not archive.is_file():
+        return
+    records = {
+        name: content
+        for name, content in read_archive(archive)
+        if not (is_run(folder / _run_of(name)) if _run_of(name) else (folder / name).exists())
+    }
+    try:
+        # a configuration makes a folder a run, so a stop before it leaves none that lacks a file
+        for name in sorted(records, key=lambda name: (name.endswith("/config.yaml"), name)):
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            write(into / name, records[name])
+    except OSError as error:
+        raise InputError(f"{into} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def overlaid(folder: Path) -> Iterator[Path]:
+    """A folder for the time of reading, with the runs that only the archive of a study has.
+
+    Args:
+        folder: of the study; nothing is written into it. Errors name it.
+    """
+    with TemporaryDirectory(prefix="sib-records-") as temporary:
+        try:
+            restore(folder, Path(temporary))
+            yield Path(temporary)
+        except InputError as error:
+            raise InputError(str(error).replace(temporary, str(folder))) from None
+
+
+def archived_study(run: Path) -> Path | None:
+    """The folder of the study whose archive holds a run folder that is not there.
+
+    Args:
+        run: such as ``leeds/runs/ce-0`` or ``leeds.tar.xz/runs/ce-0``.
+
+    Returns:
+        The study's folder, ``leeds``; None where the run folder is there, or no such archive.
+    """
+    study = run.parent.parent
+    if run.parent.name != "runs" or is_run(run):
+        return None
+    if study.name.endswith(SUFFIX):
+        study = study.with_name(study.name.removesuffix(SUFFIX))
+    return study if study.name and archive_of(study).is_file() else None
+
+
+def read_record(path: Path) -> bytes:
+    """A file of a study, from its folder or else from the archive beside it.
+
+    Args:
+        path: such as ``leeds/study.json``.
+
+    Raises:
+        InputError: it is in neither.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    for folder in path.parents:
+        if folder.name and archive_of(folder).is_file():
+            wanted = path.relative_to(folder).as_posix()
+            found = [
+                content for name, content in read_archive(archive_of(folder)) if name == wanted
+            ]
+            if found:
+                return found[0]
+    raise InputError(f"{path} does not exist, and no archive beside its folder holds it")
+
+
+def _run_of(name: str) -> str:
+    """The run folder that a record belongs to; empty for those of the study."""
+    parts = name.split("/")
+    return "/".join(parts[:2]) if len(parts) > 2 else ""
+
+
+def _check_record(archive: Path, name: str, size: int) -> None:
+    if not RECORD.fullmatch(name):
+        raise InputError(
+            f"{archive}: {name!r} is not a record of a study; allowed are the .json, .jsonl, .yaml "
+            "and .csv files below runs/NAME, study.json and front.png"
+        )
+    if size > LARGEST_RECORD:
+        raise InputError(f"{archive}: {name} has more than {LARGEST_RECORD} bytes")
+
+
+class _Member(tarfile.TarInfo):
+    """A plain file; anything else is refused before tarfile acts on it."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+            return super().frombuf(buf, encoding, errors)  # the end, which tarfile signals itself
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:  # tarfile would take damage for the end
+            raise tarfile.ReadError(str(error)) from None
+        if member.type != tarfile.REGTYPE:
+            raise tarfile.ReadError(f"{member.name!r} is not a plain file")
+        return member
+
+
+class _Decompressed(io.RawIOBase):
+    """The content of a compressed file, up to a limit.
+
+    Args:
+        raw: the compressed file.
+        archive: its path, for messages.
+    """
+
+    def __init__(self, raw: BinaryIO, archive: Path) -> None:
+        self.raw, self.archive, self.left = raw, archive, LARGEST_ARCHIVE
+        self.decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DECODER_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.decoder.eof:
+            given = self.raw.read(CHUNK) if self.decoder.needs_input else b""
+            if self.decoder.needs_input and not given:
+                raise EOFError("it ends too early")
+            data = self.decoder.decompress(given, len(buffer))
+            self.left -= len(data)
+            if self.left < 0:
+                raise InputError(f"{self.archive} unpacks to more than {LARGEST_ARCHIVE} bytes")
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+        return 0

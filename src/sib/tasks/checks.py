@@ -1,0 +1,99 @@
+"""What a batch and a model's output must be like."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sib.double_backward import checkpointed
+from sib.functional import checks
+
+
+def check_batch(images: Tensor, labels: Tensor, values: bool = True, soft: bool = True) -> None:
+    """Raise ValueError unless images and labels form a batch.
+
+    Args:
+        images: (B, C, H, W), floating point.
+        labels: (B,), int64; or (B, K), floating point.
+        values: look at the values too: finite images, soft labels that sum to 1.
+        soft: whether labels (B, K) are probabilities.
+    """
+    checks.image_batch("images", images)
+    if labels.is_floating_point() and labels.ndim == 2 and len(labels) == len(images):
+        if values and soft:
+            _check_probabilities(labels)
+    elif labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+        raise ValueError(
+            f"labels must be int64 of shape ({images.shape[0]},), one per image, or floating point "
+            f"of shape ({images.shape[0]}, K); got {labels.dtype} of shape {checks.shape(labels)}"
+        )
+    if values and not images.isfinite().all():
+        raise ValueError("images must be finite; got NaN or infinity")
+
+
+def _check_probabilities(labels: Tensor) -> None:
+    sums = labels.sum(dim=1)
+    if not (labels >= 0).all() or not ((sums - 1).abs() < 1e-3).all():
+        worst = sums[(sums - 1).abs().argmax()].item()
+        raise ValueError(
+            f"soft labels must be at least 0 and sum to 1 for each image; one sums to {worst:g}"
+        )
+
+
+def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:
+    """Raise unless the logits have a row per label; with ``values``, unless labels are in range."""
+    if not isinstance(logits, Tensor):
+        raise ValueError(f"model must give one tensor of logits; got {type(logits).__name__}")
+    if logits.ndim != 2 or logits.shape[0] != labels.shape[0]:
+        raise ValueError(
+            f"model must give logits of shape ({labels.shape[0]}, K), a row per image; "
+            f"got {checks.shape(logits)}"
+        )
+    if labels.ndim == 2:
+        if labels.shape != logits.shape:
+            raise ValueError(
+                f"labels of shape {checks.shape(labels)} do not fit logits of shape "
+                f"{checks.shape(logits)}"
+            )
+    elif values and not ((labels >= 0) & (labels < logits.shape[1])).all():
+        raise ValueError(
+            f"labels must lie in [0, {logits.shape[1]}), the number of the model's classes; "
+            f"got {int(labels.min())} to {int(labels.max())}"
+        )
+
+
+@contextmanager
+def checked_calls(
+    model: nn.Module, labels: Tensor, values: bool, blocks: list[nn.Module]
+) -> Iterator[None]:
+    """Inside, the output of each forward pass of the model is checked as soon as it is there.
+
+    An output that holds its logits in ``.logits``, as those of Hugging Face do, is replaced by
+    them. Passes of other images, such as the single one by which layers are found, are left alone.
+
+    Args:
+        model: classifier.
+        labels: of the batch.
+        values: whether labels are compared with the number of classes.
+        blocks: of the model, to be checkpointed in these passes.
+    """
+    running = ExitStack()
+
+    def before(module: nn.Module, inputs: Any) -> None:
+        running.enter_context(checkpointed(blocks))
+
+    def after(module: nn.Module, inputs: Any, output: Any) -> Tensor:
+        running.close()
+        logits = output if isinstance(output, Tensor) else getattr(output, "logits", output)
+        if len(inputs[0]) == len(labels):
+            check_logits(logits, labels, values)
+        return logits
+
+    with ExitStack() as stack:
+        stack.callback(running.close)
+        if blocks:
+            stack.callback(model.register_forward_pre_hook(before).remove)
+        stack.callback(model.register_forward_hook(after).remove)
+        yield

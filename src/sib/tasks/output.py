@@ -1,0 +1,51 @@
+"""What one training step computed."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from sib.objectives.base import Terms
+
+
+class StepOutput(NamedTuple):
+    """One step: the loss and everything that it is made of."""
+
+    loss: Tensor
+    """Scalar to be minimised: the classification loss plus the weighted terms."""
+    logits: Tensor
+    """(B, K)."""
+    cross_entropy: Tensor
+    """Scalar, the classification loss: cross-entropy, or what the task's criterion gives."""
+    terms: Terms | None = None
+    """The objective's terms; None for a step without them."""
+    weighted_terms: dict[str, Tensor] = {}  # noqa: RUF012  a NamedTuple's default is never changed
+    """What each term adds to the loss; together with the classification loss they make it up."""
+    weights: dict[str, float | Tensor] = {}  # noqa: RUF012
+    """What each term's penalty was multiplied by."""
+
+    @property
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Scalars that describe R and M of the batch, on the device; empty for other methods.
+
+        ``reconstruction_scale``: mean |R|. ``mask_area``: share of the pixels with M > 0.5.
+        ``mask_softness``: share with 0.1 < M < 0.9.
+        """
+        if self.terms is None or self.terms.reconstruction is None or self.terms.mask is None:
+            return {}
+        mask = self.terms.mask.detach()
+        return {
+            "reconstruction_scale": self.terms.reconstruction.detach().abs().mean(),
+            "mask_area": (mask > 0.5).float().mean(),
+            "mask_softness": ((mask > 0.1) & (mask < 0.9)).float().mean(),
+        }
+
+    def detach(self) -> "StepOutput":
+        """The same output without its graph."""
+        return StepOutput(
+            self.loss.detach(),
+            self.logits.detach(),
+            self.cross_entropy.detach(),
+            None if self.terms is None else self.terms.detach(),
+            {name: term.detach() for name, term in self.weighted_terms.items()},
+            self.weights,
+        )

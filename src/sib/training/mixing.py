@@ -1,0 +1,168 @@
+"""Mixup and CutMix: two images of a batch become one, their labels and foregrounds with them."""
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sib.config.fine_tuning import FineTuningConfig
+
+
+class Mixed(NamedTuple):
+    """A mixed batch."""
+
+    images: Tensor
+    """(B, C, H, W)."""
+    labels: Tensor
+    """(B, K) soft labels, each row summing to 1."""
+    foreground: Tensor | None
+    """(B, 1, H, W) bool; None where none was given. An image without annotation is all False."""
+
+
+def mixup(
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    partner: Tensor,
+    share: Tensor,
+    foreground: Tensor | None = None,
+) -> Mixed:
+    """x = λ x_i + (1 − λ) x_j, and the same of the labels.
+
+    The foreground is the union of both, since both objects are seen and both classes are in the
+    label; where either image has no annotation, the mixed one has none.
+
+    Args:
+        images: (B, C, H, W).
+        labels: (B,) class numbers.
+        num_classes: K.
+        partner: (B,) numbers j of the images to mix in.
+        share: (B,) shares λ of each image itself, in [0, 1].
+        foreground: (B, 1, H, W) bool, all False without annotation.
+
+    Returns:
+        `Mixed`.
+
+    Source: arXiv 1710.09412.
+    """
+    own = share.to(images).view(-1, 1, 1, 1)
+    soft = _soft(labels, num_classes, partner, share)
+    united = None
+    if foreground is not None:
+        other = foreground[partner]
+        united = (foreground | other) & _annotated(foreground) & _annotated(other)
+    return Mixed(own * images + (1 - own) * images[partner], soft, united)
+
+
+def cutmix(
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    partner: Tensor,
+    share: Tensor,
+    centre: Tensor,
+    foreground: Tensor | None = None,
+) -> Mixed:
+    """A box of image j replaces that of image i; λ is the share of the area that i keeps.
+
+    The box has the sides √(1 − λ) H and √(1 − λ) W and is cut off at the border, after which λ is
+    counted again. The foreground is cut and pasted in the same way; where either image has no
+    annotation, the mixed one has none.
+
+    Args:
+        images: (B, C, H, W).
+        labels: (B,) class numbers.
+        num_classes: K.
+        partner: (B,) numbers j of the images that the boxes come from.
+        share: (B,) shares λ, in [0, 1].
+        centre: (B, 2) centres of the boxes, row and column, as shares of the sides in [0, 1].
+        foreground: (B, 1, H, W) bool, all False without annotation.
+
+    Returns:
+        `Mixed`.
+
+    Source: arXiv 1905.04899.
+    """
+    box = _boxes(share, centre, *images.shape[-2:]).to(images.device)
+    kept = 1 - box.flatten(1).double().mean(dim=1)
+    pasted = None
+    if foreground is not None:
+        other = foreground[partner]
+        pasted = torch.where(box, other, foreground) & _annotated(foreground) & _annotated(other)
+    mixed = torch.where(box, images[partner], images)
+    return Mixed(mixed, _soft(labels, num_classes, partner, kept), pasted)
+
+
+class Mixing:
+    """Mixes each batch by mixup or CutMix, drawn anew for each batch and image.
+
+    Args:
+        num_classes: K.
+        mixup_alpha: λ of mixup is drawn from Beta(α, α) for each image; 0 for no mixup.
+        cutmix_alpha: the same for CutMix. Where both are given, each batch takes one of them, with
+            equal chances.
+
+    Random numbers come from torch's global CPU generator.
+
+    Raises:
+        ValueError: an α is negative or not finite, or both are 0.
+    """
+
+    def __init__(
+        self, num_classes: int, mixup_alpha: float = 0.0, cutmix_alpha: float = 0.0
+    ) -> None:
+        for name, alpha in (("mixup_alpha", mixup_alpha), ("cutmix_alpha", cutmix_alpha)):
+            if not 0 <= alpha < float("inf"):
+                raise ValueError(f"{name} must be at least 0; got {alpha}")
+        if not mixup_alpha and not cutmix_alpha:
+            raise ValueError("mixup_alpha or cutmix_alpha must be above 0")
+        self.num_classes = num_classes
+        self.alphas = {"mixup": mixup_alpha, "cutmix": cutmix_alpha}
+
+    def __call__(self, images: Tensor, labels: Tensor, foreground: Tensor | None = None) -> Mixed:
+        """Mix a batch; see `mixup` and `cutmix`."""
+        kind, size = self._kind(), len(images)
+        partner = torch.randperm(size).to(images.device)
+        alpha = torch.tensor(self.alphas[kind], dtype=torch.float64)
+        share = torch.distributions.Beta(alpha, alpha).sample((size,))
+        if kind == "mixup":
+            return mixup(images, labels, self.num_classes, partner, share, foreground)
+        centre = torch.rand(size, 2)
+        return cutmix(images, labels, self.num_classes, partner, share, centre, foreground)
+
+    def _kind(self) -> Literal["mixup", "cutmix"]:
+        if all(self.alphas.values()):
+            draw = torch.rand(())
+            return "mixup" if draw < 0.5 else "cutmix"
+        return "mixup" if self.alphas["mixup"] else "cutmix"
+
+
+def make_mixing(config: FineTuningConfig, num_classes: int) -> Mixing | None:
+    """The mixing of a run; None where its configuration has none."""
+    if not config.mixup and not config.cutmix:
+        return None
+    return Mixing(num_classes, config.mixup, config.cutmix)
+
+
+def _soft(labels: Tensor, num_classes: int, partner: Tensor, share: Tensor) -> Tensor:
+    hot = F.one_hot(labels, num_classes).double()
+    own = share.to(hot).view(-1, 1)
+    return (own * hot + (1 - own) * hot[partner]).float()
+
+
+def _annotated(foreground: Tensor) -> Tensor:
+    """(B, 1, 1, 1): whether there is any foreground."""
+    return foreground.flatten(1).any(dim=1).view(-1, 1, 1, 1)
+
+
+def _boxes(share: Tensor, centre: Tensor, height: int, width: int) -> Tensor:
+    """(B, 1, H, W) bool, True inside the boxes."""
+    side = (1 - share.double().cpu()).sqrt()
+    inside = []
+    for axis, length in enumerate((height, width)):
+        middle, half = centre[:, axis].double().cpu() * length, side * length / 2
+        low, high = (middle - half).round(), (middle + half).round()
+        place = torch.arange(length, dtype=torch.float64)
+        inside.append((place >= low[:, None]) & (place < high[:, None]))
+    return (inside[0][:, :, None] & inside[1][:, None, :]).unsqueeze(1)

@@ -1,0 +1,106 @@
+"""What a run starts from, and the options that follow from it."""
+
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from sib.config.stored import recorded
+from sib.config.train import TrainConfig
+from sib.models.build import build, build_from
+from sib.models.catalogue import check_known
+from sib.models.start import Start, read_start
+from sib.utils.errors import InputError
+
+DIGITS = "digits"
+
+
+def read_weights_of(config: TrainConfig) -> Start | None:
+    """The weights that a run starts from; None for random ones.
+
+    Raises:
+        InputError: they cannot be read, or nothing tells their normalisation.
+    """
+    if config.weights is None:
+        return None
+    check_known(config.arch)
+    start = read_start(config.weights, config.arch, config.image_size)
+    if config.input.normalization == "auto" and start.normalization is None:
+        raise InputError(
+            f"--weights {config.weights} does not tell the normalisation of its images, and "
+            f"{config.arch} has no published weights to take it from: give --input.normalization, "
+            "such as half, imagenet or MEAN/STD"
+        )
+    return start
+
+
+def resolve(config: TrainConfig, start: Start | None) -> TrainConfig:
+    """The configuration with every ``auto`` decided by the weights that the run starts from."""
+    normalization, size, batch_norm = "half", config.image_size, "train"
+    if start is not None:
+        normalization, batch_norm = start.normalization or normalization, "frozen"
+        if config.data != DIGITS:  # whose images have a size of their own
+            size = size or start.image_size
+    return _decide(config, normalization, size, batch_norm)
+
+
+def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainConfig:
+    """The configuration of a run that is resumed, with every ``auto`` as it was decided before.
+
+    Args:
+        config: as given to the resumed run.
+        stored: content of the run's ``config.yaml``.
+    """
+    before = recorded(stored)
+    size = config.image_size or (before.get("image_size") if config.weights else None)
+    normalization, batch_norm = before.get("input.normalization"), before.get("batch_norm")
+    return _decide(config, str(normalization), size, str(batch_norm))
+
+
+def build_model(
+    config: TrainConfig, classes: list[str], start: Start | None
+) -> tuple[nn.Module, dict[str, Any] | None]:
+    """The model of a run, and the record of what it took from the weights.
+
+    Raises:
+        InputError: the weights do not fit the architecture.
+    """
+    if start is None:
+        return build(config.arch, len(classes), config.side), None
+    model, taken = build_from(start, config.arch, len(classes), config.side, classes)
+    return model, start.describe() | {
+        "taken": len(taken.taken),
+        "new": taken.new,
+        "left_out": taken.left_out,
+        "words": str(taken),
+    }
+
+
+def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) -> list[str]:
+    """What a run took from weights and what it assumes of them, in words."""
+    own = config.input.normalization == start.normalization
+    source = start.normalization_source if own else "as given"
+    resize = f"; the weights' own images: {start.resize}" if start.resize else ""
+    return [
+        f"weights: {start.source}, {record['words']}",
+        f"input: {config.side} × {config.side} pixels, normalisation {config.input.normalization} "
+        f"({source}){resize}",
+        f"batch norm: {describe_batch_norm(config)}",
+    ]
+
+
+def describe_batch_norm(config: TrainConfig) -> str:
+    """What batch norm does, in words."""
+    if config.batch_norm == "frozen":
+        return "frozen, so running statistics are used and stay; weight and bias are trained"
+    return "train, so each batch's own statistics are used"
+
+
+def _decide(
+    config: TrainConfig, normalization: str, image_size: int | None, batch_norm: str
+) -> TrainConfig:
+    if config.input.normalization == "auto":
+        config = replace(config, input=replace(config.input, normalization=normalization))
+    if config.batch_norm == "auto":
+        config = replace(config, batch_norm=batch_norm)  # type: ignore[arg-type]
+    return replace(config, image_size=image_size)

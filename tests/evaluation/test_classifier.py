@@ -1,0 +1,234 @@
+"""A trained classifier in code of one's own, its predictions as a table, and its exports."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import sib
+from evaluation.trained import quiet, trained
+from sib.cli.main import main
+from sib.config.deploy import ExportConfig
+from sib.evaluation import export as exporting
+from sib.evaluation.predict import find_images
+from sib.figures import draw_map
+from sib.utils.errors import InputError, ProblemsFound
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return sib.load(trained(), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Three photographs of different sizes, one of them in a folder below."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "more").mkdir()
+    generator = np.random.default_rng(0)
+    paths = [folder / "a.png", folder / "b.png", folder / "more" / "c.png"]
+    for path, shape in zip(paths, ((40, 50, 3), (32, 32, 3), (70, 36, 3)), strict=True):
+        Image.fromarray(generator.integers(0, 256, shape, dtype=np.uint8)).save(path)
+    return folder, paths
+
+
+def test_what_it_knows(classifier):
+    assert classifier.classes == [str(digit) for digit in range(10)]
+    assert (classifier.image_size, classifier.normalization) == (32, "half")
+    state = load_file(trained() / "best.safetensors")
+    own = classifier.model.state_dict()
+    assert own.keys() == state.keys()
+    assert all(torch.equal(value, state[name]) for name, value in own.items())
+    assert "small_resnet at 32 × 32 pixels, normalisation half (its header)" in repr(classifier)
+
+
+def test_paths_images_of_pillow_and_tensors_are_alike(classifier, photos):
+    _, paths = photos
+    tensors = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) for path in paths]
+    one = classifier.predict(paths).probabilities
+    assert one.shape == (3, 10)
+    assert torch.allclose(one.sum(dim=1), torch.ones(3))
+    assert torch.equal(one, classifier.predict([Image.open(path) for path in paths]).probabilities)
+    assert torch.equal(one, classifier.predict(tensors).probabilities)
+    alone = classifier.predict(str(paths[0]))
+    assert torch.allclose(alone.probabilities[0], one[0], atol=1e-6)
+    assert alone.classes == [classifier.classes[int(one[0].argmax())]]
+
+
+def test_by_hand_with_its_own_parts(classifier, photos):
+    _, paths = photos
+    x = torch.stack([classifier.transform(path) for path in paths])
+    pixels = classifier.pixels(paths[0])
+    assert torch.allclose(x[0], (pixels / 255 - 0.5) / 0.5, atol=1e-6)
+    with torch.no_grad():
+        expected = classifier.model(x).softmax(dim=1)
+    assert torch.allclose(classifier.predict(paths).probabilities, expected, atol=1e-6)
+
+
+def test_batches_do_not_matter(photos):
+    _, paths = photos
+    classifier = sib.load(trained(), device="cpu")
+    whole = classifier.predict(paths).probabilities
+    classifier.batch_size = 2
+    assert torch.allclose(classifier.predict(paths).probabilities, whole, atol=1e-6)
+
+
+def test_explanations(classifier, photos):
+    _, paths = photos
+    maps = classifier.explain(paths, "saliency", target="3", normalize="max")
+    assert maps.shape == (3, 32, 32)
+    x = torch.stack([classifier.transform(path) for path in paths])
+    expected = sib.explain.attribute(classifier.model, x, 3, "saliency", "max")
+    assert torch.equal(maps, expected)
+    figure = draw_map(classifier.pixels(paths[0]), maps[0], title="$x")
+    assert len(figure.axes) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda c: c.predict([]), "at least one image"),
+        (lambda c: c.predict("none.png"), r"none\.png"),
+        (lambda c: c.predict([3]), "a path, an image of Pillow or a tensor; got int"),
+        (lambda c: c.predict(torch.zeros(3, 8, 8)), "must be uint8"),
+        (lambda c: c.explain(torch.zeros(3, 8, 8, dtype=torch.uint8), target="x"), "got 'x'"),
+        (lambda c: c.explain(torch.zeros(3, 8, 8, dtype=torch.uint8), target=10), "0 to 9; got 10"),
+        (lambda c: c.explain(torch.zeros(3, 8, 8, dtype=torch.uint8), "x"), "method"),
+    ],
+)
+def test_bad_arguments(classifier, call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call(classifier)
+
+
+@pytest.mark.parametrize(
+    ("image", "attribution", "sentence"),
+    [
+        (torch.zeros(3, 4, 4), torch.zeros(4, 4), "must be uint8"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(4, 5), "attribution must be"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.full((4, 4), torch.nan), "finite"),
+    ],
+)
+def test_maps_that_cannot_be_drawn(image, attribution, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        draw_map(image, attribution)
+
+
+def test_a_map_is_written(tmp_path):
+    draw_map(torch.zeros(3, 8, 8, dtype=torch.uint8), torch.zeros(8, 8), tmp_path / "m.png")
+    assert Image.open(tmp_path / "m.png").size[0] > 100
+
+
+def test_predict_writes_tables(photos, tmp_path, capsys):
+    folder, paths = photos
+    command = ["predict", str(trained()), str(folder), "--device", "cpu", "--top", "2"]
+    assert main([*command, "--table-format", "json", "--out", str(tmp_path / "t.json")]) == 0
+    rows = json.loads((tmp_path / "t.json").read_text())
+    assert [row["image"] for row in rows] == [str(path) for path in paths]
+    expected = sib.load(trained(), device="cpu").predict(paths)
+    for row, name, own in zip(rows, expected.classes, expected.probabilities, strict=True):
+        assert row["classes"][0]["class"] == name
+        assert row["classes"][0]["probability"] == pytest.approx(own.max().item(), abs=1e-5)
+        assert len(row["classes"]) == 2
+    assert main([*command, "--table-format", "csv"]) == 0
+    lines = list(csv.reader(capsys.readouterr().out.splitlines()[-4:]))
+    assert lines[0] == ["image", "class_1", "probability_1", "class_2", "probability_2"]
+    assert lines[1][:2] == [str(paths[0]), expected.classes[0]]
+    assert main(command) == 0
+    assert "probability" in capsys.readouterr().out
+
+
+def test_predict_refuses_before_it_writes(photos, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.png").write_text("hello")
+    for path, sentence in (
+        (tmp_path / "none.png", "does not exist"),
+        (tmp_path / "empty", "holds no image"),
+        (tmp_path / "text.png", "text.png"),
+    ):
+        arguments = ["predict", str(trained()), str(path), "--out", str(tmp_path / "t.csv")]
+        assert main([*arguments, "--device", "cpu"]) == 2
+        assert sentence in " ".join(capsys.readouterr().err.split())
+        assert not (tmp_path / "t.csv").exists()
+    with pytest.raises(InputError, match="holds no image"):
+        find_images((tmp_path / "empty",))
+
+
+@pytest.mark.parametrize("kind", ["pt2", "torchscript", "safetensors"])
+def test_exports_give_the_models_logits(tmp_path, kind, capsys):
+    out = tmp_path / f"net.{exporting.ENDINGS[kind]}"
+    command = ["export", str(trained()), "--format", kind, "--out", str(out), "--device", "cpu"]
+    assert main(command) == 0
+    assert "logits differ from the model's by at most" in capsys.readouterr().out
+    facts = json.loads((tmp_path / f"{out.name}.json").read_text())
+    assert facts["normalization"] == {"mean": [0.5] * 3, "std": [0.5] * 3}
+    classifier, x = sib.load(trained(), device="cpu"), torch.randn(5, 3, 32, 32)
+    expected = classifier.model(x)
+    if kind == "pt2":
+        found = torch.export.load(out).module()(x)
+    elif kind == "torchscript":
+        found = torch.jit.load(str(out))(x)
+    else:
+        found = sib.load(out, device="cpu").model(x)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_onnx_names_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs onnx, onnxscript, onnxruntime, which are not inst"):
+        exporting.export(ExportConfig(run=trained(), format="onnx"), quiet())
+
+
+def test_what_cannot_be_exported_is_told(tmp_path, monkeypatch):
+    class Branches(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, images):
+            return self.inner(images) if images.sum() > 0 else self.inner(-images)
+
+    own = exporting.load
+
+    def load(*arguments, **options):
+        classifier = own(*arguments, **options)
+        classifier.model = Branches(classifier.model)
+        return classifier
+
+    monkeypatch.setattr(exporting, "load", load)
+    config = ExportConfig(run=trained(), format="pt2", device="cpu", out=tmp_path / "n.pt2")
+    with pytest.raises(InputError, match="--format pt2: small_resnet cannot be exported so: "):
+        exporting.export(config, quiet())
+    assert not config.out.exists()
+
+
+def test_a_wrong_export_is_removed(tmp_path, monkeypatch):
+    def wrong(classifier, example, path):
+        path.write_bytes(b"x")
+        return lambda batch: classifier.model(batch) + 1
+
+    monkeypatch.setitem(exporting.WRITERS, "pt2", wrong)
+    config = ExportConfig(run=trained(), format="pt2", device="cpu", out=tmp_path / "n.pt2")
+    with pytest.raises(ProblemsFound, match="its logits differ"):
+        exporting.export(config, quiet())
+    assert not config.out.exists()
+
+
+def test_a_file_of_weights_can_be_loaded(tmp_path):
+    state = load_file(trained() / "best.safetensors")
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="give --arch"):
+        sib.load(tmp_path / "w.safetensors", device="cpu")
+    found = sib.load(
+        tmp_path / "w.safetensors",
+        device="cpu",
+        arch="small_resnet",
+        image_size=32,
+        normalization="half",
+    )
+    assert found.classes == [str(digit) for digit in range(10)]

@@ -1,0 +1,237 @@
+"""A GPU gives what a CPU gives: steps, precisions, micro-batches, compiled steps, maps, measures.
+
+``SIB_TEST_DEVICE`` names another device than cuda; with cpu the tests check themselves.
+"""
+
+import copy
+import os
+import warnings
+
+import pytest
+import torch
+
+import sib
+from sib.explain import METHODS, attribute
+from sib.metrics import (
+    MAP_MEASURES,
+    EnergyPointingGame,
+    deletion_area,
+    foreground_energy,
+    insertion_area,
+)
+from sib.models import build
+from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
+
+NAME = os.environ.get("SIB_TEST_DEVICE", "cuda")
+pytestmark = pytest.mark.skipif(
+    NAME == "cuda" and not torch.cuda.is_available(),
+    reason="no CUDA device is present; SIB_TEST_DEVICE=cpu runs these tests on the CPU",
+)
+DEVICE = torch.device(NAME)
+NETWORKS = [("small_resnet", 32), ("resnet18", 64)]
+NEAR = 5e-3
+"""Of a step in float32 to one in float64; on a CPU the distance is up to 2.1e-3."""
+
+
+@pytest.fixture(autouse=True)
+def _exact():
+    """TF32 off, as a comparison in float32 needs."""
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = False
+    yield
+    for backend, allowed in zip(backends, before, strict=True):
+        backend.allow_tf32 = allowed
+
+
+def batch(side, count=6):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(count, 3, side, side, generator=generator)
+    foreground = torch.zeros(count, 1, side, side)
+    foreground[:, :, side // 4 : side // 2, side // 4 :] = 1
+    return images, torch.arange(count) % 5, foreground
+
+
+def published(model, **options):
+    return sib.SpatialIBTask(model, sib.SpatialIB(1.0, 1e4, window_size=7), **options)
+
+
+def calibrated(model):
+    return sib.SpatialIBTask(model, sib.SpatialIB.calibrated())
+
+
+TASKS = {
+    "published": published,
+    "calibrated": calibrated,
+    "energy": EnergyTask,
+    "energy at the input": lambda model: EnergyTask(model, at="input"),
+    "right reasons": RightReasonsTask,
+    "saliency guided": SaliencyGuidedTask,
+    "cross-entropy": sib.CrossEntropyTask,
+}
+
+
+def on(device, model, make, dtype=torch.float32):
+    """A task on a copy of the model."""
+    return make(copy.deepcopy(model).to(device, dtype))
+
+
+def step(task, images, labels, foreground, micro_batch=1000):
+    """The output of a step whose gradients are left in the task, on the task's device."""
+    first = next(task.parameters())
+    known = task.objective is not None and task.objective.needs_foreground
+    return sib.accumulate(
+        task,
+        images.to(first.device, first.dtype),
+        labels.to(first.device),
+        micro_batch,
+        foreground=foreground.to(first.device, first.dtype) if known else None,
+    )
+
+
+def gradient(task):
+    """All gradients in a row, on the CPU in float64."""
+    parts = [p.grad.flatten() for p in task.model.parameters() if p.grad is not None]
+    return torch.cat(parts).cpu().double()
+
+
+def distance(found, wanted):
+    """‖found − wanted‖ / ‖wanted‖."""
+    found, wanted = found.detach().cpu().double(), wanted.detach().cpu().double()
+    return ((found - wanted).norm() / wanted.norm()).item()
+
+
+def assert_same_step(found, wanted, task, reference, tolerance):
+    assert distance(found.loss, wanted.loss) < tolerance
+    assert distance(found.logits, wanted.logits) < tolerance
+    assert distance(gradient(task), gradient(reference)) < tolerance
+
+
+@pytest.mark.parametrize(("arch", "side"), NETWORKS)
+@pytest.mark.parametrize("method", TASKS)
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+def test_a_step_is_that_of_a_cpu_in_float64(arch, side, method, training, monkeypatch):
+    # saliency-guided training draws numbers, which differ between devices
+    monkeypatch.setattr(torch, "rand_like", lambda values: torch.full_like(values, 0.3))
+    model = build(arch, 5, side)
+    tasks = [
+        on(DEVICE, model, TASKS[method]),
+        on(torch.device("cpu"), model, TASKS[method], torch.float64),
+    ]
+    outs = []
+    for task in tasks:
+        task.train(training)
+        outs.append(step(task, *batch(side)))
+    assert_same_step(*outs, *tasks, tolerance=NEAR)
+
+
+def test_weights_are_measured_as_on_a_cpu():
+    model = build("small_resnet", 5, 32)
+    tasks = [
+        on(DEVICE, model, calibrated),
+        on(torch.device("cpu"), model, calibrated, torch.float64),
+    ]
+    for task in tasks:
+        step(task, *batch(32))
+    found, wanted = (
+        torch.stack([weight.cpu() for weight in task.objective.weights().values()])
+        for task in tasks
+    )
+    assert (wanted > 0).all()
+    assert distance(found, wanted) < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", ["published", "calibrated"])
+@pytest.mark.parametrize(("arch", "side"), NETWORKS)
+def test_half_precision_stays_near_float32(arch, side, method, dtype):
+    model = build(arch, 5, side)
+    exact, rough = (on(DEVICE, model, TASKS[method]) for _ in range(2))
+    wanted = step(exact, *batch(side))
+    with torch.autocast(DEVICE.type, dtype=dtype):
+        found = step(rough, *batch(side))
+    assert gradient(rough).isfinite().all()
+    assert distance(found.cross_entropy, wanted.cross_entropy) < 0.05
+    similarity = torch.cosine_similarity(gradient(rough), gradient(exact), dim=0)
+    assert similarity > 0.9
+
+
+@pytest.mark.parametrize("method", ["published", "calibrated", "right reasons"])
+def test_micro_batches_give_the_whole_batch(method):
+    """In evaluation mode, where batch norm does not couple images."""
+    model = build("small_resnet", 5, 32)
+    tasks = [on(DEVICE, model, TASKS[method]).eval() for _ in range(2)]
+    outs = [
+        step(task, *batch(32), micro_batch=size) for task, size in zip(tasks, (2, 6), strict=True)
+    ]
+    assert_same_step(*outs, *tasks, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_channels_last_changes_nothing(channels_last):
+    kind = torch.channels_last if channels_last else torch.contiguous_format
+    model = build("resnet18", 5, 64)
+    reference = on(torch.device("cpu"), model, published, torch.float64)
+    task = on(DEVICE, model.to(memory_format=kind), published)
+    images, *rest = batch(64)
+    wanted = step(reference, images, *rest)
+    found = step(task, images.to(memory_format=kind), *rest)
+    assert_same_step(found, wanted, task, reference, tolerance=NEAR)
+
+
+def test_a_compiled_step_is_the_eager_one():
+    model = build("small_resnet", 5, 32)
+    eager, compiled = (on(DEVICE, model, published) for _ in range(2))
+    compiled.compile(**({} if DEVICE.type == "cuda" else {"backend": "aot_eager"}))
+    wanted = step(eager, *batch(32))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
+        found = step(compiled, *batch(32))
+    assert_same_step(found, wanted, compiled, eager, tolerance=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_are_those_of_a_cpu(method):
+    model = build("resnet18", 5, 64).eval()
+    images, *_ = batch(64)
+    # the noise of SmoothGrad is drawn on the device, and differs; so there is next to none
+    options = {"method": method, "targets": 2, "noise_level": 1e-6, "n_steps": 8, "n_samples": 2}
+    wanted = attribute(model, images, **options)
+    found = attribute(copy.deepcopy(model).to(DEVICE), images, **options)
+    assert found.device.type == DEVICE.type
+    assert distance(found, wanted) < 2e-3
+
+
+@pytest.mark.parametrize("name", MAP_MEASURES)
+def test_measures_of_a_map_are_those_of_a_cpu(name):
+    *_, foreground = batch(32)
+    foreground = foreground.squeeze(1).bool()
+    maps = torch.randn(len(foreground), 32, 32, generator=torch.Generator().manual_seed(2))
+    measure = MAP_MEASURES[name].function
+    found = measure(maps.to(DEVICE), foreground.to(DEVICE))
+    assert found.device.type == DEVICE.type
+    torch.testing.assert_close(found.cpu(), measure(maps, foreground), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("area", [insertion_area, deletion_area])
+def test_measures_of_a_model_are_those_of_a_cpu(area):
+    model = build("small_resnet", 5, 32).eval()
+    images, labels, _ = batch(32)
+    maps = torch.randn(len(images), 32, 32, generator=torch.Generator().manual_seed(2))
+    wanted = area(model, images, maps, labels, steps=4)
+    found = area(
+        copy.deepcopy(model).to(DEVICE), images, maps.to(DEVICE), labels.to(DEVICE), steps=4
+    )
+    torch.testing.assert_close(found.cpu(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_metric_module_accumulates_on_the_device():
+    *_, foreground = batch(32)
+    foreground = foreground.squeeze(1).bool()
+    maps = torch.rand(len(foreground), 32, 32, generator=torch.Generator().manual_seed(2))
+    metric = EnergyPointingGame().to(DEVICE)
+    for rows in (slice(0, 2), slice(2, None)):
+        metric.update(maps[rows].to(DEVICE), foreground[rows].to(DEVICE))
+    wanted = foreground_energy(maps, foreground).mean()
+    torch.testing.assert_close(metric.compute().cpu().double(), wanted.double())

@@ -1,0 +1,46 @@
+"""Every public name has an example, and every example runs."""
+
+import doctest
+import inspect
+
+import pytest
+import torch
+
+import sib
+from sib.metrics import behaviour
+
+OBJECTS = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (sib.metrics, behaviour)
+    for name in module.__all__
+    if inspect.isroutine(getattr(module, name)) or inspect.isclass(getattr(module, name))
+}
+# plain records explain themselves in their fields
+RECORDS = {
+    name
+    for name, value in OBJECTS.items()
+    if (inspect.isclass(value) and issubclass(value, tuple))
+    or name.rpartition(".")[2] in ("MetricSpec", "ImageMean", "Table")
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(OBJECTS) - RECORDS))
+def test_example(name):
+    finder = doctest.DocTestFinder(recurse=False)
+    tests = [test for test in finder.find(OBJECTS[name], name) if test.examples]
+    assert tests, f"{name} has no example"
+    for test in tests:
+        torch.manual_seed(0)
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        runner.run(test)
+        assert runner.summarize(verbose=False).failed == 0
+
+
+@pytest.mark.parametrize("module", [sib.metrics])
+def test_example_of_the_package(module):
+    assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_docstring(name):
+    assert inspect.getdoc(OBJECTS[name])
