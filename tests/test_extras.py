@@ -121,10 +121,14 @@ def test_a_command_says_which_extra_it_lacks(missing, arguments, sentence):
             "from sib.data import open_data",
             'sib.data.open_data needs torchvision: pip install "sib',
         ),
-        ("sib.explain", 'pip install "sib[explain]"'),
+        (
+            "import torch\n"
+            "sib.explain.attribute(sib.models.SmallResNet(2), torch.rand(1, 3, 64, 64))",
+            'pip install "sib[explain]"',
+        ),
         (
             "sib.models.build('resnet18', 3)",
-            'torchvision.models is not installed: pip install "sib',
+            "needs torchvision, which is not installed: pip install",
         ),
     ],
 )
