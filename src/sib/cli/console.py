@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sib import distributed
+from sib.config.choices import METHOD_TITLES
 from sib.config.train import TrainConfig
 from sib.data import Splits
 from sib.training.cost import Cost
@@ -53,7 +54,7 @@ class ConsoleWatcher:
         step = f"plain step {cost.plain_step:.3g} s"
         if config.method != "ce":
             ratio = cost.sib_step / cost.plain_step
-            step += f", {_shown(config.method)} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
+            step += f", {METHOD_TITLES[config.method]} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
         processes = distributed.size()
         if processes > 1:
             step += (
@@ -122,10 +123,6 @@ class ConsoleWatcher:
             disable=not self.console.is_terminal,
         ) as progress:
             yield from progress.track(loader, total=total, completed=done)
-
-
-def _shown(method: str) -> str:
-    return "S-IB" if method == "sib" else method
 
 
 def duration(seconds: float) -> str:

@@ -6,23 +6,28 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sib.config.choices import Normalization, Resize
 from sib.config.image_size import ImageSizeOption
-from sib.data.normalization import Normalization, statistics
-from sib.data.transforms import Resize
-from sib.evaluation.measures import DEFAULT, MEASURES
-from sib.explain.registry import BUILT_IN, method_names
+from sib.metrics.registry import BUILT_IN, METRICS
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+DEFAULT = tuple(spec.name for spec in BUILT_IN if spec.default)
+"""Metrics that need the map alone."""
+DEFAULT_METHODS = (
+    *("saliency", "input_x_gradient", "integrated_gradients", "smoothgrad", "guided_backprop"),
+    *("gradcam", "gradcam_pp", "layercam", "vjp"),
+)
+"""Explanation methods for the help; their registry loads torch."""
+IN_GALLERY = ("saliency", "gradcam", "vjp")
 Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
 MethodNames = Annotated[
     tuple[str, ...],
     tyro.conf.arg(
         help="Explanation methods; where not given, those of the default ones that the "
-        f"architecture can have. Default: {', '.join(m.name for m in BUILT_IN if m.default)}. "
-        f"Also: {', '.join(m.name for m in BUILT_IN if not m.default)}, and those of other "
-        "packages."
+        f"architecture can have. Default: {', '.join(DEFAULT_METHODS)}. Also: occlusion, rise, and "
+        "those of other packages."
     ),
 ]
 
@@ -99,8 +104,8 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, method_names())
-        check_names("metrics", self.metrics, tuple(MEASURES))
+        check_methods(self.methods)
+        check_metrics(self.metrics)
         check_at_least_one("limit", self.limit)
         check_image_size(self.image_size)
         check_normalization(self.normalization)
@@ -151,7 +156,7 @@ class ExplainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, method_names())
+        check_methods(self.methods)
         check_image_size(self.image_size)
         check_normalization(self.normalization)
         check_attribution(self.attribution)
@@ -182,7 +187,7 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("metrics", self.metrics, tuple(MEASURES))
+        check_metrics(self.metrics)
         if len(self.runs) < 2:
             raise InputError(f"sib compare needs at least two runs; got {len(self.runs)}")
         check_distinct(self.runs)
@@ -200,12 +205,12 @@ class ReportConfig:
     runs: Runs
     """Run folders, one or more."""
     out: Path = Path("report.html")
-    """The page."""
+    """HTML file to write."""
     images: int = 12
     """Images in the gallery."""
     gallery_runs: int | None = None
     """Most runs in the galleries, the first ones of each group in turn; all where not given."""
-    methods: tuple[str, ...] = tuple(m.name for m in BUILT_IN if m.in_gallery)
+    methods: tuple[str, ...] = IN_GALLERY
     """Explanation methods in the gallery."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
@@ -214,13 +219,26 @@ class ReportConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, method_names())
+        check_methods(self.methods)
         if not self.runs:
             raise InputError("sib report needs at least one run")
         check_distinct(self.runs)
         if not 1 <= self.images <= 200:
             raise InputError(f"--images must lie in 1 to 200; got {self.images}")
         check_at_least_one("gallery-runs", self.gallery_runs)
+
+
+def check_methods(names: tuple[str, ...]) -> None:
+    """Raise InputError unless all names are explanation methods, each given once."""
+    if names:
+        from sib.explain.registry import method_names
+
+        check_names("methods", names, method_names())
+
+
+def check_metrics(names: tuple[str, ...]) -> None:
+    """Raise InputError unless all names are measures, each given once."""
+    check_names("metrics", names, tuple(METRICS))
 
 
 def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
@@ -249,6 +267,8 @@ def check_at_least_one(option: str, value: int | None) -> None:
 def check_normalization(value: Normalization | None) -> None:
     """Raise InputError unless a normalisation is absent or allowed."""
     if value is not None:
+        from sib.data.normalization import statistics
+
         try:
             statistics(value)
         except InputError as error:

@@ -4,16 +4,15 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
+from sib.config.data import CheckConfig
 from sib.data.annotate import sentences
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.layout import Parts
@@ -23,28 +22,12 @@ from sib.data.readers.masks import OVERHANG, check_box
 from sib.data.records import RecordSource, boxes_of
 from sib.data.source import Source
 from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.terminal import show_tables
 
 SHOWN = 20
 """Problems that are printed."""
 QUIET = 2.0
 """Seconds before a progress bar appears."""
-
-
-@dataclass(frozen=True)
-class CheckConfig:
-    """Read every image and mask of a data set, and compare its counts with the published ones.
-
-    Exit code 1 where something is wrong.
-    """
-
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
-    root: Path = Path("data")
-    """Where the published data sets stand."""
-    annotations: Path | None = None
-    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
-    workers: int | None = None
-    """Processes that read images, 0 for the main one; as many as there are cores if not given."""
 
 
 class Finding(NamedTuple):
@@ -79,7 +62,7 @@ def check(config: CheckConfig, console: Console) -> None:
     findings = dict(zip(present, _read_all(list(present.values()), workers, console), strict=True))
     problems = [*_compare(config.name, parts), *_doubles(present)]
     problems += [f.problem for split in findings.values() for f in split if f.problem]
-    console.print(_table(folder, config.name, present, findings))
+    show_tables(console, [_table(folder, config.name, present, findings)])
     if problems:
         _list_problems(console, problems)
         raise ProblemsFound(f"{folder}: {_count(problems)}")

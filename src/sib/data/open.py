@@ -3,8 +3,9 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
+from sib.config.choices import TestSplit
 from sib.data.datasets import published
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
@@ -19,8 +20,6 @@ from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, height_width
 
 DIGITS_SIDE = 48
-TestSplit = Literal["own", "random"]
-"""Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
 MOST_CHECKED = 200_000
 """Images whose headers are read on opening; of more, `sib data check` reads them."""

@@ -1,6 +1,6 @@
 """Transforms that move an image and its foreground together."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -8,20 +8,17 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as F
 
+from sib.config.choices import CROP_AREA, Augment, Resize
 from sib.data.policies import KINDS, Policy
 from sib.data.sample import Sample
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size, height_width
 
-Augment = Literal["none", "flip", "crop", "randaugment", "trivial"]
 CACHEABLE = ("none", "flip")
 """Augmentations that are not random before the flip."""
-Resize = Literal["crop", "squash", "pad"]
-"""What brings an image to its size where no random crop does."""
 
 # The published transform: 256 for images of 224.
 RESIZE_RATIO = 256 / 224
-CROP_AREA = 0.35
 CROP_RATIO = (3 / 4, 4 / 3)
 GREY = 128
 """Of the border of a padded image; close to 0 once it is normalised."""

@@ -19,11 +19,12 @@ from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.files import FORMAT, IMAGES, RESULT
 from sib.evaluation.maps import maps_of, print_costs, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
-from sib.evaluation.tables import evaluation_table
+from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
 from sib.runs.folder import versions
@@ -32,9 +33,8 @@ from sib.utils.errors import InputError
 from sib.utils.files import sha256_of, write_whole
 from sib.utils.image_size import plain_size
 from sib.utils.progress_bar import progress
+from sib.utils.terminal import show_tables
 
-FORMAT = 1
-RESULT, IMAGES = "evaluation.json", "evaluation.csv"
 LATER = {"masks": AttributionConfig.masks}
 """Options that older evaluations do not have, with the values that leave them out."""
 
@@ -99,7 +99,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
 def evaluate_and_show(config: EvaluateConfig, console: Console) -> None:
     """``sib evaluate``: `evaluate`, and its table on the screen."""
     found = evaluate(config, console)
-    console.print(evaluation_table(found))
+    show_tables(console, [evaluation_table(found)], evaluation_rows(found))
     console.print(f"written to {found['folder']}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision.models
 from torch import nn
 
 from sib.double_backward import check_model
-from sib.models.catalogue import TIMM, check_known, import_timm
+from sib.models.catalogue import TIMM, check_known, import_timm, torchvision_models
 from sib.models.small import SmallResNet
 from sib.models.start import Start, read_start
 from sib.models.transfer import Taken, transfer
@@ -129,7 +128,10 @@ def _construct(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     if name in ("googlenet", "inception_v3"):
         options |= {"aux_logits": False, "init_weights": True}
     try:
-        return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
+        model: nn.Module = torchvision_models().get_model(
+            name, weights=None, num_classes=num_classes, **options
+        )
+        return model
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _refused_size(name, image_size, error) from None
 

@@ -7,9 +7,8 @@ from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
-import torchvision.models
 
-from sib.models.catalogue import TIMM, import_timm
+from sib.models.catalogue import TIMM, import_timm, torchvision_models
 from sib.models.weights import State, read_weights
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize
@@ -86,9 +85,9 @@ def published_weights(name: str, image_size: ImageSize) -> tuple[State, str]:
 
 
 def _torchvision_weights(name: str) -> Any:
-    if name not in torchvision.models.list_models(module=torchvision.models):
+    if name not in torchvision_models().list_models(module=torchvision_models()):
         return None
-    return torchvision.models.get_model_weights(name).DEFAULT
+    return torchvision_models().get_model_weights(name).DEFAULT
 
 
 def _cached(url: str) -> Path:

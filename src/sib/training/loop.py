@@ -24,9 +24,10 @@ from sib.training.state import (
     restore_objective,
     restore_process,
 )
-from sib.training.step import TrainingFailed, TrainStep
+from sib.training.step import TrainStep
 from sib.training.validation import Measurement, measure
 from sib.utils.device import peak_memory
+from sib.utils.errors import TrainingFailed
 from sib.utils.image_size import plain_size
 from sib.utils.signals import Interrupt, Stopped
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sib import distributed
-from sib.config.train import CALIBRATED, TrainConfig
+from sib.config.train import TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
@@ -160,21 +160,19 @@ def make_objective(config: TrainConfig, device: torch.device) -> Objective | Non
     """
     if config.method == "sib":
         return _spatial_ib(config, device)
-    method = METHODS[config.method]
-    if not method.objective:
+    if not METHODS[config.method].objective:
         return None
-    options = {name: getattr(config.rival, name) for name in method.options if name != "balance"}
-    if config.rival.balance:
+    options = config.objective_options
+    if options.pop("balance"):
         options["weighting"] = GradientBalancer()
     return load_objective(config.method)(**options)
 
 
 def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
     """The published or the calibrated objective."""
-    options = vars(config.objective).copy()
-    own = {name: options.pop(name) for name in CALIBRATED}
-    if options.pop("kind") == "calibrated":
-        return SpatialIB.calibrated(**own)
+    options = config.objective_options
+    if config.objective.kind == "calibrated":
+        return SpatialIB.calibrated(**options)
     _check_window(config)
     together = config.hsic_scope == "global"
     seed = config.seed if together else distributed.own_seed(config.seed)
