@@ -60,7 +60,10 @@ def test_help_of_train_documents_every_option(capsys):
         (["train", "./birds"], ["'./birds' is unknown", "a folder of images is given by --data"]),
         (["train", "cub200/resnet18", "cub200/resnet50"], ["cub200/resnet50"]),
         (["train", *TINY, "--input.cache", ""], ["--input.cache must be auto, off or a folder"]),
-        (["train", *TINY, "--input.crop-area", "0"], ["--input.crop-area must"]),
+        (
+            ["train", *TINY, "--input.augment", "crop", "--input.crop-area", "0"],
+            ["--input.crop-area must"],
+        ),
         (
             ["train", *TINY, "--input.validation-fraction", "nan"],
             ["--input.validation-fraction must be a finite number; got nan"],

@@ -3,55 +3,50 @@
 Spatial Information Bottleneck (S-IB): arXiv 2511.09239.
 """
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sib import functional
-from sib.double_backward import second_order
-from sib.objectives.base import Objective, Parts, Terms
-from sib.objectives.published import SpatialIB
-from sib.tasks.accumulate import accumulate
-from sib.tasks.output import StepOutput
-from sib.tasks.task import CrossEntropyTask, SpatialIBTask, Task
-from sib.utils.errors import InputError
+from sib.utils.lazy import attach
 
 if TYPE_CHECKING:
-    from sib import explain, figures, metrics
-    from sib.evaluation.classifier import load
+    from sib import data as data
+    from sib import explain as explain
+    from sib import figures as figures
+    from sib import functional as functional
+    from sib import metrics as metrics
+    from sib import models as models
+    from sib.double_backward import second_order as second_order
+    from sib.evaluation.classifier import load as load
+    from sib.objectives.base import Objective as Objective
+    from sib.objectives.base import Parts as Parts
+    from sib.objectives.base import Terms as Terms
+    from sib.objectives.published import SpatialIB as SpatialIB
+    from sib.tasks.accumulate import accumulate as accumulate
+    from sib.tasks.output import StepOutput as StepOutput
+    from sib.tasks.task import CrossEntropyTask as CrossEntropyTask
+    from sib.tasks.task import SpatialIBTask as SpatialIBTask
+    from sib.tasks.task import Task as Task
+    from sib.utils.errors import InputError as InputError
+
+    SpatialIBTerms, TaskOutput = Terms, StepOutput
 
 try:
     __version__ = version("sib")
-except PackageNotFoundError:  # the source is on the path and nothing is installed
+except PackageNotFoundError:  # the source is on the path, and nothing is installed
     __version__ = "0+unknown"
-SpatialIBTerms, TaskOutput = Terms, StepOutput  # their names in sib 0.1
 
-__all__ = [
-    "CrossEntropyTask",
-    "InputError",
-    "Objective",
-    "Parts",
-    "SpatialIB",
-    "SpatialIBTask",
-    "SpatialIBTerms",
-    "StepOutput",
-    "Task",
-    "TaskOutput",
-    "Terms",
-    "accumulate",
-    "explain",
-    "figures",
-    "functional",
-    "load",
-    "metrics",
-    "second_order",
-]
-
-
-def __getattr__(name: str) -> Any:
-    # captum and torchmetrics take seconds to load, and training needs neither
-    if name in ("explain", "figures", "metrics"):
-        return import_module(f"sib.{name}")
-    if name == "load":
-        return import_module("sib.evaluation.classifier").load
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# torch takes seconds to load, and `sib --version` and shell completion do without it
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "sib.double_backward": ["second_order"],
+        "sib.evaluation.classifier": ["load"],
+        "sib.objectives.base": ["Objective", "Parts", "Terms", "SpatialIBTerms=Terms"],
+        "sib.objectives.published": ["SpatialIB"],
+        "sib.tasks.accumulate": ["accumulate"],
+        "sib.tasks.output": ["StepOutput", "TaskOutput=StepOutput"],
+        "sib.tasks.task": ["CrossEntropyTask", "SpatialIBTask", "Task"],
+        "sib.utils.errors": ["InputError"],
+    },
+    modules=["data", "explain", "figures", "functional", "metrics", "models"],
+)

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from evaluation.trained import FAST, evaluated, quiet, trained
@@ -12,7 +13,9 @@ from sib.cli.main import main
 from sib.config.evaluate import CompareConfig, EvaluateConfig
 from sib.evaluation.compare import compare
 from sib.evaluation.evaluate import evaluate
+from sib.evaluation.groups import group_by_seed
 from sib.evaluation.scores import read_scores
+from sib.evaluation.stored import read_stored
 from sib.utils.errors import InputError
 
 SEEDS = (0, 1)
@@ -46,6 +49,29 @@ def test_groups_by_seed_and_their_differences(tmp_path):
     assert min(Image.open(tmp_path / "scatter.png").size) > 300
     text = console.file.getvalue()
     assert "S-IB minus cross-entropy" in text and "Seeds are drawn too" in text
+
+
+def test_runs_that_differ_in_harmless_options_alone_are_one_group(tmp_path):
+    """They were trained on another machine, from another folder, with another number of workers."""
+    one, other, third = evaluated("ce", 0), tmp_path / "other", tmp_path / "third"
+    for folder in (other, third):
+        shutil.copytree(one, folder)
+    change(other, seed=1, root="/elsewhere", workers=7, device="cuda", save_every_steps=3)
+    change(third, seed=2, input={"cache": "off"}, objective={"slope": 3.0})
+    (group,) = group_by_seed([read_stored(folder) for folder in (one, other, third)])
+    assert (group.seeds, group.name) == ([0, 1, 2], "cross-entropy")
+    change(third, epochs=2)
+    groups = group_by_seed([read_stored(folder) for folder in (one, other, third)])
+    assert [group.seeds for group in groups] == [[0, 1], [2]]
+
+
+def change(folder, **options):
+    """Change options in the file of a run."""
+    file = folder / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    for name, value in options.items():
+        config[name] = config[name] | value if isinstance(value, dict) else value
+    file.write_text(yaml.safe_dump(config))
 
 
 def test_one_seed_says_what_its_interval_leaves_out(tmp_path):

@@ -16,6 +16,7 @@ from sib.evaluation.evaluate import evaluate
 from sib.training import TrainConfig, train
 
 FAST = AttributionConfig(steps=2, samples=2)
+PUBLISHED = ObjectiveConfig(kind="published", window_size=7)
 
 
 def quiet():
@@ -40,7 +41,7 @@ def trained(method="ce", seed=0, test_size=20, split_seed=0) -> Path:
         seed=seed,
         workers=0,
         device="cpu",
-        objective=ObjectiveConfig(kind="published", window_size=7),
+        objective=PUBLISHED if method == "sib" else ObjectiveConfig(),
         input=InputConfig(train_size=60, test_size=test_size, split_seed=split_seed),
     )
     train(config, ConsoleWatcher(quiet()))

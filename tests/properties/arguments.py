@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import yaml
 from hypothesis import strategies as st
 
-from sib.cli.main import NAMES
+from sib.cli.commands import COMMANDS
 from sib.config.recipes import RECIPES
 from sib.models import architectures
+from sib.utils.lazy import load
 
 ODD = (
     "",
@@ -73,7 +74,8 @@ def options_of(kind: type, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-OPTIONS = {command: options_of(kind) for command, kind in NAMES.items()}
+NAMES = [name for name, command in COMMANDS.items() if command.reads_files]
+OPTIONS = {name: options_of(load(COMMANDS[name].options)) for name in NAMES}
 
 
 def value_of(kind: Any) -> st.SearchStrategy[str]:

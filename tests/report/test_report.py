@@ -17,6 +17,7 @@ from sib.cli.console import ConsoleWatcher
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
+from sib.report import gallery
 from sib.report.command import report
 from sib.report.page import warnings
 from sib.training import TrainConfig, train
@@ -238,3 +239,19 @@ def test_what_a_run_warned_about_is_told_with_its_last_sentence():
     ]
     said = "in 2 of 3 epochs, the last time so: inert. collapsed."
     assert warnings(runs) == [("a", said)]
+
+
+def test_each_image_is_drawn_once_however_many_sections_show_it(tmp_path, monkeypatch):
+    drawn = []
+
+    def count(places, *rest):
+        drawn.extend(places)
+        return draw_rows(places, *rest)
+
+    draw_rows = gallery.draw_rows
+    monkeypatch.setattr(gallery, "draw_rows", count)
+    out = tmp_path / "r.html"
+    config = ReportConfig(runs=(evaluated(),), out=out, images=20, methods=("vjp",), device="cpu")
+    report(config, quiet())
+    assert sorted(drawn) == list(range(20))  # every image of the split
+    assert 'id="gallery"' in out.read_text() and 'id="worst"' in out.read_text()

@@ -61,7 +61,7 @@ def test_resume_takes_the_terms_on_the_same_steps(tmp_path):
         ({"every_n_steps": 0}, "--every-n-steps must be at least 1; got 0"),
         ({"sib_fraction": 0.0}, "--sib-fraction must lie above 0 and at most at 1; got 0.0"),
         ({"sib_fraction": 0.5, "micro_batch": 2}, "cannot go together"),
-        ({"every_n_steps": 2, "method": "ce"}, "are for --method sib; got ce"),
+        ({"every_n_steps": 2, "method": "ce"}, "--every-n-steps is for --method sib; got ce"),
     ],
 )
 def test_bad_options(options, sentence):

@@ -71,7 +71,8 @@ def work(rank, port, folder):
     train(config(folder, "micro", micro_batch=4), Silent())
     train(config(folder, "local", hsic_scope="local"), Silent())
     train(config(folder, "unused", arch="training.test_distributed:WithUnusedWeights"), Silent())
-    train(config(folder, "ce", method="ce", arch="small_resnet"), Silent())
+    plain = {"method": "ce", "objective": ObjectiveConfig(), "hsic_scope": "local"}
+    train(config(folder, "ce", arch="small_resnet", **plain), Silent())
     for fail in (refused_together, unreadable, not_finite, asked_to_stop, other_images, bad_device):
         with pytest.MonkeyPatch.context() as patch:
             said[fail.__name__] = caught(lambda fail=fail, patch=patch: fail(patch, rank, folder))

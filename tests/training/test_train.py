@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from sib.cli.main import main
-from sib.config.stored import MAY_CHANGE
+from sib.config.facts import resumable
 from sib.config.train import InputConfig, ObjectiveConfig, OptimizerConfig
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.utils.errors import InputError
@@ -207,7 +207,7 @@ def test_the_help_lists_what_may_change(capsys):
     screen = " ".join(capsys.readouterr().out.replace("│", " ").split())
     listed = re.search(r"May be changed then: ([^.]*\.cache)", screen)[1]
     names = {name.replace("-", "_") for name in listed.split(", ")}
-    assert names == MAY_CHANGE - {"resume", "dry_run"}
+    assert names == resumable(TrainConfig) - {"resume", "dry_run"}
 
 
 def test_resume_may_go_on_for_more_epochs(tmp_path):
@@ -303,7 +303,7 @@ def test_worker_processes_change_nothing(tmp_path):
             {"objective": ObjectiveConfig(kind="published", background_weight=-1)},
             "background_weight must be",
         ),
-        ({"data": "/nowhere"}, "/nowhere does not exist"),
+        ({"data": "/nowhere", "input": InputConfig()}, "/nowhere does not exist"),
     ],
 )
 def test_bad_configurations_are_told_before_anything_is_written(tmp_path, options, sentence):

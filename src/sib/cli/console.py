@@ -8,10 +8,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sib import distributed
+from sib.config.choices import METHOD_TITLES
 from sib.config.train import TrainConfig
 from sib.data import Splits
 from sib.data.understood import remarks, understood
 from sib.training.cost import Cost
+from sib.utils.image_size import size_in_words
 
 
 class ConsoleWatcher:
@@ -50,7 +52,7 @@ class ConsoleWatcher:
         step = f"plain step {cost.plain_step:.3g} s"
         if config.method != "ce":
             ratio = cost.sib_step / cost.plain_step
-            step += f", {_shown(config.method)} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
+            step += f", {METHOD_TITLES[config.method]} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
         processes = distributed.size()
         if processes > 1:
             step += (
@@ -58,7 +60,7 @@ class ConsoleWatcher:
                 f"{processes * config.batch_size} images a step"
             )
         self._line(
-            f"[bold]{config.arch}[/] at {config.side} × {config.side}: "
+            f"[bold]{config.arch}[/] at {size_in_words(config.side)}: "
             f"{cost.parameters / 1e6:.2f} M parameters; {step}; {steps} steps, about "
             f"{duration(cost.total)} of training; peak memory {cost.memory / 2**30:.2f} GiB"
         )
@@ -119,10 +121,6 @@ class ConsoleWatcher:
             disable=not self.console.is_terminal,
         ) as progress:
             yield from progress.track(loader, total=total, completed=done)
-
-
-def _shown(method: str) -> str:
-    return "S-IB" if method == "sib" else method
 
 
 def duration(seconds: float) -> str:

@@ -1,32 +1,17 @@
 """``sib data``: its three commands behind one."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from rich.console import Console
 
-from sib.data.check import CheckConfig, check
-from sib.data.prepare import PrepareConfig, prepare
-from sib.data.show import ShowConfig, show
+from sib.config.data import CheckConfig, DataConfig, PrepareConfig, ShowConfig
+from sib.utils.lazy import load
+from sib.utils.signals import Stopped
 
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Prepare, check or show a data set."""
-
-    command: tyro.conf.OmitArgPrefixes[
-        Annotated[PrepareConfig, tyro.conf.subcommand("prepare", prefix_name=False)]
-        | Annotated[CheckConfig, tyro.conf.subcommand("check", prefix_name=False)]
-        | Annotated[ShowConfig, tyro.conf.subcommand("show", prefix_name=False)]
-    ]
-
-
-COMMANDS: dict[type, Callable[[Any, Console], None]] = {
-    PrepareConfig: prepare,
-    CheckConfig: check,
-    ShowConfig: show,
+ACTIONS: dict[type, str] = {
+    PrepareConfig: "sib.data.prepare:prepare",
+    CheckConfig: "sib.data.check:check",
+    ShowConfig: "sib.data.show:show",
 }
 
 
@@ -36,5 +21,11 @@ def data(config: DataConfig, console: Console) -> None:
     Raises:
         InputError: an argument that is not allowed.
         ProblemsFound: ``check`` found some.
+        Stopped: a signal ended it.
     """
-    COMMANDS[type(config.command)](config.command, console)
+    action: Any = load(ACTIONS[type(config.command)])
+    try:
+        action(config.command, console)
+    except Stopped as stop:
+        sentence = "stopped; nothing half-made is left, and the same command does the rest"
+        raise Stopped(stop.number, sentence) from None

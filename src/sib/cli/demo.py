@@ -1,8 +1,7 @@
 """The demonstration: cross-entropy and S-IB on the built-in data, and a picture of both."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -10,6 +9,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from sib.cli.console import ConsoleWatcher
+from sib.config.choices import METHOD_TITLES
+from sib.config.demo import DemoConfig
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
 from sib.data.normalization import normalise
@@ -25,36 +26,16 @@ from sib.training.setup import make_task, open_splits
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.signals import Stopped
+from sib.utils.terminal import show_tables
 
 METHODS = ("ce", "sib")
 REPORT_IMAGES = 200
-NAMES = {"ce": "cross-entropy", "sib": "S-IB"}
 WINDOW = 7
 """Side of the published mask's density window: 31 of 224 pixels, on 48."""
 HINT = (
     "S-IB ran with the {kind} objective, --objective {other} runs the other one. One seed on "
     "synthetic images shows how the tool works, not how well the method does."
 )
-
-
-@dataclass(frozen=True)
-class DemoConfig:
-    """Train cross-entropy and S-IB on the built-in digits, and draw what each looks at."""
-
-    out: Path = Path("demo")
-    """Folder for both runs, the picture and the report; those in it are replaced."""
-    epochs: int = 8
-    """Passes over the training images."""
-    images: int = 4000
-    """Images to train and validate on; a quarter as many to test on."""
-    objective: Literal["calibrated", "published"] = "calibrated"
-    """Of the S-IB run."""
-    background_strength: float = 0.5
-    """0 to 1: how strongly the background predicts the class."""
-    seed: int = 0
-    """Seed of both runs."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
 
 
 def demo(config: DemoConfig, console: Console) -> None:
@@ -68,7 +49,7 @@ def demo(config: DemoConfig, console: Console) -> None:
         RunFolder(config.out / method).clear()
     results: dict[str, dict[str, Any]] = {}
     for method in METHODS:
-        console.rule(NAMES[method])
+        console.rule(METHOD_TITLES[method])
         try:
             result = train(_train_config(config, method), ConsoleWatcher(console))
         except Stopped as stop:
@@ -76,7 +57,7 @@ def demo(config: DemoConfig, console: Console) -> None:
         assert result is not None  # only a dry run has none
         results[method] = result["test"]
     console.rule("the built-in test images")
-    console.print(_table(results))
+    show_tables(console, [_table(results)])
     other = "published" if config.objective == "calibrated" else "calibrated"
     console.print(HINT.format(kind=config.objective, other=other), highlight=False)
     picture = _draw(config)
@@ -113,7 +94,7 @@ def _train_config(config: DemoConfig, method: Any) -> TrainConfig:
         seed=config.seed,
         device=config.device,
         workers=0,
-        objective=_objective(config),
+        objective=_objective(config) if method == "sib" else ObjectiveConfig(),
         input=InputConfig(
             normalization="half",
             background_strength=config.background_strength,
@@ -132,7 +113,9 @@ def _objective(config: DemoConfig) -> ObjectiveConfig:
 def _table(results: dict[str, dict[str, Any]]) -> Table:
     table = Table("trained with", "test accuracy", "foreground energy of the VJP")
     for method, test in results.items():
-        table.add_row(NAMES[method], f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}")
+        table.add_row(
+            METHOD_TITLES[method], f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}"
+        )
     share = next(iter(results.values()))["foreground_share"]
     table.add_row("a map without preference", "", f"{share:.3f}")
     return table
@@ -151,7 +134,7 @@ def _draw(config: DemoConfig) -> Path:
         model = build(run.arch, len(splits.classes), run.side)
         RunFolder(run.folder).load_weights("best", model)
         inputs = normalise(images, device, run.input.normalization)
-        columns.append(_column(NAMES[method], model.to(device).eval(), inputs))
+        columns.append(_column(METHOD_TITLES[method], model.to(device).eval(), inputs))
     path = config.out / "picture.png"
     draw_columns(path, images, foregrounds, columns)
     return path

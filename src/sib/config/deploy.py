@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sib.config.choices import Normalization
 from sib.config.evaluate import RunPath, check_at_least_one, check_normalization
-from sib.data.normalization import Normalization
 from sib.utils.errors import InputError
 
 

@@ -6,20 +6,28 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.data.normalization import Normalization, statistics
-from sib.evaluation.measures import DEFAULT, MEASURES
-from sib.explain.registry import BUILT_IN, method_names
+from sib.config.choices import Normalization, Resize
+from sib.config.image_size import ImageSizeOption
+from sib.metrics.registry import BUILT_IN, METRICS
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+DEFAULT = tuple(spec.name for spec in BUILT_IN if spec.default)
+"""Metrics that need the map alone."""
+DEFAULT_METHODS = (
+    *("saliency", "input_x_gradient", "integrated_gradients", "smoothgrad", "guided_backprop"),
+    *("gradcam", "gradcam_pp", "layercam", "vjp"),
+)
+"""Explanation methods for the help; their registry loads torch."""
+IN_GALLERY = ("saliency", "gradcam", "vjp")
 Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
 MethodNames = Annotated[
     tuple[str, ...],
     tyro.conf.arg(
         help="Explanation methods; where not given, those of the default ones that the "
-        f"architecture can have. Default: {', '.join(m.name for m in BUILT_IN if m.default)}. "
-        f"Also: {', '.join(m.name for m in BUILT_IN if not m.default)}, and those of other "
-        "packages."
+        f"architecture can have. Default: {', '.join(DEFAULT_METHODS)}. Also: occlusion, rise, and "
+        "those of other packages."
     ),
 ]
 
@@ -70,13 +78,22 @@ class EvaluateConfig:
     """Folder of foreground masks; the run's own where not given."""
     on_bad_image: Literal["error", "skip"] = "error"
     """An image that cannot be read ends the evaluation, or is left out, counted and listed."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
+    not given."""
     arch: str | None = None
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
-    image_size: int | None = None
-    """Side of the square input; where not given, the run's or the file's own, or that of the
-    architecture's published weights, or 224."""
+    classes: Path | None = None
+    """Text file of the class names, one a line in the order of the outputs, for weights that do not
+    name them."""
+    image_size: ImageSizeOption = None
+    """Side of the square input, or its height and width as HxW; where not given, the run's or the
+    file's own, or that of the architecture's published weights, or 224."""
+    resize: Resize | None = None
+    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
+    given."""
     normalization: Normalization | None = None
     """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
     the file's own, or that of the architecture's published weights."""
@@ -92,10 +109,10 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, method_names())
-        check_names("metrics", self.metrics, tuple(MEASURES))
+        check_methods(self.methods)
+        check_metrics(self.metrics)
         check_at_least_one("limit", self.limit)
-        check_at_least_one("image-size", self.image_size)
+        check_image_size(self.image_size)
         check_normalization(self.normalization)
         check_at_least_one("batch-size", self.batch_size)
         check_attribution(self.attribution)
@@ -124,9 +141,15 @@ class ExplainConfig:
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
-    image_size: int | None = None
-    """Side of the square input; where not given, the run's or the file's own, or that of the
-    architecture's published weights, or 224."""
+    classes: Path | None = None
+    """Text file of the class names, one a line in the order of the outputs, for weights that do not
+    name them."""
+    image_size: ImageSizeOption = None
+    """Side of the square input, or its height and width as HxW; where not given, the run's or the
+    file's own, or that of the architecture's published weights, or 224."""
+    resize: Resize | None = None
+    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
+    given."""
     normalization: Normalization | None = None
     """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
     the file's own, or that of the architecture's published weights."""
@@ -138,8 +161,8 @@ class ExplainConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, method_names())
-        check_at_least_one("image-size", self.image_size)
+        check_methods(self.methods)
+        check_image_size(self.image_size)
         check_normalization(self.normalization)
         check_attribution(self.attribution)
         if not self.images:
@@ -171,7 +194,7 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("metrics", self.metrics, tuple(MEASURES))
+        check_metrics(self.metrics)
         if len(self.runs) < 2:
             raise InputError(f"sib compare needs at least two runs; got {len(self.runs)}")
         check_distinct(self.runs)
@@ -189,12 +212,12 @@ class ReportConfig:
     runs: Runs
     """Run folders, one or more."""
     out: Path = Path("report.html")
-    """The page."""
+    """HTML file to write."""
     images: int = 12
     """Images in the gallery."""
     gallery_runs: int | None = None
     """Most runs in the galleries, the first ones of each group in turn; all where not given."""
-    methods: tuple[str, ...] = tuple(m.name for m in BUILT_IN if m.in_gallery)
+    methods: tuple[str, ...] = IN_GALLERY
     """Explanation methods in the gallery."""
     data: str | None = None
     """Where the images lie now; where the run left them if not given."""
@@ -205,13 +228,26 @@ class ReportConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_names("methods", self.methods, method_names())
+        check_methods(self.methods)
         if not self.runs:
             raise InputError("sib report needs at least one run")
         check_distinct(self.runs)
         if not 1 <= self.images <= 200:
             raise InputError(f"--images must lie in 1 to 200; got {self.images}")
         check_at_least_one("gallery-runs", self.gallery_runs)
+
+
+def check_methods(names: tuple[str, ...]) -> None:
+    """Raise InputError unless all names are explanation methods, each given once."""
+    if names:
+        from sib.explain.registry import method_names
+
+        check_names("methods", names, method_names())
+
+
+def check_metrics(names: tuple[str, ...]) -> None:
+    """Raise InputError unless all names are measures, each given once."""
+    check_names("metrics", names, tuple(METRICS))
 
 
 def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
@@ -240,6 +276,8 @@ def check_at_least_one(option: str, value: int | None) -> None:
 def check_normalization(value: Normalization | None) -> None:
     """Raise InputError unless a normalisation is absent or allowed."""
     if value is not None:
+        from sib.data.normalization import statistics
+
         try:
             statistics(value)
         except InputError as error:
@@ -250,3 +288,8 @@ def check_attribution(config: AttributionConfig) -> None:
     """Raise InputError unless all numbers are at least 1."""
     for name, value in vars(config).items():
         check_at_least_one(f"attribution.{name}", value)
+
+
+def check_image_size(size: ImageSize | str | None) -> ImageSize | None:
+    """A size that may be absent; InputError where it is none."""
+    return None if size is None else check_size(size, "--image-size")

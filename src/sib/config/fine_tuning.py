@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sib.data.normalization import statistics
+from sib.config.facts import option
 from sib.utils.errors import InputError
 
 
@@ -19,10 +19,10 @@ class FineTuningConfig:
     """train: batch norm uses the statistics of each batch. frozen: it uses its running statistics,
     which stay as they are; its weight and bias are trained all the same. auto: frozen where the
     run starts from weights, train from random ones."""
-    freeze: str = "none"
+    freeze: str = option("none", resume=True)
     """What is not trained: none, backbone (all but the head), or names of layers with commas
     between them, such as conv1,layer1. Batch norm in a frozen layer keeps its statistics."""
-    unfreeze_after: int | None = None
+    unfreeze_after: int | None = option(None, resume=True)
     """Train what is frozen from the epoch after this many; never where not given."""
     ema: float | None = None
     """Keep an exponential moving average of the weights with this decay, between 0 and 1, such as
@@ -38,7 +38,7 @@ class FineTuningConfig:
     cutmix: float = 0.0
     """Paste a box of another image of the batch into each, its area drawn as for mixup; 0 for
     never. Foregrounds are pasted too. With both, each batch takes one of them."""
-    early_stopping: int | None = None
+    early_stopping: int | None = option(None, resume=True)
     """Stop after so many epochs without a better one; never where not given."""
 
 
@@ -78,6 +78,8 @@ def check_mixing(config: FineTuningConfig, method: str) -> None:
 def check_normalization(normalization: str) -> None:
     """Raise InputError unless a normalisation of the input is allowed."""
     if normalization != "auto":
+        from sib.data.normalization import statistics
+
         try:
             statistics(normalization)
         except InputError as error:

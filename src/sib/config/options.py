@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.data.division import TestSplit
-from sib.data.normalization import Normalization
-from sib.data.transforms import Augment
+from sib.config.choices import Augment, Normalization, Resize, TestSplit
+from sib.config.facts import RIVALS, SPATIAL_IB, option
 from sib.utils.errors import InputError
 
 
@@ -15,71 +14,82 @@ from sib.utils.errors import InputError
 class ObjectiveConfig:
     """The S-IB objective."""
 
-    foreground_weight: float = 0.01
-    """λ_fg, weight of the alignment inside the foreground."""
-    background_weight: float = 1000.0
-    """λ_bg, weight of the information outside it."""
-    window_size: int = 31
-    """Side of the mask's density window, in pixels."""
-    temperature: float = 0.1
-    """Temperature of the soft quantiles, in ranks."""
-    slope: float = 10.0
-    """Slope of the mask's sigmoids."""
-    projection_dim: int | None = None
-    """Columns of the random projection before HSIC; None for no projection."""
-    form: Literal["linear", "exp"] = "linear"
-    """linear: the published description. exp: the published scripts."""
-    cotangent: Literal["probabilities", "logits", "margin"] = "probabilities"
-    """What the VJP starts from; margin is the log-odds of the decision."""
-    mask: Literal["density", "hard", "centred", "area"] = "density"
-    """How the foreground is found."""
-    area: float = 0.1
-    """Wanted mean of the mask, for mask area."""
-    alignment: Literal["hsic", "ssim"] = "hsic"
-    """The foreground term."""
-    background: Literal["variance", "hsic", "magnitude"] = "variance"
-    """The background term."""
-    estimator: Literal["biased", "unbiased"] = "biased"
-    """Estimator of HSIC; the published one is biased."""
+    foreground_weight: float = option(0.01, only_for=("published",))
+    """λ_fg, weight of the alignment of reconstruction and image inside the foreground, at least
+    0."""
+    background_weight: float = option(1000.0, only_for=("published",))
+    """λ_bg, weight of the information outside the foreground, at least 0. Raise it if maps still
+    leak into the background."""
+    window_size: int = option(
+        31, only_for=("published",), only_if=("objective.mask", ("density", "hard"))
+    )
+    """Side of the mask's density window, in pixels; must not exceed the image. 31 suits 224
+    pixels."""
+    temperature: float = option(0.1, only_for=("published",))
+    """Temperature of the soft quantiles, in ranks, above 0; smaller is sharper."""
+    slope: float = option(10.0, only_for=("published",))
+    """Slope of the mask's sigmoids, above 0; larger is a harder mask."""
+    projection_dim: int | None = option(None, only_for=("published",))
+    """Columns of the random projection before HSIC; None: no projection. Saves time with large
+    images."""
+    form: Literal["linear", "exp"] = option("linear", only_for=("published",))
+    """How the terms enter the loss. linear: the published description. exp: the published
+    scripts."""
+    cotangent: Literal["probabilities", "logits", "margin"] = option(
+        "probabilities", only_for=("published",)
+    )
+    """What the vector-Jacobian product starts from; margin is the log-odds of the decision."""
+    mask: Literal["density", "hard", "centred", "area"] = option("density", only_for=("published",))
+    """How the foreground is found in the reconstruction."""
+    area: float = option(0.1, only_for=("published",), only_if=("objective.mask", ("area",)))
+    """Mean of the mask that --objective.mask area aims at, 0 to 1."""
+    alignment: Literal["hsic", "ssim"] = option("hsic", only_for=("published",))
+    """Foreground term: HSIC, or structural similarity of reconstruction and image."""
+    background: Literal["variance", "hsic", "magnitude"] = option(
+        "variance", only_for=("published",)
+    )
+    """Background term: variance, HSIC with the image, or magnitude of the reconstruction."""
+    estimator: Literal["biased", "unbiased"] = option("biased", only_for=("published",))
+    """Estimator of HSIC; the published one is biased. unbiased needs batches of at least 4."""
     _: KW_ONLY
     kind: Annotated[Literal["published", "calibrated"], tyro.conf.arg(aliases=["--objective"])] = (
-        "calibrated"
+        option("calibrated", only_for=SPATIAL_IB)
     )
-    """calibrated: shares of the background, which need no tuning; of the options image-weight,
-    layer-weight, stage-weight, balance and layer are its own. published: alignment and background
-    variance, with the options above, which are the published ones; all recipes have it."""
-    image_weight: float = 0.1
-    """calibrated only: of the share of R's energy in the background. A weight is the norm of its
-    term's gradient over cross-entropy's."""
-    layer_weight: float = 0.1
-    """calibrated only: of the share of the last stage's evidence in the background."""
-    stage_weight: float = 0.1
-    """calibrated only: of the mean share of the evidence of the stages between the two."""
-    balance: bool = True
-    """calibrated only: measure the gradients on every eighth batch, so that the weights mean what
-    is said above. Without it they are factors of the shares; 0.6, 2 and 2 were chosen in a
-    ResNet-18."""
-    layer: str | None = None
-    """calibrated only: the module whose features are the last stage; the architecture's own where
-    not given."""
+    """Which S-IB objective. calibrated: shares of the background, which need no tuning; its options
+    are image-weight, layer-weight, stage-weight, balance and layer. published: alignment and
+    background variance; the other options are its own, and all recipes use it."""
+    image_weight: float = option(0.1, only_for=("calibrated",))
+    """calibrated only: weight of the share of R's energy in the background, as the ratio of its
+    gradient's norm to cross-entropy's."""
+    layer_weight: float = option(0.1, only_for=("calibrated",))
+    """calibrated only: weight of the last stage's share of evidence in the background, in the
+    same unit."""
+    stage_weight: float = option(0.1, only_for=("calibrated",))
+    """calibrated only: weight of the mean share over the stages between image and last stage, in
+    the same unit."""
+    balance: bool = option(True, only_for=("calibrated",))
+    """calibrated only: measure the gradients on every eighth batch, so that the weights have
+    their unit. Without it they are plain factors; 0.6, 2 and 2 were chosen for a ResNet-18."""
+    layer: str | None = option(None, only_for=("calibrated",))
+    """calibrated only: module whose features are the last stage. Default: the architecture's
+    own."""
 
 
 @dataclass(frozen=True)
 class RivalConfig:
     """The methods that S-IB is compared with."""
 
-    weight: float = 1.0
-    """Of the method's term beside cross-entropy."""
-    balance: bool = False
-    """Measure gradients as the calibrated objective does, so that weight is the norm of the term's
-    gradient over cross-entropy's, and methods are compared in one unit."""
-    masked_share: float = 0.5
-    """saliency_guided only: share of the pixels that are replaced."""
-    at: Literal["final", "input"] = "final"
+    weight: float = option(1.0, only_for=RIVALS)
+    """Weight of the method's term beside cross-entropy, at least 0."""
+    balance: bool = option(False, only_for=RIVALS)
+    """Measure gradients as the calibrated objective does, so that weight is the norm of the
+    term's gradient over cross-entropy's, and methods are compared in one unit."""
+    masked_share: float = option(0.5, only_for=("saliency_guided",))
+    """saliency_guided only: share of the pixels that are replaced, between 0 and 1."""
+    at: Literal["final", "input"] = option("final", only_for=("energy",))
     """energy only: where the attribution is taken, at the last stage or at the image."""
-    layer: str | None = None
-    """energy only: the module whose features are the last stage; the architecture's own where not
-    given."""
+    layer: str | None = option(None, only_for=("energy",), only_if=("rival.at", ("final",)))
+    """energy only: module whose features are the last stage. Default: the architecture's own."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +97,18 @@ class OptimizerConfig:
     """How a gradient changes the weights."""
 
     learning_rate: float = 1e-3
-    """Highest learning rate."""
+    """Highest learning rate, above 0. Lower it to fine-tune or if the loss is not finite."""
     weight_decay: float = 1e-4
-    """Decoupled weight decay."""
+    """Decoupled weight decay, at least 0."""
     clip_norm: float | None = None
-    """Largest norm of the whole gradient; None for no clipping."""
+    """Largest norm of the whole gradient; None: no clipping."""
     kind: Literal["adamw", "sgd"] = "adamw"
-    """adamw, or sgd with momentum, whose weight decay is part of the gradient."""
-    momentum: float = 0.9
-    """sgd only: from 0 to below 1."""
+    """Optimizer: adamw, or sgd with momentum, whose weight decay is part of the gradient."""
+    momentum: float = option(0.9, only_if=("optimizer.kind", ("sgd",)))
+    """sgd only: momentum, from 0 to below 1."""
     head_learning_rate: float | None = None
-    """Highest learning rate of the head, the layers whose shape depends on the number of classes;
-    learning-rate where not given."""
+    """Highest learning rate of the head, the layers whose shape depends on the number of classes.
+    Default: learning-rate."""
     layer_decay: float = 1.0
     """Factor on the learning rate from each block to the one before it, counted from the head,
     above 0 and at most 1; 1 trains all blocks alike."""
@@ -109,13 +119,14 @@ class ScheduleConfig:
     """The learning rate over the run."""
 
     kind: Literal["cosine", "step"] = "cosine"
-    """cosine: to zero at the end. step: times gamma every step_epochs."""
-    step_epochs: int = 30
-    """Epochs between two steps."""
-    gamma: float = 0.1
-    """Factor of a step."""
+    """Course of the learning rate. cosine: falls to zero at the end. step: times gamma every
+    step_epochs."""
+    step_epochs: int = option(30, only_if=("schedule.kind", ("step",)))
+    """step only: epochs between two steps, at least 1."""
+    gamma: float = option(0.1, only_if=("schedule.kind", ("step",)))
+    """step only: factor of a step, above 0."""
     warmup_epochs: float = 0.0
-    """Epochs of linear warm-up from zero."""
+    """Epochs in which the learning rate rises linearly from zero, at least 0; may be a fraction."""
 
 
 @dataclass(frozen=True)
@@ -123,42 +134,52 @@ class InputConfig:
     """Splits, foreground masks and image transforms."""
 
     validation_fraction: float = 0.1
-    """Share of the training images held out to choose the best epoch."""
+    """Share of the training images held out to choose the best epoch, 0 to 1."""
     test_fraction: float = 0.2
-    """Share held out for the test where the folder has no test split of its own."""
+    """Share held out for the test where the folder has no test split of its own, 0 to 1."""
     test_split: TestSplit = "own"
-    """own: the data's own test split, where there is one. random: put its images back and hold out
-    test_fraction of each class by split_seed, for repeated splits."""
+    """own: the data's own test split, where there is one. random: put its images back and hold
+    out test_fraction of each class by split_seed, for repeated splits."""
     split_seed: int = 0
-    """Seed of these splits."""
+    """Seed of the splits that are drawn."""
     masks: str | None = None
-    """Folder of foreground masks, where they do not lie beside the images."""
+    """Folder of foreground masks. Default: beside the images."""
     mask_ending: str | None = None
     """What follows an image's name in the name of its mask beside it, as _label or .png; none where
     no file beside an image is a mask. _mask, _masks, _seg and the like are known."""
     value_range: str | None = None
     """Folders of 16-bit images only, LOW-HIGH: the values that become black and white, 0-65535
     where not given; 0-4095 for images of 12 bits. sib data check says which values are used."""
+    annotations: str | None = None
+    """Boxes or masks of a folder's images: COCO JSON, PASCAL VOC XML, labelme JSON or CSV, a file
+    or a folder of files; or a folder of YOLO text files."""
+    groups: str | None = None
+    """CSV with the columns image and group (a patient, a camera); no group is in two splits."""
     augment: Augment = "none"
-    """none: resize and centre crop. flip: and a random flip. crop: random resized crop and flip.
-    randaugment, trivial: crop, flip and torchvision's RandAugment or TrivialAugment; where these
-    move pixels, the foreground moves along."""
-    crop_area: float = 0.35
-    """Smallest share of the image's area that augment crop keeps."""
+    """Augmentation of the training images. none: resize and centre crop. flip: and a random flip.
+    crop: random resized crop and flip. randaugment, trivial: crop, flip and torchvision's
+    RandAugment or TrivialAugment; where these move pixels, the foreground moves along."""
+    crop_area: float = option(0.35, only_if=("input.augment", ("crop", "randaugment", "trivial")))
+    """augment crop, randaugment and trivial only: smallest share of the image's area that a crop
+    keeps, above 0 to 1."""
+    resize: Resize = "crop"
+    """What brings an image to its size where no random crop does. crop: the short side is resized,
+    and the centre cropped. squash: height and width are resized, whatever their ratio. pad: the
+    whole image is resized and laid on grey."""
     normalization: Normalization = "auto"
-    """half: mean and deviation 0.5. imagenet: those of ImageNet's colours. MEAN/STD: any others, of
-    images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights want, half
-    for random ones."""
+    """Mean and deviation of the channels. half: 0.5. imagenet: those of ImageNet. MEAN/STD: any
+    others, of images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights
+    want, half for random ones."""
     drop_last: bool = False
-    """Leave out the last training batch of an epoch where it is not full."""
-    cache: str = "auto"
-    """Keep resized images on disk, where the transform is not random before the flip. auto: in
-    ~/.cache/sib where they fit. off: never. Else: the folder to keep them in."""
-    background_strength: float = 0.5
-    """digits only, 0 to 1: how strongly the background predicts the class."""
-    train_size: int = 4000
+    """Leave out the last training batch of an epoch if it is not full."""
+    cache: str = option("auto", resume=True, harmless=True)
+    """Keep resized images on disk, if the transform before the flip is not random. auto: in
+    ~/.cache/sib if they fit. off: never. Anything else: the folder to keep them in."""
+    background_strength: float = option(0.5, only_if=("data", ("digits",)))
+    """digits only: how strongly the background predicts the class, 0 to 1."""
+    train_size: int = option(4000, only_if=("data", ("digits",)))
     """digits only: images to train and validate on."""
-    test_size: int = 1000
+    test_size: int = option(1000, only_if=("data", ("digits",)))
     """digits only: images to test on."""
 
 
@@ -168,8 +189,6 @@ def check_optimizer(config: OptimizerConfig) -> None:
         raise InputError(
             f"--optimizer.momentum must lie in 0 to 1, 1 excluded; got {config.momentum}"
         )
-    if config.kind != "sgd" and config.momentum != OptimizerConfig.momentum:
-        raise InputError(f"--optimizer.momentum is for --optimizer.kind sgd; got {config.kind}")
     rate = config.head_learning_rate
     if rate is not None and not 0 < rate < float("inf"):
         raise InputError(f"--optimizer.head-learning-rate must be above 0; got {rate}")

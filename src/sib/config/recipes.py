@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sib.data.transforms import CROP_AREA
+from sib.config.choices import CROP_AREA
 from sib.utils.errors import InputError
+from sib.utils.terminal import show_tables
 
 
 class Transform(NamedTuple):
@@ -155,7 +156,7 @@ class RecipesConfig:
 
 def show_recipes(config: RecipesConfig, console: Console) -> None:
     """Print every recipe, and in words what the table cannot hold."""
-    console.print(_table(padding=1 if console.width >= 100 else 0))
+    show_tables(console, [_table(padding=1 if console.width >= 100 else 0)])
     console.print()
     legend = Table.grid(padding=(0, 2))
     for title, words in _legend():

@@ -1,19 +1,21 @@
-"""What a training run can be told: typed, nested, documented; the command line is made of it."""
+"""The options of a training run: typed, nested and documented; the command line comes from them."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from sib.config.facts import ANNOTATED, GUIDED, SPATIAL_IB, flatten, option, options, refusal
 from sib.config.fine_tuning import (
     FineTuningConfig,
     check_fine_tuning,
     check_mixing,
     check_normalization,
 )
+from sib.config.image_size import ImageSizeOption
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
@@ -22,8 +24,8 @@ from sib.config.options import (
     ScheduleConfig,
     check_optimizer,
 )
-from sib.functional.dependence import ESTIMATORS
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size
 
 
 @dataclass(frozen=True)
@@ -33,82 +35,89 @@ class TrainConfig(FineTuningConfig):
     Options can come from a file, --config FILE.yaml; those on the command line win.
     """
 
-    recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = None
-    """A published recipe, such as cub200/resnet50; sib recipes lists them. It sets data, arch and
-    the rest; what else is given wins."""
+    recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = option(
+        None, harmless=True
+    )
+    """A published recipe, such as cub200/resnet50 (sib recipes lists them). It sets the data,
+    the architecture and the schedule; options that you give win."""
     data: str = ""
-    """digits (built in); or cifar100, cub200, stanford_dogs, imagenet or oxford_pet, below --root;
-    or a folder of images: FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
+    """Data set: digits (built in); cifar100, cub200, stanford_dogs, imagenet or oxford_pet,
+    below --root; or a folder of images, FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
     FOLDER/CLASS/*.jpg."""
-    root: Path = Path("data")
-    """Where the published data sets stand; sib data prepare puts them there."""
-    out: Path | None = None
-    """Run folder; runs/DATA-ARCH-METHOD-SEED where not given."""
+    root: Path = option(Path("data"), resume=True, harmless=True)
+    """Folder of the published data sets, where sib data prepare puts them."""
+    out: Path | None = option(None, resume=True, harmless=True)
+    """Run folder. Default: runs/DATA-ARCH-METHOD-SEED."""
     arch: str = "resnet18"
-    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of your
-    own, called with the number of classes."""
+    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of
+    your own, which is called with the number of classes."""
     method: Literal["sib", "ce", "saliency_guided", "rrr", "energy"] = "sib"
-    """sib: cross-entropy and the S-IB terms. ce: plain cross-entropy, the baseline. saliency_guided
-    (Ismail et al. 2021) needs no annotation either; rrr (right for the right reasons, Ross et al.
-    2017) and energy (Rao et al. 2023) need foregrounds."""
-    guided_share: float | None = None
-    """Share of the annotated training images whose foreground is used, 0 to 1, always the same
-    ones; in sib it replaces the found one. 0 for sib and 1 for rrr and energy where not given."""
-    background_exchange: float = 0.0
-    """Share of the images with a used foreground that are shown before the background of another
-    image of their batch, 0 to 1."""
+    """Training method. sib: cross-entropy plus the S-IB terms. ce: cross-entropy alone, the
+    baseline. saliency_guided (Ismail et al. 2021) needs no annotation either. rrr (right for the
+    right reasons, Ross et al. 2017) and energy (Rao et al. 2023) need foregrounds."""
+    guided_share: float | None = option(None, only_for=GUIDED)
+    """Share of the annotated training images whose foreground is used, 0 to 1; always the same
+    images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and
+    energy."""
+    background_exchange: float = option(0.0, only_for=GUIDED)
+    """Share of the images with a used foreground that are shown in front of the background of
+    another image of their batch, 0 to 1."""
     selection: Literal["validation", "test"] = "validation"
-    """Where the best epoch is chosen. validation: on images held out of the training split. test:
-    on the test split, the published way; nothing is held out, and the figure is optimistic."""
-    image_size: int | None = None
-    """Side of the square input in pixels; where not given, 48 for digits, and for all else what the
-    start weights were trained with, or 224."""
-    epochs: int = 30
-    """Passes over the training images."""
+    """Split on which the best epoch is chosen. validation: images held out of the training
+    split. test: the published way; nothing is held out, and the test figure is optimistic."""
+    image_size: ImageSizeOption = None
+    """Side of the square input in pixels, or its height and width as HxW. Default: 48 for digits;
+    for all else what the start weights were trained with, or 224."""
+    epochs: int = option(30, resume=True)
+    """Passes over the training images, at least 1."""
     batch_size: int = 32
-    """Images in a step of one process; N processes take N times as many."""
-    micro_batch: int | None = None
-    """Most images whose graph is held at a time; None for the whole batch. The gradients stay those
-    of the batch, HSIC included, except that batch norm takes its statistics from a micro-batch."""
-    every_n_steps: int = 1
-    """sib only: take the terms on every k-th step alone, weighted × k. Deviates from the method."""
-    sib_fraction: float = 1.0
-    """sib only: take the terms on this part of each batch. Deviates from the method."""
-    hsic_scope: Literal["local", "global"] = "local"
-    """What the S-IB terms compare, where there are several processes: the images of one process,
-    or of all."""
+    """Images in a step of one process; N processes take N times as many. Lower it if memory runs
+    out and --micro-batch does not help."""
+    micro_batch: int | None = option(None, resume=True)
+    """Most images whose graph is held in memory at once; None: the whole batch. The gradients
+    stay those of the batch, HSIC included, but batch norm uses the statistics of each
+    micro-batch."""
+    every_n_steps: int = option(1, only_for=SPATIAL_IB)
+    """sib only: compute the terms on every k-th step only, weighted × k. Saves time; deviates
+    from the method."""
+    sib_fraction: float = option(1.0, only_for=SPATIAL_IB)
+    """sib only: compute the terms on this part of each batch, above 0 to 1. Saves time; deviates
+    from the method."""
+    hsic_scope: Literal["local", "global"] = option("local", only_for=("published",))
+    """published only: images that HSIC compares when several processes train. local: those of
+    each process. global: those of all."""
     seed: int = 0
-    """Seed of weights, order and augmentation."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
+    """Seed of the weights, the order of the images and the augmentation, at least 0."""
+    device: str = option("auto", resume=True, harmless=True)
+    """Where to compute: auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the model; everything after the logits is float32. In float16 the loss is scaled by a
-    factor that follows the gradients' range; slow on CPUs."""
-    checkpoint: bool = False
-    """sib only: keep the inputs of the model's repeated blocks alone and compute the rest anew.
-    The same gradients for less memory and more time."""
-    compile: bool = False
-    """sib only: compile the step, its inner gradient included, as one graph; the first step takes
-    long, and needs a C++ compiler on CPUs. What cannot be compiled runs uncompiled, with a
-    warning."""
+    """Precision of the model; everything after the logits is float32. bfloat16 and float16 are
+    faster on GPUs; in float16 the loss is scaled so that small gradients survive."""
+    checkpoint: bool = option(False, resume=True, harmless=True, only_for=SPATIAL_IB)
+    """sib only: keep only the inputs of the model's repeated blocks and recompute the rest in
+    the backward pass. The same gradients for less memory and more time."""
+    compile: bool = option(False, only_for=("published",))
+    """published only: compile the whole step, its inner gradient included. The first step takes
+    long, and CPUs need a C++ compiler. What cannot be compiled runs uncompiled, with a warning."""
     deterministic: bool = False
-    """Let cuDNN use only algorithms that give the same bits each time; matters on CUDA."""
-    workers: int = 2
-    """Processes that read images, for each process that trains; 0 reads in the main one."""
-    save_every_steps: int | None = None
-    """Save the state after so many steps, too; None for at the end of each epoch only."""
-    on_bad_image: Literal["error", "skip"] = "error"
-    """An image that cannot be read ends the run, or is left out, counted and listed; skip reads
-    the files themselves, without the cache."""
-    bad_steps: int = 5
-    """Steps in a row whose loss or gradient is not finite before the run ends; each of them
-    is taken back and counted."""
-    resume: bool = False
-    """Go on from the last saved step of the run folder. May be changed then: epochs, out, root,
-    device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps, freeze,
-    unfreeze-after, early-stopping, input.cache."""
-    dry_run: bool = False
-    """Say what the run would cost, and stop."""
+    """Restrict cuDNN to algorithms that give the same bits every time. Slower; matters on CUDA
+    only."""
+    workers: int = option(2, resume=True, harmless=True)
+    """Processes that read images, for each process that trains; 0 reads in the main process."""
+    save_every_steps: int | None = option(None, resume=True, harmless=True)
+    """Save the state after this many steps too. Default: at the end of each epoch only."""
+    on_bad_image: Literal["error", "skip"] = option("error", resume=True)
+    """What to do with an image that cannot be read. error: end the run. skip: leave it out,
+    count and list it; this reads the files themselves, without the cache."""
+    bad_steps: int = option(5, resume=True, harmless=True)
+    """Steps in a row with a loss or gradient that is not finite before the run ends; each of
+    them is undone and counted."""
+    resume: bool = option(False, resume=True, harmless=True)
+    """Continue from the last saved step of the run folder. May be changed then: epochs, out,
+    root, device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
+    freeze, unfreeze-after, early-stopping, input.cache."""
+    dry_run: bool = option(False, resume=True, harmless=True)
+    """Print what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -125,7 +134,8 @@ class TrainConfig(FineTuningConfig):
         check_fine_tuning(self)
         check_mixing(self, self.method)
         check_normalization(self.input.normalization)
-        smallest = ESTIMATORS[self.objective.estimator]
+        check_optimizer(self.optimizer)
+        smallest = smallest_batch(self.objective.estimator)
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
         if not 0 < self.input.crop_area <= 1:
@@ -147,12 +157,6 @@ class TrainConfig(FineTuningConfig):
             )
         if self.sib_fraction < 1 and self.micro_batch is not None:
             raise InputError("--sib-fraction and --micro-batch cannot go together; give one")
-        if self.method != "sib" and (self.every_n_steps > 1 or self.sib_fraction < 1):
-            raise InputError(
-                f"--every-n-steps and --sib-fraction are for --method sib; got {self.method}"
-            )
-        if self.method != "sib" and (self.compile or self.checkpoint):
-            raise InputError(f"--compile and --checkpoint are for --method sib; got {self.method}")
         if self.compile and self.checkpoint:
             raise InputError("--compile and --checkpoint cannot go together; give one")
         _at_least("workers", self.workers, 0)
@@ -161,12 +165,11 @@ class TrainConfig(FineTuningConfig):
         if self.seed >= 2**63:
             raise InputError(f"--seed must be below 2^63; got {self.seed}")
         if self.image_size is not None:
-            _at_least("image-size", self.image_size, 1)
+            check_size(self.image_size, "--image-size")
         _at_least("schedule.step-epochs", self.schedule.step_epochs, 1)
         _at_least("schedule.warmup-epochs", self.schedule.warmup_epochs, 0)
         _at_least("optimizer.weight-decay", self.optimizer.weight_decay, 0)
         _above_zero("optimizer.learning-rate", self.optimizer.learning_rate)
-        check_optimizer(self.optimizer)
         _above_zero("schedule.gamma", self.schedule.gamma)
         if self.optimizer.clip_norm is not None:
             _above_zero("optimizer.clip-norm", self.optimizer.clip_norm)
@@ -176,6 +179,17 @@ class TrainConfig(FineTuningConfig):
         """Share of the annotated training images whose foreground the method uses."""
         default = 1.0 if self.method in ANNOTATED else 0.0
         return default if self.guided_share is None else self.guided_share
+
+    @property
+    def objective_options(self) -> dict[str, Any]:
+        """The options that belong to the objective of this run, by their names in its class."""
+        name = self.objective.kind if self.method == "sib" else self.method
+        group = self.objective if self.method == "sib" else self.rival
+        return {
+            known.name: getattr(group, known.name)
+            for known in options(type(group))
+            if name in known.facts.only_for and known.name != "kind"
+        }
 
     @property
     def looks_inside(self) -> bool:
@@ -193,9 +207,14 @@ class TrainConfig(FineTuningConfig):
         return Path("runs") / f"{data}-{arch}-{self.method}-{self.seed}"
 
     @property
-    def side(self) -> int:
-        """Side of the square input in pixels."""
-        return self.image_size or (48 if self.data == "digits" else 224)
+    def given_size(self) -> ImageSize | None:
+        """Side of the square input, or its height and width, where it was given."""
+        return None if self.image_size is None else check_size(self.image_size, "--image-size")
+
+    @property
+    def side(self) -> ImageSize:
+        """Side of the square input in pixels, or its height and width."""
+        return self.given_size or (48 if self.data == "digits" else 224)
 
 
 def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -208,49 +227,25 @@ def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-CALIBRATED = ("image_weight", "layer_weight", "stage_weight", "balance", "layer")
-"""Options of the calibrated objective; all others are the published one's."""
-
-
 def _check_objective(config: TrainConfig) -> None:
-    """Raise InputError where options of one objective are given for the other."""
+    """Raise InputError where an option does nothing, or a weight is out of its range."""
     objective = config.objective
-    for item in fields(ObjectiveConfig) if config.method == "sib" else ():
-        name, own = item.name.replace("_", "-"), item.name in CALIBRATED
-        changed = getattr(objective, item.name) != item.default
-        if changed and item.name != "kind" and own != (objective.kind == "calibrated"):
-            other = "calibrated" if own else "published"
-            raise InputError(f"--objective.{name} is for --objective {other}; got {objective.kind}")
+    sentence = refusal(TrainConfig, flatten(asdict(config)))
+    if sentence is not None:
+        raise InputError(sentence)
     _at_least("objective.image-weight", objective.image_weight, 0)
     _at_least("objective.layer-weight", objective.layer_weight, 0)
     _at_least("objective.stage-weight", objective.stage_weight, 0)
-    if config.method == "sib" and config.compile and objective.kind == "calibrated":
-        raise InputError("--compile is for --objective published; got calibrated")
-
-
-ANNOTATED = ("rrr", "energy")
-"""Methods that learn nothing but cross-entropy from images without annotation."""
-OWN = {
-    "weight": ("saliency_guided", *ANNOTATED),
-    "balance": ("saliency_guided", *ANNOTATED),
-    "masked_share": ("saliency_guided",),
-    "at": ("energy",),
-    "layer": ("energy",),
-}
-"""The methods that have each of the rivals' options."""
+    if config.hsic_scope == "global" and "hsic" not in (objective.alignment, objective.background):
+        raise InputError(
+            f"--hsic-scope global is for terms that compare images by HSIC; got --objective."
+            f"alignment {objective.alignment} and --objective.background {objective.background}"
+        )
 
 
 def _check_rival(config: TrainConfig) -> None:
-    """Raise InputError where a rival's options are out of range, or of another method."""
-    for item in fields(RivalConfig):
-        name, methods = item.name.replace("_", "-"), OWN[item.name]
-        if getattr(config.rival, item.name) != item.default and config.method not in methods:
-            raise InputError(
-                f"--rival.{name} is for --method {', '.join(methods)}; got {config.method}"
-            )
+    """Raise InputError where an option about rivals or foregrounds is out of its range."""
     _at_least("rival.weight", config.rival.weight, 0)
-    if config.rival.layer is not None and config.rival.at == "input":
-        raise InputError("--rival.layer is for --rival.at final; got input")
     if not 0 < config.rival.masked_share < 1:
         raise InputError(
             "--rival.masked-share must lie between 0 and 1, both excluded; got "
@@ -271,10 +266,15 @@ def _check_rival(config: TrainConfig) -> None:
         raise InputError(f"--guided-share must lie in 0 to 1; got {config.guided_share}")
     if config.method in ANNOTATED and not config.guided_share:
         raise InputError(f"--guided-share must lie above 0 for --method {config.method}; got 0.0")
-    if config.method not in ("sib", *ANNOTATED):
-        raise InputError(f"--guided-share is for --method sib, rrr, energy; got {config.method}")
     if config.compile and config.guided_share:
         raise InputError("--compile and --guided-share cannot go together; give one")
+
+
+def smallest_batch(estimator: str) -> int:
+    """Fewest images of which an estimator of HSIC has a value."""
+    from sib.functional.dependence import ESTIMATORS  # with torch, which a run loads anyway
+
+    return ESTIMATORS[estimator]
 
 
 def _at_least(name: str, value: float, smallest: float) -> None:

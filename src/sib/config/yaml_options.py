@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+from collections.abc import Collection
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 
+from sib.config.facts import deciding, flatten, idle
 from sib.config.recipes import find_recipe
 from sib.config.yaml_file import parse_yaml
 from sib.utils.errors import InputError
+from sib.utils.image_size import refuse_two_numbers
 
 RECIPE = "recipe"
 
@@ -30,6 +33,7 @@ def expand_config(kind: type, arguments: list[str]) -> list[str]:
         InputError: the file cannot be read, or has a key or a value that is not allowed; an
             unknown recipe.
     """
+    refuse_two_numbers(arguments)
     rest, files = [], []
     waiting = iter(arguments)
     for argument in waiting:
@@ -41,15 +45,23 @@ def expand_config(kind: type, arguments: list[str]) -> list[str]:
         else:
             raise InputError("--config needs the path of a YAML file")
     contents = [(file, _read(file)) for file in files]
-    options = [option for file, values in contents for option in _options(kind, values, file, "")]
+    options: list[str] = []
     if RECIPE not in get_type_hints(kind):
+        for file, own in contents:
+            options += _options(kind, own, file, "")
         return options + rest
     given, named = _positional(kind, rest), _recipe_of(contents)
-    if given is not None:
-        return recipe_options(given) + options + rest
-    if named is not None:
-        return recipe_options(named) + options + [named, *rest]
-    return options + rest
+    chosen = given if given is not None else named
+    recipe = {} if chosen is None else find_recipe(chosen).options()
+    values = _by_full_name(recipe)
+    for _, own in contents:
+        values |= _by_full_name(flatten(own))
+    left_out = idle(kind, values | _deciding(kind, rest))
+    options += _arguments(recipe, left_out)
+    for file, own in contents:
+        # a run's own file names every option, also those that the method at hand does not have
+        options += _options(kind, leave_out(own, left_out) if _is_of_a_run(own) else own, file, "")
+    return options + ([named, *rest] if given is None and named is not None else rest)
 
 
 def options_of(kind: type, values: dict[Any, Any], where: Path | str) -> list[str]:
@@ -93,18 +105,55 @@ def error_behind(stop: BaseException | None) -> InputError | None:
     return stop
 
 
-def recipe_options(name: str) -> list[str]:
-    """The options of a recipe as arguments.
+def leave_out(values: dict[Any, Any], names: Collection[str], prefix: str = "") -> dict[Any, Any]:
+    """The options without those of the given full names.
 
-    Raises:
-        InputError: there is no such recipe.
+    Args:
+        values: nested, or flat with dots.
+        names: with dots and underscores.
+        prefix: of the values' own names.
     """
+    found: dict[Any, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}".replace("-", "_")
+        if isinstance(value, dict):
+            found[key] = leave_out(value, names, f"{name}.")
+        elif name not in names:
+            found[key] = value
+    return found
+
+
+def _arguments(recipe: dict[str, Any], left_out: Collection[str]) -> list[str]:
+    """The options of a recipe as arguments, without those that do nothing for the method."""
     found: list[str] = []
-    for option, value in find_recipe(name).options().items():
+    for option, value in leave_out(recipe, left_out).items():
         found += (
             [_switch(option, value)] if isinstance(value, bool) else [f"--{option}", f"{value}"]
         )
     return found
+
+
+def _by_full_name(values: dict[Any, Any]) -> dict[str, Any]:
+    return {str(key).replace("-", "_"): value for key, value in values.items()}
+
+
+def _deciding(kind: type, arguments: list[str]) -> dict[str, str]:
+    """The values on the command line of the options that others depend on; the last one counts."""
+    flags = {known.flag: known.name for known in deciding(kind)}
+    flags |= {f"--{known.name}": known.name for known in deciding(kind)}
+    found, waiting = {}, iter(arguments)
+    for argument in waiting:
+        flag, equals, value = argument.partition("=")
+        name = flags.get(flag.replace("_", "-"))
+        if name is not None:
+            found[name] = value if equals else next(waiting, "")
+    return found
+
+
+def _is_of_a_run(values: dict[Any, Any]) -> bool:
+    """Whether a file is the ``config.yaml`` of a run folder, which holds every option."""
+    objective = values.get("objective")
+    return isinstance(objective, dict) and objective.keys() >= {"kind", "slope", "image_weight"}
 
 
 def _recipe_of(contents: list[tuple[Path, dict[Any, Any]]]) -> str | None:

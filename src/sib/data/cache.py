@@ -17,7 +17,9 @@ from sib.data.cache_files import CacheRefused, build_once, is_whole
 from sib.data.loader import Loader, make_loader
 from sib.data.sample import BadSample, Batch, Sample
 from sib.data.source import Source
+from sib.data.transforms import Resize
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_words
 
 FORMAT = 2
 PACKAGES = ("pillow", "torch", "torchvision")
@@ -51,9 +53,10 @@ def default_folder() -> Path:
 
 def cache_sources(
     sources: dict[str, Source],
-    image_size: int,
+    image_size: ImageSize,
     folder: Path,
     *,
+    resize: Resize = "crop",
     largest_share: float = 1.0,
     workers: int = 0,
     say: Callable[[str], object] = lambda sentence: None,
@@ -62,22 +65,23 @@ def cache_sources(
     """The same sources, their images resized and cropped once and kept on disk.
 
     They share one cache, which does not depend on how the images are split:
-    ``FOLDER/KEY/images.npy`` uint8 (N, 3, S, S), ``foreground.npy`` the bits of (N, S, S),
-    ``annotated.npy`` bool (N,), ``cache.json``. KEY is the SHA-256 of the format, the side, the
+    ``FOLDER/KEY/images.npy`` uint8 (N, 3, H, W), ``foreground.npy`` the bits of (N, H, W),
+    ``annotated.npy`` bool (N,), ``cache.json``. KEY is the SHA-256 of the format, the size, the
     versions of what decodes, and each file's name, size and times of change. One process builds;
     a half-built cache is never read. It can be deleted whenever no run uses it.
 
     Args:
         sources: by the name of their split; those without ``fingerprints`` stay as they are.
-        image_size: S, side in pixels.
+        image_size: side in pixels, or height H and width W.
         folder: of the caches; made where it does not exist.
+        resize: how images are brought to that size; see `JointTransform`.
         largest_share: of the free space that a new cache may take, in (0, 1].
         workers: processes that read images.
         say: called with a sentence about what was found or built, or is waited for.
         track: passes on the batches of a new cache, and may show how far they are.
 
     Returns:
-        Sources of (3, S, S) images, which `JointTransform` at most flips.
+        Sources of (3, H, W) images, which `JointTransform` at most flips.
 
     Raises:
         CacheRefused: the folder cannot be written, or lacks the space.
@@ -93,9 +97,9 @@ def cache_sources(
     if not places:
         return dict(sources)
     images = [(sources[name], index) for name, index in places.values()]
-    facts = {"format": FORMAT, "images": len(images), "image_size": image_size}
-    path = folder / _key(places, image_size)
-    words = f"{len(images)} images at {image_size} × {image_size}"
+    facts = {"format": FORMAT, "images": len(images), "image_size": plain_size(image_size)}
+    path = folder / _key(places, image_size, resize)
+    words = f"{len(images)} images at {size_in_words(image_size)}"
     words += f", {readable(bytes_of(len(images), image_size))}, in {path}"
 
     def write(part: Path) -> None:
@@ -104,6 +108,7 @@ def cache_sources(
         loader = make_loader(
             ImageList(images),
             image_size=image_size,
+            resize=resize,
             batch_size=BUILD_BATCH,
             train=False,
             workers=workers,
@@ -126,10 +131,10 @@ class CachedSource:
         source: whose labels, classes and names these are.
         path: folder of the cache.
         rows: (N,) place of each image in the cache.
-        image_size: S, side in pixels.
+        image_size: side in pixels, or height H and width W.
     """
 
-    def __init__(self, source: Source, path: Path, rows: list[int], image_size: int) -> None:
+    def __init__(self, source: Source, path: Path, rows: list[int], image_size: ImageSize) -> None:
         self.labels, self.classes = source.labels, source.classes
         self.names, self.annotated = source.names, source.annotated
         self.path, self.rows, self.image_size = path, rows, image_size
@@ -140,17 +145,18 @@ class CachedSource:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        """Image ``index`` (3, S, S); its foreground is None where no pixel is known to be one.
+        """Image ``index`` (3, H, W); its foreground is None where no pixel is known to be one.
 
         Raises:
             InputError: the cache was deleted.
         """
         images, foreground, annotated = self._arrays()
-        row, side = self.rows[index], self.image_size
+        row, (height, width) = self.rows[index], height_width(self.image_size)
         image = tv_tensors.Image(torch.from_numpy(np.array(images[row])))
         if not annotated[row]:
             return Sample(image, self.labels[index], None)
-        mask = np.unpackbits(foreground[row], count=side**2).reshape(1, side, side).view(bool)
+        bits = np.unpackbits(foreground[row], count=height * width)
+        mask = bits.reshape(1, height, width).view(bool)
         return Sample(image, self.labels[index], tv_tensors.Mask(torch.from_numpy(mask)))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -188,9 +194,10 @@ class ImageList:
         return source[place]
 
 
-def bytes_of(count: int, image_size: int) -> int:
+def bytes_of(count: int, image_size: ImageSize) -> int:
     """Size of a cache."""
-    return count * (3 * image_size**2 + _mask_bytes(image_size) + 1)
+    height, width = height_width(image_size)
+    return count * (3 * height * width + _mask_bytes(image_size) + 1)
 
 
 def readable(size: int) -> str:
@@ -198,13 +205,15 @@ def readable(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
-def _mask_bytes(image_size: int) -> int:
-    return -(-(image_size**2) // 8)
+def _mask_bytes(image_size: ImageSize) -> int:
+    height, width = height_width(image_size)
+    return -(-(height * width) // 8)
 
 
-def _key(lines: Iterable[str], image_size: int) -> str:
+def _key(lines: Iterable[str], image_size: ImageSize, resize: Resize) -> str:
     versions = {package: version(package) for package in PACKAGES}
-    header = json.dumps({"format": FORMAT, "image_size": image_size, **versions})
+    facts = {"format": FORMAT, "image_size": plain_size(image_size), "resize": resize}
+    header = json.dumps(facts | versions)
     text = "".join(f"{line}\n" for line in (header, *lines))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
@@ -219,9 +228,9 @@ def _check_space(folder: Path, size: int, largest_share: float) -> None:
         )
 
 
-def _write_arrays(part: Path, count: int, image_size: int, batches: Iterable[Any]) -> None:
+def _write_arrays(part: Path, count: int, image_size: ImageSize, batches: Iterable[Any]) -> None:
     """By plain writing, because writing to mapped memory on a full disk kills the process."""
-    shapes = [(count, 3, image_size, image_size), (count, _mask_bytes(image_size)), (count,)]
+    shapes = [(count, 3, *height_width(image_size)), (count, _mask_bytes(image_size)), (count,)]
     files = [open(part / f"{name}.npy", "wb") for name in ARRAYS]  # noqa: SIM115
     try:
         for file, shape, kind in zip(files, shapes, ("u1", "u1", "?"), strict=True):

@@ -4,16 +4,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
+from sib.config.data import CheckConfig
+from sib.data.annotate import sentences
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.depth import describe_depth, values_used
 from sib.data.describe import describe
@@ -28,30 +28,12 @@ from sib.data.sample import MaskFile
 from sib.data.source import Source
 from sib.data.understood import left_out_in_words, named
 from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.terminal import show_tables
 
 SHOWN = 20
 """Problems that are printed."""
 QUIET = 2.0
 """Seconds before a progress bar appears."""
-
-
-@dataclass(frozen=True)
-class CheckConfig:
-    """Read every image and mask of a data set, and compare its counts with the published ones.
-
-    Exit code 1 where something is wrong.
-    """
-
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
-    root: Path = Path("data")
-    """Folder of the published data sets."""
-    workers: int | None = None
-    """Processes that read images, 0 for the main one; as many as there are cores if not given."""
-    masks: str | None = None
-    """Folders only: folder of foreground masks, where they do not lie beside the images."""
-    mask_ending: str | None = None
-    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
 
 
 class Finding(NamedTuple):
@@ -78,17 +60,25 @@ def check(config: CheckConfig, console: Console) -> None:
         raise InputError(f"--workers must be at least 0; got {config.workers}")
     folder = locate_data(config.name, config.root)
     try:
-        parts = read_parts(config.name, config.root, config.masks, config.mask_ending)
+        parts = read_parts(
+            config.name,
+            config.root,
+            config.masks,
+            config.mask_ending,
+            annotations=config.annotations,
+        )
     except InputError as error:
         _list_problems(console, [str(error)])
         raise ProblemsFound(f"{folder}: 1 problem stops the rest of the check") from None
+    for sentence in sentences(parts.notes):
+        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     workers = os.cpu_count() or 1 if config.workers is None else config.workers
     splits = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     present = {name: source for name, source in splits.items() if source is not None}
     findings = dict(zip(present, _read_all(list(present.values()), workers, console), strict=True))
     problems = [*_compare(config.name, parts), *_doubles(present)]
     problems += [f.problem for split in findings.values() for f in split if f.problem]
-    console.print(_table(folder, config.name, present, findings))
+    show_tables(console, [_table(folder, config.name, present, findings)])
     for remark in _remarks(parts, present, [f for split in findings.values() for f in split]):
         console.print(remark, highlight=False, soft_wrap=True, markup=False)
     if problems:

@@ -1,16 +1,16 @@
 """Share the images of a data set out to its splits."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
+from sib.config.choices import TestSplit
+from sib.data.groups import group_split, read_groups
 from sib.data.layout import Parts
 from sib.data.records import RecordSource
 from sib.data.source import Divisible
 from sib.data.splits import stratified_split
 from sib.utils.errors import InputError
-
-TestSplit = Literal["own", "random"]
-"""Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
 
 
 class Division(NamedTuple):
@@ -21,6 +21,8 @@ class Division(NamedTuple):
     test_fraction: float
     test_split: TestSplit
     seed: int
+    groups: str | None = None
+    """A CSV of images and their groups, which stay whole."""
 
 
 def pooled(parts: Parts, name: str) -> Parts:
@@ -34,15 +36,26 @@ def pooled(parts: Parts, name: str) -> Parts:
     return dataclasses.replace(parts, train=train, test=None)
 
 
-def divided(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str]:
-    """The source of each split, and in words how it came there."""
+def groups_of(parts: Parts, division: Division) -> dict[str, str]:
+    """The group of each image by its name; none where no groups are given."""
+    if division.groups is None:
+        return {}
+    sources = (parts.train, parts.validation, parts.test)
+    names = [name for source in sources if source is not None for name in source.names]
+    return read_groups(Path(division.groups), names)
+
+
+def divided(
+    parts: Parts, division: Division, groups: dict[str, str]
+) -> tuple[dict[str, Divisible], str]:
+    """The source of each split, and in words how it came there; ``groups`` as of `groups_of`."""
     train, validation, test = parts.train, parts.validation, parts.test
-    validation_fraction, test_fraction, _, seed = division
+    validation_fraction, test_fraction, _, seed, _ = division
     rules = []
     folders = {split: f", {name}" for split, name in parts.notes.get("folders", {}).items()}
     if test is None:
         # three, so that one image each is left for training and validation
-        train, test = _hold_out(train, test_fraction, seed, smallest=3)
+        train, test = _hold_out(train, test_fraction, seed, 3, groups)
         rules.append(f"test: {test_fraction:g} of each class at random")
     else:
         rules.append(f"test: the folder's own{folders.get('test', '')}")
@@ -51,15 +64,21 @@ def divided(parts: Parts, division: Division) -> tuple[dict[str, Divisible], str
         own = folders.get("validation")
         rules.append(f"validation: none{own} is left out" if own else "validation: none")
     elif validation is None:
-        train, validation = _hold_out(train, validation_fraction, seed, smallest=2)
+        train, validation = _hold_out(train, validation_fraction, seed, 2, groups)
         rules.append(f"validation: {validation_fraction:g} of each training class at random")
     else:
         rules.append(f"validation: the folder's own{folders.get('validation', '')}")
+    if groups:
+        rules.append("no group in two splits")
     return {"train": train, "validation": validation, "test": test}, "; ".join(rules)
 
 
 def _hold_out(
-    source: Divisible, fraction: float, seed: int, smallest: int
+    source: Divisible, fraction: float, seed: int, smallest: int, groups: dict[str, str]
 ) -> tuple[Divisible, Divisible]:
-    kept, held = stratified_split(source.labels, fraction, seed, source.classes, smallest)
+    if groups:
+        own = [groups[name] for name in source.names]
+        kept, held = group_split(source.labels, own, fraction, seed, source.classes, smallest)
+    else:
+        kept, held = stratified_split(source.labels, fraction, seed, source.classes, smallest)
     return source.subset(kept), source.subset(held)

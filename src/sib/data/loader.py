@@ -11,14 +11,16 @@ from torch.utils.data import DataLoader, Dataset
 from sib.data.sample import BadSample, Batch, Sample, collate
 from sib.data.sampler import Key, KeySampler
 from sib.data.source import Source
-from sib.data.transforms import CROP_AREA, Augment, JointTransform
+from sib.data.transforms import CROP_AREA, Augment, JointTransform, Resize
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize
 
 
 def make_loader(
     source: Source,
     *,
-    image_size: int,
+    image_size: ImageSize,
+    resize: Resize = "crop",
     batch_size: int,
     augment: Augment = "none",
     crop_area: float = CROP_AREA,
@@ -38,7 +40,8 @@ def make_loader(
 
     Args:
         source: the images.
-        image_size: side of the square images in pixels.
+        image_size: side of the square images in pixels, or their height and width.
+        resize: ``"crop"``, ``"squash"`` or ``"pad"``; see `JointTransform`.
         batch_size: images in a batch.
         augment: ``"none"``, ``"flip"`` or ``"crop"``; see `JointTransform`.
         crop_area: smallest share of the area that ``"crop"`` keeps.
@@ -63,7 +66,7 @@ def make_loader(
         raise InputError(f"workers must be at least 0; got {workers}")
     smallest = (batch_size if drop_last else minimum_batch) if train else 1
     sampler = KeySampler(len(source), batch_size, train, seed, smallest, rank, ranks)
-    transform = JointTransform(image_size, augment, crop_area)
+    transform = JointTransform(image_size, augment, crop_area, resize)
     return Loader(KeyedDataset(source, transform, seed), sampler, workers, skip_bad)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sib.data.annotate import annotate
 from sib.data.beside import NONE, check_ending
 from sib.data.datasets import cub, folder, leeds, published
 from sib.data.layout import Layout, Parts, as_parts
@@ -42,6 +43,7 @@ def read_parts(
     masks: str | None = None,
     mask_ending: str | None = None,
     value_range: str | None = None,
+    annotations: str | Path | None = None,
 ) -> Parts:
     """What a published set or a folder holds, before anything is held out or checked.
 
@@ -51,30 +53,45 @@ def read_parts(
         masks: folders only, folder of foreground masks.
         mask_ending: folders only, see `beside.owner`.
         value_range: folders only, see `open_data`.
+        annotations: folders only, see `annotate`.
 
     Raises:
         InputError: it does not exist, or a problem with a file that the reader needs.
     """
-    check_own_options(data, masks, mask_ending, value_range)
+    check_own_options(data, masks, mask_ending, value_range, annotations)
     folder = locate_data(data, root)
     tree = existing_folder("masks", masks) if masks is not None else None
+    found = Path(annotations) if annotations is not None else None
     stretched = parse_value_range(value_range) if value_range is not None else None
     with readable(folder):
         if data in published.READERS:
             return published.read(data, folder)
-        return as_parts(read_layout(folder, tree, mask_ending), stretched)
+        return as_parts(read_layout(folder, tree, mask_ending, found), stretched)
 
 
 def check_own_options(
-    data: str, masks: str | None, mask_ending: str | None, value_range: str | None
+    data: str,
+    masks: str | None,
+    mask_ending: str | None,
+    value_range: str | None,
+    annotations: str | Path | None,
+    groups: str | None = None,
 ) -> None:
-    """Raise InputError where options for a folder of the user's own are given for another set."""
+    """Raise InputError where options for a folder of the user's own are given for another set.
+
+    Masks and annotations exclude one another.
+    """
     check_ending(mask_ending)
     given = {"masks": masks, "mask_ending": mask_ending, "value_range": value_range}
     for name, value in given.items():
         if value is not None and data in NAMES:
             kind = "which has its own" if data == DIGITS else "a published set"
             raise InputError(f"{name} cannot be given for {data}, {kind}; got {value!r}")
+    for name, path in {"annotations": annotations, "groups": groups}.items():
+        if path is not None and data in NAMES:
+            raise InputError(f"{name} are for a folder of images; got {str(path)!r} for {data}")
+    if masks is not None and annotations is not None:
+        raise InputError("masks and annotations cannot be given together; give one")
 
 
 @contextmanager
@@ -107,7 +124,12 @@ def existing_folder(argument: str, given: str) -> Path:
     return path
 
 
-def read_layout(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layout:
+def read_layout(
+    root: Path,
+    masks: Path | None,
+    mask_ending: str | None = None,
+    annotations: Path | None = None,
+) -> Layout:
     """Read a folder of the user's own by the first reader that takes it.
 
     Args:
@@ -115,6 +137,7 @@ def read_layout(root: Path, masks: Path | None, mask_ending: str | None = None) 
         masks: folder of foreground masks; it must hold one.
         mask_ending: what follows an image's name in its mask's; one must have it. See
             `beside.owner`.
+        annotations: file or folder of boxes and masks; see `annotate`.
 
     Raises:
         InputError: a problem with a file.
@@ -132,7 +155,7 @@ def read_layout(root: Path, masks: Path | None, mask_ending: str | None = None) 
         raise InputError(
             f"mask_ending: no image of {root} has a mask whose name ends with {mask_ending}"
         )
-    return layout
+    return layout if annotations is None else annotate(layout, annotations)
 
 
 def _has_mask_in(record: Record, folder: Path) -> bool:

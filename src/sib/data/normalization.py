@@ -6,10 +6,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from sib.config.choices import Normalization as Normalization
 from sib.utils.errors import InputError
 
-Normalization = str
-"""A name in `STATISTICS`, or mean and deviation as text, "0.5,0.5,0.5/0.25,0.25,0.25"."""
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 STATISTICS: dict[str, Statistics] = {

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from sib.config.choices import Resize, TestSplit
 from sib.data.datasets import published
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
-from sib.data.division import Division, TestSplit, divided, pooled
+from sib.data.division import Division, divided, groups_of, pooled
 from sib.data.files import printable
+from sib.data.groups import check_groups
 from sib.data.layout import Parts
 from sib.data.locate import DIGITS, check_own_options, locate_data, read_parts, readable
 from sib.data.readers.masks import OVERHANG
@@ -18,6 +20,7 @@ from sib.data.records import RecordSource, check_headers, problem_of
 from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, height_width
 
 DIGITS_SIDE = 48
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
@@ -32,8 +35,10 @@ class Reading(NamedTuple):
 
     overhang: float
     """Pixels by which a box may leave its image."""
-    side: int | None
+    size: ImageSize | None
     """Of the network's input."""
+    resize: Resize
+    """How images are brought to that size."""
     skip_bad: bool
 
 
@@ -64,11 +69,14 @@ def open_data(
     background_strength: float = 0.5,
     train_size: int = 4000,
     test_size: int = 1000,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     hold_out_validation: bool = True,
     test_split: TestSplit = "own",
     mask_ending: str | None = None,
     value_range: str | None = None,
+    annotations: str | None = None,
+    groups: str | None = None,
+    resize: Resize = "crop",
     skip_bad: bool = False,
 ) -> Splits:
     """Open a data set and check its files' headers.
@@ -101,9 +109,9 @@ def open_data(
         background_strength: built-in set only, in [0, 1].
         train_size: built-in set only, images to train and validate on, at least 20.
         test_size: built-in set only, at least 10.
-        image_size: side of the network's input; the built-in set is drawn at it, at 48 where it is
-            not given. Folders give each image at its own size, and refuse one that cannot be
-            resized to it.
+        image_size: side of the network's input, or its height and width; the built-in set is
+            drawn at the longer one, at 48 where it is not given. Folders give each image at its
+            own size, and refuse one that cannot be resized to it.
         hold_out_validation: False leaves the training split whole and validation empty.
         test_split: ``"own"`` or ``"random"``, the latter for images in files, though not for
             ImageNet.
@@ -112,6 +120,10 @@ def open_data(
             given. See `beside.owner`.
         value_range: folders only, the values of 16-bit images that become black and white, as
             ``"0-4095"``.
+        annotations: folders only, boxes and masks in a file or folder; see `annotate`.
+        groups: folders only, a CSV of images and groups, of which none is in two splits; see
+            `group_split`.
+        resize: how images are to be brought to ``image_size``; see `JointTransform`.
         skip_bad: leave images out whose header or mask cannot be read, and count them in the
             description; without it they are refused.
 
@@ -127,25 +139,25 @@ def open_data(
         raise InputError(f"split_seed must be at least 0; got {split_seed}")
     if test_split not in get_args(TestSplit):
         raise InputError(f"test_split must be own or random; got {test_split!r}")
-    check_own_options(data, masks, mask_ending, value_range)
+    check_own_options(data, masks, mask_ending, value_range, annotations, groups)
     if data == DIGITS:
         if test_split != "own":
             raise InputError("test_split must be own for digits, which split_seed draws as a whole")
-        side = DIGITS_SIDE if image_size is None else image_size
+        side = DIGITS_SIDE if image_size is None else max(height_width(image_size))
         held = _digits_held_out(train_size, test_size, validation_fraction)
         held = held if hold_out_validation else 0
         options = (side, background_strength, split_seed)
         return _digits(train_size - held, held, test_size, options)
     held_out = validation_fraction if hold_out_validation else None
-    division = Division(held_out, test_fraction, test_split, split_seed)
+    division = Division(held_out, test_fraction, test_split, split_seed, groups)
     root = Path(root)
     folder = locate_data(data, root)
-    parts = read_parts(data, root, masks, mask_ending, value_range)
+    parts = read_parts(data, root, masks, mask_ending, value_range, annotations)
     name = data if data in published.READERS else printable(folder.resolve().name)
     # some official boxes leave their image; they are cut off at its edge
     overhang = float("inf") if data in published.READERS else OVERHANG
     with readable(folder):
-        splits = _divided(parts, name, division, Reading(overhang, image_size, skip_bad))
+        splits = _divided(parts, name, division, Reading(overhang, image_size, resize, skip_bad))
     return dataclasses.replace(splits, folder=folder.resolve())
 
 
@@ -179,8 +191,11 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
 def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> Splits:
     if division.test_split == "random":
         parts = pooled(parts, name)
-    sources, rule = divided(parts, division)
+    groups = groups_of(parts, division)
+    sources, rule = divided(parts, division, groups)
     facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}
+    if groups:
+        facts["groups"] = check_groups(sources, groups)
     if isinstance(parts.train, RecordSource) and parts.train.value_range:
         low, high = parts.train.value_range
         facts["value_range"] = f"{low}-{high}"
@@ -204,11 +219,12 @@ def checked(
     if not reading.skip_bad:
         if sum(map(len, on_disk.values())) <= MOST_CHECKED:
             records = (record for source in on_disk.values() for record in source.records)
-            check_headers(records, reading.overhang, reading.side)
+            check_headers(records, reading.overhang, reading.size, reading.resize)
         return dict(sources), []
+    how = (reading.overhang, reading.size, reading.resize)
     found, left_out = dict(sources), []
     for name, source in on_disk.items():
-        wrong = [problem_of(record, reading.overhang, reading.side) for record in source.records]
+        wrong = [problem_of(record, *how) for record in source.records]
         problems = [problem for problem in wrong if problem]
         if problems and len(problems) == len(source):
             raise InputError(f"no {name} image can be read: {problems[0]}")

@@ -3,34 +3,18 @@
 import contextlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from sib.config.data import PrepareConfig
 from sib.data.datasets.catalogue import CATALOGUE, Archive, Published
 from sib.data.datasets.published import find
 from sib.data.download import Progress, check, download
 from sib.data.readers.unpack import Limits, unpack
 from sib.utils.errors import InputError
-
-
-@dataclass(frozen=True)
-class PrepareConfig:
-    """Download a published data set, check its checksums and unpack it.
-
-    Archives that already lie in the root are used. An interrupted download continues
-    where it stopped.
-    """
-
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """cifar100, cub200, stanford_dogs, imagenet or oxford_pet."""
-    root: Path = Path("data")
-    """Folder for the data sets; it is made."""
 
 
 def prepare(config: PrepareConfig, console: Console) -> None:

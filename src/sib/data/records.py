@@ -4,12 +4,14 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sib.config.choices import Resize
 from sib.data.readers.annotation import read_boxes
 from sib.data.readers.decode import ValueRange, read_image, read_size
 from sib.data.readers.masks import OVERHANG, check_box, check_size, read_foreground
 from sib.data.sample import Box, BoxFile, MaskFile, Record, Sample
 from sib.data.transforms import check_resized
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize
 
 
 class RecordSource:
@@ -74,19 +76,23 @@ class RecordSource:
 
 
 def check_headers(
-    records: Iterable[Record], overhang: float = OVERHANG, side: int | None = None
+    records: Iterable[Record],
+    overhang: float = OVERHANG,
+    image_size: ImageSize | None = None,
+    resize: Resize = "crop",
 ) -> None:
     """Read the header of every image and mask, and compare sizes and boxes.
 
     Args:
         records: to check.
         overhang: pixels by which a box may leave its image.
-        side: of the network's input, to which the images must be resizable.
+        image_size: of the network's input, to which the images must be resizable.
+        resize: how they are; see `JointTransform`.
 
     Raises:
         InputError: about the first record that is wrong, with the number of further ones.
     """
-    found = (problem_of(record, overhang, side) for record in records)
+    found = (problem_of(record, overhang, image_size, resize) for record in records)
     problems = [problem for problem in found if problem]
     if problems:
         more = len(problems) - 1
@@ -105,12 +111,17 @@ def boxes_of(record: Record, size: tuple[int, int]) -> tuple[Box, ...]:
     return record.foreground if isinstance(record.foreground, tuple) else ()
 
 
-def problem_of(record: Record, overhang: float = OVERHANG, side: int | None = None) -> str | None:
+def problem_of(
+    record: Record,
+    overhang: float = OVERHANG,
+    image_size: ImageSize | None = None,
+    resize: Resize = "crop",
+) -> str | None:
     """What the headers of a record's files say is wrong with it; see `check_headers`."""
     try:
         size = read_size(record.image)
-        if side is not None:
-            check_resized(size, side, str(record.image))
+        if image_size is not None:
+            check_resized(size, image_size, str(record.image), resize)
         if isinstance(record.foreground, MaskFile):
             check_size(record.foreground.path, read_size(record.foreground.path), size)
         for box in boxes_of(record, size):

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
+from sib.data.shapes import Polygon, Runs
+
 
 class MaskRule(Enum):
     """Which stored values of a mask file are foreground."""
@@ -45,8 +47,15 @@ class BoxFile:
     path: Path
 
 
-Foreground = MaskFile | BoxFile | tuple[Box, ...]
-"""Where the foreground of an image is found; several boxes are united."""
+@dataclass(frozen=True)
+class Objects:
+    """A foreground given as annotated objects, in pixels of the upright image."""
+
+    shapes: tuple[Box | Polygon | Runs, ...]
+
+
+Foreground = MaskFile | BoxFile | tuple[Box, ...] | Objects
+"""Where the foreground of an image is found; several boxes or objects are united."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,45 +1,22 @@
 """``sib data show``: a sheet of images of a data set, their foregrounds outlined."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tyro
 from rich.console import Console
 
+from sib.config.data import ShowConfig
+from sib.data.annotate import sentences
 from sib.data.open import open_data
 from sib.data.source import Source
-from sib.figures.sheet import Picture, draw_sheet
 from sib.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from sib.figures.sheet import Picture
 
 MOST = 200
 LONGEST = 32
 """Characters of a class name under a picture that is two inches wide."""
-
-
-@dataclass(frozen=True)
-class ShowConfig:
-    """Draw a sheet of images with their foregrounds outlined and their classes under them."""
-
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
-    out: Path
-    """The PNG to write."""
-    root: Path = Path("data")
-    """Folder of the published data sets."""
-    split: Literal["train", "validation", "test"] = "train"
-    """Which images."""
-    count: int = 24
-    """How many, 1 to 200."""
-    seed: int = 0
-    """Of the choice."""
-    masks: str | None = None
-    """Folders only: folder of foreground masks, where they do not lie beside the images."""
-    mask_ending: str | None = None
-    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
-    value_range: str | None = None
-    """Folders of 16-bit images only, LOW-HIGH: the values that become black and white."""
 
 
 def show(config: ShowConfig, console: Console) -> None:
@@ -55,13 +32,18 @@ def show(config: ShowConfig, console: Console) -> None:
         raise InputError(f"--seed must be at least 0; got {config.seed}")
     if config.out.suffix.lower() != ".png":
         raise InputError(f"--out must end with .png; got {config.out}")
+    from sib.figures.sheet import draw_sheet  # with matplotlib, which no other part of data needs
+
     splits = open_data(
         config.name,
         root=config.root,
         masks=config.masks,
         mask_ending=config.mask_ending,
         value_range=config.value_range,
+        annotations=None if config.annotations is None else str(config.annotations),
     )
+    for sentence in sentences(splits.description):
+        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     source: Source = getattr(splits, config.split)
     chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
     pictures = [_picture(source, index) for index in sorted(chosen.tolist())]
@@ -74,7 +56,9 @@ def show(config: ShowConfig, console: Console) -> None:
     console.print(f"sheet: {config.out}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _picture(source: Source, index: int) -> Picture:
+def _picture(source: Source, index: int) -> "Picture":
+    from sib.figures.sheet import Picture
+
     sample = source[index]
     name = source.classes[sample.label]
     caption = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

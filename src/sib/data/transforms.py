@@ -1,7 +1,7 @@
 """Transforms that move an image and its foreground together."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -9,37 +9,43 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as F
 
+from sib.config.choices import CROP_AREA, Augment, Resize
 from sib.data.policies import KINDS, Policy
 from sib.data.readers.decode import MAX_PIXELS
 from sib.data.sample import Sample
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size, height_width
 
-Augment = Literal["none", "flip", "crop", "randaugment", "trivial"]
 CACHEABLE = ("none", "flip")
 """Augmentations that are not random before the flip."""
 
 # The published transform: 256 for images of 224.
 RESIZE_RATIO = 256 / 224
-CROP_AREA = 0.35
 CROP_RATIO = (3 / 4, 4 / 3)
+GREY = 128
+"""Of the border of a padded image; close to 0 once it is normalised."""
 
 
-def check_resized(size: Sequence[int], image_size: int, where: str = "an image") -> None:
-    """Raise InputError where an image is so long that resizing its short side makes it too large.
+def check_resized(
+    size: Sequence[int], image_size: ImageSize, where: str = "an image", resize: Resize = "crop"
+) -> None:
+    """Raise InputError where an image is so long that covering the wanted size makes it too large.
 
     Args:
         size: height and width of the image.
-        image_size: side of the network's input.
+        image_size: of the network's input.
         where: names the image in the message.
+        resize: how images are brought to that size; only ``"crop"`` enlarges beyond it.
     """
-    short, long = sorted(size)
-    side = round(image_size * RESIZE_RATIO)
-    resized = round(long * side / short)
-    if (short, long) != (image_size, image_size) and resized * side > MAX_PIXELS:
+    found, wanted = (size[0], size[1]), height_width(image_size)
+    if resize != "crop" or found == wanted:
+        return
+    height, width = _covering(found, wanted)
+    if height * width > MAX_PIXELS:
         raise InputError(
-            f"{where} is {size[1]} × {size[0]} pixels; with its short side at {side} it would be "
-            f"{resized} pixels long, and a resized image may have {MAX_PIXELS:,} pixels: crop it, "
-            "or lower --image-size"
+            f"{where} is {found[1]} × {found[0]} pixels; resized to {width} × {height}, of which "
+            f"the centre is kept, it would have more than the {MAX_PIXELS:,} pixels that are "
+            "allowed: crop it, lower --image-size, or take --input.resize squash or pad"
         )
 
 
@@ -55,20 +61,24 @@ class Part(NamedTuple):
 
 
 class JointTransform:
-    """Bring a sample to ``image_size`` × ``image_size``, its foreground with it.
+    """Bring a sample to a size, its foreground with it.
 
     Images are resized with antialiased bilinear weights, foregrounds with the nearest pixel.
-    ``none`` resizes the short side to round(image_size · 256/224) and crops the centre; an image
-    of the wanted size is left as it is. ``flip`` is the same and a horizontal flip of every
-    second image. ``crop`` is a random crop of at least ``crop_area`` of the area, resized, and the
-    flip; at 0.08 it is the published ImageNet transform. ``randaugment`` and ``trivial`` are
-    ``crop`` and a policy of torchvision on its result, see `sib.data.policies`.
-    Randomness comes from torch's global CPU generator.
+    ``none`` follows ``resize``: ``"crop"`` resizes an image to cover round(256/224 · size) and no
+    more, its ratio kept, and crops the centre, so that for a square the short side becomes
+    round(256/224 · image_size); ``"squash"`` resizes height and width whatever their ratio;
+    ``"pad"`` resizes an image to fit inside, its ratio kept, and lays it on the centre of a grey
+    ground, which is not foreground. An image of the wanted size is left as it is. ``flip`` is the
+    same and a horizontal flip of every second image. ``crop`` is a random crop of at least
+    ``crop_area`` of the area, resized, and the flip; at 0.08 it is the published ImageNet
+    transform. ``randaugment`` and ``trivial`` are ``crop`` and a policy of torchvision on its
+    result, see `sib.data.policies`. Randomness comes from torch's global CPU generator.
 
     Args:
-        image_size: side of the result in pixels, at least 1.
+        image_size: side of the result in pixels, at least 1, or its height and width.
         augment: a name in `Augment`.
         crop_area: in (0, 1], for ``"crop"`` and the policies.
+        resize: ``"crop"``, ``"squash"`` or ``"pad"``; without effect on random crops.
 
     Raises:
         InputError: an argument that is not allowed.
@@ -77,20 +87,25 @@ class JointTransform:
     """
 
     def __init__(
-        self, image_size: int, augment: Augment = "none", crop_area: float = CROP_AREA
+        self,
+        image_size: ImageSize,
+        augment: Augment = "none",
+        crop_area: float = CROP_AREA,
+        resize: Resize = "crop",
     ) -> None:
-        if image_size < 1:
-            raise InputError(f"image_size must be at least 1; got {image_size}")
+        self.size = height_width(check_size(image_size))
         if augment not in get_args(Augment):
             raise InputError(f"augment must be of {', '.join(get_args(Augment))}; got {augment!r}")
         if not 0 < crop_area <= 1:
             raise InputError(f"crop_area must lie above 0 and at most at 1; got {crop_area}")
-        self.image_size, self.augment, self.crop_area = image_size, augment, crop_area
+        if resize not in get_args(Resize):
+            raise InputError(f"resize must be crop, squash or pad; got {resize!r}")
+        self.augment, self.crop_area, self.resize = augment, crop_area, resize
         self.random = augment != "none"
         self.policy = Policy(augment) if augment in KINDS else None
 
     def __call__(self, sample: Sample) -> Sample:
-        """Transform a sample of any size into one of (3, image_size, image_size), uint8."""
+        """Transform a sample of any size into one of (3, H, W), uint8."""
         parts = [Part(sample.image.as_subclass(Tensor), InterpolationMode.BILINEAR)]
         if sample.foreground is not None:
             # the same bytes, because bool would be resized by way of float
@@ -103,18 +118,52 @@ class JointTransform:
         return Sample(tv_tensors.Image(image), sample.label, foreground)
 
     def _resized(self, parts: list[Part]) -> list[Tensor]:
-        size = [self.image_size, self.image_size]
+        size = list(self.size)
         if self.augment not in CACHEABLE:
-            scale = [self.crop_area, 1.0]
-            box = RandomResizedCrop.get_params(parts[0].pixels, scale, list(CROP_RATIO))
+            scale, wide = [self.crop_area, 1.0], self.size[1] / self.size[0]
+            ratio = [CROP_RATIO[0] * wide, CROP_RATIO[1] * wide]
+            box = RandomResizedCrop.get_params(parts[0].pixels, scale, ratio)
             return [F.resized_crop(pixels, *box, size, mode) for pixels, mode in parts]
         if list(parts[0].pixels.shape[-2:]) == size:
             return [pixels for pixels, _ in parts]
-        check_resized(parts[0].pixels.shape[-2:], self.image_size)
-        short_side = [round(self.image_size * RESIZE_RATIO)]
-        return [F.center_crop(F.resize(pixels, short_side, mode), size) for pixels, mode in parts]
+        if self.resize == "squash":
+            return [F.resize(pixels, size, mode) for pixels, mode in parts]
+        found = (parts[0].pixels.shape[-2], parts[0].pixels.shape[-1])
+        if self.resize == "pad":
+            inside = _fitting(found, self.size)
+            return [_padded(F.resize(p, list(inside), mode), self.size) for p, mode in parts]
+        check_resized(found, self.size)
+        covering = list(_covering(found, self.size))
+        return [F.center_crop(F.resize(pixels, covering, mode), size) for pixels, mode in parts]
 
     def _flipped(self, parts: list[Tensor]) -> list[Tensor]:
         if self.random and torch.rand(()) < 0.5:
             return [F.horizontal_flip(part) for part in parts]
         return parts
+
+
+def _covering(found: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of an image that covers RESIZE_RATIO times the wanted size and no more."""
+    (height, width), (least_height, least_width) = found, (round(s * RESIZE_RATIO) for s in wanted)
+    # the longer side is rounded down, as torchvision does
+    if least_height * width >= least_width * height:
+        return least_height, int(least_height * width / height)
+    return int(least_width * height / width), least_width
+
+
+def _fitting(found: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of an image that fits into the wanted size and fills one side of it."""
+    (height, width), (most_height, most_width) = found, wanted
+    if most_height * width <= most_width * height:
+        return most_height, max(1, round(most_height * width / height))
+    return max(1, round(most_width * height / width)), most_width
+
+
+def _padded(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixels (C, h, w) at the centre of (C, H, W): images on grey, masks on background."""
+    height, width = pixels.shape[-2:]
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    ground = GREY if pixels.shape[0] == 3 else 0
+    padded = pixels.new_full((pixels.shape[0], *size), ground)
+    padded[:, top : top + height, left : left + width] = pixels
+    return padded

@@ -4,7 +4,6 @@ Without torchrun there is one process, and everything here is what one process m
 """
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,23 +13,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from sib.distributed.launcher import joined, launched
 from sib.distributed.rendezvous import meet
 from sib.utils.device import choose_device
-from sib.utils.errors import InputError
+from sib.utils.errors import InputError, ProcessLost
 
-LAUNCHED = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
 # what gloo says of a connection whose other end is gone
 GONE = ("gloo/transport/", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 T = TypeVar("T")
-
-
-class ProcessLost(RuntimeError):
-    """Another process of the run ended without a word; what was saved before stays."""
-
-
-def launched() -> bool:
-    """Whether this is one of several processes that torchrun started."""
-    return os.environ.keys() >= LAUNCHED and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def join(device: str) -> torch.device:
@@ -54,42 +44,19 @@ def join(device: str) -> torch.device:
     return together(lambda: _own_device(device))
 
 
-def leave() -> None:
-    """Wait until every process has said what it had to say, and part.
-
-    torchrun ends all processes as soon as one has failed, even one that is still writing.
-    """
-    if _joined():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # all is said and saved
-        dist.barrier()
-        dist.destroy_process_group()
-
-
-def refuse(what: str) -> None:
-    """Raise InputError where torchrun started several processes for something that needs one."""
-    if launched():
-        raise InputError(f"{what} runs in one process; torchrun is for sib train")
-
-
 def size() -> int:
     """Number of processes."""
-    return dist.get_world_size() if _joined() else 1
+    return dist.get_world_size() if joined() else 1
 
 
 def rank() -> int:
     """Of this process, 0 ≤ rank < size."""
-    return dist.get_rank() if _joined() else 0
+    return dist.get_rank() if joined() else 0
 
 
 def first() -> bool:
     """Whether this process is the one that writes and speaks."""
     return rank() == 0
-
-
-def speaks() -> bool:
-    """Whether this process reports errors: the first of all, or of its machine before they meet."""
-    return first() if _joined() else os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def largest(*numbers: int) -> list[int]:
@@ -183,10 +150,6 @@ def own_seed(seed: int) -> int:
         return seed
     entropy = np.random.SeedSequence((seed, rank()))
     return int(entropy.generate_state(1, np.uint64)[0] >> 1)
-
-
-def _joined() -> bool:
-    return dist.is_available() and dist.is_initialized()
 
 
 def _own_device(name: str) -> torch.device:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
 from sib.data.normalization import Normalization, normalization_from
+from sib.data.readers.decode import ValueRange, parse_value_range
+from sib.data.transforms import Resize
 from sib.models.build import build_random, head_names
 from sib.models.catalogue import check_known
 from sib.models.inference import for_inference
@@ -24,6 +26,7 @@ from sib.models.transfer import load_into
 from sib.models.weights import State, read_weights
 from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, size_in_words
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,40 @@ class Checkpoint:
     """(K,) names; None where the file does not tell."""
     outputs: int
     """K."""
-    image_size: int
+    image_size: ImageSize
     normalization: Normalization
     """How images are made ready for it."""
     run: Run | None
     """The run that it comes from; None for a file of weights."""
     normalization_source: str = ""
     """Where the normalisation is known from."""
+    resize: Resize = "crop"
+    """How images are brought to its size."""
 
     @property
     def input(self) -> str:
         """What the classifier is shown, in words."""
         source = f" ({self.normalization_source})" if self.normalization_source else ""
         return (
-            f"{self.arch} at {self.image_size} × {self.image_size} pixels, normalisation "
+            f"{self.arch} at {size_in_words(self.image_size)} pixels, normalisation "
             f"{self.normalization}{source}"
         )
+
+    @property
+    def value_range(self) -> ValueRange | None:
+        """Values of the run's 16-bit images that become black and white; see `read_image`.
+
+        Raises:
+            InputError: the configuration of the run is damaged.
+        """
+        options = (self.run.config.get("input") or {}) if self.run else {}
+        found = options.get("value_range") if isinstance(options, dict) else None
+        if found is None:
+            return None
+        try:
+            return parse_value_range(str(found))
+        except InputError as error:
+            raise InputError(f"{self.folder / 'config.yaml'} is damaged: {error}") from None
 
 
 def open_checkpoint(
@@ -66,7 +87,8 @@ def open_checkpoint(
     *,
     which: Literal["best", "last", "ema"] = "best",
     arch: str | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
+    resize: Resize | None = None,
     normalization: Normalization | None = None,
     trust_code: bool = False,
     fold: bool = True,
@@ -78,8 +100,10 @@ def open_checkpoint(
         device: where the model goes.
         which: of a run folder's files of weights.
         arch: architecture of a file that does not tell its own.
-        image_size: side of the square input; where it is not given, what the file names, or what
-            the architecture's published weights were trained with, or 224.
+        image_size: side of the square input, or its height and width; where it is not given, what
+            the file names, or what the architecture's published weights were trained with, or 224.
+        resize: how images are brought to that size, ``"crop"`` where neither this nor the file
+            tells.
         normalization: of the images; where it is not given, what the file names, or what the
             architecture's published weights want.
         trust_code: whether a module that the file names as its architecture may be imported.
@@ -130,6 +154,7 @@ def open_checkpoint(
         normalization=normalization,
         normalization_source=source,
         run=run,
+        resize=resize or _told_resize(facts, file),
     )
 
 
@@ -144,7 +169,14 @@ def _trusted_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | 
     return arch
 
 
-def _outputs(arch: str, image_size: int, state: State, file: Path) -> int:
+def _told_resize(facts: dict[str, Any], file: Path) -> Resize:
+    resize = facts.get("resize", "crop")
+    if resize not in get_args(Resize):
+        raise InputError(f"{file} is damaged: it names a resize {resize!r}")
+    return resize
+
+
+def _outputs(arch: str, image_size: ImageSize, state: State, file: Path) -> int:
     """K, from the parameters whose shape depends on it."""
     head = sorted(head_names(arch, image_size))
     found, _ = match_names(state, head, str(file))

@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
 from sib.data.normalization import Normalization, normalise
-from sib.data.readers.decode import read_image
+from sib.data.readers.decode import ValueRange, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
@@ -55,7 +55,8 @@ class Classifier:
         self.image_size = checkpoint.image_size
         self.normalization = checkpoint.normalization
         self.batch_size, self._checkpoint = batch_size, checkpoint
-        self._resize = JointTransform(checkpoint.image_size)
+        self._value_range = checkpoint.value_range
+        self._resize = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
 
     def __repr__(self) -> str:
         """What it is, in a line."""
@@ -73,7 +74,7 @@ class Classifier:
             InputError: a file that cannot be read.
             ValueError: something that is not an image.
         """
-        image = tv_tensors.Image(_read(picture))
+        image = tv_tensors.Image(_read(picture, self._value_range))
         return self._resize(Sample(image, 0, None)).image.as_subclass(Tensor)
 
     def transform(self, picture: Picture) -> Tensor:
@@ -204,10 +205,10 @@ def _several(pictures: Picture | Sequence[Picture]) -> list[Picture]:
     return list(pictures)
 
 
-def _read(picture: Picture) -> Tensor:
-    """uint8 (3, H, W)."""
+def _read(picture: Picture, value_range: ValueRange | None) -> Tensor:
+    """uint8 (3, H, W); ``value_range`` is that of 16-bit files, see `read_image`."""
     if isinstance(picture, (str, Path)):
-        return read_image(Path(picture)).as_subclass(Tensor)
+        return read_image(Path(picture), value_range).as_subclass(Tensor)
     if isinstance(picture, Image.Image):
         return F.pil_to_tensor(picture.convert("RGB"))
     if not isinstance(picture, Tensor):

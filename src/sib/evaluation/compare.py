@@ -8,13 +8,15 @@ from rich.console import Console
 
 from sib.config.evaluate import CompareConfig
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
+from sib.evaluation.missing import read_or_evaluate
 from sib.evaluation.scores import stack
 from sib.evaluation.statistics import Array, Difference, paired_difference
-from sib.evaluation.stored import Stored, read_or_evaluate
-from sib.evaluation.tables import comparison_table
+from sib.evaluation.stored import Evaluation
+from sib.evaluation.tables import comparison_rows, comparison_table
 from sib.figures.scatter import draw_scatter
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
+from sib.utils.terminal import show_tables
 
 Columns = list[tuple[str, str]]
 
@@ -32,8 +34,9 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
         config.runs, config.device, console, config.metrics, config.trust_code, config.data
     )
     found = compare_stored(stored, config.metrics, config.resamples)
-    for group in found["groups"]:
-        console.print(comparison_table(group, found["reference"]["name"]))
+    name = found["reference"]["name"]
+    tables = [comparison_table(group, name) for group in found["groups"]]
+    show_tables(console, tables, comparison_rows(found))
     console.print(explanation(found), soft_wrap=False, highlight=False)
     try:
         config.out.mkdir(parents=True, exist_ok=True)
@@ -46,7 +49,7 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
 
 
 def compare_stored(
-    stored: list[Stored], metrics: tuple[str, ...] = (), resamples: int = 2000
+    stored: list[Evaluation], metrics: tuple[str, ...] = (), resamples: int = 2000
 ) -> dict[str, Any]:
     """Differences of every group to the first, by method and measure.
 
@@ -73,7 +76,7 @@ def compare_stored(
     }
 
 
-def _common(stored: list[Stored], metrics: tuple[str, ...]) -> Columns:
+def _common(stored: list[Evaluation], metrics: tuple[str, ...]) -> Columns:
     """Pairs of method and measure that all runs have."""
     first, *others = (item.scores.columns for item in stored)
     shared = [pair for pair in first if all(pair in columns for columns in others)]
@@ -144,7 +147,7 @@ def explanation(found: dict[str, Any]) -> str:
     return text + f" Seeds are drawn too; with {fewest} of them the interval is rough."
 
 
-def points(stored: list[Stored]) -> list[dict[str, Any]]:
+def points(stored: list[Evaluation]) -> list[dict[str, Any]]:
     """Accuracy and mean energy inside the foreground over the methods, for each run."""
     found = []
     for group in group_by_seed(stored):

@@ -18,8 +18,14 @@ from sib.evaluation.checkpoint import Checkpoint
 from sib.runs.folder import IMAGES
 from sib.utils.errors import InputError
 
-RECORDED = ("masks", "mask_ending", "value_range")
+RECORDED = ("masks", "mask_ending", "value_range", "annotations")
 """Options of `open_data` that `open_recorded` has too."""
+PLACED = ("masks", "annotations")
+"""Options whose absolute place a run records."""
+OF_IMAGES = (*PLACED, "groups")
+"""Options that belong to the images of one folder."""
+OF_FOLDERS = (*RECORDED, "groups")
+"""Options that published sets refuse."""
 
 
 def open_run_data(
@@ -28,6 +34,7 @@ def open_run_data(
     root: Path | None,
     *,
     masks: str | None = None,
+    annotations: Path | None = None,
     split: str = "test",
     skip_bad: bool = False,
     say: Callable[[str], object] = lambda sentence: None,
@@ -44,7 +51,9 @@ def open_run_data(
         checkpoint: the classifier.
         data: published set or folder; the run's own where not given.
         root: of the published sets; the run's own where not given.
-        masks: folder of foreground masks; the run's own where not given.
+        masks: folder of foreground masks; the run's own masks or annotations where neither is
+            given.
+        annotations: boxes and masks, see `annotate`, as for ``masks``.
         split: that is to be shown.
         skip_bad: leave images out that cannot be read.
         say: is called with sentences about what was found.
@@ -65,8 +74,9 @@ def open_run_data(
         "skip_bad": skip_bad,
     }
     rows = read_rows(checkpoint.folder / IMAGES) if checkpoint.run else None
-    if masks is not None:
+    if masks is not None or annotations is not None:
         given["masks"] = masks
+        given["annotations"] = None if annotations is None else str(annotations)
     try:
         if data is None:
             return _own(checkpoint, given, rows, split, say)
@@ -124,16 +134,20 @@ def _given(
     split: str,
     say: Callable[[str], object],
 ) -> Splits:
-    """The images of a folder that the user names."""
-    if rows is not None:
+    """The images of a set or folder that the user names."""
+    config = checkpoint.run.config if checkpoint.run else {}
+    own = config.get("input") or {}
+    if data in NAMES and data != config.get("data"):
+        options = _without(options, own, OF_FOLDERS)
+    elif rows is not None:
         record = checkpoint.run.environment.get("data") if checkpoint.run else None
         _, placed = _placed(data, options, record if isinstance(record, dict) else {})
         try:
             return _recorded(checkpoint, data, placed, rows, split, say)
         except OtherImages as error:
-            say(f"{error}; so {data} is read as it is, and split again")
-        if options.get("masks") == _input(checkpoint).get("masks"):
-            options = {**options, "masks": None}  # those of the run's images
+            grouped = ", without groups" if options.get("groups") else ""
+            say(f"{error}; so {data} is read as it is, and split again{grouped}")
+        options = _without(options, own, OF_IMAGES)
     splits = _open(checkpoint, data, options)
     source = getattr(splits, split)
     if rows is not None and isinstance(source, RecordSource):
@@ -146,18 +160,24 @@ def _given(
     return splits
 
 
-def _input(checkpoint: Checkpoint) -> dict[str, Any]:
-    return (checkpoint.run.config.get("input") or {}) if checkpoint.run else {}
+def _without(
+    options: dict[str, Any], own: dict[str, Any], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """The options without some of the run's own."""
+    dropped = [name for name in names if options.get(name) == own.get(name)]
+    return {**options, **dict.fromkeys(dropped)}
 
 
 def _placed(
     data: str, options: dict[str, Any], record: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """Data and options with the absolute paths that a run recorded, as far as they still exist."""
-    path, masks = record.get("path"), record.get("masks_path")
-    own = options.get("masks") == record.get("masks_given")
-    if own and isinstance(masks, str) and Path(masks).is_dir():
-        options = {**options, "masks": masks}
+    path = record.get("path")
+    for name in PLACED:
+        place = record.get(f"{name}_path")
+        own = options.get(name) == record.get(f"{name}_given")
+        if own and isinstance(place, str) and Path(place).exists():
+            options = {**options, name: place}
     if record.get("given") != data or not isinstance(path, str) or not Path(path).is_dir():
         return data, options
     return (data, {**options, "root": Path(path)}) if data in NAMES else (path, options)
@@ -172,16 +192,24 @@ def _recorded(
     say: Callable[[str], object],
 ) -> Splits:
     own = {name: options.get(name) for name in RECORDED}
-    root, side, skip_bad = Path(options["root"]), checkpoint.image_size, options["skip_bad"]
     return open_recorded(
-        data, rows, split, root=root, **own, image_size=side, skip_bad=skip_bad, say=say
+        data,
+        rows,
+        split,
+        root=Path(options["root"]),
+        **own,
+        image_size=checkpoint.image_size,
+        resize=checkpoint.resize,
+        skip_bad=options["skip_bad"],
+        say=say,
     )
 
 
 def _open(checkpoint: Checkpoint, data: str, options: dict[str, Any]) -> Splits:
     allowed = inspect.signature(open_data).parameters
     kept = {name: value for name, value in options.items() if name in allowed and value is not None}
-    return open_data(data, **kept, image_size=checkpoint.image_size)
+    shown = {"image_size": checkpoint.image_size, "resize": checkpoint.resize}
+    return open_data(data, **kept | shown)
 
 
 def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:

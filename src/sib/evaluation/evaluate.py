@@ -12,27 +12,30 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from sib.config.evaluate import AttributionConfig, EvaluateConfig
+from sib.config.evaluate import AttributionConfig, EvaluateConfig, check_image_size
 from sib.data import BadSample, Batch, Splits, make_loader
+from sib.data.annotate import sentences
 from sib.data.normalization import normalise
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.files import FORMAT, IMAGES, RESULT
 from sib.evaluation.maps import maps_of, print_costs, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
-from sib.evaluation.tables import evaluation_table
+from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of, write_whole
+from sib.utils.image_size import plain_size
 from sib.utils.progress_bar import progress
+from sib.utils.terminal import show_tables
 
-FORMAT = 1
-RESULT, IMAGES = "evaluation.json", "evaluation.csv"
 LATER = {"masks": AttributionConfig.masks}
 """Options that older evaluations do not have, with the values that leave them out."""
 
@@ -56,20 +59,25 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         device,
         which=config.weights,
         arch=config.arch,
-        image_size=config.image_size,
+        image_size=check_image_size(config.image_size),
+        resize=config.resize,
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
+    checkpoint = with_classes(checkpoint, config.classes)
     splits = open_run_data(
         checkpoint,
         config.data,
         config.root,
         masks=config.masks,
+        annotations=config.annotations,
         split=config.split,
         skip_bad=config.on_bad_image == "skip",
         say=lambda sentence: say(console, sentence),
     )
+    for sentence in sentences(splits.description):
+        say(console, sentence)
     check_classes(checkpoint, splits)
     say(console, f"{splits.name}: {understood(splits)}")
     for remark in remarks(splits):
@@ -87,7 +95,8 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "weights": checkpoint.path.name,
         "weights_sha256": sha256_of(checkpoint.path),
         "arch": checkpoint.arch,
-        "image_size": checkpoint.image_size,
+        "image_size": plain_size(checkpoint.image_size),
+        "resize": checkpoint.resize,
         "normalization": checkpoint.normalization,
         "normalization_source": checkpoint.normalization_source,
         "classes": splits.classes,
@@ -114,7 +123,7 @@ def say(console: Console, sentence: str) -> None:
 def evaluate_and_show(config: EvaluateConfig, console: Console) -> None:
     """``sib evaluate``: `evaluate`, and its table on the screen."""
     found = evaluate(config, console)
-    console.print(evaluation_table(found))
+    show_tables(console, [evaluation_table(found)], evaluation_rows(found))
     console.print(f"written to {found['folder']}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -132,6 +141,7 @@ def score_split(
     loader = make_loader(
         source,
         image_size=checkpoint.image_size,
+        resize=checkpoint.resize,
         batch_size=config.batch_size,
         train=False,
         workers=config.workers,

@@ -5,12 +5,13 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from sib.config.evaluate import ExplainConfig
+from sib.config.evaluate import ExplainConfig, check_image_size
 from sib.data.normalization import normalise
-from sib.data.readers.decode import ValueRange, opened, parse_value_range, read_image
+from sib.data.readers.decode import opened, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.classes import with_classes
 from sib.evaluation.maps import maps_of, print_costs
 from sib.explain import available_methods, default_methods
 from sib.explain.normalization import normalize_maps
@@ -18,6 +19,7 @@ from sib.explain.state import logits_of
 from sib.figures.overlay import draw_overlays
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
+from sib.utils.image_size import height_width
 from sib.utils.progress_bar import progress
 
 
@@ -39,11 +41,13 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
         device,
         which=config.weights,
         arch=config.arch,
-        image_size=config.image_size,
+        image_size=check_image_size(config.image_size),
+        resize=config.resize,
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
+    checkpoint = with_classes(checkpoint, config.classes)
     target = None if config.target is None else class_number(checkpoint, config.target)
     folder = config.out or checkpoint.folder / "explanations"
     try:
@@ -51,8 +55,8 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
     figures = []
-    side = checkpoint.image_size
-    print_costs(console, config.methods or default_methods(), (side, side), config.attribution)
+    size = height_width(checkpoint.image_size)
+    print_costs(console, config.methods or default_methods(), size, config.attribution)
     with progress(console, "explaining", len(config.images)) as bar:
         for image, figure in zip(config.images, _figure_paths(config.images, folder), strict=True):
             said = _explain_one(config, checkpoint, image, figure, target, device)
@@ -70,8 +74,8 @@ def _explain_one(
     target: int | None,
     device: torch.device,
 ) -> str:
-    sample = JointTransform(checkpoint.image_size)(
-        Sample(read_image(image, _value_range(checkpoint)), 0, None)
+    sample = JointTransform(checkpoint.image_size, resize=checkpoint.resize)(
+        Sample(read_image(image, checkpoint.value_range), 0, None)
     )
     inputs = normalise(
         sample.image.as_subclass(torch.Tensor).unsqueeze(0), device, checkpoint.normalization
@@ -96,18 +100,6 @@ def _explain_one(
     except OSError as error:
         raise InputError(f"{figure} cannot be written: {error.strerror}") from None
     return f"{image}: {said}  → {figure}"
-
-
-def _value_range(checkpoint: Checkpoint) -> ValueRange | None:
-    """That of the run's 16-bit images."""
-    options = (checkpoint.run.config.get("input") or {}) if checkpoint.run else {}
-    found = options.get("value_range") if isinstance(options, dict) else None
-    if found is None:
-        return None
-    try:
-        return parse_value_range(str(found))
-    except InputError as error:
-        raise InputError(f"{checkpoint.folder / 'config.yaml'} is damaged: {error}") from None
 
 
 def class_number(checkpoint: Checkpoint, target: str) -> int:

@@ -16,6 +16,7 @@ from sib.config.deploy import ExportConfig
 from sib.data.normalization import statistics
 from sib.evaluation.classifier import Classifier, load
 from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.image_size import height_width, plain_size
 
 TOLERANCE = 1e-4
 """Largest difference of logits between model and export, over the largest logit."""
@@ -77,7 +78,7 @@ def facts_of(classifier: Classifier) -> dict[str, Any]:
     return {
         "arch": classifier.arch,
         "classes": classifier.classes,
-        "image_size": classifier.image_size,
+        "image_size": plain_size(classifier.image_size),
         "normalization": {"mean": mean, "std": deviation},
         "input": "float32 (B, 3, image_size, image_size): (pixels / 255 - mean) / std, RGB",
         "output": "logits (B, K)",
@@ -85,8 +86,8 @@ def facts_of(classifier: Classifier) -> dict[str, Any]:
 
 
 def _write_and_check(classifier: Classifier, kind: str, path: Path) -> float:
-    model, side = classifier.model.eval(), classifier.image_size
-    example = torch.randn(2, 3, side, side, device=classifier.device)
+    model, size = classifier.model.eval(), height_width(classifier.image_size)
+    example = torch.randn(2, 3, *size, device=classifier.device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings(), torch.no_grad():

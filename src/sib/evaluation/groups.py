@@ -2,27 +2,18 @@
 
 from typing import Any, NamedTuple
 
+from sib.config.choices import METHOD_TITLES
+from sib.config.stored import configuration
 from sib.evaluation.scores import Scores
-from sib.evaluation.stored import Stored
+from sib.evaluation.stored import Evaluation
 from sib.utils.errors import InputError
-
-# What two runs of one group may differ in: the seed, and what changes no result.
-SEED_AND_PLACE = ("seed", "out", "device", "workers", "resume", "dry_run")
-
-METHOD_NAMES = {
-    "ce": "cross-entropy",
-    "sib": "S-IB",
-    "saliency_guided": "saliency-guided",
-    "rrr": "right reasons",
-    "energy": "energy loss",
-}
 
 
 class Group(NamedTuple):
     """Runs of one configuration, by rising seed."""
 
     name: str
-    members: list[Stored]
+    members: list[Evaluation]
 
     @property
     def seeds(self) -> list[int] | None:
@@ -31,25 +22,24 @@ class Group(NamedTuple):
         return [run.config["seed"] for run in runs if run] if all(runs) else None
 
 
-def group_by_seed(stored: list[Stored]) -> list[Group]:
+def group_by_seed(stored: list[Evaluation]) -> list[Group]:
     """Groups in the order of their first run; a run of weights alone is a group of its own."""
-    groups: list[list[Stored]] = []
+    groups: list[list[Evaluation]] = []
+    known: list[dict[str, Any] | None] = []
     for item in stored:
-        for group in groups:
-            if _configuration(item) is not None and _configuration(item) == _configuration(
-                group[0]
-            ):
-                group.append(item)
-                break
+        own = _configuration(item)
+        if own is not None and own in known:
+            groups[known.index(own)].append(item)
         else:
             groups.append([item])
+            known.append(own)
     for group in groups:
         group.sort(key=lambda item: item.run.config["seed"] if item.run else 0)
     names = _names(groups)
     return [Group(name, group) for name, group in zip(names, groups, strict=True)]
 
 
-def check_same_images(stored: list[Stored]) -> None:
+def check_same_images(stored: list[Evaluation]) -> None:
     """Raise InputError unless all were evaluated on the same images in the same way."""
     first, *others = stored
     for other in others:
@@ -62,7 +52,7 @@ def check_same_images(stored: list[Stored]) -> None:
                 )
 
 
-def _check_images(first: Stored, other: Stored) -> None:
+def _check_images(first: Evaluation, other: Evaluation) -> None:
     a, b = _images(first.scores), _images(other.scores)
     if a != b:
         ours, theirs = dict(a), dict(b)
@@ -73,6 +63,7 @@ def _check_images(first: Stored, other: Stored) -> None:
             f"on different images, the first of them {odd}; only the same images can be compared"
         )
     same_size = first.facts["image_size"] == other.facts["image_size"]
+    same_size &= first.facts.get("resize", "crop") == other.facts.get("resize", "crop")
     if same_size and first.facts["pixels_sha256"] != other.facts["pixels_sha256"]:
         raise InputError(
             f"{first.folder} and {other.folder} were evaluated on images of the same names and "
@@ -84,22 +75,19 @@ def _images(scores: Scores) -> list[tuple[str, int]]:
     return list(zip(scores.names, scores.labels, strict=True))
 
 
-def _configuration(stored: Stored) -> dict[str, Any] | None:
-    if stored.run is None:
-        return None
-    config = stored.run.config
-    return {key: value for key, value in config.items() if key not in SEED_AND_PLACE}
+def _configuration(stored: Evaluation) -> dict[str, Any] | None:
+    return None if stored.run is None else configuration(stored.run.config)
 
 
-def _names(groups: list[list[Stored]]) -> list[str]:
+def _names(groups: list[list[Evaluation]]) -> list[str]:
     """The method where that tells groups apart, else the folder's name without its seed."""
     methods = [group[0].run.config["method"] if group[0].run else None for group in groups]
     if None not in methods and len(set(methods)) == len(methods):
-        return [METHOD_NAMES.get(str(method), str(method)) for method in methods]
+        return [METHOD_TITLES.get(str(method), str(method)) for method in methods]
     return [_bare(group) for group in groups]
 
 
-def _bare(group: list[Stored]) -> str:
+def _bare(group: list[Evaluation]) -> str:
     name = group[0].name
     if group[0].run is None:
         return name

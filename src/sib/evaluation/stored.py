@@ -1,23 +1,16 @@
-"""Evaluations that were written, read back and made where they are missing."""
+"""Evaluations that were written, read back."""
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-
-from sib.config.evaluate import EvaluateConfig
-from sib.evaluation.evaluate import FORMAT, IMAGES, RESULT, evaluate
+from sib.evaluation.files import FORMAT, IMAGES, RESULT
 from sib.evaluation.scores import Scores, read_scores
-from sib.runs.archive import archived_study, overlaid
 from sib.runs.reader import Run, is_run, read_json, read_run
 from sib.utils.errors import InputError
 
 
-class Stored(NamedTuple):
+class Evaluation(NamedTuple):
     """An evaluation and the scores behind it."""
 
     folder: Path
@@ -34,60 +27,11 @@ class Stored(NamedTuple):
         return self.folder.resolve().name
 
 
-def read_or_evaluate(
-    folders: Sequence[Path],
-    device: str,
-    console: Console,
-    metrics: tuple[str, ...] = (),
-    trust_code: bool = False,
-    data: str | None = None,
-) -> list[Stored]:
-    """The evaluation of each run folder, or of each folder that ``sib evaluate`` wrote.
-
-    Args:
-        folders: run folders, also such that only the archive of their study has; or folders that
-            an evaluation was written into.
-        device: for runs that must be evaluated.
-        console: says so.
-        metrics: measures that all must have; none asked for where empty.
-        trust_code: whether a module that a run names as its architecture may be imported.
-        data: data set of the runs that must be evaluated; each run's own where not given.
-
-    Raises:
-        InputError: a folder is neither, or a file is damaged.
-    """
-    with ExitStack() as stack:
-        places = _unpacked(folders, stack)
-        config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code, data=data)
-        found = _read_all(places, config, console, metrics)
-    return [_renamed(item, folder) for item, folder in zip(found, folders, strict=True)]
+Stored = Evaluation
+"""Its name in earlier releases."""
 
 
-def _unpacked(folders: Sequence[Path], stack: ExitStack) -> list[Path]:
-    """Where to read each run; those that only the archive of a study has lie elsewhere for now."""
-    studies = [archived_study(folder) for folder in folders]
-    opened = {study: stack.enter_context(overlaid(study)) for study in {*studies} if study}
-    return [
-        opened[study] / "runs" / folder.name if study else folder
-        for folder, study in zip(folders, studies, strict=True)
-    ]
-
-
-def _renamed(stored: Stored, folder: Path) -> Stored:
-    run = stored.run._replace(path=folder) if stored.run else None
-    return stored._replace(folder=folder, run=run)
-
-
-def _read_all(
-    folders: Sequence[Path], config: EvaluateConfig, console: Console, metrics: tuple[str, ...]
-) -> list[Stored]:
-    for folder in folders:  # all are looked at before any is evaluated
-        if not is_run(folder) and not (folder / RESULT).exists():
-            read_run(folder)  # says what is missing
-    return [_read_or_evaluate(replace(config, run=folder), console, metrics) for folder in folders]
-
-
-def read_stored(folder: Path) -> Stored:
+def read_stored(folder: Path) -> Evaluation:
     """Read the evaluation in a folder.
 
     Raises:
@@ -109,30 +53,4 @@ def read_stored(folder: Path) -> Stored:
             "evaluate again"
         )
     run = read_run(folder) if is_run(folder) else None
-    return Stored(folder, facts, read_scores(folder / IMAGES), run)
-
-
-def _read_or_evaluate(config: EvaluateConfig, console: Console, metrics: tuple[str, ...]) -> Stored:
-    folder = config.run
-    if not (folder / RESULT).exists():
-        if metrics:
-            config = replace(config, metrics=metrics)
-        console.print(f"{folder} was not evaluated yet", highlight=False, soft_wrap=True)
-        evaluate(config, console)
-    elif config.data is not None:
-        console.print(
-            f"{folder} was evaluated before; its measures are those of that time, and "
-            f"--data {config.data} is not used for them",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-    stored = read_stored(folder)
-    had = {measure for _, measure in stored.scores.columns}
-    for metric in metrics:
-        if metric not in had:
-            raise InputError(
-                f"{folder} was evaluated without {metric}: run sib evaluate {folder} --metrics "
-                f"{' '.join([*had, metric])}"
-            )
-    return stored
+    return Evaluation(folder, facts, read_scores(folder / IMAGES), run)

@@ -48,6 +48,35 @@ def comparison_table(group: dict[str, Any], reference: str) -> Table:
     return table
 
 
+def evaluation_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Accuracy and every measure of every method, one row each, with all digits."""
+    run = {"run": found["name"]}
+    rows = [run | {"method": "", "measure": "accuracy"} | found["accuracy"]]
+    return rows + [
+        run | {"method": method, "measure": measure} | entry
+        for method, row in found["table"].items()
+        for measure, entry in row.items()
+    ]
+
+
+def comparison_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every difference to the reference, one row each, with all digits."""
+    rows: list[dict[str, Any]] = []
+    for group in found["groups"]:
+        own = {"group": group["name"], "minus": found["reference"]["name"]}
+        rows.append(own | {"method": "", "measure": "accuracy"} | _figures(group["accuracy"]))
+        rows += [
+            own | {"method": method, "measure": measure} | _figures(entry)
+            for method, row in group["table"].items()
+            for measure, entry in row.items()
+        ]
+    return rows
+
+
+def _figures(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("mean", "low", "high", "p", "images")}
+
+
 def _add_measures(table: Table, measures: list[str]) -> None:
     for name in measures:
         title = MEASURES[name].title

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sib.evaluation.groups import Group
 from sib.figures.charts import Picture, both_themes, curve_figure
 
 
@@ -57,14 +56,12 @@ def _quantities(runs: list[dict[str, Any]]) -> list[Quantity]:
     return found
 
 
-def curves(groups: list[Group]) -> list[Picture]:
-    """A figure for each quantity that any run has logged."""
-    runs: list[dict[str, Any]] = [
-        {"name": member.name, "group": group.name, "epochs": member.run.epochs}
-        for group in groups
-        for member in group.members
-        if member.run and member.run.epochs
-    ]
+def curves(runs: list[dict[str, Any]]) -> list[Picture]:
+    """A figure for each quantity that any run has logged.
+
+    Args:
+        runs: each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``.
+    """
     return [
         _curve(runs, quantity)
         for quantity in _quantities(runs)

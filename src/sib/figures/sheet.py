@@ -1,7 +1,7 @@
 """A sheet of images with their foregrounds outlined and a line of text under each."""
 
 import math
-import os
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sib.figures.picture import outline
+from sib.utils.files import write_whole
 
 COLUMNS = 6
 
@@ -53,12 +54,9 @@ def draw_sheet(path: Path, title: str, pictures: list[Picture]) -> None:
             va="top",
             fontsize=7,
         )
-    temporary = path.with_name(f".{path.name}.writing")
-    try:
-        figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    write_whole(path, content.getvalue())
 
 
 def _plain(text: str) -> str:

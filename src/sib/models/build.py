@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision.models
 from torch import nn
 
 from sib.double_backward import check_model
-from sib.models.catalogue import TIMM, check_known, import_timm
+from sib.models.catalogue import TIMM, check_known, import_timm, torchvision_models
 from sib.models.small import SmallResNet
 from sib.models.start import Start, read_start
 from sib.models.transfer import Taken, transfer
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size, height_width, plain_size
 
 
 def build(
     name: str,
     num_classes: int,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     weights: str | Path | None = None,
 ) -> nn.Module:
     """A classifier with random or given weights, ready to be differentiated twice.
@@ -30,13 +30,13 @@ def build(
             ``MODULE:FUNCTION`` of the user's own, called with the number of classes. The module is
             imported, from the working folder too, and so must be trusted.
         num_classes: K, outputs of the head.
-        image_size: side of the square images that it will see; where not given, that of the
-            weights, or 224.
+        image_size: side of the square images that it will see, or height and width; where not
+            given, that of the weights, or 224.
         weights: ``"pretrained"`` (the architecture's published ones), a file, or a run folder;
             random where not given. A head for another number of classes is random.
 
     Returns:
-        A module (B, 3, image_size, image_size) → (B, K).
+        A module (B, 3, H, W) → (B, K).
 
     Raises:
         InputError: an unknown name, fewer than 2 classes, an image size that the architecture does
@@ -55,7 +55,7 @@ def build_from(
     start: Start,
     name: str,
     num_classes: int,
-    image_size: int,
+    image_size: ImageSize,
     classes: list[str] | None = None,
 ) -> tuple[nn.Module, Taken]:
     """A classifier that starts from weights, and what it took of them.
@@ -64,7 +64,7 @@ def build_from(
         start: the weights.
         name: as for `build`.
         num_classes: K.
-        image_size: side of the square images.
+        image_size: side of the square images, or height and width.
         classes: (K,) names; the head of weights for other classes is not taken.
 
     Raises:
@@ -90,7 +90,7 @@ def _restart_head(model: nn.Module, new: list[str]) -> None:
             module.reset_parameters()
 
 
-def head_names(name: str, image_size: int) -> set[str]:
+def head_names(name: str, image_size: ImageSize) -> set[str]:
     """Names of the tensors whose shape depends on the number of classes.
 
     The random generator is left as it was.
@@ -100,12 +100,11 @@ def head_names(name: str, image_size: int) -> set[str]:
     return {key for key in two if two[key].shape != three[key].shape}
 
 
-def build_random(name: str, num_classes: int, image_size: int) -> nn.Module:
+def build_random(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     """A classifier with random weights; see `build`."""
     if num_classes < 2:
         raise InputError(f"num_classes must be at least 2; got {num_classes}")
-    if image_size < 1:
-        raise InputError(f"image_size must be at least 1; got {image_size}")
+    image_size = check_size(image_size)
     model = _construct(name, num_classes, image_size)
     _start_head(model)
     _try(model, name, num_classes, image_size)
@@ -113,7 +112,7 @@ def build_random(name: str, num_classes: int, image_size: int) -> nn.Module:
     return model
 
 
-def _construct(name: str, num_classes: int, image_size: int) -> nn.Module:
+def _construct(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     if name == "small_resnet":
         return SmallResNet(num_classes)
     if name.startswith(TIMM):
@@ -123,16 +122,21 @@ def _construct(name: str, num_classes: int, image_size: int) -> nn.Module:
     check_known(name)
     options: dict[str, Any] = {}
     if name.startswith("vit_"):
+        if not isinstance(image_size, int):
+            raise _refused_size(name, image_size, ValueError("it takes square images only"))
         options["image_size"] = image_size
     if name in ("googlenet", "inception_v3"):
         options |= {"aux_logits": False, "init_weights": True}
     try:
-        return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
+        model: nn.Module = torchvision_models().get_model(
+            name, weights=None, num_classes=num_classes, **options
+        )
+        return model
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _refused_size(name, image_size, error) from None
 
 
-def _from_timm(name: str, num_classes: int, image_size: int) -> nn.Module:
+def _from_timm(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     check_known(TIMM + name)
     timm = import_timm()
     try:
@@ -168,12 +172,12 @@ def _start_head(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _try(model: nn.Module, name: str, num_classes: int, image_size: int) -> None:
+def _try(model: nn.Module, name: str, num_classes: int, image_size: ImageSize) -> None:
     """One image through the model, so that a size it does not take is known before any data."""
     training = model.training
     model.eval()
     try:
-        logits = model(torch.zeros(1, 3, image_size, image_size))
+        logits = model(torch.zeros(1, 3, *height_width(image_size)))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _refused_size(name, image_size, error) from None
     finally:
@@ -182,6 +186,6 @@ def _try(model: nn.Module, name: str, num_classes: int, image_size: int) -> None
         raise InputError(f"arch {name} is no classifier: it does not give (B, {num_classes})")
 
 
-def _refused_size(name: str, image_size: int, error: Exception) -> InputError:
+def _refused_size(name: str, image_size: ImageSize, error: Exception) -> InputError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return InputError(f"arch {name} does not take image_size {image_size}: {reason}")
+    return InputError(f"arch {name} does not take image_size {plain_size(image_size)}: {reason}")

@@ -2,17 +2,22 @@
 
 import difflib
 from types import ModuleType
-
-import torchvision.models
+from typing import Any
 
 from sib.utils.errors import InputError
+from sib.utils.optional import import_optional
 
 TIMM = "timm/"
 
 
+def torchvision_models() -> Any:
+    """torchvision's models, which the extra ``train`` brings."""
+    return import_optional("torchvision.models", "train")
+
+
 def architectures() -> list[str]:
     """Names that `build` takes, besides ``timm/NAME``: torchvision's classifiers and our own."""
-    return ["small_resnet", *torchvision.models.list_models(module=torchvision.models)]
+    return ["small_resnet", *torchvision_models().list_models(module=torchvision_models())]
 
 
 def check_known(name: str) -> None:

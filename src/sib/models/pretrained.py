@@ -7,11 +7,11 @@ from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
-import torchvision.models
 
-from sib.models.catalogue import TIMM, import_timm
+from sib.models.catalogue import TIMM, import_timm, torchvision_models
 from sib.models.weights import State, read_weights
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize
 
 INPUT_IN_MODEL = ("googlenet", "inception_v3")
 """torchvision's published versions turn ImageNet's statistics into 0.5/0.5 inside the model; the
@@ -55,7 +55,7 @@ def published_facts(name: str) -> Facts | None:
     )
 
 
-def published_weights(name: str, image_size: int) -> tuple[State, str]:
+def published_weights(name: str, image_size: ImageSize) -> tuple[State, str]:
     """The published weights of an architecture, from the local cache or the network.
 
     torchvision's lie in ``$TORCH_HOME/hub/checkpoints``, timm's in the cache of Hugging Face.
@@ -85,9 +85,9 @@ def published_weights(name: str, image_size: int) -> tuple[State, str]:
 
 
 def _torchvision_weights(name: str) -> Any:
-    if name not in torchvision.models.list_models(module=torchvision.models):
+    if name not in torchvision_models().list_models(module=torchvision_models()):
         return None
-    return torchvision.models.get_model_weights(name).DEFAULT
+    return torchvision_models().get_model_weights(name).DEFAULT
 
 
 def _cached(url: str) -> Path:
@@ -122,7 +122,7 @@ def _timm_facts(name: str) -> Facts | None:
     )
 
 
-def _timm_state(name: str, image_size: int) -> tuple[State, str]:
+def _timm_state(name: str, image_size: ImageSize) -> tuple[State, str]:
     timm = import_timm()
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:

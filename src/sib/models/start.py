@@ -9,6 +9,7 @@ from sib.models.pretrained import Facts, published_facts, published_weights
 from sib.models.weights import State, read_weights
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
+from sib.utils.image_size import ImageSize, parse_size
 
 PRETRAINED = "pretrained"
 LARGEST_SIDE = 2**13
@@ -26,7 +27,7 @@ class Start:
     normalization: Normalization | None
     """None where neither the file nor the architecture tells."""
     normalization_source: str
-    image_size: int | None
+    image_size: ImageSize | None
     resize: str | None
     """How their images were resized, in words; None where it is not known."""
     arch: str | None
@@ -42,7 +43,7 @@ class Start:
         return {name: getattr(self, name) for name in names}
 
 
-def read_start(weights: str | Path, arch: str, image_size: int | None = None) -> Start:
+def read_start(weights: str | Path, arch: str, image_size: ImageSize | None = None) -> Start:
     """Read the weights that a run starts from.
 
     Args:
@@ -79,7 +80,7 @@ def read_start(weights: str | Path, arch: str, image_size: int | None = None) ->
 
 
 def _published(
-    arch: str, published: Facts | None, image_size: int | None, resize: str | None
+    arch: str, published: Facts | None, image_size: ImageSize | None, resize: str | None
 ) -> Start:
     size = image_size or (published.image_size if published else 224)
     state, file = published_weights(arch, size)
@@ -147,12 +148,18 @@ def told_arch(facts: dict[str, Any], file: Path) -> str | None:
     return arch
 
 
-def told_size(facts: dict[str, Any], file: Path) -> int | None:
-    """The side of the images that a file names."""
-    size = facts.get("image_size")
-    if size is not None and (not isinstance(size, int) or not 1 <= size <= LARGEST_SIDE):
+def told_size(facts: dict[str, Any], file: Path) -> ImageSize | None:
+    """The side of the images that a file names, or their height and width."""
+    told = size = facts.get("image_size")
+    if isinstance(told, str) and not told.isdecimal():  # a square is told as a number
+        try:
+            size = parse_size(told)
+        except InputError:
+            size = 0
+    sides = size if isinstance(size, tuple) else (size,)
+    if told is not None and not all(type(s) is int and 1 <= s <= LARGEST_SIDE for s in sides):
         raise InputError(
-            f"{file} is damaged: its image_size must lie in 1 to {LARGEST_SIDE}; got {size!r}"
+            f"{file} is damaged: its image_size must lie in 1 to {LARGEST_SIDE}; got {told!r}"
         )
     return size
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sib.runs.archive import archive_of, archived_study
 from sib.utils.errors import InputError
+from sib.utils.optional import import_optional
 
 State = dict[str, Tensor]
 # Where training scripts put the weights among other things: torchvision's and timm's, Lightning.
@@ -39,6 +38,8 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
+        from sib.runs.archive import archive_of, archived_study  # reads YAML
+
         if study := archived_study(path):
             raise InputError(f"{archive_of(study)} holds {path} without its weights") from None
         raise InputError(f"{path} does not exist; give a run folder or a file of weights") from None
@@ -56,13 +57,14 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
+    safetensors = import_optional("safetensors", "train")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {}).get("sib", "{}"))
             if not isinstance(facts, dict):
                 raise ValueError("the facts in its header are not an object")
             return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
-    except (SafetensorError, ValueError, RecursionError) as error:
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged and cannot be read: {error}") from None
 
 

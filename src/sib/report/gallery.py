@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -21,10 +20,10 @@ from sib.evaluation.scores import Scores
 from sib.explain import available_methods
 from sib.explain.normalization import normalize_maps
 from sib.figures.charts import data_uri
+from sib.figures.pixels import outline, overlay_pixels
 from sib.utils.errors import InputError
 
 SIDE = 144
-OUTLINE = (0, 213, 255)
 
 
 class Cell(NamedTuple):
@@ -102,11 +101,16 @@ def draw_rows(
         device: of the models.
     """
     source = Subset(getattr(splits, split), [by_name[runs[0].names[place]] for place in places])
-    pictures: dict[int, list[tuple[Tensor, Tensor]]] = {}
+    pictures: list[list[tuple[Tensor, Tensor]]] = []
     maps: list[dict[str, Tensor]] = []
     for checkpoint in checkpoints:
-        side = checkpoint.image_size
-        loader = make_loader(source, image_size=side, batch_size=len(places), train=False)
+        loader = make_loader(
+            source,
+            image_size=checkpoint.image_size,
+            resize=checkpoint.resize,
+            batch_size=len(places),
+            train=False,
+        )
         batch = next(iter(loader))
         if isinstance(batch, BadSample):
             raise InputError(batch.message)
@@ -116,10 +120,10 @@ def draw_rows(
             maps_of(checkpoint.model, images, None, chosen, AttributionConfig()) if chosen else {}
         )
         maps.append({m: normalize_maps(a, "percentile").cpu() for m, a in found.items()})
-        pictures[side] = list(zip(batch.images, batch.foreground, strict=True))
+        pictures.append(list(zip(batch.images, batch.foreground, strict=True)))
     rows = []
     for index, place in enumerate(places):
-        shown = [pictures[checkpoint.image_size][index] for checkpoint in checkpoints]
+        shown = [own[index] for own in pictures]
         rows.append(_row(index, place, checkpoints, runs, shown, maps, methods, splits.classes))
     return rows
 
@@ -156,36 +160,6 @@ def _row(
     outlined = outline(image.permute(1, 2, 0).numpy().copy(), foreground)
     known = "its foreground outlined" if bool(foreground.any()) else "foreground unknown"
     return Row(name, label, _picture(outlined), f"{name}, {known}", predictions, cells)
-
-
-def overlay_pixels(image: Tensor, attribution: Tensor, foreground: Tensor) -> NDArray[np.uint8]:
-    """A map over the grey image, the stronger the more opaque, the foreground outlined.
-
-    Args:
-        image: uint8 (3, H, W).
-        attribution: (H, W) in [−1, 1]; signed maps are red and blue.
-        foreground: bool (1, H, W).
-
-    Returns:
-        uint8 (H, W, 3).
-    """
-    values = attribution.double().numpy()
-    signed = bool((values < 0).any())
-    scaled = (values + 1) / 2 if signed else values
-    colours = colormaps["RdBu_r" if signed else "inferno"](scaled)[..., :3] * 255
-    opacity = 0.15 + 0.75 * np.abs(values).clip(0, 1)[..., None]
-    grey = image.double().mean(dim=0).numpy()[..., None]
-    mixed = opacity * colours + (1 - opacity) * grey
-    return outline(mixed.round().astype(np.uint8), foreground)
-
-
-def outline(pixels: NDArray[np.uint8], foreground: Tensor) -> NDArray[np.uint8]:
-    """Draw the inner border of the foreground into the pixels."""
-    inside = foreground[0].numpy()
-    padded = np.pad(inside, 1, mode="edge")
-    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    pixels[inside & ~core] = OUTLINE
-    return pixels
 
 
 def _picture(pixels: NDArray[np.uint8]) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from sib.config.choices import METHOD_TITLES
 from sib.evaluation.compare import points
-from sib.evaluation.groups import METHOD_NAMES
 from sib.evaluation.measures import MEASURES
-from sib.evaluation.stored import Stored
+from sib.evaluation.stored import Evaluation
 from sib.evaluation.tables import arrow
 from sib.figures.charts import Picture, both_themes, scatter_figure
 from sib.report.gallery import Row
@@ -27,7 +27,7 @@ def render(values: dict[str, Any]) -> str:
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(values)
 
 
-def summary(stored: list[Stored], methods: tuple[str, ...]) -> dict[str, Any]:
+def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any]:
     """One row a run: accuracy, and the energy inside the foreground by method."""
     shown = [
         method
@@ -46,7 +46,7 @@ def summary(stored: list[Stored], methods: tuple[str, ...]) -> dict[str, Any]:
             {
                 "name": item.name,
                 "texts": [
-                    METHOD_NAMES.get(trained_with, trained_with),
+                    METHOD_TITLES.get(trained_with, trained_with),
                     item.facts["arch"],
                     config.get("seed", "–"),
                 ],
@@ -102,7 +102,7 @@ def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
     return {"explanation": explanation, "tables": tables}
 
 
-def scatter(stored: list[Stored]) -> Picture | None:
+def scatter(stored: list[Evaluation]) -> Picture | None:
     """The scatter of all runs; None where no run has a foreground."""
     found = points(stored)
     if not found:
@@ -116,7 +116,7 @@ def scatter(stored: list[Stored]) -> Picture | None:
     )
 
 
-def warnings(stored: list[Stored]) -> list[tuple[str, str]]:
+def warnings(stored: list[Evaluation]) -> list[tuple[str, str]]:
     """What runs warned about: the last sentence of each, and in how many epochs there was one."""
     found = []
     for item in stored:
@@ -165,7 +165,7 @@ def gallery(
     }
 
 
-def repeat(stored: list[Stored]) -> list[dict[str, Any]]:
+def repeat(stored: list[Evaluation]) -> list[dict[str, Any]]:
     """The commands that give each run again, its configuration and its versions."""
     found = []
     for item in stored:

@@ -13,9 +13,11 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from sib.config.stored import MAY_CHANGE, as_dict, differences
+from sib.config.facts import resumable
+from sib.config.stored import as_dict, differences
 from sib.config.train import TrainConfig
 from sib.config.yaml_file import parse_yaml
+from sib.runs.source import source
 from sib.runs.state_file import TornState, flush_folder, previous_path, read_state, write_state
 from sib.utils.errors import InputError
 from sib.utils.locks import FolderLock
@@ -110,7 +112,7 @@ class RunFolder:
             config: of the run that is to continue.
             state: as `load_state` gave it.
         """
-        changed = differences(self._read("config.yaml", parse_yaml), config, MAY_CHANGE)
+        changed = differences(self._read("config.yaml", parse_yaml), config, resumable(TrainConfig))
         if changed:
             raise InputError(
                 f"--resume: {self.path} was started with different options: {'; '.join(changed)}"
@@ -289,14 +291,14 @@ class RunFolder:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Versions of what a result depends on, and the source of sib itself."""
     found = {"format": str(FORMAT), "python": platform.python_version()}
     for package in ("sib", "torch", "torchvision", "numpy", "scikit-learn", "pillow"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
-    return found
+    return found | source()
 
 
 def _plain(value: Any) -> Any:

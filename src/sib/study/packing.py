@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from sib.config.yaml_file import parse_yaml
+from sib.data.identity import without_absolute_paths
 from sib.runs.archive import RECORD, archive_of, read_archive, write_archive
 from sib.runs.reader import is_run
 from sib.utils.errors import InputError
@@ -17,6 +18,8 @@ MACHINE = ("host", "hostname", "launch")
 """Keys whose value names a machine or a launch on it."""
 PLACES = ("out", "root", "command", "file")
 """Keys that say where files lay; no result depends on them."""
+DESCRIPTIONS = ("environment.json", "evaluation.json")
+"""Records that only describe; the paths in a configuration are used again."""
 WITHIN_TEXT = re.compile(
     r"(?:^|(?<=[\s=,;:'\"(]))(?:~/|[A-Za-z]:[\\/]|/(?!/))[^\s,;'\")]*[\w]", re.M
 )
@@ -75,7 +78,8 @@ def without_places(path: Path, content: bytes) -> bytes:
         before = parse(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {' '.join(str(error).split())}") from None
-    after = _clean(path, before, "")
+    named = without_absolute_paths(before) if path.name in DESCRIPTIONS else before
+    after = _clean(path, named, "")
     return content if after == before else write(after).encode()
 
 

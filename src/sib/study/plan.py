@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from sib.config.facts import harmless
 from sib.config.stored import differences
 from sib.config.train import TrainConfig
 from sib.data import Splits
@@ -23,11 +24,10 @@ from sib.training.guidance import check_annotated
 from sib.training.setup import make_task, open_splits
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize
 from sib.utils.locks import NAME as LOCK
 from sib.utils.locks import FolderLock
 
-# What may differ between a run that is done and the study's file: where it lies and how fast it is.
-HARMLESS = ("out", "root", "device", "workers", "save_every_steps", "input.cache")
 VALIDATION = "validation"
 """Folder within a run for its evaluation on the validation split."""
 
@@ -140,7 +140,7 @@ def with_archive(study: Study, runs: list[Run]) -> Iterator[list[Run]]:
 def _check_same(run: Run) -> None:
     if not run.is_started():
         return
-    changed = differences(read_run(run.folder).config, run.config, HARMLESS)
+    changed = differences(read_run(run.folder).config, run.config, harmless(TrainConfig))
     if changed:
         raise InputError(
             f"{run.folder} was started with different options: {'; '.join(changed)}; change the "
@@ -184,7 +184,7 @@ def _check_annotated(study: Study, splits: Splits) -> None:
 
 def _check_models(study: Study, splits: Splits) -> None:
     """Make each point's task once, which checks its options against model and image size."""
-    made: dict[tuple[str, int], Any] = {}
+    made: dict[tuple[str, ImageSize], Any] = {}
     for setting in study.settings:
         for point in setting.points:
             config, key = point.config, (point.config.arch, point.config.side)

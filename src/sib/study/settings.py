@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sib.config.facts import idle
 from sib.config.train import TrainConfig
 from sib.config.yaml_options import from_arguments, options_of
 from sib.utils.errors import InputError
@@ -100,10 +101,16 @@ def _setting(common: Common, shared: Flat, name: Any, own: Any) -> Setting:
     flat = _beside(common.file, _flat(own, where))
     _check_options(flat, where, ONE_FOR_ALL)
     points = tuple(
-        _point(common, where, name, shared | flat | choice, choice)
+        _point(common, where, name, _combined(common, shared, flat | choice), choice)
         for choice in _choices(flat, where)
     )
     return Setting(name, points)
+
+
+def _combined(common: Common, shared: Flat, own: Flat) -> Flat:
+    """The options of a point; shared ones that its method does not have are left out."""
+    left_out = idle(TrainConfig, {"data": common.data} | shared | own)
+    return {key: value for key, value in shared.items() if key not in left_out} | own
 
 
 def _point(common: Common, where: str, name: str, options: Flat, choice: Flat) -> Point:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sib.evaluation.groups import check_same_images
 from sib.evaluation.statistics import Array
-from sib.evaluation.stored import Stored, read_stored
+from sib.evaluation.stored import Evaluation, read_stored
 from sib.study.description import Study
 from sib.study.evaluation import ENERGY
 from sib.study.interval import seed_interval
@@ -83,7 +83,7 @@ def explanation(study: Study, counts: list[int]) -> str:
     )
 
 
-def _check_images(choices: list[Choice], stored: dict[str, Stored]) -> None:
+def _check_images(choices: list[Choice], stored: dict[str, Evaluation]) -> None:
     for split_seed in {choice.split_seed for choice in choices}:
         own = [choice for choice in choices if choice.split_seed == split_seed]
         runs = [stored[run.name] for run in reported_runs(own)]
@@ -91,7 +91,7 @@ def _check_images(choices: list[Choice], stored: dict[str, Stored]) -> None:
             check_same_images(runs)
 
 
-def _methods(stored: list[Stored]) -> list[str]:
+def _methods(stored: list[Evaluation]) -> list[str]:
     """The methods whose energy every run has."""
     if not stored:
         return []
@@ -102,7 +102,7 @@ def _methods(stored: list[Stored]) -> list[str]:
     return [method for method in first if all(method in other for other in others)]
 
 
-def _figures(stored: Stored, methods: list[str]) -> Figures:
+def _figures(stored: Evaluation, methods: list[str]) -> Figures:
     energies = {method: stored.facts["table"][method][ENERGY]["mean"] for method in methods}
     mean = float(np.mean(list(energies.values()))) if energies else None
     return {ACCURACY: stored.facts["accuracy"]["mean"], MEAN: mean, **energies}

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sib.study.summary import ACCURACY, MEAN
+from sib.utils.terminal import show_tables
 
 CELL, LABEL = 17, 24
 """Characters of a setting's column and of the first one."""
@@ -19,11 +20,11 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     settings = [item for item in found["settings"] if item["figures"]]
     others = [item for item in settings if item["difference"]]
-    for table in (
+    tables = [
         *_tables("on test", "figures", settings, found, console.width),
         *_tables(f"minus {found['reference']}", "difference", others, found, console.width),
-    ):
-        console.print(table)
+    ]
+    show_tables(console, tables)
     console.print(found["interval"], highlight=False)
 
 

@@ -2,7 +2,7 @@
 
 from sib.config.train import TrainConfig
 from sib.training.loop import train
-from sib.training.step import TrainingFailed
+from sib.utils.errors import TrainingFailed
 from sib.utils.signals import Stopped, StoppedAtOnce
 
 __all__ = ["Stopped", "StoppedAtOnce", "TrainConfig", "TrainingFailed", "train"]

@@ -24,9 +24,11 @@ from sib.training.state import (
     restore_objective,
     restore_process,
 )
-from sib.training.step import TrainingFailed, TrainStep
+from sib.training.step import TrainStep
 from sib.training.validation import Measurement, measure
 from sib.utils.device import peak_memory
+from sib.utils.errors import TrainingFailed
+from sib.utils.image_size import plain_size
 from sib.utils.signals import Interrupt, Stopped
 
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
@@ -324,7 +326,8 @@ class Training:
         return {
             "arch": self.config.arch,
             "classes": self.splits.classes,
-            "image_size": self.config.side,
+            "image_size": plain_size(self.config.side),
+            "resize": self.config.input.resize,
             "normalization": self.config.input.normalization,
             "epoch": self.epoch,
         }

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch, Splits
+from sib.data.annotate import sentences
 from sib.data.identity import fingerprint, record_images, to_csv
 from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
@@ -89,6 +90,8 @@ def prepare(
     splits, images = _open_the_same(config, run, watcher)
     distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
+    for sentence in sentences(splits.description):
+        watcher.say(sentence)
     if config.method == "sib":
         watcher.say(describe_objective(config))
     for deviation in deviations(config):
@@ -173,9 +176,11 @@ def _identified(
     facts = splits.description | {"given": config.data}
     if splits.folder is not None:
         facts |= {"path": str(splits.folder)}
-    if config.input.masks is not None:
-        place = Path(config.input.masks).expanduser().resolve()
-        facts |= {"masks_given": config.input.masks, "masks_path": str(place)}
+    for name in ("masks", "annotations"):
+        given = getattr(config.input, name)
+        if given is not None:
+            place = Path(given).expanduser().resolve()
+            facts |= {f"{name}_given": given, f"{name}_path": str(place)}
     if rows is not None:
         facts |= {"fingerprint": fingerprint(rows)}
     if config.resume:

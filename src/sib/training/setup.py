@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sib import distributed
-from sib.config.train import CALIBRATED, TrainConfig
+from sib.config.train import TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
@@ -25,6 +25,7 @@ from sib.objectives.weighting import GradientBalancer
 from sib.tasks.task import Task
 from sib.training.criterion import make_criterion
 from sib.utils.errors import InputError
+from sib.utils.image_size import height_width, size_in_words
 
 LARGEST_SHARE = 0.25
 """Of the free space, that a cache takes without being asked to."""
@@ -41,6 +42,8 @@ def open_splits(config: TrainConfig) -> Splits:
         test_split=options.test_split,
         split_seed=options.split_seed,
         masks=options.masks,
+        annotations=options.annotations,
+        groups=options.groups,
         background_strength=options.background_strength,
         train_size=options.train_size,
         test_size=options.test_size,
@@ -48,6 +51,7 @@ def open_splits(config: TrainConfig) -> Splits:
         hold_out_validation=config.selection == "validation",
         mask_ending=options.mask_ending,
         value_range=options.value_range,
+        resize=options.resize,
         skip_bad=config.on_bad_image == "skip",
     )
 
@@ -69,6 +73,7 @@ def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
             default_folder() if automatic else Path(os.path.expanduser(wanted)),
             largest_share=LARGEST_SHARE if automatic else 1,
             workers=config.workers,
+            resize=config.input.resize,
             say=watcher.say,
             track=watcher.caching,
         )
@@ -86,6 +91,7 @@ def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:
     return make_loader(
         getattr(splits, split),
         image_size=config.side,
+        resize=config.input.resize,
         batch_size=config.batch_size,
         augment=config.input.augment if training else "none",
         crop_area=config.input.crop_area,
@@ -143,7 +149,7 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
     """Raise InputError where it is not known which module is the last stage."""
     group = "objective" if config.method == "sib" else "rival"
     parameter = next(model.parameters())
-    images = torch.zeros(1, 3, config.side, config.side).to(parameter.device)
+    images = torch.zeros(1, 3, *height_width(config.side)).to(parameter.device)
     try:
         cam_layer(model, images, getattr(config, group).layer)
     except ValueError as error:
@@ -158,21 +164,19 @@ def make_objective(config: TrainConfig, device: torch.device) -> Objective | Non
     """
     if config.method == "sib":
         return _spatial_ib(config, device)
-    method = METHODS[config.method]
-    if not method.objective:
+    if not METHODS[config.method].objective:
         return None
-    options = {name: getattr(config.rival, name) for name in method.options if name != "balance"}
-    if config.rival.balance:
+    options = config.objective_options
+    if options.pop("balance"):
         options["weighting"] = GradientBalancer()
     return load_objective(config.method)(**options)
 
 
 def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
     """The published or the calibrated objective."""
-    options = vars(config.objective).copy()
-    own = {name: options.pop(name) for name in CALIBRATED}
-    if options.pop("kind") == "calibrated":
-        return SpatialIB.calibrated(**own)
+    options = config.objective_options
+    if config.objective.kind == "calibrated":
+        return SpatialIB.calibrated(**options)
     _check_window(config)
     together = config.hsic_scope == "global"
     seed = config.seed if together else distributed.own_seed(config.seed)
@@ -213,15 +217,15 @@ def deviations(config: TrainConfig) -> list[str]:
 
 def _check_window(config: TrainConfig) -> None:
     """Raise ValueError where a window does not fit into the images."""
-    if config.objective.alignment == "ssim" and config.side < WINDOW:
+    shorter, found = min(height_width(config.side)), size_in_words(config.side)
+    if config.objective.alignment == "ssim" and shorter < WINDOW:
         raise ValueError(
-            f"alignment ssim needs images of at least {WINDOW} × {WINDOW} pixels; got "
-            f"{config.side} × {config.side}"
+            f"alignment ssim needs images of at least {WINDOW} × {WINDOW} pixels; got {found}"
         )
-    if config.objective.mask in ("density", "hard") and config.objective.window_size > config.side:
+    if config.objective.mask in ("density", "hard") and config.objective.window_size > shorter:
         raise ValueError(
             f"window-size must not exceed the image: {config.objective.window_size} pixels do not "
-            f"fit into {config.side} × {config.side}; set --objective.window-size"
+            f"fit into {found}; set --objective.window-size"
         )
 
 

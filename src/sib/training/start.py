@@ -11,6 +11,7 @@ from sib.models.build import build, build_from
 from sib.models.catalogue import check_known
 from sib.models.start import Start, read_start
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size, size_in_words
 
 DIGITS = "digits"
 
@@ -24,7 +25,7 @@ def read_weights_of(config: TrainConfig) -> Start | None:
     if config.weights is None:
         return None
     check_known(config.arch)
-    start = read_start(config.weights, config.arch, config.image_size)
+    start = read_start(config.weights, config.arch, config.given_size)
     if config.input.normalization == "auto" and start.normalization is None:
         raise InputError(
             f"--weights {config.weights} does not tell the normalisation of its images, and "
@@ -36,7 +37,7 @@ def read_weights_of(config: TrainConfig) -> Start | None:
 
 def resolve(config: TrainConfig, start: Start | None) -> TrainConfig:
     """The configuration with every ``auto`` decided by the weights that the run starts from."""
-    normalization, size, batch_norm = "half", config.image_size, "train"
+    normalization, size, batch_norm = "half", config.given_size, "train"
     if start is not None:
         normalization, batch_norm = start.normalization or normalization, "frozen"
         if config.data != DIGITS:  # whose images have a size of their own
@@ -52,8 +53,9 @@ def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainCon
         stored: content of the run's ``config.yaml``.
     """
     before = recorded(stored)
-    size = config.image_size or (before.get("image_size") if config.weights else None)
+    size = config.given_size or (before.get("image_size") if config.weights else None)
     normalization, batch_norm = before.get("input.normalization"), before.get("batch_norm")
+    size = None if size is None else check_size(size)
     return _decide(config, str(normalization), size, str(batch_norm))
 
 
@@ -83,7 +85,7 @@ def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) ->
     resize = f"; the weights' own images: {start.resize}" if start.resize else ""
     return [
         f"weights: {start.source}, {record['words']}",
-        f"input: {config.side} × {config.side} pixels, normalisation {config.input.normalization} "
+        f"input: {size_in_words(config.side)} pixels, normalisation {config.input.normalization} "
         f"({source}){resize}",
         f"batch norm: {describe_batch_norm(config)}",
     ]
@@ -97,7 +99,7 @@ def describe_batch_norm(config: TrainConfig) -> str:
 
 
 def _decide(
-    config: TrainConfig, normalization: str, image_size: int | None, batch_norm: str
+    config: TrainConfig, normalization: str, image_size: ImageSize | None, batch_norm: str
 ) -> TrainConfig:
     if config.input.normalization == "auto":
         config = replace(config, input=replace(config.input, normalization=normalization))

@@ -18,10 +18,7 @@ from sib.training.mixing import Mixing
 from sib.training.optimizer import Update
 from sib.training.progress import EpochProgress
 from sib.training.setup import make_autocast
-
-
-class TrainingFailed(RuntimeError):
-    """The run cannot go on; what was saved before stays."""
+from sib.utils.errors import TrainingFailed
 
 
 class TrainStep:

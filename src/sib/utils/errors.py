@@ -1,4 +1,4 @@
-"""The one error that a user's own input can cause."""
+"""Errors that the command line turns into one sentence and an exit code."""
 
 
 class InputError(ValueError):
@@ -9,4 +9,12 @@ class InputError(ValueError):
 
 
 class ProblemsFound(Exception):
-    """Some of the work failed, and what failed was told."""
+    """Some of the work failed, and what failed was reported."""
+
+
+class TrainingFailed(RuntimeError):
+    """The run cannot continue; what was saved before stays."""
+
+
+class ProcessLost(RuntimeError):
+    """Another process of the run ended without a word; what was saved before stays."""

@@ -32,7 +32,7 @@ def read_boxes(path: Path, size: tuple[int, int]) -> tuple[Box, ...]:
         InputError: the file cannot be read, is no such annotation, or declares entities or a
             document type, which are never expanded.
     """
-    root = _parse(path)
+    root = parse_xml(path)
     if root.find("object") is None:
         raise InputError(f"{path} holds no box; it needs an <object> with a <bndbox>")
     height, width = size
@@ -41,7 +41,12 @@ def read_boxes(path: Path, size: tuple[int, int]) -> tuple[Box, ...]:
     return tuple(_box(entry, across, down, path) for entry in root.iter("object"))
 
 
-def _parse(path: Path) -> Element:
+def parse_xml(path: Path) -> Element:
+    """The root of an XML file, without entities, a document type or more than `LARGEST` bytes.
+
+    Raises:
+        InputError: the file cannot be read or is not such XML.
+    """
     try:
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path} has more than {LARGEST} bytes, too many for an annotation")

@@ -12,7 +12,8 @@ from sib.data.readers.annotation import read_boxes
 from sib.data.readers.decode import opened, upright
 from sib.data.readers.kinds import LOSSY
 from sib.data.readers.mask_values import grey_values
-from sib.data.sample import Box, BoxFile, Foreground, MaskFile, MaskRule
+from sib.data.sample import Box, BoxFile, Foreground, MaskFile, MaskRule, Objects
+from sib.data.shapes import Polygon, draw_polygon, draw_runs
 from sib.utils.errors import InputError
 
 CODED = {MaskRule.LEEDS: "0 to 3", MaskRule.TRIMAP: "1 to 3"}
@@ -26,7 +27,7 @@ def read_foreground(source: Foreground, size: tuple[int, int]) -> tv_tensors.Mas
     """The foreground of an image of a size.
 
     Args:
-        source: a mask file, or boxes or a file of boxes, whose union it is.
+        source: a mask file, or boxes, a file of boxes or objects, whose union it is.
         size: height and width of the upright image.
 
     Returns:
@@ -37,6 +38,8 @@ def read_foreground(source: Foreground, size: tuple[int, int]) -> tv_tensors.Mas
     """
     if isinstance(source, BoxFile):
         source = read_boxes(source.path, size)
+    if isinstance(source, Objects):
+        return tv_tensors.Mask(draw_objects(source, size)[None])
     if not isinstance(source, MaskFile):
         return tv_tensors.Mask(draw_boxes(source, size)[None])
     values = _read_values(source)
@@ -50,6 +53,19 @@ def draw_boxes(boxes: tuple[Box, ...], size: tuple[int, int]) -> Tensor:
     for box in boxes:
         rows = slice(_first(box.top), _first(box.top + box.height))
         mask[rows, _first(box.left) : _first(box.left + box.width)] = True
+    return mask
+
+
+def draw_objects(objects: Objects, size: tuple[int, int]) -> Tensor:
+    """True at the pixels of any of the objects, bool (H, W)."""
+    mask = torch.zeros(size, dtype=torch.bool)
+    for shape in objects.shapes:
+        if isinstance(shape, Box):
+            mask |= draw_boxes((shape,), size)
+        elif isinstance(shape, Polygon):
+            mask |= draw_polygon(shape.points, size)
+        else:
+            mask |= draw_runs(shape, size)
     return mask
 
 

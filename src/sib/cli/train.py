@@ -1,0 +1,12 @@
+"""``sib train``: a run, shown on the console."""
+
+from rich.console import Console
+
+from sib.cli.console import ConsoleWatcher
+from sib.config.train import TrainConfig
+from sib.training.loop import train as run
+
+
+def train(config: TrainConfig, console: Console) -> None:
+    """Train as `sib.training.loop.train` does, with a line for every stage."""
+    run(config, ConsoleWatcher(console))

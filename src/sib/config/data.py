@@ -1,0 +1,79 @@
+"""What ``sib data`` and its three commands can be asked for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """Download a published data set, check its checksums and unpack it.
+
+    Archives that already lie in the root are used. An interrupted download continues
+    where it stopped.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """cifar100, cub200, stanford_dogs, imagenet or oxford_pet."""
+    root: Path = Path("data")
+    """Folder for the data sets; it is made."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Read every image and mask of a data set, and compare its counts with the published ones.
+
+    Exit code 1 where something is wrong.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
+    root: Path = Path("data")
+    """Folder of the published data sets."""
+    masks: str | None = None
+    """Folders only: folder of foreground masks, where they do not lie beside the images."""
+    mask_ending: str | None = None
+    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+    workers: int | None = None
+    """Processes that read images, 0 for the main one; as many as there are cores if not given."""
+
+
+@dataclass(frozen=True)
+class ShowConfig:
+    """Draw a sheet of images with their foregrounds outlined and their classes under them."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
+    out: Path
+    """The PNG to write."""
+    root: Path = Path("data")
+    """Folder of the published data sets."""
+    masks: str | None = None
+    """Folders only: folder of foreground masks, where they do not lie beside the images."""
+    mask_ending: str | None = None
+    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
+    value_range: str | None = None
+    """Folders of 16-bit images only, LOW-HIGH: the values that become black and white."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+    split: Literal["train", "validation", "test"] = "train"
+    """Which images."""
+    count: int = 24
+    """How many, 1 to 200."""
+    seed: int = 0
+    """Of the choice."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Prepare, check or show a data set."""
+
+    command: tyro.conf.OmitArgPrefixes[
+        Annotated[PrepareConfig, tyro.conf.subcommand("prepare", prefix_name=False)]
+        | Annotated[CheckConfig, tyro.conf.subcommand("check", prefix_name=False)]
+        | Annotated[ShowConfig, tyro.conf.subcommand("show", prefix_name=False)]
+    ]

@@ -1,0 +1,148 @@
+"""What is known about an option besides its type: kept beside it, in the metadata of its field."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, get_type_hints
+
+SPATIAL_IB = ("published", "calibrated")
+"""The objectives of method ``sib``; every other method has one objective, of its own name."""
+RIVALS = ("saliency_guided", "rrr", "energy")
+ANNOTATED = ("rrr", "energy")
+"""Methods that learn nothing but cross-entropy from images without annotation."""
+GUIDED = (*SPATIAL_IB, *ANNOTATED)
+"""Objectives that use annotated foregrounds, or can."""
+KEY = "sib"
+
+
+class Facts(NamedTuple):
+    """What is known about one option."""
+
+    resume: bool = False
+    """Whether it may change when a run is resumed."""
+    harmless: bool = False
+    """Whether it changes no result, so that runs which differ in it are repeats of one another."""
+    only_for: tuple[str, ...] = ()
+    """Objectives that it belongs to; empty for all, and for plain cross-entropy."""
+    only_if: tuple[str, tuple[str, ...]] | None = None
+    """Another option, by its full name, and the values of it that this one needs."""
+
+
+class Option(NamedTuple):
+    """An option of a command with what is known about it."""
+
+    name: str
+    """With dots and underscores, such as ``objective.window_size``."""
+    default: Any
+    facts: Facts
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        if self.name == "objective.kind":
+            return "--objective"
+        return "--" + self.name.replace("_", "-")
+
+
+def option(
+    default: Any,
+    *,
+    resume: bool = False,
+    harmless: bool = False,
+    only_for: tuple[str, ...] = (),
+    only_if: tuple[str, tuple[str, ...]] | None = None,
+) -> Any:
+    """A field of a dataclass of options with its default and its `Facts`."""
+    facts = Facts(resume, harmless, only_for, only_if)
+    return dataclasses.field(default=default, metadata={KEY: facts})
+
+
+def options(kind: type, prefix: str = "") -> Iterator[Option]:
+    """Every option of a dataclass, nested ones included."""
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from options(hints[field.name], f"{prefix}{field.name}.")  # type: ignore[arg-type]
+        else:
+            facts = field.metadata.get(KEY, Facts())
+            yield Option(f"{prefix}{field.name}", field.default, facts)
+
+
+def resumable(kind: type) -> set[str]:
+    """Names of the options that may change when a run is resumed."""
+    return {option.name for option in options(kind) if option.facts.resume}
+
+
+def harmless(kind: type) -> set[str]:
+    """Names of the options that change no result."""
+    return {option.name for option in options(kind) if option.facts.harmless}
+
+
+def idle(kind: type, values: Mapping[str, Any]) -> set[str]:
+    """Names of the options that do nothing beside the values of the others.
+
+    Args:
+        kind: dataclass of the options.
+        values: by full name; what is missing has its default.
+    """
+    known = list(options(kind))
+    values = {option.name: option.default for option in known} | dict(values)
+    return {option.name for option in known if not _applies(option.facts, values)}
+
+
+def deciding(kind: type) -> list[Option]:
+    """The options on whose values it depends whether others do something."""
+    known = list(options(kind))
+    names = {each.facts.only_if[0] for each in known if each.facts.only_if}
+    if any(each.facts.only_for for each in known):
+        names |= {"method", "objective.kind"}
+    return [each for each in known if each.name in names]
+
+
+def refusal(kind: type, values: Mapping[str, Any]) -> str | None:
+    """The sentence about the first option that was changed and does nothing; None without one.
+
+    Args:
+        kind: dataclass of the options.
+        values: all of them, by full name.
+    """
+    for known in options(kind):
+        changed = values[known.name] != known.default
+        if changed and not _applies(known.facts, values):
+            return f"{known.flag} is for {_needed(known.facts, values)}"
+    return None
+
+
+def objective_of(values: Mapping[str, Any]) -> str:
+    """The objective that the values name: the kind of S-IB, or the method."""
+    method = values.get("method")
+    return str(values["objective.kind"] if method == "sib" else method)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by their full names."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        found |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return found
+
+
+def _applies(facts: Facts, values: Mapping[str, Any]) -> bool:
+    if facts.only_for and objective_of(values) not in facts.only_for:
+        return False
+    return facts.only_if is None or str(values[facts.only_if[0]]) in facts.only_if[1]
+
+
+def _needed(facts: Facts, values: Mapping[str, Any]) -> str:
+    """What an option is for, and what was given in its place."""
+    method, objective = values["method"], objective_of(values)
+    if not facts.only_for or objective in facts.only_for:
+        name, allowed = facts.only_if or ("", ())
+        return f"--{name.replace('_', '-')} {' or '.join(allowed)}; got {values[name]}"
+    kinds = [name for name in facts.only_for if name in SPATIAL_IB]
+    if method == "sib" and kinds:
+        return f"--objective {kinds[0]}; got {objective}"
+    others = [name for name in facts.only_for if name not in SPATIAL_IB]
+    names = ", ".join((["sib"] if kinds else []) + others)
+    inside = f" with --objective {kinds[0]}" if len(kinds) == 1 else ""
+    return f"--method {names}{inside}; got {method}"

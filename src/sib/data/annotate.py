@@ -1,0 +1,280 @@
+"""Give the images of a folder the foregrounds of an annotation file."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sib.data.layout import Layout
+from sib.data.match import ImageNames
+from sib.data.readers.annotations import Annotation, read_annotations
+from sib.data.readers.annotations.entry import MOST_SHAPES, Shape
+from sib.data.readers.decode import read_size
+from sib.data.readers.masks import OVERHANG
+from sib.data.sample import Box, Objects, Record
+from sib.data.shapes import Polygon, Runs, draw_polygon, signed_area
+from sib.utils.errors import InputError
+
+Size = tuple[int, int]
+NOTE = "annotations"
+"""Name of the counts among a layout's notes."""
+
+
+@dataclass
+class _Counts:
+    """What happened to the annotated objects."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+    """The first place of each kind of event."""
+
+    def add(self, event: str, where: str) -> None:
+        self.events[event] += 1
+        self.first.setdefault(event, where)
+
+
+def annotate(layout: Layout, path: Path) -> Layout:
+    """The layout with the foregrounds that annotations give.
+
+    An image's objects are united. Where an image has annotations, a mask file of its own is not
+    used. The counts are in the layout's notes; see `sentences`.
+
+    Args:
+        layout: of a folder of the user's own.
+        path: of the annotations, see `read_annotations`.
+
+    Returns:
+        `Layout`.
+
+    Raises:
+        InputError: the annotations cannot be read, name no image or give none a foreground, were
+            made on an image of another shape, or name an image ambiguously.
+    """
+    found = read_annotations(path.expanduser())
+    parts = (layout.train, layout.validation, layout.test)
+    records = [record for part in parts for record in part or []]
+    counts = _Counts()
+    by_image = _by_image(found.annotations, [record.name for record in records], counts)
+    changed = [
+        _annotated(record, by_image.get(index, []), counts) for index, record in enumerate(records)
+    ]
+    facts = _facts(found.format, changed, counts, found.ignored)
+    if not counts.events["images"]:
+        raise InputError(
+            f"annotations: {path} gives none of the {len(records)} images a foreground: "
+            + "; ".join(sentences({NOTE: facts})[1:] or ["it holds no object"])
+        )
+    remaining = iter(changed)
+    train, validation, test = (
+        None if part is None else [next(remaining) for _ in part] for part in parts
+    )
+    return dataclasses.replace(
+        layout,
+        train=train or [],
+        validation=validation,
+        test=test,
+        notes={**layout.notes, NOTE: facts},
+    )
+
+
+def sentences(notes: Mapping[str, Any]) -> list[str]:
+    """What annotations gave, in words: first how many images have a foreground.
+
+    Args:
+        notes: of a layout, or the description of splits that were made of it.
+
+    Returns:
+        Sentences; none where no annotations were given.
+    """
+    facts = notes.get(NOTE)
+    if facts is None:
+        return []
+    found = [
+        f"annotations: {facts['format']}; {facts['annotated']} of {facts['images']} images have a "
+        "foreground"
+    ]
+    for event, (one, many) in EVENTS.items():
+        count, first = facts.get(event, (0, ""))
+        if count:
+            found.append(f"{count} {one if count == 1 else many}, the first: {first}")
+    return found
+
+
+EVENTS = {
+    "unmatched": ("annotation names no image", "annotations name no image"),
+    "empty": (
+        "annotated image has no object, and so no foreground",
+        "annotated images have no object, and so no foreground",
+    ),
+    "clipped": (
+        "object leaves its image and is cut off at the edge",
+        "objects leave their image and are cut off at the edge",
+    ),
+    "without_area": (
+        "object covers no pixel of its image and is left out",
+        "objects cover no pixel of their image and are left out",
+    ),
+    "scaled": (
+        "image was annotated at another size, and its annotation is scaled",
+        "images were annotated at another size, and their annotations are scaled",
+    ),
+    "replaced": (
+        "image has a mask file as well, which is not used",
+        "images have a mask file as well, which is not used",
+    ),
+    "unreadable": (
+        "annotated image cannot be read",
+        "annotated images cannot be read",
+    ),
+    "ignored": ("file is not of this format", "files are not of this format"),
+}
+"""What is counted, in the singular and the plural."""
+
+
+def _by_image(
+    annotations: Iterable[Annotation], names: list[str], counts: _Counts
+) -> dict[int, list[Annotation]]:
+    """The annotations of each image, by its place."""
+    images = ImageNames(names)
+    found: dict[int, list[Annotation]] = {}
+    for annotation in annotations:
+        places = [
+            place
+            for name in annotation.names
+            if (place := images.find(name, annotation.where)) is not None
+        ]
+        if not places:
+            counts.add("unmatched", annotation.names[0])
+            continue
+        if len(set(places)) > 1:
+            first, other = names[places[0]], names[places[1]]
+            raise InputError(
+                f"{annotation.where} names the image {first}, but is itself called like {other}; "
+                "rename one of them"
+            )
+        found.setdefault(places[0], []).append(annotation)
+    return found
+
+
+def _annotated(record: Record, annotations: list[Annotation], counts: _Counts) -> Record:
+    """A record with the objects of its annotations, which are none where there are none."""
+    if not annotations:
+        return record
+    try:
+        size = read_size(record.image)
+    except InputError:  # which whoever reads the image is told
+        counts.add("unreadable", record.name)
+        return record
+    if sum(len(annotation.shapes) for annotation in annotations) > MOST_SHAPES:
+        raise InputError(
+            f"{annotations[0].where}: {record.name} has more than {MOST_SHAPES} objects"
+        )
+    shapes = [shape for each in annotations for shape in _in_pixels(each, record, size, counts)]
+    if record.foreground is not None:
+        counts.add("replaced", record.name)
+    if not shapes:
+        counts.add("empty", record.name)
+        return dataclasses.replace(record, foreground=None)
+    counts.add("images", record.name)
+    return dataclasses.replace(record, foreground=Objects(tuple(shapes)))
+
+
+def _in_pixels(annotation: Annotation, record: Record, size: Size, counts: _Counts) -> list[Shape]:
+    """The objects of an annotation that cover a pixel, in pixels of the image."""
+    factors = _factors(annotation, record, size)
+    if annotation.size is not None and annotation.size != size:
+        counts.add("scaled", record.name)
+    scaled = [_scaled(shape, *factors) for shape in annotation.shapes]
+    for shape in scaled:
+        if isinstance(shape, Runs):
+            _check_shape((shape.height, shape.width), size, annotation.where, record)
+    kept = [shape for shape in scaled if _covers(shape, size)]
+    for _ in range(len(scaled) - len(kept)):
+        counts.add("without_area", record.name)
+    for shape in kept:
+        if _leaves(shape, size):
+            counts.add("clipped", record.name)
+    return kept
+
+
+def _factors(annotation: Annotation, record: Record, size: Size) -> tuple[float, float]:
+    """By what x and y are multiplied."""
+    height, width = size
+    if annotation.relative:
+        return float(width), float(height)
+    if annotation.size is None:
+        return 1.0, 1.0
+    _check_shape(annotation.size, size, annotation.where, record)
+    return width / annotation.size[1], height / annotation.size[0]
+
+
+def _check_shape(annotated: Size, size: Size, where: str, record: Record) -> None:
+    """Raise InputError unless two sizes are the same up to a scale and its rounding."""
+    (height, width), (other_height, other_width) = annotated, size
+    rounding = max(height + width, other_height + other_width) / 2
+    if abs(height * other_width - width * other_height) > rounding:
+        turned = annotated == (other_width, other_height)
+        hint = ", which its EXIF orientation may have turned" if turned else ""
+        raise InputError(
+            f"{where} was made on an image of {width} × {height} pixels, but {record.name} has "
+            f"{other_width} × {other_height}{hint}; an annotation must have its image's shape"
+        )
+
+
+def _scaled(shape: Shape, across: float, down: float) -> Shape:
+    if isinstance(shape, Box):
+        left, width = shape.left * across, shape.width * across
+        return Box(left, shape.top * down, width, shape.height * down)
+    if isinstance(shape, Polygon):
+        return Polygon(tuple((x * across, y * down) for x, y in shape.points))
+    return shape
+
+
+def _covers(shape: Shape, size: Size) -> bool:
+    """Whether a shape has an area in its image."""
+    if isinstance(shape, Runs):
+        return any(shape.counts[1::2])
+    left, top, right, bottom = _bounds(shape)
+    if isinstance(shape, Box):
+        return _has_centre(left, right, size[1]) and _has_centre(top, bottom, size[0])
+    inside = left < size[1] and right > 0 and top < size[0] and bottom > 0
+    # halves of a crossed outline may cancel
+    return inside and (signed_area(shape.points) != 0 or _draws(shape, size))
+
+
+def _has_centre(low: float, high: float, side: int) -> bool:
+    """Whether a pixel's centre lies in an interval of an axis with ``side`` pixels."""
+    return max(0, math.ceil(low - 0.5)) < min(side, math.ceil(high - 0.5))
+
+
+def _draws(shape: Polygon, size: Size) -> bool:
+    return bool(draw_polygon(shape.points, size).any())
+
+
+def _leaves(shape: Shape, size: Size) -> bool:
+    if isinstance(shape, Runs):
+        return False
+    left, top, right, bottom = _bounds(shape)
+    return max(-left, -top, right - size[1], bottom - size[0]) > OVERHANG
+
+
+def _bounds(shape: Box | Polygon) -> tuple[float, float, float, float]:
+    if isinstance(shape, Box):
+        return shape.left, shape.top, shape.left + shape.width, shape.top + shape.height
+    x, y = zip(*shape.points, strict=True)
+    return min(x), min(y), max(x), max(y)
+
+
+def _facts(name: str, records: list[Record], counts: _Counts, ignored: list[str]) -> dict[str, Any]:
+    for file in ignored:
+        counts.add("ignored", file)
+    facts: dict[str, Any] = {
+        "format": name,
+        "images": len(records),
+        "annotated": sum(record.foreground is not None for record in records),
+    }
+    counted = {event: counts.events[event] for event in EVENTS if counts.events[event]}
+    return facts | {event: [count, counts.first[event]] for event, count in counted.items()}

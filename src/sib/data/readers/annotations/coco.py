@@ -1,0 +1,88 @@
+"""COCO JSON: boxes, polygons and run lengths, all images in one file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sib.data.readers.annotations.entry import (
+    Annotation,
+    Format,
+    Shape,
+    box_of_extent,
+    image_size,
+    number,
+    polygon,
+    shown,
+    text,
+)
+from sib.data.readers.annotations.rle import read_runs
+from sib.utils.errors import InputError
+
+
+def matches(content: Any) -> bool:
+    """Whether JSON holds ``images`` and ``annotations``."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("images"), list)
+        and isinstance(content.get("annotations"), list)
+    )
+
+
+def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
+    """One annotation for each entry of ``images``.
+
+    An object's ``segmentation`` is taken where it has one, and its ``bbox`` (x, y, width, height)
+    otherwise.
+
+    Raises:
+        InputError: a value that is not allowed, or an object of an image that is not listed.
+    """
+    images = {
+        _key(image, "id", f"{path}, image {index}"): image
+        for index, image in enumerate(content["images"])
+    }
+    if len(images) < len(content["images"]):
+        raise InputError(f"{path}: two images have the same id")
+    objects: dict[Any, list[Shape]] = {key: [] for key in images}
+    for index, entry in enumerate(content["annotations"]):
+        where = f"{path}, annotation {index}"
+        key = _key(entry, "image_id", where)
+        if key not in objects:
+            raise InputError(f"{where}: no image has the id {shown(key)}")
+        objects[key] += _shapes(entry, where)
+    for index, (key, image) in enumerate(images.items()):
+        where = f"{path}, image {index}"
+        name = text(image.get("file_name"), "file_name", where)
+        size = image_size(image.get("height"), image.get("width"))
+        yield Annotation((name,), tuple(objects[key]), where, size)
+
+
+def _key(entry: Any, name: str, where: str) -> int | str:
+    found = entry.get(name) if isinstance(entry, dict) else None
+    if isinstance(found, bool) or not isinstance(found, (int, str)):
+        raise InputError(f"{where}: {name} must be a number or a name; got {shown(found)}")
+    return found
+
+
+def _shapes(entry: dict[str, Any], where: str) -> list[Shape]:
+    segmentation = entry.get("segmentation")
+    if isinstance(segmentation, dict):
+        return [read_runs(segmentation.get("counts"), segmentation.get("size"), where)]
+    if segmentation:
+        if not isinstance(segmentation, list) or not all(isinstance(p, list) for p in segmentation):
+            raise InputError(
+                f"{where}: segmentation must be a list of polygons, or run lengths with counts "
+                f"and size; got {shown(segmentation)}"
+            )
+        return [polygon(flat, where) for flat in segmentation]
+    box = entry.get("bbox")
+    if not isinstance(box, list) or len(box) != 4:
+        raise InputError(
+            f"{where}: it needs a segmentation, or a bbox of x, y, width and height; got "
+            f"{shown(box)}"
+        )
+    x, y, width, height = (number(value, "bbox", where) for value in box)
+    return [box_of_extent((x, y, width, height), where)]
+
+
+FORMAT = Format("COCO JSON", ".json", matches, read)

@@ -1,0 +1,152 @@
+"""What every format of annotations is read into, and the limits that all of them share."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sib.data.sample import Box
+from sib.data.shapes import Polygon, Runs
+from sib.utils.errors import InputError
+
+LARGEST_NUMBER = 1e6
+"""Of a coordinate or an extent in pixels."""
+MOST_POINTS = 100_000
+"""Of a polygon."""
+MOST_SHAPES = 2**14
+"""Of an image."""
+
+Shape = Box | Polygon | Runs
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The objects of one image, as its file gives them.
+
+    Args:
+        names: by which the image may be found, the best first; a path, a file name or a stem.
+        shapes: its objects.
+        where: names the entry in messages.
+        size: height and width of the image that was annotated, None where it is not given.
+        relative: whether coordinates are fractions of the image's width and height.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    where: str
+    size: tuple[int, int] | None = None
+    relative: bool = False
+
+
+class Found(NamedTuple):
+    """What a file or folder of annotations holds."""
+
+    format: str
+    annotations: list[Annotation]
+    ignored: list[str]
+    """Names of files of a folder that are not of its format."""
+
+
+class Format(NamedTuple):
+    """A format of annotations: a line of the registry."""
+
+    name: str
+    ending: str
+    """Of its files, which chooses how they are loaded."""
+    matches: Callable[[Any], bool]
+    """Whether a file's content is of this format."""
+    read: Callable[[Any, Path], Iterator[Annotation]]
+    """The annotations in a file's content.
+
+    Raises:
+        InputError: a value that is not allowed.
+    """
+
+
+def number(value: object, what: str, where: str, largest: float = LARGEST_NUMBER) -> float:
+    """A coordinate.
+
+    Raises:
+        InputError: it is not a finite number, or is not within ± ``largest``.
+    """
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not abs(found) <= largest:
+        raise InputError(
+            f"{where}: {what} must be a number within ±{largest:g}; got {shown(value)}"
+        )
+    return found
+
+
+def polygon(flat: list[Any], where: str, largest: float = LARGEST_NUMBER) -> Polygon:
+    """A polygon from the list x, y, x, y, …
+
+    Raises:
+        InputError: too few, too many or an odd number of values, or one that is not allowed.
+    """
+    if len(flat) < 6 or len(flat) % 2 or len(flat) > 2 * MOST_POINTS:
+        raise InputError(
+            f"{where}: a polygon needs x and y of 3 to {MOST_POINTS} points; got {len(flat)} values"
+        )
+    values = [number(value, "a polygon's coordinate", where, largest) for value in flat]
+    return Polygon(tuple(zip(values[::2], values[1::2], strict=True)))
+
+
+def box_of_edges(edges: tuple[float, float, float, float], where: str) -> Box:
+    """A box from xmin, ymin, xmax and ymax.
+
+    Raises:
+        InputError: an upper edge lies below its lower one.
+    """
+    left, top, right, bottom = edges
+    return box_of_extent((left, top, right - left, bottom - top), where)
+
+
+def box_of_extent(values: tuple[float, float, float, float], where: str) -> Box:
+    """A box from x and y of its upper left corner, width and height.
+
+    Raises:
+        InputError: a negative extent.
+    """
+    box = Box(*values)
+    if box.width < 0 or box.height < 0:
+        raise InputError(
+            f"{where}: a box's width and height must not be negative; got "
+            f"{box.width:g} × {box.height:g}"
+        )
+    return box
+
+
+def image_size(height: object, width: object) -> tuple[int, int] | None:
+    """The annotated image's size; None where it is not given, or given as 0."""
+    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        return height, width
+    return None
+
+
+def text(value: object, what: str, where: str) -> str:
+    """A name.
+
+    Raises:
+        InputError: it is not text, or is empty.
+    """
+    if not isinstance(value, str) or not value.strip() or not _is_encodable(value):
+        raise InputError(f"{where}: {what} must be a name; got {shown(value)}")
+    return value
+
+
+def shown(value: object) -> str:
+    """A value for a message, cut off where it is long."""
+    try:
+        found = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; a deep list
+        found = f"a {type(value).__name__}"
+    return found if len(found) <= 60 else f"{found[:59]}…"
+
+
+def _is_encodable(value: str) -> bool:
+    """Whether text holds no half of a surrogate pair, which JSON can and nothing can print."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)

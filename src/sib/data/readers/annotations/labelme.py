@@ -1,0 +1,123 @@
+"""labelme JSON: polygons, rectangles, circles and masks, a file for each image."""
+
+import base64
+import math
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sib.data.readers.annotations.entry import (
+    Annotation,
+    Format,
+    Shape,
+    image_size,
+    number,
+    polygon,
+    shown,
+    text,
+)
+from sib.data.readers.decode import MAX_PIXELS
+from sib.data.sample import Box
+from sib.data.shapes import Polygon, encode_runs
+from sib.utils.errors import InputError
+
+CIRCLE = 128
+"""Corners of the polygon that a circle is drawn as."""
+WITHOUT_AREA = ("point", "points", "line", "linestrip")
+
+
+def matches(content: Any) -> bool:
+    """Whether JSON holds ``shapes``."""
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list)
+
+
+def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
+    """The annotation of a file, whose image is ``imagePath`` or called like the file.
+
+    The image's copy in ``imageData`` is not read.
+
+    Raises:
+        InputError: a shape of another kind, or a value that is not allowed.
+    """
+    size = image_size(content.get("imageHeight"), content.get("imageWidth"))
+    name = content.get("imagePath")
+    names = (text(name, "imagePath", str(path)), path.stem) if name else (path.stem,)
+    shapes = tuple(
+        _shape(entry, size, f"{path}, shape {index}")
+        for index, entry in enumerate(content["shapes"])
+    )
+    yield Annotation(names, shapes, str(path), size)
+
+
+def _shape(entry: Any, size: tuple[int, int] | None, where: str) -> Shape:
+    if not isinstance(entry, dict):
+        raise InputError(f"{where}: a shape must have points; got {shown(entry)}")
+    kind = entry.get("shape_type") or "polygon"
+    points = _points(entry.get("points"), where)
+    if kind in WITHOUT_AREA:
+        return Box(*points[0], 0.0, 0.0)  # left out, and counted as an object without area
+    if kind == "polygon":
+        return polygon([value for point in points for value in point], where)
+    if kind not in ("rectangle", "circle", "mask"):
+        raise InputError(
+            f"{where}: shape_type must be polygon, rectangle, circle, mask, point, line or "
+            f"linestrip; got {shown(kind)}"
+        )
+    if len(points) != 2:
+        raise InputError(f"{where}: a {kind} has two points; got {len(points)}")
+    (x0, y0), (x1, y1) = points
+    if kind == "circle":
+        return _circle(x0, y0, math.hypot(x1 - x0, y1 - y0))
+    if kind == "mask":
+        return _mask(entry.get("mask"), (round(min(x0, x1)), round(min(y0, y1))), size, where)
+    return Box(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
+
+
+def _points(points: Any, where: str) -> list[tuple[float, float]]:
+    pairs = isinstance(points, list) and all(isinstance(p, list) and len(p) == 2 for p in points)
+    if not pairs or not points:
+        raise InputError(f"{where}: points must be a list of x and y; got {shown(points)}")
+    return [(number(x, "a point's x", where), number(y, "a point's y", where)) for x, y in points]
+
+
+def _circle(x: float, y: float, radius: float) -> Polygon:
+    angles = [2 * math.pi * corner / CIRCLE for corner in range(CIRCLE)]
+    return Polygon(tuple((x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles))
+
+
+def _mask(content: Any, corner: tuple[int, int], size: tuple[int, int] | None, where: str) -> Shape:
+    """A PNG in base64, laid with its upper left corner on a pixel of the image."""
+    if size is None or size[0] * size[1] > MAX_PIXELS:
+        raise InputError(
+            f"{where}: a mask needs imageHeight and imageWidth of at most {MAX_PIXELS} pixels"
+        )
+    found = _decoded(content, where)
+    left, top = corner
+    inside = found[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
+    mask = np.zeros(size, dtype=bool)
+    rows, columns = max(0, top), max(0, left)
+    mask[rows : rows + inside.shape[0], columns : columns + inside.shape[1]] = inside
+    return encode_runs(mask)
+
+
+def _decoded(content: Any, where: str) -> np.ndarray:
+    if not isinstance(content, str):
+        raise InputError(f"{where}: mask must be a PNG in base64; got {shown(content)}")
+    try:
+        with Image.open(BytesIO(base64.b64decode(content)), formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"{where}: the mask has more than {MAX_PIXELS} pixels")
+            return np.asarray(image.convert("L")) > 0
+    except (InputError, MemoryError):
+        raise
+    # Pillow lets many kinds of exceptions through from damaged files
+    except Exception as error:
+        reason = type(error).__name__
+        raise InputError(f"{where}: the mask is not a PNG in base64: {reason}") from None
+
+
+FORMAT = Format("labelme JSON", ".json", matches, read)

@@ -1,0 +1,58 @@
+"""PASCAL VOC XML: boxes, a file for each image."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from sib.data.readers.annotation import EDGES
+from sib.data.readers.annotations.entry import (
+    Annotation,
+    Format,
+    box_of_edges,
+    image_size,
+    number,
+)
+from sib.data.sample import Box
+from sib.utils.errors import InputError
+
+
+def matches(root: Element) -> bool:
+    """Whether XML is an ``<annotation>``."""
+    return root.tag == "annotation"
+
+
+def read(root: Element, path: Path) -> Iterator[Annotation]:
+    """The annotation of a file.
+
+    Edges are taken as they are, from 0 on, as LabelImg's successors, CVAT and Label Studio write
+    them; the original PASCAL VOC counts pixels from 1. The image is that of ``<filename>``, or
+    else the one that is called like the file.
+
+    Raises:
+        InputError: a box that is missing or not allowed.
+    """
+    name = (root.findtext("filename") or "").strip()
+    names = (name, path.stem) if name else (path.stem,)
+    boxes = tuple(_box(entry, f"{path}, object {n}") for n, entry in enumerate(root.iter("object")))
+    yield Annotation(names, boxes, str(path), _size(root, str(path)))
+
+
+def _box(entry: Element, where: str) -> Box:
+    box = entry.find("bndbox")
+    if box is None:
+        raise InputError(f"{where} has no <bndbox>; boxes alone are read from PASCAL VOC")
+    left, top, right, bottom = (number(box.findtext(edge), f"<{edge}>", where) for edge in EDGES)
+    return box_of_edges((left, top, right, bottom), where)
+
+
+def _size(root: Element, where: str) -> tuple[int, int] | None:
+    size = root.find("size")
+    if size is None or size.find("height") is None or size.find("width") is None:
+        return None
+    height, width = (
+        number(size.findtext(name), f"<{name}>", where) for name in ("height", "width")
+    )
+    return image_size(int(height), int(width))
+
+
+FORMAT = Format("PASCAL VOC XML", ".xml", matches, read)

@@ -1,0 +1,43 @@
+"""Rows of a table in text: CSV, with semicolons or tabs as well."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from sib.utils.errors import InputError
+
+
+def columns_of(content: str) -> list[str]:
+    """The names in the first line, in small letters; none where it is not CSV."""
+    first = content.split("\n", 1)[0]
+    try:
+        row = next(csv.reader([first], delimiter=_delimiter(first)), [])
+    except csv.Error:
+        return []
+    return [name.strip().lower() for name in row]
+
+
+def rows_of(content: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, the header too, each with the number of its last line.
+
+    Args:
+        content: of a file whose cells are divided by commas, or by semicolons or tabs where its
+            first line has no comma.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: a row is not CSV.
+    """
+    delimiter = _delimiter(content.split("\n", 1)[0])
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num} is not valid CSV: {error}") from None
+
+
+def _delimiter(header: str) -> str:
+    return next((mark for mark in ("\t", ";") if mark in header and "," not in header), ",")

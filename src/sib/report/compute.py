@@ -1,0 +1,143 @@
+"""What the page shows and no evaluation holds: comparisons, and maps of the images it draws."""
+
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from sib.config.evaluate import ReportConfig
+from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.compare import compare_stored
+from sib.evaluation.data import check_classes, open_run_data, spaced_indices
+from sib.evaluation.stored import Evaluation
+from sib.report import gallery
+from sib.report.gallery import Row
+from sib.report.load import Loaded
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+from sib.utils.progress_bar import progress
+
+EXTREMES = 6
+"""Images of a section that shows the largest or the smallest of something."""
+DRAWN_AT_ONCE = 32
+"""Images whose maps are computed in one pass."""
+
+
+class Section(NamedTuple):
+    """Images of the page, and why these."""
+
+    anchor: str
+    title: str
+    text: str
+    places: list[int]
+    """Of the images among the scores."""
+
+
+class Computed(NamedTuple):
+    """What was missing."""
+
+    comparison: dict[str, Any] | None
+    """As `compare_stored` gives it; None for a single group."""
+    sections: list[Section]
+    rows: dict[int, Row]
+    """Each image that a section shows, by its place."""
+    shown: list[str]
+    """Names of the runs whose maps are drawn."""
+    no_images: str
+    """Why there are no images; empty where there are."""
+
+
+def compute(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
+    """Compare the groups, choose images and compute the maps of each of them once.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    found = compare_stored(loaded.evaluations) if len(loaded.groups) > 1 else None
+    shown = [item for item in loaded.first(config.gallery_runs) if item.run is not None]
+    names = [item.name for item in shown]
+    if not shown:
+        return Computed(found, [], {}, names, "only run folders know where their images are.")
+    sections = [section for section in _sections(config, loaded, shown) if section.places]
+    places = sorted({place for section in sections for place in section.places})
+    try:
+        rows = _rows(config, shown, places, console)
+    except _NoImages as reason:
+        return Computed(found, [], {}, names, str(reason))
+    return Computed(found, sections, rows, names, "")
+
+
+class _NoImages(Exception):
+    """The data or the weights of the runs are not there any more."""
+
+
+def _sections(config: ReportConfig, loaded: Loaded, shown: list[Evaluation]) -> list[Section]:
+    scores = [item.scores for item in shown]
+    number = {id(m): index for index, group in enumerate(loaded.groups) for m in group.members}
+    own = [number[id(item)] for item in shown]
+    return [
+        Section(
+            "gallery",
+            "Images",
+            "Spread over the split. Each map is divided by its own 99th percentile; the "
+            "foreground is outlined.",
+            spaced_indices(config.images, len(scores[0].names)),
+        ),
+        Section(
+            "differ",
+            "Where the runs differ most",
+            "The largest difference in energy inside the foreground, mean over the methods.",
+            gallery.differ_most(scores, own, EXTREMES) if len(loaded.groups) > 1 else [],
+        ),
+        Section(
+            "worst",
+            "Worst explanations",
+            "The least energy inside the foreground relative to its size, mean over runs and "
+            "methods.",
+            gallery.worst(scores, EXTREMES),
+        ),
+        Section(
+            "mistakes",
+            "Surest mistakes",
+            "The images that a run gets wrong with the highest probability.",
+            gallery.confident_mistakes(scores, EXTREMES),
+        ),
+    ]
+
+
+def _rows(
+    config: ReportConfig, shown: list[Evaluation], places: list[int], console: Console
+) -> dict[int, Row]:
+    """Each image under every run and method.
+
+    Raises:
+        InputError: an image cannot be read.
+        _NoImages: with the reason.
+    """
+    device = choose_device(config.device)
+    split = shown[0].facts["options"]["split"]
+    try:
+        checkpoints: list[Checkpoint] = [
+            open_checkpoint(item.folder, device, trust_code=config.trust_code) for item in shown
+        ]
+        splits = open_run_data(checkpoints[0], config.data, None, split=split)
+        for checkpoint in checkpoints:
+            check_classes(checkpoint, splits)
+    except InputError as error:
+        console.print(f"no images in the report: {error}", highlight=False, markup=False)
+        raise _NoImages(str(error)) from None
+    scores = [item.scores for item in shown]
+    by_name = {name: place for place, name in enumerate(getattr(splits, split).names)}
+    for place in places:
+        name = scores[0].names[place]
+        if name not in by_name:
+            raise _NoImages(f"the data set has no image {name} any more.")
+    rows: dict[int, Row] = {}
+    with progress(console, "drawing", len(places)) as bar:
+        for start in range(0, len(places), DRAWN_AT_ONCE):
+            part = places[start : start + DRAWN_AT_ONCE]
+            drawn = gallery.draw_rows(
+                part, checkpoints, scores, splits, split, by_name, config.methods, device
+            )
+            rows |= dict(zip(part, drawn, strict=True))
+            bar(len(part))
+    return rows

@@ -1,0 +1,47 @@
+"""What the page is about: evaluations, read from disk, in groups."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sib.evaluation.groups import Group, check_same_images, group_by_seed
+from sib.evaluation.stored import Evaluation
+
+
+class Loaded(NamedTuple):
+    """The evaluations of the runs, none of them computed here."""
+
+    groups: list[Group]
+    """Runs of one configuration each, in the order in which they were given."""
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """All of them, group by group."""
+        return [member for group in self.groups for member in group.members]
+
+    def first(self, count: int | None) -> list[Evaluation]:
+        """As many as are wanted: the first of each group, then the second, and so on."""
+        turns = sorted(
+            (place, number)
+            for number, group in enumerate(self.groups)
+            for place in range(len(group.members))
+        )
+        kept = set(turns[:count])
+        return [
+            member
+            for number, group in enumerate(self.groups)
+            for place, member in enumerate(group.members)
+            if (place, number) in kept
+        ]
+
+
+def load(evaluations: Sequence[Evaluation]) -> Loaded:
+    """Group the evaluations.
+
+    Args:
+        evaluations: of all runs, on the same images.
+
+    Raises:
+        InputError: they are of different images, or were made with different options.
+    """
+    check_same_images(list(evaluations))
+    return Loaded(group_by_seed(list(evaluations)))

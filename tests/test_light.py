@@ -1,0 +1,70 @@
+"""What starts at once loads neither torch nor the packages that only some commands need."""
+
+import json
+import subprocess
+import sys
+from dataclasses import is_dataclass
+
+import pytest
+
+import sib
+from sib.cli.commands import COMMANDS
+from sib.config.evaluate import DEFAULT_METHODS, IN_GALLERY
+from sib.explain import default_methods, gallery_methods
+from sib.utils.lazy import load
+
+HEAVY = ("torch", "torchvision", "captum", "torchmetrics", "sklearn", "scipy", "matplotlib")
+
+
+def loaded_by(code):
+    """The heavy packages that a new interpreter has loaded after the code."""
+    code += f"\nimport json, sys; print(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--version",
+        "--help",
+        "recipes",
+        *(f"{name} --help" for name in COMMANDS),
+        "data show --help",
+        "train --epoch 3",
+        "train cub200/resnet5",
+        "nothing",
+    ],
+)
+def test_these_commands_load_no_torch(arguments):
+    code = f"from sib.cli.main import main\ntry: main({arguments.split()})\nexcept SystemExit: pass"
+    assert loaded_by(code) == []
+
+
+def test_every_command_has_its_options_and_its_code():
+    for command in COMMANDS.values():
+        assert is_dataclass(load(command.options))
+        assert callable(load(command.action))
+
+
+def test_the_default_methods_are_those_of_the_registry():
+    assert set(DEFAULT_METHODS) <= set(default_methods())
+    assert gallery_methods()[: len(IN_GALLERY)] == IN_GALLERY
+
+
+def test_importing_sib_loads_nothing_and_using_it_loads_torch_alone():
+    assert loaded_by("import sib; dir(sib); sib.__version__") == []
+    assert loaded_by("import sib; sib.SpatialIB.calibrated(); sib.accumulate") == ["torch"]
+    code = (
+        "from sib import SpatialIBTask, functional, metrics, models; functional.hsic, models.build"
+    )
+    assert loaded_by(code) == ["torch"]
+
+
+def test_dir_shows_every_public_name():
+    assert set(sib.__all__) <= set(dir(sib))
+    assert {"data", "explain", "functional", "metrics", "models", "SpatialIB"} <= set(sib.__all__)
+    assert all(getattr(sib, name) is not None for name in sib.__all__)
+    with pytest.raises(AttributeError, match="'sib' has no attribute 'nothing'"):
+        _ = sib.nothing
