@@ -17,7 +17,7 @@ from sib.tasks.task import CrossEntropyTask, SpatialIBTask, Task
 from sib.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from sib import explain, figures, metrics
+    from sib import explain, figures, metrics, models
     from sib.evaluation.classifier import load
 
 try:
@@ -44,13 +44,14 @@ __all__ = [
     "functional",
     "load",
     "metrics",
+    "models",
     "second_order",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # captum and torchmetrics take seconds to load, and training needs neither
-    if name in ("explain", "figures", "metrics"):
+    if name in ("explain", "figures", "metrics", "models"):
         return import_module(f"sib.{name}")
     if name == "load":
         return import_module("sib.evaluation.classifier").load
