@@ -71,13 +71,12 @@ def test_the_example_has_the_gradient_of_its_formula():
 
 def test_it_is_trained_from_the_command_line(tmp_path):
     install(tmp_path, example())
-    options = "--data digits --input.train-size 60 --input.test-size 20 --arch small_resnet "
+    options = "--method small_gradient --rival.weight 0.1 --data digits --input.train-size 60 --input.test-size 20 --arch small_resnet "
     options += "--epochs 1 --batch-size 20 --workers 0 --device cpu --rival.balance"
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     run = tmp_path / "run"
     done = subprocess.run(
-        [sys.executable, "-m", "sib", "train", "--method", "small_gradient", *options.split()]
-        + ["--rival.weight", "0.1", "--out", str(run)],
+        [sys.executable, "-m", "sib", "train", *options.split(), "--out", str(run)],
         capture_output=True,
         text=True,
         timeout=250,
@@ -105,5 +104,5 @@ def test_its_name_is_known_and_a_mistyped_one_is_not(installed):
 
 def test_something_else_than_an_objective_is_refused(installed):
     installed("SmallGradient = 3")
-    with pytest.raises(InputError, match="'small_gradient' must be a class derived from sib.Obj"):
+    with pytest.raises(InputError, match=r"'small_gradient' must be a class derived from sib\.Obj"):
         load_objective("small_gradient")

@@ -96,10 +96,10 @@ def test_the_weights_say_how_the_network_is_fed_and_it_is_fed_so(tmp_path, monke
     seen = []
     original = torch.nn.Module.__call__
 
-    def watch(self, *args):
+    def watch(self, *args, **options):
         if type(self).__name__ == "SmallResNet":
             seen.append((args[0].amin().item(), args[0].amax().item()))
-        return original(self, *args)
+        return original(self, *args, **options)
 
     monkeypatch.setattr(torch.nn.Module, "__call__", watch)
     config = tiny(
