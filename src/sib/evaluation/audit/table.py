@@ -37,6 +37,8 @@ def audit_table(audit: Evaluation) -> Table:
     facts = audit.facts
     table = Table(
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
         title=f"{escape(facts['name'])}: accuracy {_cell(facts['accuracy'])} on {facts['images']} "
         f"images of the {facts['options']['split']} split",
         caption=escape(caption(facts)),
@@ -56,6 +58,8 @@ def difference_table(group: dict[str, Any], reference: str) -> Table:
     """Conditions by figures: the difference to the reference group, and its 95 % interval."""
     table = Table(
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
         title=f"{escape(group['name'])} minus {escape(reference)}",
         title_justify="left",
     )
