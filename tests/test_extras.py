@@ -105,7 +105,6 @@ def command(arguments):
         ("rich", ["recipes"], 'sib recipes needs rich: pip install "sib[train]"'),
         ("matplotlib", ["explain", "run", "a.png"], 'needs matplotlib: pip install "sib[report]"'),
         ("jinja2", ["report", "run"], 'sib report needs jinja2: pip install "sib[report]"'),
-        ("captum", ["evaluate", "run"], 'pip install "sib[explain]"'),
     ],
 )
 def test_a_command_says_which_extra_it_lacks(missing, arguments, sentence):
@@ -152,5 +151,5 @@ def test_the_extras_are_those_of_the_project():
 
 def test_a_module_that_is_there_is_imported():
     assert import_optional("json", "train").dumps([1]) == "[1]"
-    with pytest.raises(ImportError, match=r"^no\.such is not installed: pip install"):
+    with pytest.raises(ImportError, match=r"^this needs no, which is not installed: pip install"):
         import_optional("no.such", "report")

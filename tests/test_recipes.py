@@ -15,6 +15,7 @@ from sib.cli.main import main, parse
 from sib.config.recipes import RECIPES, RecipesConfig, show_recipes
 from sib.models import build
 from sib.runs.folder import RunFolder
+from sib.training.freezing import Freezing
 from sib.training.loop import Training
 from sib.training.prepare import Prepared
 from sib.training.setup import make_split_loader, make_task, open_splits
@@ -168,7 +169,8 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     before = [parameter.detach().clone() for parameter in task.model.parameters()]
     watcher = ConsoleWatcher(Console(file=io.StringIO()))
     run = RunFolder(tmp_path / "run")
-    prepared = Prepared(config, task, task, splits, loader, device, run, None)
+    freezing = Freezing(task.model, config)
+    prepared = Prepared(config, task, task, splits, loader, device, run, None, freezing)
     training = Training(prepared, watcher)
     # the ratio is a report, as dear as the step
     monkeypatch.setattr(training.train_step, "_gradient_ratios", lambda *_: None)

@@ -232,3 +232,14 @@ def test_a_file_of_weights_can_be_loaded(tmp_path):
         normalization="half",
     )
     assert found.classes == [str(digit) for digit in range(10)]
+
+
+def test_a_size_that_is_not_square(photos, tmp_path):
+    _, paths = photos
+    classifier = sib.load(trained(), device="cpu", image_size=(24, 40), resize="squash")
+    assert classifier.pixels(paths[0]).shape == (3, 24, 40)
+    assert classifier.explain(paths, "saliency").shape == (3, 24, 40)
+    out = tmp_path / "net.pt2"
+    options = ["--image-size", "24x40", "--device", "cpu", "--out", str(out)]
+    assert main(["export", str(trained()), "--format", "pt2", *options]) == 0
+    assert torch.export.load(out).module()(torch.zeros(1, 3, 24, 40)).shape == (1, 10)

@@ -81,11 +81,14 @@ def test_a_file_of_weights_of_another_loop(tmp_path):
             data="digits",
             image_size=32,
             limit=7,
+            normalization="0.45/0.25",
             methods=("saliency",),
         ),
         quiet(),
     )
     assert found["images"] == 7
+    assert found["normalization"] == "0.45,0.45,0.45/0.25,0.25,0.25"
+    assert found["normalization_source"] == "as given"
     assert (tmp_path / "mine-evaluation" / "evaluation.json").is_file()
 
 
@@ -116,6 +119,7 @@ def test_images_without_foreground_have_no_score(tmp_path):
             arch="small_resnet",
             data=str(tmp_path / "data"),
             image_size=32,
+            normalization="half",
             methods=("vjp",),
         ),
         quiet(),
@@ -142,6 +146,9 @@ def test_methods_that_an_architecture_lacks_are_listed(tmp_path):
         )
 
 
+FOREIGN = ["{weights}", "--arch", "small_resnet", "--image-size", "32", "--normalization"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -152,11 +159,10 @@ def test_methods_that_an_architecture_lacks_are_listed(tmp_path):
         (["{run}", "--limit", "0"], "--limit must be at least 1"),
         (["{run}", "--attribution.steps", "0"], "--attribution.steps must be at least 1"),
         (["{run}", "--arch", "resnet18"], "does not fit resnet18"),
-        (["{weights}", "--arch", "small_resnet", "--image-size", "32"], "give --data"),
-        (
-            ["{weights}", "--arch", "small_resnet", "--image-size", "32", "--data", "digits"],
-            "has 3 classes, and digits has 10",
-        ),
+        ([*FOREIGN[:5]], "give --normalization, such as half"),
+        ([*FOREIGN, "0.5"], "--normalization must be half, imagenet or MEAN/STD"),
+        ([*FOREIGN, "half"], "give --data"),
+        ([*FOREIGN, "half", "--data", "digits"], "has 3 classes, and digits has 10"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, capsys, arguments, sentence):
@@ -181,12 +187,13 @@ def test_an_evaluation_that_fails_leaves_the_one_before(tmp_path):
 
 def test_weights_that_are_not_finite_are_named(tmp_path):
     state = build("small_resnet", 10, 32).state_dict()
-    last = list(state)[-1]
-    state[last] = torch.full_like(state[last], float("nan"))
-    save_file(state, tmp_path / "w.safetensors")
     options = {"arch": "small_resnet", "data": "digits", "image_size": 32, "limit": 2}
-    with pytest.raises(InputError, match="logits that are not finite"):
-        evaluate(config(tmp_path / "w.safetensors", **options), quiet())
+    options["normalization"] = "half"
+    for value, sentence in (("nan", "holds NaN or infinite values in head"), ("3e38", "logits")):
+        state["head.weight"] = torch.full_like(state["head.weight"], float(value))
+        save_file(state, tmp_path / "w.safetensors")
+        with pytest.raises(InputError, match=sentence):
+            evaluate(config(tmp_path / "w.safetensors", **options), quiet())
 
 
 def test_classes_in_another_order_are_refused(tmp_path):
@@ -195,6 +202,7 @@ def test_classes_in_another_order_are_refused(tmp_path):
     facts = {
         "arch": "small_resnet",
         "image_size": 32,
+        "normalization": "half",
         "classes": [str(n) for n in range(9, -1, -1)],
     }
     save_file(

@@ -11,6 +11,7 @@ from sib.evaluation.checkpoint import open_checkpoint
 from sib.models import build
 from sib.models.transfer import load_into
 from sib.models.weights import read_weights
+from sib.tasks.task import SpatialIBTask
 from sib.utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -153,3 +154,33 @@ def test_a_damaged_header(tmp_path, model, facts, sentence):
     save_file(model.state_dict(), path, {"sib": json.dumps(whole)})
     with pytest.raises(InputError, match=sentence):
         open_checkpoint(path, CPU)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: {"net": model.state_dict(), "epoch": 3},
+        lambda model: SpatialIBTask(model).state_dict(),
+        lambda model: {
+            "state_dict": {f"model.{key}": value for key, value in model.state_dict().items()},
+            "pytorch-lightning_version": "2.4",
+        },
+        lambda model: {
+            f"_orig_mod.module.model.{key}": value for key, value in model.state_dict().items()
+        },
+    ],
+)
+def test_evaluation_opens_what_other_loops_save(tmp_path, model, wrap):
+    torch.save(wrap(model), tmp_path / "w.ckpt")
+    options = {"arch": "small_resnet", "image_size": 32, "normalization": "imagenet"}
+    found = open_checkpoint(tmp_path / "w.ckpt", CPU, **options)
+    assert (found.outputs, found.normalization_source) == (4, "as given")
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.allclose(found.model(images), model.eval()(images), atol=1e-5)
+
+
+def test_a_missing_head_is_named_with_what_is_near(tmp_path, model):
+    state = {key.replace("head", "heads"): value for key, value in model.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"there is no head\.\w+, the head, nearest is heads\."):
+        open_checkpoint(tmp_path / "w.safetensors", CPU, arch="small_resnet", image_size=32)

@@ -8,10 +8,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sib import distributed
-from sib.config.choices import METHOD_TITLES
 from sib.config.train import TrainConfig
 from sib.data import Splits
 from sib.data.understood import remarks, understood
+from sib.objectives.registry import method_title
 from sib.training.cost import Cost
 from sib.utils.image_size import size_in_words
 
@@ -52,7 +52,7 @@ class ConsoleWatcher:
         step = f"plain step {cost.plain_step:.3g} s"
         if config.method != "ce":
             ratio = cost.sib_step / cost.plain_step
-            step += f", {METHOD_TITLES[config.method]} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
+            step += f", {method_title(config.method)} step {cost.sib_step:.3g} s ({ratio:.2f}×)"
         processes = distributed.size()
         if processes > 1:
             step += (

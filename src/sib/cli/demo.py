@@ -9,7 +9,6 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from sib.cli.console import ConsoleWatcher
-from sib.config.choices import METHOD_TITLES
 from sib.config.demo import DemoConfig
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
@@ -19,6 +18,7 @@ from sib.figures.picture import Column, draw_columns
 from sib.functional import foreground_mask
 from sib.functional.decision import decision_vjp
 from sib.models import SmallResNet, build
+from sib.objectives.registry import method_title
 from sib.report.command import report
 from sib.runs.folder import RunFolder
 from sib.training.loop import train
@@ -49,7 +49,7 @@ def demo(config: DemoConfig, console: Console) -> None:
         RunFolder(config.out / method).clear()
     results: dict[str, dict[str, Any]] = {}
     for method in METHODS:
-        console.rule(METHOD_TITLES[method])
+        console.rule(method_title(method))
         try:
             result = train(_train_config(config, method), ConsoleWatcher(console))
         except Stopped as stop:
@@ -114,7 +114,7 @@ def _table(results: dict[str, dict[str, Any]]) -> Table:
     table = Table("trained with", "test accuracy", "foreground energy of the VJP")
     for method, test in results.items():
         table.add_row(
-            METHOD_TITLES[method], f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}"
+            method_title(method), f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}"
         )
     share = next(iter(results.values()))["foreground_share"]
     table.add_row("a map without preference", "", f"{share:.3f}")
@@ -134,7 +134,7 @@ def _draw(config: DemoConfig) -> Path:
         model = build(run.arch, len(splits.classes), run.side)
         RunFolder(run.folder).load_weights("best", model)
         inputs = normalise(images, device, run.input.normalization)
-        columns.append(_column(METHOD_TITLES[method], model.to(device).eval(), inputs))
+        columns.append(_column(method_title(method), model.to(device).eval(), inputs))
     path = config.out / "picture.png"
     draw_columns(path, images, foregrounds, columns)
     return path

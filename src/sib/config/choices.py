@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from sib.objectives.registry import METHODS
-
 Normalization = str
 """half, imagenet, or mean and deviation as text, "0.5,0.5,0.5/0.25,0.25,0.25"."""
 Augment = Literal["none", "flip", "crop", "randaugment", "trivial"]
@@ -13,5 +11,3 @@ TestSplit = Literal["own", "random"]
 """Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
 CROP_AREA = 0.35
 """Smallest share of an image's area that a random crop keeps."""
-METHOD_TITLES = {name: method.title for name, method in METHODS.items()}
-"""How tables and figures call each method of training."""

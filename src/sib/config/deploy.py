@@ -6,8 +6,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.config.choices import Normalization
-from sib.config.evaluate import RunPath, check_at_least_one, check_normalization
+from sib.config.choices import Normalization, Resize
+from sib.config.evaluate import (
+    RunPath,
+    check_at_least_one,
+    check_image_size,
+    check_normalization,
+)
+from sib.config.image_size import ImageSizeOption
 from sib.utils.errors import InputError
 
 
@@ -21,9 +27,12 @@ class ClassifierConfig:
     """Architecture of a file of weights that does not tell it."""
     trust_code: bool = False
     """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
-    image_size: int | None = None
-    """Side of the square input; where not given, the run's or the file's own, or that of the
-    architecture's published weights, or 224."""
+    image_size: ImageSizeOption = None
+    """Side of the square input, or its height and width as HxW; where not given, the run's or the
+    file's own, or that of the architecture's published weights, or 224."""
+    resize: Resize | None = None
+    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
+    given."""
     normalization: Normalization | None = None
     """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
     the file's own, or that of the architecture's published weights."""
@@ -32,7 +41,7 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
-        check_at_least_one("image-size", self.image_size)
+        check_image_size(self.image_size)
         check_normalization(self.normalization)
 
 

@@ -4,12 +4,16 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_type_hints
 
+from sib.objectives.registry import METHODS
+
 SPATIAL_IB = ("published", "calibrated")
 """The objectives of method ``sib``; every other method has one objective, of its own name."""
-RIVALS = ("saliency_guided", "rrr", "energy")
-ANNOTATED = ("rrr", "energy")
-"""Methods that learn nothing but cross-entropy from images without annotation."""
-GUIDED = (*SPATIAL_IB, *ANNOTATED)
+ADDED = "a method of another package"
+"""Stands for each of them."""
+RIVALS = (*(name for name in METHODS if name not in ("sib", "ce")), ADDED)
+"""The methods that S-IB is compared with."""
+ANNOTATED = tuple(name for name, method in METHODS.items() if method.needs_foreground)
+GUIDED = (*SPATIAL_IB, *ANNOTATED, ADDED)
 """Objectives that use annotated foregrounds, or can."""
 KEY = "sib"
 
@@ -114,8 +118,10 @@ def refusal(kind: type, values: Mapping[str, Any]) -> str | None:
 
 def objective_of(values: Mapping[str, Any]) -> str:
     """The objective that the values name: the kind of S-IB, or the method."""
-    method = values.get("method")
-    return str(values["objective.kind"] if method == "sib" else method)
+    method = str(values.get("method"))
+    if method == "sib":
+        return str(values["objective.kind"])
+    return method if method in METHODS else ADDED
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -142,7 +148,7 @@ def _needed(facts: Facts, values: Mapping[str, Any]) -> str:
     kinds = [name for name in facts.only_for if name in SPATIAL_IB]
     if method == "sib" and kinds:
         return f"--objective {kinds[0]}; got {objective}"
-    others = [name for name in facts.only_for if name not in SPATIAL_IB]
+    others = [name for name in facts.only_for if name not in (*SPATIAL_IB, ADDED)]
     names = ", ".join((["sib"] if kinds else []) + others)
     inside = f" with --objective {kinds[0]}" if len(kinds) == 1 else ""
     return f"--method {names}{inside}; got {method}"

@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from sib.config.facts import ANNOTATED, GUIDED, SPATIAL_IB, flatten, option, options, refusal
+from sib.config.facts import (
+    ANNOTATED,
+    GUIDED,
+    SPATIAL_IB,
+    flatten,
+    objective_of,
+    option,
+    options,
+    refusal,
+)
 from sib.config.fine_tuning import (
     FineTuningConfig,
     check_fine_tuning,
@@ -24,6 +33,7 @@ from sib.config.options import (
     ScheduleConfig,
     check_optimizer,
 )
+from sib.objectives.registry import METHODS, check_method, needs_foreground
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size
 
@@ -51,10 +61,11 @@ class TrainConfig(FineTuningConfig):
     arch: str = "resnet18"
     """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of
     your own, which is called with the number of classes."""
-    method: Literal["sib", "ce", "saliency_guided", "rrr", "energy"] = "sib"
+    method: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(METHODS)}}}")] = "sib"
     """Training method. sib: cross-entropy plus the S-IB terms. ce: cross-entropy alone, the
     baseline. saliency_guided (Ismail et al. 2021) needs no annotation either. rrr (right for the
-    right reasons, Ross et al. 2017) and energy (Rao et al. 2023) need foregrounds."""
+    right reasons, Ross et al. 2017) and energy (Rao et al. 2023) need foregrounds. Methods of other
+    packages can be named, too."""
     guided_share: float | None = option(None, only_for=GUIDED)
     """Share of the annotated training images whose foreground is used, 0 to 1; always the same
     images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and
@@ -129,6 +140,7 @@ class TrainConfig(FineTuningConfig):
         for name, value in _floats(self):
             if not math.isfinite(value):
                 raise InputError(f"--{name} must be a finite number; got {value}")
+        check_method(self.method)
         _check_objective(self)
         _check_rival(self)
         check_fine_tuning(self)
@@ -177,13 +189,13 @@ class TrainConfig(FineTuningConfig):
     @property
     def annotated_share(self) -> float:
         """Share of the annotated training images whose foreground the method uses."""
-        default = 1.0 if self.method in ANNOTATED else 0.0
+        default = 1.0 if needs_foreground(self.method) else 0.0
         return default if self.guided_share is None else self.guided_share
 
     @property
     def objective_options(self) -> dict[str, Any]:
         """The options that belong to the objective of this run, by their names in its class."""
-        name = self.objective.kind if self.method == "sib" else self.method
+        name = objective_of({"method": self.method, "objective.kind": self.objective.kind})
         group = self.objective if self.method == "sib" else self.rival
         return {
             known.name: getattr(group, known.name)
@@ -236,6 +248,10 @@ def _check_objective(config: TrainConfig) -> None:
     _at_least("objective.image-weight", objective.image_weight, 0)
     _at_least("objective.layer-weight", objective.layer_weight, 0)
     _at_least("objective.stage-weight", objective.stage_weight, 0)
+    if not 0 <= objective.balance_floor <= 1:
+        raise InputError(
+            f"--objective.balance-floor must lie in 0 to 1; got {objective.balance_floor}"
+        )
     if config.hsic_scope == "global" and "hsic" not in (objective.alignment, objective.background):
         raise InputError(
             f"--hsic-scope global is for terms that compare images by HSIC; got --objective."
@@ -264,7 +280,7 @@ def _check_rival(config: TrainConfig) -> None:
         return
     if not 0 <= config.guided_share <= 1:
         raise InputError(f"--guided-share must lie in 0 to 1; got {config.guided_share}")
-    if config.method in ANNOTATED and not config.guided_share:
+    if not config.guided_share and needs_foreground(config.method):
         raise InputError(f"--guided-share must lie above 0 for --method {config.method}; got 0.0")
     if config.compile and config.guided_share:
         raise InputError("--compile and --guided-share cannot go together; give one")

@@ -39,7 +39,7 @@ def statistics(normalization: Normalization) -> Statistics:
     """Mean and deviation of the three channels.
 
     Args:
-        normalization: a name in `STATISTICS`, or MEAN/DEVIATION, each of them one number or three
+        normalization: a name in `STATISTICS`, or MEAN/STD, each of them one number or three
             with commas between them; deviations are above 0.
 
     Raises:
@@ -64,7 +64,7 @@ def normalization_from(value: object) -> Normalization:
         value: as `statistics` takes it, or ``{"mean": [...], "std": [...]}``.
 
     Returns:
-        The name in `STATISTICS` where there is one; MEAN/DEVIATION otherwise.
+        The name in `STATISTICS` where there is one; MEAN/STD otherwise.
 
     Raises:
         InputError: it names none.
@@ -94,7 +94,7 @@ def _three(numbers: object) -> tuple[float, ...]:
 
 def _refused(value: object) -> InputError:
     return InputError(
-        f"normalization must be {', '.join(STATISTICS)} or MEAN/DEVIATION of images in [0, 1], "
+        f"normalization must be {', '.join(STATISTICS)} or MEAN/STD of images in [0, 1], "
         "such as 0.5,0.5,0.5/0.25,0.25,0.25 with deviations above 0; "
         f"got {str(value)[:100]!r}"
     )

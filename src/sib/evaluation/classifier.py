@@ -13,11 +13,12 @@ from torchvision.transforms.v2 import functional as F
 from sib.data.normalization import Normalization, normalise
 from sib.data.readers.decode import ValueRange, read_image
 from sib.data.sample import Sample
-from sib.data.transforms import JointTransform
+from sib.data.transforms import JointTransform, Resize
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.explain import attribute
 from sib.explain.state import logits_of
 from sib.utils.device import choose_device
+from sib.utils.image_size import ImageSize
 
 Picture = str | Path | Image.Image | Tensor
 """An image file, an image of Pillow, or uint8 (3, H, W)."""
@@ -40,8 +41,9 @@ class Classifier:
     Attributes:
         model: (B, 3, S, S) → (B, K), in evaluation mode, with the architecture's own layer names.
         classes: (K,) names; numbers as text where the file has none.
-        image_size: S, side of its images.
+        image_size: S, side of its images, or their height and width.
         normalization: of its images, see `sib.data.normalization`.
+        resize: how images are brought to that size, ``"crop"``, ``"squash"`` or ``"pad"``.
 
     Args:
         checkpoint: as `open_checkpoint` gives it.
@@ -53,10 +55,10 @@ class Classifier:
         self.arch = checkpoint.arch
         self.classes = checkpoint.classes or [str(label) for label in range(checkpoint.outputs)]
         self.image_size = checkpoint.image_size
-        self.normalization = checkpoint.normalization
+        self.normalization, self.resize = checkpoint.normalization, checkpoint.resize
         self.batch_size, self._checkpoint = batch_size, checkpoint
         self._value_range = checkpoint.value_range
-        self._resize = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
+        self._transform = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
 
     def __repr__(self) -> str:
         """What it is, in a line."""
@@ -75,7 +77,7 @@ class Classifier:
             ValueError: something that is not an image.
         """
         image = tv_tensors.Image(_read(picture, self._value_range))
-        return self._resize(Sample(image, 0, None)).image.as_subclass(Tensor)
+        return self._transform(Sample(image, 0, None)).image.as_subclass(Tensor)
 
     def transform(self, picture: Picture) -> Tensor:
         """An image as the model expects it: float32 (3, S, S), on the model's device."""
@@ -157,7 +159,8 @@ def load(
     device: str = "auto",
     weights: Literal["best", "last", "ema"] = "best",
     arch: str | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
+    resize: Resize | None = None,
     normalization: Normalization | None = None,
     trust_code: bool = False,
 ) -> Classifier:
@@ -173,7 +176,10 @@ def load(
         device: auto, cpu, cuda, cuda:N or mps.
         weights: of a run folder: of the best epoch, of the last one, or their average.
         arch: architecture of a file that does not name its own.
-        image_size: side of the images, where the file does not tell or another is wanted.
+        image_size: side of the images, or their height and width, where the file does not tell or
+            another is wanted.
+        resize: how images are brought to that size, ``"crop"``, ``"squash"`` or ``"pad"``; where it
+            is not given, what the file names, or ``"crop"``.
         normalization: of the images: ``"half"``, ``"imagenet"`` or MEAN/STD; where it is not
             given, what the file names or the architecture's published weights want.
         trust_code: whether a module that the file names as its architecture may be imported.
@@ -190,6 +196,7 @@ def load(
         which=weights,
         arch=arch,
         image_size=image_size,
+        resize=resize,
         normalization=normalization,
         trust_code=trust_code,
         fold=False,

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sib.config.deploy import ExportConfig
+from sib.config.evaluate import check_image_size
 from sib.data.normalization import statistics
 from sib.evaluation.classifier import Classifier, load
 from sib.utils.errors import InputError, ProblemsFound
@@ -41,7 +42,8 @@ def export(config: ExportConfig, console: Console) -> Path:
         device="cpu" if config.device == "auto" else config.device,
         weights=config.weights,
         arch=config.arch,
-        image_size=config.image_size,
+        image_size=check_image_size(config.image_size),
+        resize=config.resize,
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
@@ -79,6 +81,7 @@ def facts_of(classifier: Classifier) -> dict[str, Any]:
         "arch": classifier.arch,
         "classes": classifier.classes,
         "image_size": plain_size(classifier.image_size),
+        "resize": classifier.resize,
         "normalization": {"mean": mean, "std": deviation},
         "input": "float32 (B, 3, image_size, image_size): (pixels / 255 - mean) / std, RGB",
         "output": "logits (B, K)",
@@ -93,7 +96,7 @@ def _write_and_check(classifier: Classifier, kind: str, path: Path) -> float:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the exporters about their own future
             run = WRITERS[kind](classifier, example, path)
-            batches = (example, torch.randn_like(example[:1]).repeat(3, 1, 1, 1))
+            batches = (example, torch.randn(3, *example.shape[1:], device=classifier.device))
             difference = max(_difference(model(batch), run(batch)) for batch in batches)
     except OSError as error:
         raise InputError(f"--out {path} cannot be written: {error.strerror or error}") from None
@@ -119,7 +122,8 @@ def _difference(expected: Tensor, found: Tensor) -> float:
 
 def _safetensors(classifier: Classifier, example: Tensor, path: Path) -> Run:
     facts = facts_of(classifier)
-    kept = {name: facts[name] for name in ("arch", "classes", "image_size", "normalization")}
+    names = ("arch", "classes", "image_size", "resize", "normalization")
+    kept = {name: facts[name] for name in names}
     state = {name: value.contiguous() for name, value in classifier.model.state_dict().items()}
     save_file(state, path, {"sib": json.dumps(kept)})
     return lambda batch: torch.func.functional_call(classifier.model, load_file(path), batch)

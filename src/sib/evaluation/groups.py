@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from sib.config.choices import METHOD_TITLES
 from sib.config.stored import configuration
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import Evaluation
+from sib.objectives.registry import method_title
 from sib.utils.errors import InputError
 
 
@@ -83,7 +83,7 @@ def _names(groups: list[list[Evaluation]]) -> list[str]:
     """The method where that tells groups apart, else the folder's name without its seed."""
     methods = [group[0].run.config["method"] if group[0].run else None for group in groups]
     if None not in methods and len(set(methods)) == len(methods):
-        return [METHOD_TITLES.get(str(method), str(method)) for method in methods]
+        return [method_title(str(method)) for method in methods]
     return [_bare(group) for group in groups]
 
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sib.config.deploy import PredictConfig
+from sib.config.evaluate import check_image_size
 from sib.data.files import list_files
 from sib.data.readers.decode import opened
 from sib.evaluation.classifier import Classifier, load
@@ -44,7 +45,8 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
         device=config.device,
         weights=config.weights,
         arch=config.arch,
-        image_size=config.image_size,
+        image_size=check_image_size(config.image_size),
+        resize=config.resize,
         normalization=config.normalization,
         trust_code=config.trust_code,
     )

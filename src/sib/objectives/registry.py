@@ -3,11 +3,19 @@
 This module imports no objective, so that the command line can list the methods without torch.
 """
 
+import difflib
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, NamedTuple
+
+from sib.utils.errors import InputError
+from sib.utils.plugins import load_entry_points
 
 if TYPE_CHECKING:
     from sib.objectives.base import Objective
+
+GROUP = "sib.objectives"
+"""Group of entry points by which other packages add methods."""
 
 
 class Method(NamedTuple):
@@ -19,34 +27,61 @@ class Method(NamedTuple):
     """``"module:class"``; empty for plain cross-entropy."""
     needs_foreground: bool = False
     """Whether it learns nothing but cross-entropy from images without annotation."""
-    options: tuple[str, ...] = ()
-    """Its options among those of `config.options.RivalConfig`."""
 
 
 METHODS: dict[str, Method] = {
     "sib": Method("S-IB", "sib.objectives.calibrated:CalibratedSpatialIB"),
     "ce": Method("cross-entropy", ""),
-    "saliency_guided": Method(
-        "saliency-guided",
-        "sib.objectives.saliency_guided:SaliencyGuided",
-        options=("weight", "balance", "masked_share"),
-    ),
-    "rrr": Method(
-        "right reasons",
-        "sib.objectives.right_reasons:RightReasons",
-        needs_foreground=True,
-        options=("weight", "balance"),
-    ),
-    "energy": Method(
-        "energy loss",
-        "sib.objectives.energy:EnergyLoss",
-        needs_foreground=True,
-        options=("weight", "balance", "at", "layer"),
-    ),
+    "saliency_guided": Method("saliency-guided", "sib.objectives.saliency_guided:SaliencyGuided"),
+    "rrr": Method("right reasons", "sib.objectives.right_reasons:RightReasons", True),
+    "energy": Method("energy loss", "sib.objectives.energy:EnergyLoss", True),
 }
+"""The methods of `sib` itself."""
+
+
+def method_names() -> tuple[str, ...]:
+    """The names that ``--method`` takes, those of other packages included; loads none of them."""
+    others = {entry.name for entry in entry_points(group=GROUP)}
+    return (*METHODS, *sorted(others - METHODS.keys()))
+
+
+def check_method(name: str) -> None:
+    """Raise InputError unless there is a method of this name."""
+    names = method_names()
+    if name in names:
+        return
+    close = difflib.get_close_matches(name, names, n=1)
+    perhaps = f", perhaps {close[0]}" if close else ""
+    raise InputError(f"--method {name!r} is unknown{perhaps}; allowed are {', '.join(names)}")
+
+
+def method_title(name: str) -> str:
+    """How tables and figures call a method; its name where another package adds it."""
+    return METHODS[name].title if name in METHODS else name
+
+
+def needs_foreground(name: str) -> bool:
+    """Whether a method needs annotation; one of another package is loaded to find out."""
+    return METHODS[name].needs_foreground if name in METHODS else added(name).needs_foreground
 
 
 def load_objective(name: str) -> "type[Objective]":
-    """The class behind a method's name; `METHODS` lists the names."""
+    """The class behind a method's name.
+
+    Raises:
+        InputError: a package that adds it cannot be loaded, or adds something else.
+    """
+    if name not in METHODS:
+        return added(name)
     module, _, cls = METHODS[name].objective.partition(":")
     return getattr(import_module(module), cls)
+
+
+def added(name: str) -> "type[Objective]":
+    """The class that another package adds under a name."""
+    from sib.objectives.base import Objective  # with torch, which listing the methods does not need
+
+    found = load_entry_points(GROUP).get(name)
+    if not (isinstance(found, type) and issubclass(found, Objective)):
+        raise InputError(f"{GROUP}: {name!r} must be a class derived from sib.Objective")
+    return found

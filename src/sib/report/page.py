@@ -7,12 +7,12 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from sib.config.choices import METHOD_TITLES
 from sib.evaluation.compare import points
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Evaluation
 from sib.evaluation.tables import arrow
 from sib.figures.charts import Picture, both_themes, scatter_figure
+from sib.objectives.registry import method_title
 from sib.report.gallery import Row
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -46,7 +46,7 @@ def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any
             {
                 "name": item.name,
                 "texts": [
-                    METHOD_TITLES.get(trained_with, trained_with),
+                    method_title(trained_with),
                     item.facts["arch"],
                     config.get("seed", "–"),
                 ],

@@ -20,7 +20,7 @@ from sib.functional.similarity import WINDOW
 from sib.models.layers import cam_layer
 from sib.objectives.base import Objective
 from sib.objectives.published import SpatialIB
-from sib.objectives.registry import METHODS, load_objective
+from sib.objectives.registry import load_objective
 from sib.objectives.weighting import GradientBalancer
 from sib.tasks.task import Task
 from sib.training.criterion import make_criterion
@@ -164,7 +164,7 @@ def make_objective(config: TrainConfig, device: torch.device) -> Objective | Non
     """
     if config.method == "sib":
         return _spatial_ib(config, device)
-    if not METHODS[config.method].objective:
+    if config.method == "ce":
         return None
     options = config.objective_options
     if options.pop("balance"):
@@ -176,6 +176,9 @@ def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
     """The published or the calibrated objective."""
     options = config.objective_options
     if config.objective.kind == "calibrated":
+        floor = options.pop("balance_floor")
+        if config.objective.balance:
+            options["weighting"] = GradientBalancer(floor=floor)
         return SpatialIB.calibrated(**options)
     _check_window(config)
     together = config.hsic_scope == "global"

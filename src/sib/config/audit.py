@@ -1,0 +1,148 @@
+"""The options of ``sib audit``; no import of torch, so that its help is quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sib.config.choices import Normalization, Resize
+from sib.config.evaluate import (
+    Runs,
+    check_at_least_one,
+    check_distinct,
+    check_image_size,
+    check_normalization,
+)
+from sib.config.image_size import ImageSizeOption
+from sib.utils.errors import InputError
+
+Kind = Literal[
+    "exchanged",
+    "same_class",
+    "blurred",
+    "greyed",
+    "noised",
+    "object_alone",
+    "background_alone",
+]
+Fill = Literal["surroundings", "diffusion", "tiled"]
+KINDS: tuple[Kind, ...] = (
+    "exchanged",
+    "same_class",
+    "blurred",
+    "greyed",
+    "noised",
+    "object_alone",
+    "background_alone",
+)
+FILLS: tuple[Fill, ...] = ("surroundings", "diffusion", "tiled")
+FILLED: tuple[Kind, ...] = ("exchanged", "same_class", "background_alone")
+"""Conditions that take an object out of an image, once for each way of filling its place."""
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """Test whether a classifier uses the object: change the background and watch its decisions.
+
+    Writes audit.json and audit.csv (a line an image) into the run folder, and compares the runs
+    where several are given. Needs images with a known foreground.
+    """
+
+    runs: Runs
+    """Run folders of sib train, or files of weights (.safetensors, .pt, .pth), which need --data
+    and mostly --arch."""
+    data: str | None = None
+    """Data set; the run's own where not given."""
+    root: Path | None = None
+    """Folder of the named data sets; the run's own where not given."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
+    not given."""
+    conditions: tuple[Kind, ...] = KINDS
+    """exchanged, same_class: before the background of an image of another class, or of the same.
+    blurred, greyed, noised: the own background changed. object_alone: before the mean colour.
+    background_alone: without the object."""
+    fills: tuple[Fill, ...] = FILLS
+    """How the place of an object that is taken out is filled. surroundings: the mean around it.
+    diffusion: the colours of its outline run inwards. tiled: copies of the largest strip beside
+    it."""
+    groups: Path | None = None
+    """CSV with the columns image and group, for the accuracy of the worst group; groups.csv in the
+    folder of the data where it is there."""
+    page: Path | None = None
+    """Write one HTML page for people who decide about the classifier."""
+    split: Literal["test", "validation", "train"] = "test"
+    """Images to audit on."""
+    limit: int | None = None
+    """Audit on this many images, one drawn from each of as many equal parts of the split; always
+    the same ones."""
+    donors: int = 100
+    """Most images that lend their background; they are kept in memory."""
+    noise: float = 1.0
+    """Standard deviation of the background's noise in units of the image's own."""
+    seed: int = 0
+    """Of the donors and the noise."""
+    resamples: int = 2000
+    """Bootstrap replicates of the intervals."""
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
+    arch: str | None = None
+    """Architecture of a file of weights that does not tell it."""
+    trust_code: bool = False
+    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
+    classes: Path | None = None
+    """Text file of the class names, one a line in the order of the outputs, for weights that do not
+    name them."""
+    image_size: ImageSizeOption = None
+    """Side of the square input, or its height and width as HxW; where not given, the run's or the
+    file's own, or that of the architecture's published weights, or 224."""
+    resize: Resize | None = None
+    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
+    given."""
+    normalization: Normalization | None = None
+    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
+    the file's own, or that of the architecture's published weights."""
+    out: Path | None = None
+    """Folder to write into, for a single run; the run folder, or NAME-evaluation beside a file of
+    weights."""
+    batch_size: int = 32
+    """Images in a pass."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    workers: int = 0
+    """Processes that read images; 0 reads in the main one."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        if not self.runs:
+            raise InputError("sib audit needs at least one run folder or file of weights")
+        check_distinct(self.runs)
+        if self.out is not None and len(self.runs) > 1:
+            raise InputError(f"--out is for a single run; got {len(self.runs)} runs")
+        for option, names in (("conditions", self.conditions), ("fills", self.fills)):
+            if not names:
+                raise InputError(f"--{option} needs at least one name")
+            if len(set(names)) < len(names):
+                raise InputError(f"--{option} names one twice: {' '.join(names)}")
+        check_at_least_one("limit", self.limit)
+        check_at_least_one("batch-size", self.batch_size)
+        check_image_size(self.image_size)
+        if self.donors < 2:
+            raise InputError(f"--donors must be at least 2; got {self.donors}")
+        if not 0 < self.noise < float("inf"):
+            raise InputError(f"--noise must be above 0; got {self.noise}")
+        if self.seed < 0:
+            raise InputError(f"--seed must be at least 0; got {self.seed}")
+        if self.resamples < 100:
+            raise InputError(f"--resamples must be at least 100; got {self.resamples}")
+        check_normalization(self.normalization)
+
+    @property
+    def condition_names(self) -> list[str]:
+        """Names of `sib.metrics.behaviour.CONDITIONS`, in their order."""
+        return [
+            name
+            for kind in KINDS
+            if kind in self.conditions
+            for name in ([f"{kind}_{f}" for f in FILLS if f in self.fills] * (kind in FILLED))
+            or ([kind] * (kind not in FILLED))
+        ]

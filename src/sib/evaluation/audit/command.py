@@ -1,0 +1,44 @@
+"""``sib audit``: audit, write, show and compare."""
+
+from rich.console import Console
+
+from sib.config.audit import AuditConfig
+from sib.evaluation.audit.difference import differences
+from sib.evaluation.audit.files import save_audit
+from sib.evaluation.audit.measure import audit, open_audited
+from sib.evaluation.audit.table import audit_rows, audit_table, difference_rows, difference_table
+from sib.evaluation.stored import Evaluation
+from sib.utils.terminal import show_tables
+
+
+def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
+    """Audit every run, write the files beside it, and show what was found.
+
+    Args:
+        config: what to do.
+        console: for the progress bar and the tables.
+
+    Returns:
+        The audits, in the order of the runs.
+
+    Raises:
+        InputError: bad input, in one sentence.
+    """
+    for run in config.runs[1:]:  # all are opened before any is audited
+        open_audited(config, run)
+    audits = []
+    for run in config.runs:
+        found = audit(config, run, console)
+        save_audit(found)
+        audits.append(found)
+    compared = differences(audits, config.resamples) if len(audits) > 1 else None
+    tables = [audit_table(found) for found in audits]
+    rows = [row for found in audits for row in audit_rows(found)]
+    if compared:
+        name = compared["reference"]["name"]
+        tables += [difference_table(group, name) for group in compared["groups"]]
+        rows += difference_rows(compared)
+    show_tables(console, tables, rows)
+    for found in audits:
+        console.print(f"written to {found.folder}", highlight=False, markup=False, soft_wrap=True)
+    return audits

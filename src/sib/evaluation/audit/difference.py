@@ -1,0 +1,126 @@
+"""By how much, and how surely, audits differ on the same images."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from sib.evaluation.audit.figures import NAMES, SMALLEST, groups_of, title
+from sib.evaluation.groups import Group, check_same_images, group_by_seed
+from sib.evaluation.scores import stack
+from sib.evaluation.statistics import LEVEL, Array, paired_difference
+from sib.evaluation.stored import Evaluation
+
+Entry = dict[str, Any]
+
+
+def differences(audits: list[Evaluation], resamples: int = 2000) -> dict[str, Any] | None:
+    """Differences of every group of runs to the first, by condition; groups differ in their seed.
+
+    Returns:
+        ``reference`` and ``groups``; None where there is one group only.
+
+    Raises:
+        InputError: the audits are of different images or options.
+    """
+    check_same_images(audits)
+    reference, *others = group_by_seed(audits)
+    if not others:
+        return None
+    return {
+        "reference": _described(reference),
+        "images": len(audits[0].scores.names),
+        "resamples": resamples,
+        "groups": [
+            _described(group) | _differences(reference, group, resamples) for group in others
+        ],
+    }
+
+
+def _described(group: Group) -> dict[str, Any]:
+    runs = [str(member.folder) for member in group.members]
+    return {"name": group.name, "runs": runs, "seeds": group.seeds}
+
+
+def _differences(reference: Group, group: Group, resamples: int) -> dict[str, Any]:
+    members = [*reference.members, *group.members]
+    columns = [
+        pair
+        for pair in reference.members[0].scores.columns
+        if pair[1] in NAMES and all(pair in member.scores.columns for member in members)
+    ]
+    first = stack([member.scores for member in reference.members], columns)
+    second = stack([member.scores for member in group.members], columns)
+    paired = reference.seeds is not None and reference.seeds == group.seeds
+    found = paired_difference(first, second, paired, resamples)
+    conditions: dict[str, Entry] = {}
+    for index, (condition, value) in enumerate(columns):
+        row = conditions.setdefault(condition, {"title": title(condition)})
+        row[NAMES[value]] = _entry(*(float(part[index]) for part in found))
+        if value == "correct":
+            for name, parts in _parts(reference.members[0]):
+                row[name] = worst_difference(
+                    first[..., index], second[..., index], parts, paired, resamples
+                )
+    return {"paired_seeds": paired, "conditions": conditions}
+
+
+def _parts(audit: Evaluation) -> Iterator[tuple[str, Array]]:
+    yield "worst_class", np.array(audit.scores.labels, dtype=float)
+    groups = groups_of(audit.scores)
+    if groups is not None:
+        yield "worst_group", groups
+
+
+def _entry(mean: float, low: float, high: float, p: float, images: float) -> Entry:
+    if not images:
+        return {"mean": None, "low": None, "high": None, "p": None, "images": 0}
+    known = images >= SMALLEST
+    low_high = {"low": low, "high": high, "p": p} if known else dict.fromkeys(("low", "high", "p"))
+    return {"mean": mean, **low_high, "images": int(images)}
+
+
+def worst_difference(
+    first: Array, second: Array, parts: Array, paired_seeds: bool, resamples: int, seed: int = 0
+) -> Entry:
+    """How much higher the accuracy of the worst class or group is, with its interval.
+
+    Δ = mean_t min_g a_tg − mean_s min_g a_sg, a the accuracy of a run on the images of group g.
+    Each replicate draws images with replacement within each group, the same for all runs, and
+    seeds within each group of runs, the same ones for both where they are paired.
+
+    Args:
+        first: (S, N) of 1, 0 or NaN, the runs that are subtracted.
+        second: (T, N).
+        parts: (N,) numbers of the classes or groups, negative where unknown.
+        paired_seeds: run k of both has the same seed; needs S = T.
+        resamples: bootstrap replicates.
+        seed: of the resampling.
+
+    Returns:
+        ``mean``, ``low``, ``high`` and ``images``.
+    """
+    known = np.isfinite(first).all(axis=0) & np.isfinite(second).all(axis=0) & (parts >= 0)
+    if not known.any():
+        return _entry(0, 0, 0, 0, 0)
+    rows = [np.flatnonzero(known & (parts == part)) for part in np.unique(parts[known])]
+    generator = np.random.default_rng(seed)
+    lowest_first, lowest_second = (_lowest(each, rows) for each in (first, second))
+    drawn = []
+    for _ in range(resamples):
+        chosen = [generator.choice(row, len(row)) for row in rows]
+        of_first = generator.integers(len(first), size=len(first))
+        of_second = of_first if paired_seeds else generator.integers(len(second), size=len(second))
+        drawn.append(
+            _lowest(second[of_second], chosen).mean() - _lowest(first[of_first], chosen).mean()
+        )
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    found = _entry(
+        float(lowest_second.mean() - lowest_first.mean()), float(low), float(high), 0, known.sum()
+    )
+    return {name: value for name, value in found.items() if name != "p"}
+
+
+def _lowest(runs: Array, rows: list[np.ndarray]) -> Array:
+    """(S,) the lowest accuracy of each run over the groups."""
+    return np.min([runs[:, row].mean(axis=1) for row in rows], axis=0)

@@ -1,0 +1,123 @@
+"""The figures of an audit, with intervals over images."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sib.evaluation.scores import Scores
+from sib.evaluation.statistics import Array, mean_interval
+from sib.metrics.behaviour import CONDITIONS, worst_accuracy
+
+ORIGINAL = "original"
+"""In place of a condition: the images as they are."""
+SMALLEST = 10
+"""Fewest images of an interval; the bootstrap of fewer says little."""
+NAMES = {"correct": "accuracy", "changed": "changed", "log_odds_change": "log_odds_change"}
+"""Figures that are means, by the value of an image behind them."""
+
+
+def figures(
+    scores: Scores, classes: list[str], groups: list[str] | None, resamples: int = 2000
+) -> dict[str, dict[str, Any]]:
+    """The figures of each condition, the images as they are first.
+
+    Args:
+        scores: of the images.
+        classes: (K,) names by label.
+        groups: names by number; None where no groups are known.
+        resamples: bootstrap replicates.
+
+    Returns:
+        By condition ``title``, ``images`` with a value, ``without_value`` (images with a foreground
+        for which the change is not possible), ``accuracy``, ``worst_class``, ``worst_group``, and
+        but for the images as they are ``changed`` and ``log_odds_change``; each a mean with
+        ``low`` and ``high``, None where there is none.
+    """
+    interval = mean_interval(scores.values, resamples)
+    found: dict[str, dict[str, Any]] = {}
+    scored = int(np.isfinite(scores.column(ORIGINAL, "correct")).sum())
+    for index, (condition, value) in enumerate(scores.columns):
+        if value not in NAMES:
+            continue
+        row = found.setdefault(condition, {"title": title(condition)})
+        row[NAMES[value]] = entry(*(part[index] for part in interval))
+        if value == "correct":
+            images = int(interval.images[index])
+            row |= {"images": images, "without_value": scored - images}
+            row |= _worst(scores, condition, classes, groups, resamples)
+    return found
+
+
+def title(condition: str) -> str:
+    """A condition in words."""
+    return "as it is" if condition == ORIGINAL else CONDITIONS[condition].title
+
+
+def gaps(scores: Scores, resamples: int = 2000) -> dict[str, dict[str, Any]]:
+    """Accuracy with a background of the same class minus that with another class's, by filling."""
+    found = {}
+    for condition, value in scores.columns:
+        kind, _, fill = condition.rpartition("_")
+        other = (f"exchanged_{fill}", "correct")
+        if kind == "same_class" and value == "correct" and other in scores.columns:
+            difference = scores.column(condition, "correct") - scores.column(*other)
+            interval = mean_interval(difference[:, None], resamples)
+            found[fill] = entry(*(part[0] for part in interval))
+    return found
+
+
+def overall(scores: Scores, resamples: int = 2000) -> dict[str, Any]:
+    """Accuracy on all images, also those without a foreground."""
+    return entry(*(part[0] for part in mean_interval(scores.correct[:, None], resamples)))
+
+
+def majority(scores: Scores) -> float:
+    """Share of the most frequent class among the images that are audited."""
+    scored = np.isfinite(scores.column(ORIGINAL, "correct"))
+    return float(np.bincount(np.array(scores.labels)[scored]).max() / scored.sum())
+
+
+def entry(mean: float, low: float, high: float, images: int) -> dict[str, float | None]:
+    """A mean with its interval, which few images do not have."""
+    if not images:
+        return {"mean": None, "low": None, "high": None}
+    enough = images >= SMALLEST
+    return {
+        "mean": float(mean),
+        "low": float(low) if enough else None,
+        "high": float(high) if enough else None,
+    }
+
+
+def groups_of(scores: Scores) -> Array | None:
+    """(N,) numbers of the groups, −1 for none; None where no groups are known."""
+    if (ORIGINAL, "group") not in scores.columns:
+        return None
+    return np.nan_to_num(scores.column(ORIGINAL, "group"), nan=-1)
+
+
+def _worst(
+    scores: Scores, condition: str, classes: list[str], groups: list[str] | None, resamples: int
+) -> dict[str, Any]:
+    correct = scores.column(condition, "correct")
+    members = groups_of(scores)
+    found: dict[str, Any] = {
+        "worst_class": _worst_of(correct, np.array(scores.labels), classes, resamples),
+        "worst_group": None,
+    }
+    if members is not None and groups is not None:
+        found["worst_group"] = _worst_of(correct, members, groups, resamples)
+    return found
+
+
+def _worst_of(
+    correct: Array, members: np.ndarray, names: list[str], resamples: int
+) -> dict[str, Any]:
+    """The lowest accuracy, with the interval of that class or group alone."""
+    worst = worst_accuracy(torch.tensor(correct), torch.tensor(members).long())
+    if worst.group < 0:
+        return entry(0, 0, 0, 0) | {"name": None, "images": 0}
+    interval = mean_interval(correct[members == worst.group][:, None], resamples)
+    found = entry(*(part[0] for part in interval))
+    return found | {"name": names[worst.group], "images": worst.images}

@@ -1,0 +1,44 @@
+"""Groups of images, for the accuracy of the worst group."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from sib.data.groups import read_groups
+from sib.utils.errors import InputError
+
+FILE = "groups.csv"
+"""Where groups are looked for in a folder of images."""
+
+
+def find_groups(
+    given: Path | None, folder: Path | None, names: Sequence[str], console: Console
+) -> tuple[list[str], dict[str, int]] | None:
+    """The group of each image, from the file that is given or ``groups.csv`` beside the images.
+
+    Args:
+        given: CSV with the columns ``image`` and ``group``; None for the one beside the images.
+        folder: of the images; None for images that are drawn.
+        names: (N,) of the images.
+        console: says why a file beside the images is not used.
+
+    Returns:
+        Names of the groups in alphabetical order, and each image's place among them; None where
+        there is no file.
+
+    Raises:
+        InputError: the file that is given cannot be read, or lacks an image.
+    """
+    path = given or (folder / FILE if folder else None)
+    if path is None or not (given or path.is_file()):
+        return None
+    try:
+        found = read_groups(path, names)
+    except InputError as error:
+        if given is not None:
+            raise
+        console.print(f"no groups: {error}", highlight=False, markup=False, soft_wrap=True)
+        return None
+    groups = sorted({found[name] for name in names})
+    return groups, {name: groups.index(found[name]) for name in names}

@@ -1,0 +1,227 @@
+"""Auditing one classifier."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from sib.config.audit import AuditConfig
+from sib.config.evaluate import check_image_size
+from sib.data import Splits, make_loader
+from sib.data.annotate import sentences
+from sib.data.normalization import statistics
+from sib.data.source import Source
+from sib.evaluation.audit.figures import figures, gaps, majority, overall
+from sib.evaluation.audit.files import FORMAT
+from sib.evaluation.audit.groups import find_groups
+from sib.evaluation.audit.images import AuditImages
+from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.classes import with_classes
+from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.scores import Scores
+from sib.evaluation.stored import Evaluation
+from sib.metrics.behaviour import behaviour_of, conditions_of
+from sib.runs.folder import versions
+from sib.utils.device import choose_device
+from sib.utils.errors import InputError
+from sib.utils.files import sha256_of
+from sib.utils.image_size import plain_size
+from sib.utils.progress_bar import progress
+
+VALUES = ("correct", "changed", "log_odds_change", "predicted")
+"""Columns of each condition."""
+
+
+def open_audited(
+    config: AuditConfig, run: Path, say: Callable[[str], object] = lambda sentence: None
+) -> tuple[Checkpoint, Splits]:
+    """The classifier and its data.
+
+    Args:
+        config: what to do.
+        run: run folder or file of weights.
+        say: is called with sentences about what was found.
+
+    Raises:
+        InputError: they cannot be opened, do not fit, or no image has a foreground.
+    """
+    checkpoint = open_checkpoint(
+        run,
+        choose_device(config.device),
+        which=config.weights,
+        arch=config.arch,
+        image_size=check_image_size(config.image_size),
+        resize=config.resize,
+        normalization=config.normalization,
+        trust_code=config.trust_code,
+    )
+    checkpoint = with_classes(checkpoint, config.classes)
+    splits = open_run_data(
+        checkpoint,
+        config.data,
+        config.root,
+        annotations=config.annotations,
+        split=config.split,
+        say=say,
+    )
+    check_classes(checkpoint, splits)
+    if not getattr(splits, config.split).annotated:
+        raise InputError(
+            f"the {config.split} images of {splits.name} have no foreground, which an audit needs "
+            "to tell the object from its background: give --annotations, or put a mask "
+            "NAME_mask.png beside each image"
+        )
+    return checkpoint, splits
+
+
+def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
+    """Audit one classifier.
+
+    Args:
+        config: what to do.
+        run: run folder or file of weights, one of those of ``config``.
+        console: for the progress bar.
+
+    Returns:
+        The audit as it can be written; its folder is where it belongs.
+
+    Raises:
+        InputError: bad input, in one sentence.
+    """
+
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    checkpoint, splits = open_audited(config, run, say)
+    for sentence in (checkpoint.input, *sentences(splits.description)):
+        say(sentence)
+    source = limited(getattr(splits, config.split), config.limit)
+    start = time.perf_counter()
+    groups = find_groups(config.groups, splits.folder, source.names, console)
+    scores, images = _score(config, checkpoint, source, groups, console)
+    names = groups[0] if groups else None
+    scored = np.isfinite(scores.column("original", "correct"))
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "name": checkpoint.name,
+        "weights": checkpoint.path.name,
+        "weights_sha256": sha256_of(checkpoint.path),
+        "arch": checkpoint.arch,
+        "image_size": plain_size(checkpoint.image_size),
+        "resize": checkpoint.resize,
+        "normalization": checkpoint.normalization,
+        "normalization_source": checkpoint.normalization_source,
+        "classes": splits.classes,
+        "groups": names,
+        "foreground": "annotated",
+        "options": options(config),
+        "images": len(scores.names),
+        "scored": int(scored.sum()),
+        "left_out": left_out(scores),
+        "chance": 1 / checkpoint.outputs,
+        "majority": majority(scores),
+        "accuracy": overall(scores, config.resamples),
+        "conditions": figures(scores, splits.classes, names, config.resamples),
+        "background_gap": gaps(scores, config.resamples),
+        "resamples": config.resamples,
+        "data": splits.description,
+        "pixels_sha256": images.pixels_sha256,
+        "device": str(choose_device(config.device)),
+        "seconds": round(time.perf_counter() - start, 1),
+        "command": ["sib", *sys.argv[1:]],
+        "versions": versions(),
+    }
+    return Evaluation(config.out or checkpoint.folder, facts, scores, checkpoint.run)
+
+
+def options(config: AuditConfig) -> dict[str, Any]:
+    """What must be the same for two audits to be compared."""
+    return {name: getattr(config, name) for name in ("split", "limit", "donors", "noise", "seed")}
+
+
+def left_out(scores: Scores) -> dict[str, int]:
+    """How many images cannot be audited, by reason."""
+    share = np.array(scores.foreground_share)
+    return {
+        "without_foreground": int((share == 0).sum()),
+        "all_foreground": int((share == 1).sum()),
+    }
+
+
+def _score(
+    config: AuditConfig,
+    checkpoint: Checkpoint,
+    source: Source,
+    groups: tuple[list[str], dict[str, int]] | None,
+    console: Console,
+) -> tuple[Scores, AuditImages]:
+    loader = make_loader(
+        source,
+        image_size=checkpoint.image_size,
+        resize=checkpoint.resize,
+        batch_size=config.batch_size,
+        train=False,
+        workers=config.workers,
+    )
+    mean, deviation = statistics(checkpoint.normalization)
+    device = choose_device(config.device)
+    with progress(console, f"auditing {checkpoint.name}", 2 * len(source)) as bar:
+        images = AuditImages(loader, checkpoint, device, groups[1] if groups else None, bar)
+        try:
+            table = behaviour_of(
+                checkpoint.model,
+                images,
+                config.condition_names,
+                mean=mean,
+                deviation=deviation,
+                noise=config.noise,
+                donors=config.donors,
+                seed=config.seed,
+            )
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(f"{checkpoint.path} cannot be audited: {error}") from None
+    return scores_of(table, images.names), images
+
+
+def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
+    """The values of each image.
+
+    Args:
+        table: of `behaviour_of`.
+        names: (N,) of the images.
+    """
+    unscored = ~table["scored"]
+    columns = {
+        ("original", "correct"): table["correct"].masked_fill(unscored, torch.nan),
+        ("original", "log_odds"): table["log_odds"],
+        ("original", "donor"): _known(table["donor"]),
+        ("original", "same_class_donor"): _known(table["same_class_donor"]),
+    }
+    if "group" in table:
+        columns["original", "group"] = _known(table["group"])
+    for condition in conditions_of(table):
+        for value in VALUES:
+            column = table[f"{condition}/{value}"]
+            columns[condition, value] = _known(column) if value == "predicted" else column
+    return Scores(
+        list(names),
+        table["label"].tolist(),
+        table["predicted"].tolist(),
+        table["log_odds"].sigmoid().tolist(),
+        table["foreground_share"].tolist(),
+        list(columns),
+        torch.stack([column.double() for column in columns.values()], dim=1).numpy(),
+    )
+
+
+def _known(numbers: Tensor) -> Tensor:
+    """Numbers with NaN in place of −1."""
+    return numbers.double().masked_fill(numbers < 0, torch.nan)

@@ -1,0 +1,171 @@
+"""Audits as tables for a terminal."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from sib.config.audit import FILLS
+from sib.evaluation.audit.figures import SMALLEST
+from sib.evaluation.stored import Evaluation
+
+FIGURES = {
+    "accuracy": "accuracy",
+    "changed": "decisions changed",
+    "log_odds_change": "log-odds change",
+    "worst_class": "worst class",
+    "worst_group": "worst group",
+}
+PARTS = ("mean", "low", "high")
+SHORT = {
+    "original": "as it is",
+    "exchanged": "other class",
+    "same_class": "same class",
+    "greyed": "without colour",
+    "noised": "with noise",
+    "object_alone": "none: object alone",
+    "background_alone": "alone",
+}
+"""What the background is, in two words."""
+LONGEST = 12
+"""Characters of a class or group that are shown."""
+
+
+def audit_table(audit: Evaluation) -> Table:
+    """Conditions by figures: the mean, and half the width of its 95 % interval."""
+    facts = audit.facts
+    table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=f"{escape(facts['name'])}: accuracy {_cell(facts['accuracy'])} on {facts['images']} "
+        f"images of the {facts['options']['split']} split",
+        caption=escape(caption(facts)),
+        title_justify="left",
+        caption_justify="left",
+    )
+    shown = _shown(facts["conditions"].values())
+    _add_columns(table, shown)
+    for condition, row in facts["conditions"].items():
+        table.add_row(short(condition), *(_cell(row.get(n), n == "log_odds_change") for n in shown))
+    if any(condition.startswith("background_alone") for condition in facts["conditions"]):
+        table.add_row("  chance", f"{facts['chance']:.3f}")
+    return table
+
+
+def difference_table(group: dict[str, Any], reference: str) -> Table:
+    """Conditions by figures: the difference to the reference group, and its 95 % interval."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=f"{escape(group['name'])} minus {escape(reference)}",
+        title_justify="left",
+    )
+    shown = _shown(group["conditions"].values())
+    _add_columns(table, shown)
+    for condition, row in group["conditions"].items():
+        table.add_row(short(condition), *(_marked(row.get(name)) for name in shown))
+    return table
+
+
+def caption(facts: dict[str, Any]) -> str:
+    """Which images there were, what was left out, and what the intervals are."""
+    left = facts["left_out"]
+    parts = [f"{facts['scored']} images with an object and a background"]
+    if left["without_foreground"]:
+        parts.append(f"{left['without_foreground']} without a foreground left out")
+    if left["all_foreground"]:
+        parts.append(f"{left['all_foreground']} that are all foreground left out")
+    lines = ["; ".join(parts) + "."]
+    lacking = {
+        short(condition): row["without_value"]
+        for condition, row in facts["conditions"].items()
+        if row["without_value"]
+    }
+    if lacking:
+        listed = ", ".join(f"{name} {count}" for name, count in lacking.items())
+        lines.append(f"Images for which a change is not possible: {listed}.")
+    lines.append(
+        f"Mean ± half its 95 % bootstrap interval over images; none below {SMALLEST} images."
+    )
+    return " ".join(lines)
+
+
+def audit_rows(audit: Evaluation) -> list[dict[str, Any]]:
+    """Every figure of every condition, one row each, with all digits."""
+    rows = [{"condition": "", "figure": "accuracy"} | audit.facts["accuracy"]]
+    rows += [
+        {"condition": condition, "figure": name} | {part: row[name][part] for part in PARTS}
+        for condition, row in audit.facts["conditions"].items()
+        for name in FIGURES
+        if row.get(name) is not None
+    ]
+    return [{"run": audit.facts["name"], "minus": ""} | row for row in rows]
+
+
+def difference_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every difference to the reference, one row each, with all digits."""
+    return [
+        {"run": group["name"], "minus": found["reference"]["name"]}
+        | {"condition": condition, "figure": name}
+        | {part: row[name][part] for part in PARTS}
+        for group in found["groups"]
+        for condition, row in group["conditions"].items()
+        for name in FIGURES
+        if name in row
+    ]
+
+
+def _shown(rows: Any) -> list[str]:
+    """Figures that any condition has."""
+    present = {name for row in rows for name, value in row.items() if value is not None}
+    return [name for name in FIGURES if name in present]
+
+
+def short(condition: str) -> str:
+    """A condition in a few words."""
+    for fill in FILLS:
+        kind = condition.removesuffix(f"_{fill}")
+        if kind != condition:
+            return f"{SHORT[kind]}, {fill}"
+    return SHORT.get(condition, condition)
+
+
+def _add_columns(table: Table, shown: list[str]) -> None:
+    table.add_column("background", no_wrap=True)
+    for name in shown:
+        widest = max(len(word) for word in FIGURES[name].split())
+        table.add_column(FIGURES[name], justify="right", min_width=widest)
+
+
+def _cell(entry: dict[str, Any] | None, signed: bool = False) -> str:
+    if entry is None:
+        return ""
+    if entry["mean"] is None:
+        return "–"
+    text = f"{entry['mean']:+.2f}" if signed else f"{entry['mean']:.3f}"
+    if entry["low"] is not None:
+        half = (entry["high"] - entry["low"]) / 2
+        if "name" not in entry:  # that of a few images is wide, and stands in the files
+            text += f" [dim]±{half:.2f}[/]"
+    return text + (f" {escape(_cut(entry['name']))}" if entry.get("name") else "")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _marked(entry: dict[str, Any] | None) -> str:
+    """A difference with its sign; bold where the interval leaves out zero."""
+    if entry is None:
+        return ""
+    if entry["mean"] is None:
+        return "–"
+    mean = f"{entry['mean']:+.3f}"
+    if entry["low"] is None:
+        return mean
+    if entry["low"] > 0 or entry["high"] < 0:
+        mean = f"[bold]{mean}[/]"
+    return f"{mean} [dim]±{(entry['high'] - entry['low']) / 2:.2f}[/]"
