@@ -145,7 +145,7 @@ def test_the_lists_are_those_of_before():
     assert resumable(TrainConfig) == harmless(TrainConfig) - {"recipe"} | more
     assert {option.name for option in deciding(TrainConfig)} == {
         *("method", "objective.kind", "objective.mask", "rival.at"),
-        *("schedule.kind", "input.augment", "data", "optimizer.kind"),
+        *("schedule.kind", "input.augment", "data", "optimizer.kind", "objective.balance"),
     }
 
 

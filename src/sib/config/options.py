@@ -74,7 +74,7 @@ class ObjectiveConfig:
         0.0, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )
     """calibrated with balance only: cross-entropy's gradient counts as at least this share of its
-    largest norm so far, 0 to 1, so that the terms go on pulling once the network fits."""
+    largest norm so far, 0 to 1, so that the terms keep their pull once the network fits."""
     layer: str | None = option(None, only_for=("calibrated",))
     """calibrated only: module whose features are the last stage. Default: the architecture's
     own."""
