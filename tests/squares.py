@@ -14,7 +14,7 @@ def picture(index, size=(32, 32)):
     """Image (H, W, 3) and foreground (H, W) of one picture with a square of 8 × 8."""
     rng = np.random.default_rng(index)
     image = rng.integers(0, 60, (*size, 3), dtype=np.uint8)
-    top, left = (int(rng.integers(SIDE, length - 2 * SIDE)) for length in size)
+    top, left = (int(rng.integers(SIDE // 2, length - 3 * SIDE // 2)) for length in size)
     mask = np.zeros(size, dtype=bool)
     mask[top : top + SIDE, left : left + SIDE] = True
     image[mask] = [230, 210, 60]
