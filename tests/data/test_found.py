@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sib.data.found import FoundSource, SubsetSource, ViewSource
+from sib.data.found import FoundSource, SubsetSource
 from sib.data.loader import make_loader
-from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.functional.principal import largest_area
-from squares import Squares, picture
+from squares import Squares
 
 
 def bright(images):
@@ -19,9 +18,9 @@ def bright(images):
 
 def exact_maps(source, size, whole):
     """Maps that show the square of each picture, at the views' own resolution."""
-    views = ViewSource(source, size, whole)
+    transform = JointTransform(size, resize="squash" if whole else "crop")
     return {
-        name: views[index].foreground.as_subclass(Tensor).float()
+        name: transform(source[index]).foreground.as_subclass(Tensor).float()
         for index, name in enumerate(source.names)
     }
 
@@ -29,7 +28,9 @@ def exact_maps(source, size, whole):
 def found_source(source, size, whole, keeps=None):
     maps = exact_maps(source, size, whole)
     share = float(torch.stack(list(maps.values())).mean(dim=(1, 2, 3)).max())
-    return FoundSource(source, maps, share, size, whole, keeps or [False] * len(source))
+    return FoundSource(
+        source, maps, share, size, None if whole else "crop", keeps or [False] * len(source)
+    )
 
 
 @pytest.mark.parametrize("augment", ["none", "flip", "crop"])
@@ -82,7 +83,7 @@ def test_images_are_those_without_found_foregrounds():
 def test_the_mask_is_the_largest_part_of_the_map():
     source = Squares(3)
     maps = {name: torch.rand(1, 4, 4) for name in source.names[:2]}
-    found = FoundSource(source, maps, 0.2, 32, False, [False] * 3)
+    found = FoundSource(source, maps, 0.2, 32, "crop", [False] * 3)
     expected = largest_area(maps["square 1"][None], 0.2, (32, 32))[0]
     assert torch.equal(found[1].foreground.as_subclass(Tensor), expected)
     assert found[2].foreground is None  # an image without a map, whose annotation is not used
@@ -92,22 +93,11 @@ def test_the_mask_is_the_largest_part_of_the_map():
 def test_chosen_annotation_wins():
     source = Squares(2)
     maps = {name: torch.rand(1, 4, 4) for name in source.names}
-    found = FoundSource(source, maps, 0.2, 32, False, [True, False])
+    found = FoundSource(source, maps, 0.2, 32, "crop", [True, False])
     assert torch.equal(found[0].foreground, source[0].foreground)
     assert not torch.equal(found[1].foreground, source[1].foreground)
-    bare = FoundSource(Squares(2, annotated=False), maps, 0.2, 32, False, [True, False])
+    bare = FoundSource(Squares(2, annotated=False), maps, 0.2, 32, "crop", [True, False])
     assert bare[0].foreground is not None  # chosen, but there is none to keep
-
-
-def test_the_whole_image_is_in_its_view():
-    source = Squares(1, (40, 80))
-    sample = ViewSource(source, 32, whole=True)[0]
-    assert sample.image.shape == (3, 32, 32) and sample.foreground.shape == (1, 32, 32)
-    _, mask = picture(0, (40, 80))
-    assert sample.foreground.float().mean() == pytest.approx(mask.mean(), rel=0.3)
-    cut = ViewSource(source, 32, whole=False)[0]
-    expected = JointTransform(32)(source[0])
-    assert all(torch.equal(cut[i], expected[i]) for i in (0, 2)) and isinstance(cut, Sample)
 
 
 def test_a_part_of_a_source():

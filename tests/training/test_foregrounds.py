@@ -23,7 +23,7 @@ from sib.utils.errors import InputError
 from squares import Squares, write_folder
 
 AREA = 64 / 1024
-VIEW = View(32, False, "half", torch.device("cpu"))
+VIEW = View(32, "crop", "half", torch.device("cpu"))
 
 
 class Colours(nn.Module):
@@ -216,7 +216,7 @@ def test_a_dry_run_only_looks_at_the_layer(options, tmp_path):
     assert "to be found before the first step" in text and not (tmp_path / "dry").exists()
 
 
-FACTS = {"format": 1, "area": 0.2, "whole": False, "layer": "x", "image_size": 8, "images": 2}
+FACTS = {"format": 1, "area": 0.2, "resize": None, "layer": "x", "image_size": 8, "images": 2}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ FACTS = {"format": 1, "area": 0.2, "whole": False, "layer": "x", "image_size": 8
     [
         ({"format": 2}, "format is 2"),
         ({"area": 1.5}, "area must lie"),
-        ({"whole": 1}, "whole must be"),
+        ({"resize": "cut"}, "resize must be"),
         ({"layer": None, "area": None}, "area must lie"),
     ],
 )
@@ -291,8 +291,8 @@ def test_networks_that_find_nothing(model, source, layer, sentence):
     [
         (["--foreground", "pretrained"], "needs a network to start from: give --weights"),
         (["--foreground", "pretrained", "--method", "ce"], "is for --method sib"),
-        (["--foreground", "colours", "--objective", "published"], "got --objective published"),
-        (["--objective.foreground-layer", "stages"], "needs --weights; got auto"),
+        (["--foreground", "colours", "--objective", "published"], "got published"),
+        (["--objective.foreground-layer", "stages"], "give --weights, too"),
     ],
 )
 def test_options_without_use_are_refused(arguments, sentence, capsys):
