@@ -1,5 +1,6 @@
 # make demo   train cross-entropy and S-IB on the built-in images, and draw both
 # make test   everything that continuous integration checks
+# make test-fast  a verdict in about a minute: lint, types, formulas, contracts, the command line
 # make bench  time the S-IB step and its head against plain and naive ones, in a short form
 # make torture  the long forms: processes killed, command lines and values generated, each reader
 #               fuzzed for a minute; about half an hour
@@ -9,13 +10,19 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test torture lint bench clean
+FAST := tests/functional tests/objectives tests/models tests/test_layers.py tests/test_plugins.py \
+	tests/test_readme.py tests/test_shares.py tests/config tests/test_light.py
+
+.PHONY: demo test test-fast torture lint bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/sib demo --out demo
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest -n 2
+
+test-fast: $(INSTALLED) lint
+	$(BIN)/python -m pytest -n 2 $(FAST)
 
 torture: $(INSTALLED)
 	$(BIN)/python -m pytest tests/training/test_kill.py -m torture -s

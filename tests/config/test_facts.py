@@ -145,7 +145,8 @@ def test_the_lists_are_those_of_before():
     assert resumable(TrainConfig) == harmless(TrainConfig) - {"recipe"} | more
     assert {option.name for option in deciding(TrainConfig)} == {
         *("method", "objective.kind", "objective.mask", "rival.at"),
-        *("schedule.kind", "input.augment", "data", "optimizer.kind"),
+        *("schedule.kind", "input.augment", "data", "optimizer.kind", "objective.balance"),
+        "foreground",
     }
 
 
@@ -154,7 +155,7 @@ def test_the_options_of_the_objectives_are_arguments_of_their_classes():
     assert published.keys() <= inspect.signature(sib.SpatialIB).parameters.keys()
     calibrated = config().objective_options
     assert isinstance(sib.SpatialIB.calibrated(**calibrated), torch.nn.Module)
-    assert published.keys() | calibrated.keys() | {"kind"} == {
+    assert published.keys() | calibrated.keys() | {"kind", "foreground_layer"} == {
         field.name for field in dataclasses.fields(ObjectiveConfig)
     }
     energy = config(method="energy", rival=RivalConfig(weight=2.0)).objective_options

@@ -56,8 +56,9 @@ class ObjectiveConfig:
         option("calibrated", only_for=SPATIAL_IB)
     )
     """Which S-IB objective. calibrated: shares of the background, which need no tuning; its options
-    are image-weight, layer-weight, stage-weight, balance and layer. published: alignment and
-    background variance; the other options are its own, and all recipes use it."""
+    are image-weight, layer-weight, stage-weight, balance, balance-floor, layer and
+    foreground-layer. published: alignment and background variance; the other options are its own,
+    and all recipes use it."""
     image_weight: float = option(0.1, only_for=("calibrated",))
     """calibrated only: weight of the share of R's energy in the background, as the ratio of its
     gradient's norm to cross-entropy's."""
@@ -74,10 +75,15 @@ class ObjectiveConfig:
         0.0, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )
     """calibrated with balance only: cross-entropy's gradient counts as at least this share of its
-    largest norm so far, 0 to 1, so that the terms go on pulling once the network fits."""
+    largest norm so far, 0 to 1, so that the terms keep their pull once the network fits."""
     layer: str | None = option(None, only_for=("calibrated",))
     """calibrated only: module whose features are the last stage. Default: the architecture's
     own."""
+    foreground_layer: str | None = option(
+        None, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
+    )
+    """With --foreground pretrained only: module of the start network whose features tell the
+    foreground. Default: one of its last stage, or at three quarters of a transformer's depth."""
 
 
 @dataclass(frozen=True)

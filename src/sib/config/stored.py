@@ -14,6 +14,7 @@ BEFORE = {
     "objective.balance": False,
     "input.normalization": "half",
     "batch_norm": "train",
+    "foreground": "colours",
 }
 ONCE = ("resume", "dry_run")
 """Options of one call, which no file keeps, so that the file can start another run."""

@@ -37,6 +37,9 @@ from sib.objectives.registry import METHODS, check_method, needs_foreground
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size
 
+BESIDE_OBJECTIVES = ("kind", "foreground_layer")
+"""Options of a group of objectives that none of them has as an argument."""
+
 
 @dataclass(frozen=True)
 class TrainConfig(FineTuningConfig):
@@ -70,6 +73,10 @@ class TrainConfig(FineTuningConfig):
     """Share of the annotated training images whose foreground is used, 0 to 1; always the same
     images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and
     energy."""
+    foreground: Literal["colours", "pretrained", "auto"] = option("auto", only_for=("calibrated",))
+    """How the calibrated objective finds the foreground of an image whose annotation is not used.
+    colours: from R, in each batch. pretrained: once, from the features of the network that the run
+    starts from, see --weights. auto: pretrained where the run starts from weights."""
     background_exchange: float = option(0.0, only_for=GUIDED)
     """Share of the images with a used foreground that are shown in front of the background of
     another image of their batch, 0 to 1."""
@@ -142,6 +149,7 @@ class TrainConfig(FineTuningConfig):
                 raise InputError(f"--{name} must be a finite number; got {value}")
         check_method(self.method)
         _check_objective(self)
+        _check_foreground(self)
         _check_rival(self)
         check_fine_tuning(self)
         check_mixing(self, self.method)
@@ -200,14 +208,24 @@ class TrainConfig(FineTuningConfig):
         return {
             known.name: getattr(group, known.name)
             for known in options(type(group))
-            if name in known.facts.only_for and known.name != "kind"
+            if name in known.facts.only_for and known.name not in BESIDE_OBJECTIVES
         }
+
+    @property
+    def known_share(self) -> float:
+        """Share of the training images with a foreground whose foreground the method uses."""
+        return 1.0 if self.foreground == "pretrained" else self.annotated_share
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the method is S-IB with the calibrated objective."""
+        return self.method == "sib" and self.objective.kind == "calibrated"
 
     @property
     def looks_inside(self) -> bool:
         """Whether the method needs the features of the last stage."""
         if self.method == "sib":
-            return self.objective.kind == "calibrated"
+            return self.is_calibrated
         return self.method == "energy" and self.rival.at == "final"
 
     @property
@@ -259,6 +277,22 @@ def _check_objective(config: TrainConfig) -> None:
         )
 
 
+def _check_foreground(config: TrainConfig) -> None:
+    """Raise InputError where foregrounds of a start network are asked for, and there is none."""
+    if config.weights is not None:
+        return
+    if config.foreground == "pretrained":
+        raise InputError(
+            "--foreground pretrained needs a network to start from: give --weights, or "
+            "--foreground colours"
+        )
+    if config.objective.foreground_layer is not None:
+        raise InputError(
+            "--objective.foreground-layer is of the network that a run starts from: give "
+            "--weights, too"
+        )
+
+
 def _check_rival(config: TrainConfig) -> None:
     """Raise InputError where an option about rivals or foregrounds is out of its range."""
     _at_least("rival.weight", config.rival.weight, 0)
@@ -271,10 +305,10 @@ def _check_rival(config: TrainConfig) -> None:
         raise InputError(
             f"--background-exchange must lie in 0 to 1; got {config.background_exchange}"
         )
-    if config.background_exchange and not config.annotated_share:
+    if config.background_exchange and not config.known_share:
         raise InputError(
-            "--background-exchange needs foregrounds to train with: give --guided-share, or "
-            f"--method {' or '.join(ANNOTATED)}"
+            "--background-exchange needs foregrounds to train with: give --guided-share, "
+            f"--foreground pretrained, or --method {' or '.join(ANNOTATED)}"
         )
     if config.guided_share is None:
         return

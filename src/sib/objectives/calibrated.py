@@ -62,6 +62,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
             tokens), its term is 0.
         balance: measure β by a `GradientBalancer`; False for β = 1, so that the weights are those
             of the shares themselves.
+        balance_floor: as ``floor`` of `GradientBalancer`, in [0, 1].
         layer: the last stage, a module or its name; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w), where it is not a feature map.
         area: of the foreground over that of the image, in (0, 1).
@@ -82,6 +83,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         stage_weight: float = 0.1,
         *,
         balance: bool = True,
+        balance_floor: float = 0.0,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
         area: float = 0.2,
@@ -98,7 +100,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         if not isinstance(area, (int, float)) or not 0 < area < 1:
             raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
         if weighting is None and balance:
-            weighting = GradientBalancer()
+            weighting = GradientBalancer(floor=balance_floor)
         super().__init__(weighting, guidance)
         self.image_weight, self.layer_weight = image_weight, layer_weight
         self.stage_weight, self.area = stage_weight, area

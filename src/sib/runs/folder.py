@@ -33,6 +33,7 @@ FILES = (
     "last.safetensors",
     "best.safetensors",
     "ema.safetensors",
+    "foregrounds.safetensors",
     "state.pt",
     "state-before.pt",
     "result.json",
@@ -47,7 +48,8 @@ class RunFolder:
     ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
     ``images.csv`` the images of each split, where they lie in files;
     ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights, and
-    ``ema.safetensors`` their average where one is kept;
+    ``ema.safetensors`` their average where one is kept; ``foregrounds.safetensors`` the found
+    foregrounds of the training images, where the start network found them;
     ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
     end; ``.lock`` the process that works in it. A file is replaced by writing the new one under
     another name first, so that a stop at any moment leaves the old one or the new one.

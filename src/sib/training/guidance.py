@@ -38,8 +38,13 @@ def known_foreground(batch: Batch, share: float, seed: int) -> Tensor | None:
     """
     if share == 0:
         return None
-    chosen = torch.tensor([_position(name, seed) < share for name in batch.names])
+    chosen = torch.tensor([is_chosen(name, share, seed) for name in batch.names])
     return batch.foreground & chosen[:, None, None, None]
+
+
+def is_chosen(name: str, share: float, seed: int) -> bool:
+    """Whether an image is among the ``share`` of the images whose annotation may be used."""
+    return _position(name, seed) < share
 
 
 def _position(name: str, seed: int) -> float:

@@ -19,9 +19,11 @@ from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
 from sib.models.start import Start
 from sib.runs.folder import RunFolder, versions
+from sib.runs.foreground_file import NAME, FoundForegrounds, write_foregrounds
 from sib.runs.reader import read_run
 from sib.tasks.task import Task
 from sib.training.cost import Cost, estimate_cost
+from sib.training.foregrounds import run_foregrounds, with_foregrounds
 from sib.training.freezing import Freezing
 from sib.training.guidance import check_annotated, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
@@ -87,7 +89,8 @@ def prepare(
     start = distributed.together(lambda: None if state else read_weights_of(config))
     if not config.resume:
         config = resolve(config, start)
-    splits, images = _open_the_same(config, run, watcher)
+    opened, images = _open_the_same(config, run, watcher)
+    splits = opened
     distributed.together(lambda: check_annotated(config, splits))
     watcher.data(splits, config)
     for sentence in sentences(splits.description):
@@ -100,12 +103,15 @@ def prepare(
         splits = distributed.together(lambda: cache_splits(config, splits, watcher))
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
-    task, loader, batch, record = distributed.together(lambda: _make(config, splits, device, start))
+    task, record = distributed.together(lambda: _make(config, splits, device, start))
     freezing = distributed.together(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
     if start and record:
         for sentence in describe_start(config, start, record):
             watcher.say(sentence)
+    found = run_foregrounds(config, task, opened, start, run, watcher)
+    splits = with_foregrounds(config, splits, found)
+    loader, batch = distributed.together(lambda: _first_batch(config, splits))
     if not distributed.first():  # the first process goes on as one that is alone would
         torch.manual_seed(distributed.own_seed(config.seed))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
@@ -113,7 +119,7 @@ def prepare(
     watcher.cost(cost, config, steps)
     if config.dry_run:
         return None
-    distributed.together(lambda: _begin(run, config, splits, images, record))
+    distributed.together(lambda: _begin(run, config, splits, images, record, found))
     if run.lock.warning:
         watcher.say(run.lock.warning)
     if config.compile:
@@ -190,11 +196,15 @@ def _identified(
 
 def _make(
     config: TrainConfig, splits: Splits, device: torch.device, start: Start | None
-) -> tuple[Task, Any, Batch, dict[str, Any] | None]:
-    """Task, loader of the training images, its first batch, and what was taken from weights."""
+) -> tuple[Task, dict[str, Any] | None]:
+    """The task, and what its model took from weights."""
     model, record = build_model(config, splits.classes, start)
     counts = np.bincount(splits.train.labels, minlength=len(splits.classes)).tolist()
-    task = make_task(config, model, device, counts)
+    return make_task(config, model, device, counts), record
+
+
+def _first_batch(config: TrainConfig, splits: Splits) -> tuple[Any, Batch]:
+    """Loader of the training images, and its first batch."""
     loader = make_split_loader(config, splits, "train")
     if len(loader) == 0:
         wanted = "full batch" if config.input.drop_last else "batch of at least 2 images"
@@ -206,14 +216,14 @@ def _make(
     batch = next(iter(loader))
     if isinstance(batch, BadSample):
         raise InputError(batch.message)
-    return task, loader, batch, record
+    return loader, batch
 
 
 def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: torch.device) -> Cost:
     """Measured on one batch; a batch that does not fit into memory is told with what would."""
     images = normalise(batch.images, device, config.input.normalization)
     labels, context = batch.labels.to(device), make_autocast(config, device)
-    known = known_foreground(batch, config.annotated_share, config.seed)
+    known = known_foreground(batch, config.known_share, config.seed)
     known = known if known is None else known.to(device)
     try:
         return estimate_cost(
@@ -235,16 +245,23 @@ def _begin(
     splits: Splits,
     images: str | None,
     record: dict[str, Any] | None,
+    found: FoundForegrounds | None,
 ) -> None:
     if not distributed.first():
         return
     if config.resume:
         run.mark_resumed(config)
+        if found is not None and not (run.path / NAME).exists():
+            write_foregrounds(run.path, found)  # the run was stopped before it could
         return
     facts: dict[str, Any] = {"processes": distributed.size(), "launch": launch()}
     if record is not None:
         facts["start"] = record
+    if found is not None:
+        facts["foreground"] = found.facts
     run.create(config, {"versions": versions(), "data": splits.description, **facts}, images)
+    if found is not None:
+        write_foregrounds(run.path, found)
 
 
 def parallel_task(task: Task, device: torch.device, unused: bool) -> nn.Module:

@@ -176,9 +176,6 @@ def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
     """The published or the calibrated objective."""
     options = config.objective_options
     if config.objective.kind == "calibrated":
-        floor = options.pop("balance_floor")
-        if config.objective.balance:
-            options["weighting"] = GradientBalancer(floor=floor)
         return SpatialIB.calibrated(**options)
     _check_window(config)
     together = config.hsic_scope == "global"

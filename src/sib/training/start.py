@@ -38,11 +38,13 @@ def read_weights_of(config: TrainConfig) -> Start | None:
 def resolve(config: TrainConfig, start: Start | None) -> TrainConfig:
     """The configuration with every ``auto`` decided by the weights that the run starts from."""
     normalization, size, batch_norm = "half", config.given_size, "train"
+    foreground = "colours"
     if start is not None:
         normalization, batch_norm = start.normalization or normalization, "frozen"
+        foreground = "pretrained"
         if config.data != DIGITS:  # whose images have a size of their own
             size = size or start.image_size
-    return _decide(config, normalization, size, batch_norm)
+    return _decide(config, normalization, size, batch_norm, foreground)
 
 
 def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainConfig:
@@ -56,7 +58,8 @@ def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainCon
     size = config.given_size or (before.get("image_size") if config.weights else None)
     normalization, batch_norm = before.get("input.normalization"), before.get("batch_norm")
     size = None if size is None else check_size(size)
-    return _decide(config, str(normalization), size, str(batch_norm))
+    foreground = str(before.get("foreground"))
+    return _decide(config, str(normalization), size, str(batch_norm), foreground)
 
 
 def build_model(
@@ -99,10 +102,16 @@ def describe_batch_norm(config: TrainConfig) -> str:
 
 
 def _decide(
-    config: TrainConfig, normalization: str, image_size: ImageSize | None, batch_norm: str
+    config: TrainConfig,
+    normalization: str,
+    image_size: ImageSize | None,
+    batch_norm: str,
+    foreground: str,
 ) -> TrainConfig:
     if config.input.normalization == "auto":
         config = replace(config, input=replace(config.input, normalization=normalization))
     if config.batch_norm == "auto":
         config = replace(config, batch_norm=batch_norm)  # type: ignore[arg-type]
+    if config.foreground == "auto" and config.is_calibrated:
+        config = replace(config, foreground=foreground)  # type: ignore[arg-type]
     return replace(config, image_size=image_size)

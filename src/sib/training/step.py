@@ -82,7 +82,7 @@ class TrainStep:
     ) -> StepOutput:
         """Leave the gradient of a batch in the parameters."""
         images = normalise(batch.images, self.device, self.config.input.normalization)
-        known = known_foreground(batch, self.config.annotated_share, self.config.seed)
+        known = known_foreground(batch, self.config.known_share, self.config.seed)
         if known is not None:
             known = known.to(self.device)
             if self.config.background_exchange:

@@ -1,0 +1,100 @@
+"""Foregrounds that were found, given to the training images as if they were annotated."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from sib.config.choices import Resize
+from sib.data.sample import Sample
+from sib.data.source import Source
+from sib.data.transforms import JointTransform
+from sib.functional.principal import largest_area
+from sib.utils.image_size import ImageSize
+
+
+class SubsetSource:
+    """Some images of a source.
+
+    Args:
+        source: of all images.
+        indices: of those to keep, in their order.
+    """
+
+    def __init__(self, source: Source, indices: Sequence[int]) -> None:
+        self.source, self.indices = source, indices
+        self.labels = [source.labels[index] for index in indices]
+        self.names = [source.names[index] for index in indices]
+        self.classes, self.annotated = source.classes, source.annotated
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        """As the source gives it."""
+        return self.source[self.indices[index]]
+
+
+class FoundSource:
+    """Images with the foregrounds that were found for them; see `sib.functional.principal`.
+
+    The foreground travels as an annotated one does, so that it follows crops and flips.
+
+    Args:
+        source: of the training images.
+        maps: by the name of the image, (1, h, w) float32; an image without one has no foreground.
+        area: share of the pixels that are foreground, in (0, 1).
+        image_size: of the network's input.
+        resize: what the maps show: the image as `JointTransform` brings it to its size without
+            random crops, to which it is cut here; None for the whole image, as for random crops.
+        annotated: (N,), whether the image keeps its own annotation, where it has one.
+    """
+
+    annotated = True
+
+    def __init__(
+        self,
+        source: Source,
+        maps: Mapping[str, Tensor],
+        area: float,
+        image_size: ImageSize,
+        resize: Resize | None,
+        annotated: Sequence[bool],
+    ) -> None:
+        self.labels, self.classes, self.names = source.labels, source.classes, source.names
+        self.source, self.maps, self.area = source, maps, area
+        self._keeps, self._whole = annotated, resize is None
+        self._transform = JointTransform(image_size, resize=resize or "squash")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Image ``index`` with its foreground.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        sample = self.source[index]
+        if self._keeps[index] and sample.foreground is not None:
+            return sample
+        sample = sample._replace(foreground=None)
+        if not self._whole:
+            sample = self._transform(sample)
+        found = self.maps.get(self.names[index])
+        if found is None:
+            return sample
+        mask = largest_area(found[None], self.area, self._transform.size)[0]
+        if self._whole:
+            mask = _resized(mask, list(sample.image.shape[-2:]))
+        return sample._replace(foreground=tv_tensors.Mask(mask))
+
+
+def _resized(mask: Tensor, size: list[int]) -> Tensor:
+    """A mask (1, H, W), bool, at another size, by the nearest pixel as in `JointTransform`."""
+    return F.resize(mask.view(torch.uint8), size, InterpolationMode.NEAREST_EXACT).view(torch.bool)

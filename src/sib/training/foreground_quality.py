@@ -1,0 +1,55 @@
+"""How much of found foregrounds lies on annotated objects."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sib.functional.principal import centred_disc
+
+
+class ForegroundQuality:
+    """Mean share of the found area that lies on the annotated object.
+
+    For each image |F ∩ A| / |F|, with F the found foreground and A the annotation; beside it the
+    same of a centred disc of the same area, and of the whole image, which is the share |A| / (H W)
+    that an even map would have. Images without annotation, or without a found foreground, do not
+    count. It is the precision of F, the energy-based pointing game of a binary map.
+
+    Args:
+        area: of the foregrounds over that of the image, for the disc.
+
+    Source: Wang et al. 2020 (Score-CAM, arXiv 1910.01279) for the energy-based pointing game.
+    """
+
+    def __init__(self, area: float) -> None:
+        self.area = area
+        self.images = 0
+        """Number of images that counted so far."""
+        self._sums = torch.zeros(3, dtype=torch.float64)
+
+    def add(self, found: Tensor, annotation: Tensor, annotated: Tensor) -> None:
+        """Count a batch.
+
+        Args:
+            found: F, (B, 1, H, W), bool.
+            annotation: A, (B, 1, H, W), bool.
+            annotated: (B,), bool, whether A is known.
+        """
+        counts = annotated & found.flatten(1).any(dim=1)
+        if not counts.any():
+            return
+        found, annotation = found[counts], annotation[counts]
+        size = (found.shape[-2], found.shape[-1])
+        guesses = found, centred_disc(self.area, size).expand_as(found), torch.ones_like(found)
+        for index, guess in enumerate(guesses):
+            on_object = (guess & annotation).flatten(1).sum(dim=1).double()
+            self._sums[index] += (on_object / guess.flatten(1).sum(dim=1)).sum()
+        self.images += len(found)
+
+    def record(self) -> dict[str, Any] | None:
+        """The means as plain values; None where no image counted."""
+        if not self.images:
+            return None
+        found, disc, even = (self._sums / self.images).tolist()
+        return {"images": self.images, "found": found, "disc": disc, "even": even}

@@ -1,0 +1,176 @@
+"""The found foregrounds of a run: when they are looked for, kept, read again and used."""
+
+import dataclasses
+
+import torch
+
+from sib import distributed
+from sib.config.train import TrainConfig
+from sib.data import Splits
+from sib.data.found import FoundSource
+from sib.data.transforms import CACHEABLE
+from sib.models.axes import Tokens
+from sib.models.start import Start
+from sib.objectives.calibrated import CalibratedSpatialIB
+from sib.runs.folder import RunFolder
+from sib.runs.foreground_file import NAME, FoundForegrounds, read_foregrounds
+from sib.tasks.task import Task
+from sib.training.found_foreground import View, find_foregrounds, find_layer
+from sib.training.guidance import is_chosen
+from sib.training.reporter import Watcher
+from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize, check_size, height_width, size_in_words
+
+
+def run_foregrounds(
+    config: TrainConfig,
+    task: Task,
+    splits: Splits,
+    start: Start | None,
+    run: RunFolder,
+    watcher: Watcher,
+) -> FoundForegrounds | None:
+    """The foregrounds of a run's training images; the first process finds or reads them.
+
+    Args:
+        config: of the run, with every ``auto`` decided.
+        task: with the start network, on its device, and the calibrated objective.
+        splits: as they were opened, without a cache.
+        start: the weights that the model has; None where a run continues from a saved state.
+        run: its folder.
+        watcher: is told what happens.
+
+    Returns:
+        None where the run takes colours, and for a dry run.
+
+    Raises:
+        InputError: they cannot be found or read, or are those of other images.
+    """
+    if config.foreground != "pretrained":
+        if config.is_calibrated:
+            watcher.say("foreground: colours that R favours, found in each batch")
+        return None
+
+    def obtain() -> FoundForegrounds | None:
+        if not distributed.first():
+            return None
+        if config.resume and (start is None or (run.path / NAME).exists()):
+            return _read(config, splits, run, watcher)
+        assert start is not None
+        return _find(config, task, splits, start, watcher)
+
+    return distributed.of_first(distributed.together(obtain))
+
+
+def with_foregrounds(config: TrainConfig, splits: Splits, found: FoundForegrounds | None) -> Splits:
+    """The splits with found foregrounds in place of annotation that training may not use.
+
+    Validation and test keep their annotation, for measuring.
+    """
+    if found is None:
+        return splits
+    keeps = [is_chosen(name, config.annotated_share, config.seed) for name in splits.train.names]
+    source = FoundSource(
+        splits.train,
+        dict(zip(found.names, found.maps, strict=True)),
+        found.facts["area"],
+        config.side,
+        found.facts["resize"],
+        keeps,
+    )
+    return dataclasses.replace(splits, train=source)
+
+
+def describe_foregrounds(found: FoundForegrounds) -> list[str]:
+    """How foregrounds were found, and how good they are, in words."""
+    facts = found.facts
+    shape = " × ".join(map(str, facts["shape"]))
+    size = size_in_words(check_size(facts["image_size"]))
+    return [
+        f"foreground: pretrained, the {facts['area']:g} of each image where the start network's "
+        f"features are largest along their first principal component; {facts['layer']} ({shape}) "
+        f"at {size} pixels, {facts['images']} images, {facts['explained']:.0%} of the "
+        "variance",
+        describe_quality(facts["quality"]),
+    ]
+
+
+def describe_quality(quality: dict[str, float] | None) -> str:
+    """A record of `ForegroundQuality` in words."""
+    if quality is None:
+        return "found foregrounds: not measured, since no training image is annotated"
+    sentence = (
+        f"found foregrounds: {quality['found']:.3f} of their area lies on the annotated object "
+        f"({quality['images']} training images); of a centred disc of the same area "
+        f"{quality['disc']:.3f}, of the whole image {quality['even']:.3f}"
+    )
+    if quality["found"] < quality["disc"]:
+        sentence += "; warning: a disc that knows nothing of the images is better"
+    return sentence
+
+
+def _find(
+    config: TrainConfig,
+    task: Task,
+    splits: Splits,
+    start: Start,
+    watcher: Watcher,
+) -> FoundForegrounds | None:
+    model, objective = task.model, task.objective
+    assert isinstance(objective, CalibratedSpatialIB)  # as the options were checked to say
+    device = next(model.parameters()).device
+    layer, view = config.objective.foreground_layer, _view(config, device)
+    try:
+        tokens = isinstance(find_layer(model, view, layer).reshape, Tokens)
+    except ValueError as error:
+        option = "--foreground pretrained" if layer is None else "--objective.foreground-layer"
+        raise InputError(f"{option}: {error}; or give --foreground colours") from None
+    if not tokens:  # which have one size
+        view = view._replace(image_size=_larger(config.side, start.image_size))
+    if config.dry_run:
+        watcher.say("foreground: pretrained, to be found before the first step")
+        return None
+    watcher.say(
+        f"foreground: passing {len(splits.train)} training images through the start network"
+    )
+    found = find_foregrounds(model, splits.train, view, objective.area, layer, config.seed)
+    for sentence in describe_foregrounds(found):
+        watcher.say(sentence)
+    return found
+
+
+def _view(config: TrainConfig, device: torch.device) -> View:
+    """At the size of the run's input; of the whole image where random crops show any part of it."""
+    return View(
+        config.side,
+        config.input.resize if config.input.augment in CACHEABLE else None,
+        config.input.normalization,
+        device,
+        config.workers,
+        config.on_bad_image == "skip",
+    )
+
+
+def _larger(size: ImageSize, trained: ImageSize | None) -> ImageSize:
+    """The size that weights were trained with, where it is larger and shows the same part."""
+    if trained is None:
+        return size
+    (height, width), (other_height, other_width) = height_width(size), height_width(trained)
+    fits = height * other_width == width * other_height and other_height > height
+    return trained if fits else size
+
+
+def _read(
+    config: TrainConfig, splits: Splits, run: RunFolder, watcher: Watcher
+) -> FoundForegrounds:
+    found = read_foregrounds(run.path)
+    known, names = set(splits.train.names), set(found.names)
+    if not names <= known or (names != known and config.on_bad_image != "skip"):
+        raise InputError(
+            f"{run.path / NAME} is of other images: {len(names - known)} of its {len(names)} are "
+            f"not among the {len(known)} training images, and {len(known - names)} of those are "
+            "not in it"
+        )
+    watcher.say(f"foreground: pretrained, read from {run.path / NAME}")
+    watcher.say(describe_quality(found.facts.get("quality")))
+    return found
