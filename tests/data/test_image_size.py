@@ -9,8 +9,9 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from sib.data.readers.decode import MAX_PIXELS
 from sib.data.sample import Sample
-from sib.data.transforms import JointTransform
+from sib.data.transforms import JointTransform, check_resized
 from sib.models import build
 from sib.utils.errors import InputError
 from sib.utils.image_size import (
@@ -143,6 +144,30 @@ class TestResize:
     def test_an_unknown_rule_is_refused(self):
         with pytest.raises(InputError, match="resize must be crop, squash or pad; got 'stretch'"):
             JointTransform(8, resize="stretch")
+
+    def test_an_image_that_would_grow_too_large_is_refused_where_it_would(self):
+        # 4 × 1,000,000 at a short side of 64 is 64 × 16,000,000, more than 2²⁷
+        with pytest.raises(InputError) as refused:
+            check_resized((4, 1_000_000), 56, "x.png")
+        assert str(refused.value).startswith(
+            "x.png is 1000000 × 4 pixels; resized to 16000000 × 64, of which the centre is kept, "
+            f"it would have more than the {MAX_PIXELS:,} pixels that are allowed"
+        )
+        with pytest.raises(InputError, match="an image is 4 × 1000000 pixels; resized to 64"):
+            check_resized((1_000_000, 4), 56)
+        for resize in ("squash", "pad"):
+            check_resized((4, 1_000_000), 56, resize=resize)
+        # of the wanted size, or enlarged a little only
+        check_resized((4, 1_000_000), (4, 1_000_000))
+        check_resized((4, 1000), (7, 1750))
+
+    def test_a_transform_refuses_what_would_grow_too_large(self):
+        picture = sample(1, 40)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sib.data.transforms.MAX_PIXELS", 1000)
+            with pytest.raises(InputError, match="resized to 640 × 16"):
+                JointTransform(14)(picture)
+            assert JointTransform(14, resize="pad")(picture).image.shape == (3, 14, 14)
 
 
 class TestModels:

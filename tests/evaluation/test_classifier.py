@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -243,3 +245,21 @@ def test_a_size_that_is_not_square(photos, tmp_path):
     options = ["--image-size", "24x40", "--device", "cpu", "--out", str(out)]
     assert main(["export", str(trained()), "--format", "pt2", *options]) == 0
     assert torch.export.load(out).module()(torch.zeros(1, 3, 24, 40)).shape == (1, 10)
+
+
+def test_the_value_range_of_a_run_is_applied(tmp_path, classifier):
+    values = np.linspace(0, 4095, 32 * 32).reshape(32, 32)
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "deep.png")
+    shutil.copytree(trained(), tmp_path / "run")
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    config["input"]["value_range"] = "0-4095"
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    stretched = sib.load(tmp_path / "run", device="cpu")
+    assert classifier.pixels(tmp_path / "deep.png").max() == 16
+    expected = torch.from_numpy(np.round(values / 4095 * 255))
+    found = stretched.pixels(tmp_path / "deep.png").double()
+    assert (found - expected).abs().max() <= 1
+    config["input"]["value_range"] = "a lot"
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match=r"config\.yaml is damaged: value_range must be LOW-HIGH"):
+        sib.load(tmp_path / "run", device="cpu")

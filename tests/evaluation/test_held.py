@@ -183,3 +183,98 @@ def test_masks_can_be_given_later(made, capsys):
         save(made / "shapes" / name, square_mask(255, 32, 32))
     code, out, _ = evaluate(capsys, made / "run", "--masks", "shapes")
     assert code == 0 and "4 of 16 with a foreground" in out
+
+
+def save_boxes(file, names, left=4):
+    """A box of 8 × 8 pixels in each image, as CSV."""
+    lines = [f"{name},{left},4,{left + 8},12" for name in names]
+    file.write_text("\n".join(["image,xmin,ymin,xmax,ymax", *lines]))
+    return file
+
+
+def every_name():
+    return [f"{name}/{number}.png" for name in ("x", "y") for number in range(8)]
+
+
+@pytest.fixture(scope="module")
+def annotated_once(tmp_path_factory):
+    """A run with boxes and groups, each given by a relative path."""
+    root = tmp_path_factory.mktemp("annotated")
+    save_noise(root / "ev")
+    save_boxes(root / "boxes.csv", every_name())
+    rows = [f"{name},{index // 2}" for index, name in enumerate(every_name())]
+    (root / "groups.csv").write_text("\n".join(["image,group", *rows]))
+    own = ["--input.annotations", "boxes.csv", "--input.groups", "groups.csv"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert main(["train", "--data", "ev", "--out", "run", *TRAIN, *own]) == 0
+    return root
+
+
+@pytest.fixture
+def annotated(annotated_once, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(annotated_once / "run", work / "run")
+    return work
+
+
+def facts_of(folder):
+    return json.loads((folder / "run" / "evaluation.json").read_text())
+
+
+def test_annotations_of_a_run_are_found_from_elsewhere(annotated, capsys, monkeypatch):
+    monkeypatch.chdir(annotated)
+    code, out, err = evaluate(capsys, "run")
+    assert code == 0, err
+    assert "as the run recorded it" in out and "annotations: CSV" in out
+    assert facts_of(annotated)["annotated"] == facts_of(annotated)["images"] > 0
+    assert measured(annotated) == recorded_test(annotated)
+
+
+def test_masks_and_annotations_that_are_given_stand_in_for_those_of_the_run(
+    annotated, capsys, monkeypatch
+):
+    monkeypatch.chdir(annotated)
+    for name in recorded_test(annotated):
+        save(annotated / "shapes" / name, square_mask(255, 32, 32, (slice(0, 16), slice(0, 32))))
+    assert evaluate(capsys, "run", "--masks", "shapes")[0] == 0
+    assert facts_of(annotated)["foreground_share"] == 0.5
+    boxes = save_boxes(annotated / "more.csv", every_name(), left=-4)
+    assert evaluate(capsys, "run", "--annotations", boxes)[0] == 0
+    assert facts_of(annotated)["foreground_share"] == 4 * 8 / 32**2
+    code, _, err = evaluate(capsys, "run", "--annotations", boxes, "--masks", "shapes")
+    assert code == 2 and "masks and annotations cannot be given together" in err
+
+
+def test_another_folder_is_read_without_the_annotations_and_groups_of_the_run(
+    annotated, capsys, tmp_path
+):
+    for name in ("x", "y"):  # names that the boxes and groups of the run do not have
+        chance = np.random.default_rng(7)
+        for number in range(20, 28):
+            pixels = chance.integers(0, 256, (32, 32, 3), np.uint8)
+            save(tmp_path / "other" / name / f"{number}.png", pixels)
+    code, out, err = evaluate(capsys, annotated / "run", "--data", tmp_path / "other")
+    assert code == 0, err
+    assert "is read as it is, and split again, without groups" in out
+    assert facts_of(annotated)["annotated"] == 0
+
+
+def test_options_for_a_folder_do_not_keep_a_run_from_a_named_set(annotated, capsys):
+    code, _, err = evaluate(capsys, annotated / "run", "--data", "digits")
+    assert code == 2 and "has 2 classes, and digits has 10" in err
+    code, _, err = evaluate(capsys, annotated / "run", "--data", "digits", "--masks", "m")
+    assert code == 2 and "masks cannot be given for digits" in err
+
+
+def test_an_audit_is_held_to_the_recorded_images(annotated, capsys, annotated_once):
+    groups = annotated_once / "ev" / "groups.csv"
+    shutil.copy(annotated_once / "groups.csv", groups)
+    options = ["--device", "cpu", "--conditions", "greyed", "--resamples", "100"]
+    try:
+        code, _, err = run(capsys, "audit", annotated / "run", *options)
+    finally:
+        groups.unlink()
+    assert code == 0, err
+    facts = json.loads((annotated / "run" / "audit.json").read_text())
+    assert facts["images"] == len(recorded_test(annotated)) and facts["groups"]

@@ -96,6 +96,12 @@ def test_where_files_lay_and_which_machine_it_was_is_left_out():
     found = without_places(Path("evaluation.json"), json.dumps(evaluation).encode())
     command = ["sib", "evaluate", "ce-0", "--root=sets", "--split", "test"]
     assert json.loads(found) == evaluation | {"command": command, "file": "study.yaml"}
+    data = {"path": "/home/me/birds", "masks_path": "/home/me/masks", "given": "birds"}
+    found = without_places(Path("environment.json"), json.dumps({"data": data}).encode())
+    assert json.loads(found)["data"] == {"path": "birds", "masks_path": "masks", "given": "birds"}
+    skipped = {"skipped": ["/home/me/birds/a.png cannot be read as an image"]}
+    found = without_places(Path("evaluation.json"), json.dumps(skipped).encode())
+    assert json.loads(found) == {"skipped": ["a.png cannot be read as an image"]}
     config = {"data": "digits", "out": "/home/me/runs/ce-0", "root": "~/data", "seed": 0}
     found = without_places(Path("config.yaml"), yaml.safe_dump(config).encode())
     assert yaml.safe_load(found) == config | {"out": "ce-0", "root": "data"}
