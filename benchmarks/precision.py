@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from timing import machine, save
 
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, train
 from sib.utils.device import choose_device
@@ -67,7 +67,7 @@ def _run(options: Options, precision: str, seed: int) -> dict[str, float]:
             objective=ObjectiveConfig(background_weight=options.background_weight),
             input=InputConfig(validation_fraction=0.2, train_size=2000, test_size=1000),
         )
-        result = train(config, ConsoleWatcher(Console(stderr=True)))
+        result = train(config, ConsoleReporter(Console(stderr=True)))
     assert result is not None
     return {key: result["test"][key] for key in ("accuracy", "foreground_energy")}
 

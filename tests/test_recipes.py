@@ -10,7 +10,7 @@ from rich.console import Console
 
 import official
 from data.pictures import save_classes
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.cli.main import main, parse
 from sib.config.recipes import RECIPES, RecipesConfig, show_recipes
 from sib.models import build
@@ -167,11 +167,11 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     task = make_task(config, build(config.arch, len(splits.classes), config.side), device)
     loader = make_split_loader(config, splits, "train")
     before = [parameter.detach().clone() for parameter in task.model.parameters()]
-    watcher = ConsoleWatcher(Console(file=io.StringIO()))
+    reporter = ConsoleReporter(Console(file=io.StringIO()))
     run = RunFolder(tmp_path / "run")
     freezing = Freezing(task.model, config)
     prepared = Prepared(config, task, task, splits, loader, device, run, None, freezing)
-    training = Training(prepared, watcher)
+    training = Training(prepared, reporter)
     # the ratio is a report, as dear as the step
     monkeypatch.setattr(training.train_step, "_gradient_ratios", lambda *_: None)
     for batch in islice(loader, 2):

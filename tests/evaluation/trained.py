@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 
 from rich.console import Console
 
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
@@ -44,7 +44,7 @@ def trained(method="ce", seed=0, test_size=20, split_seed=0) -> Path:
         objective=PUBLISHED if method == "sib" else ObjectiveConfig(),
         input=InputConfig(train_size=60, test_size=test_size, split_seed=split_seed),
     )
-    train(config, ConsoleWatcher(quiet()))
+    train(config, ConsoleReporter(quiet()))
     return out
 
 

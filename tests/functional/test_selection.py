@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sib.functional import selection
-from sib.functional.selection import SHORTEST, ranked
+from sib.functional.selection import SHORTEST, order_statistic_indices
 
 WINDOWS = [(0, 0), (190, 230), (3270, 3290), (4095, 4095)]
 
 
 def values_at(rows, windows):
-    return [rows.gather(-1, indices) for indices in ranked(rows, windows)]
+    return [rows.gather(-1, indices) for indices in order_statistic_indices(rows, windows)]
 
 
 def sorted_at(rows, windows):
@@ -41,7 +41,7 @@ def test_ranks_are_those_of_a_sort(seed, rows, extra, kind):
     }[kind]
     for found, expected in zip(values_at(x, WINDOWS), sorted_at(x, WINDOWS), strict=True):
         assert torch.equal(found, expected)
-    for indices in ranked(x, WINDOWS):
+    for indices in order_statistic_indices(x, WINDOWS):
         assert all(len(set(row)) == len(row) for row in indices.tolist())
 
 
@@ -64,5 +64,5 @@ def test_only_values_in_the_bracket_are_sorted(dtype, monkeypatch):
 
     monkeypatch.setattr(selection, "_argsort", watch)
     x = torch.randn(4, 224 * 224, dtype=dtype)
-    ranked(x, [(2498, 2520), (40129, 40151), (47656, 47678)])
+    order_statistic_indices(x, [(2498, 2520), (40129, 40151), (47656, 47678)])
     assert len(lengths) == 3 and max(lengths) < 224 * 224 // 8

@@ -13,7 +13,7 @@ from PIL import Image
 
 from evaluation.trained import FAST, evaluated, quiet
 from report.browser import CHROMIUM, everything_heard, run
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
@@ -182,7 +182,7 @@ def hostile(tmp_path_factory):
         device="cpu",
         objective=ObjectiveConfig(kind="published", window_size=7),
     )
-    train(config, ConsoleWatcher(quiet()))
+    train(config, ConsoleReporter(quiet()))
     evaluate(EvaluateConfig(run=config.folder, device="cpu", attribution=FAST), quiet())
     return config.folder
 

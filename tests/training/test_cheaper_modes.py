@@ -21,9 +21,9 @@ from training.test_train import Silent, metrics, tiny
     ],
 )
 def test_a_run_says_how_it_deviates(options, sentence, tmp_path):
-    watcher = Silent()
-    train(tiny(tmp_path, epochs=1, **options), watcher)
-    assert f"deviates from the method: {sentence}" in watcher.said
+    reporter = Silent()
+    train(tiny(tmp_path, epochs=1, **options), reporter)
+    assert f"deviates from the method: {sentence}" in reporter.said
     (record,) = metrics(tmp_path)
     assert all(value > 0 for value in record["terms"].values()) and record["gradient_ratio"] > 0
     assert 0 < record["reconstruction_scale"] < 10

@@ -22,13 +22,13 @@ def without_compiler(monkeypatch):
 
 @pytest.mark.usefixtures("without_compiler")
 def test_a_compiled_run_learns_what_an_uncompiled_one_does(tmp_path):
-    watcher = Silent()
+    reporter = Silent()
     objective = ObjectiveConfig(kind="published")
     train(tiny(tmp_path / "eager", objective=objective), Silent())
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
-        train(tiny(tmp_path / "compiled", objective=objective, compile=True), watcher)
-    assert any(said.startswith("compiling the step") for said in watcher.said)
+        train(tiny(tmp_path / "compiled", objective=objective, compile=True), reporter)
+    assert any(said.startswith("compiling the step") for said in reporter.said)
     found = [metrics(tmp_path / name) for name in ("eager", "compiled")]
     for eager, compiled in zip(*found, strict=True):
         for key in ("loss", "cross_entropy", "terms"):

@@ -10,7 +10,7 @@ from nets import group_norm_net
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, train
 from sib.training.diagnostics import GradientRatios, TermMonitor
-from sib.training.reporter import Quiet
+from sib.training.reporter import NullReporter
 
 
 def batch():
@@ -101,11 +101,11 @@ def test_each_kind_is_said_once():
     assert len(first) == 1 and monitor.unseen(monitor.check(record(1e-5))) == []
 
 
-class Listening(Quiet):
+class Listening(NullReporter):
     def __init__(self):
         self.said = []
 
-    def say(self, sentence):
+    def info(self, sentence):
         self.said.append(sentence)
 
 
@@ -129,9 +129,9 @@ def test_a_run_says_it_on_screen_and_in_its_log(tmp_path, objective, kind):
         objective=objective,
         input=InputConfig(train_size=80, test_size=20),
     )
-    watcher = Listening()
-    train(config, watcher)
-    warned = [sentence for sentence in watcher.said if sentence.startswith("warning: ")]
+    reporter = Listening()
+    train(config, reporter)
+    warned = [sentence for sentence in reporter.said if sentence.startswith("warning: ")]
     records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
     assert len(warned) == (kind is not None)
     if kind is None:

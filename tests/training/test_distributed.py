@@ -19,6 +19,7 @@ from sib.cli.main import main
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.data import BadSample
 from sib.data.loader import KeyedDataset
+from sib.distributed import processes
 from sib.models import build
 from sib.training import TrainingFailed, loop, prepare, train, validation
 from sib.training import step as training_step
@@ -94,7 +95,7 @@ def refused_together(patch, rank, folder):
         if rank == 1:
             raise InputError("the second process cannot")
 
-    distributed.together(action)
+    distributed.raise_on_all_ranks(action)
 
 
 def unreadable(patch, rank, folder):
@@ -263,27 +264,27 @@ def test_each_process_has_a_gpu_of_its_own(launched, monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for name in ("auto", "cuda"):
-        assert distributed._own_device(name) == torch.device("cuda", 1)
+        assert processes._own_device(name) == torch.device("cuda", 1)
     assert chosen == [1, 1]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="--nproc-per-node must be at most 1, the number of GPUs"):
-        distributed._own_device("cuda")
+        processes._own_device("cuda")
 
 
 def test_an_end_without_a_word_is_told_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(distributed, "size", lambda: 2)
+    monkeypatch.setattr(processes, "size", lambda: 2)
     with (
         pytest.raises(distributed.ProcessLost, match="another process of this run has ended"),
-        distributed.noticing_loss(),
+        distributed.translate_lost_peer(),
     ):
         raise RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:4")
-    with pytest.raises(RuntimeError, match="something else"), distributed.noticing_loss():
+    with pytest.raises(RuntimeError, match="something else"), distributed.translate_lost_peer():
         raise RuntimeError("something else")
 
 
 def test_seeds_differ_between_processes_and_the_first_keeps_its_own(monkeypatch):
     seeds = []
     for rank in range(4):
-        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        seeds.append(distributed.own_seed(7))
+        monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
+        seeds.append(distributed.rank_seed(7))
     assert seeds[0] == 7 and len(set(seeds)) == 4 and all(0 <= seed < 2**63 for seed in seeds)

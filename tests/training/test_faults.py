@@ -61,15 +61,15 @@ def test_the_model_is_what_it_was_before_the_step(tmp_path):
 
     config = breaking(tmp_path / "run", {2}, method="sib")
     original = loop.Training.__init__
-    watcher = Looking()
+    reporter = Looking()
 
     def noting(training, prepared, given):
         original(training, prepared, given)
-        watcher.model = prepared.task.model
+        reporter.model = prepared.task.model
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop.Training, "__init__", noting)
-        train(config, watcher)
+        train(config, reporter)
     assert any(not torch.equal(seen[0][key], seen[1][key]) for key in seen[0])
     assert all(torch.equal(seen[1][key], seen[2][key]) for key in seen[1])
 

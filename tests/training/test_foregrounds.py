@@ -10,7 +10,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
 from sib.config.train import InputConfig, ScheduleConfig
 from sib.models import SmallResNet
@@ -50,7 +50,7 @@ def run(out, **options):
         "device": "cpu",
     }
     console = Console(file=StringIO(), width=300)
-    train(TrainConfig(out=out, **(defaults | options)), ConsoleWatcher(console))
+    train(TrainConfig(out=out, **(defaults | options)), ConsoleReporter(console))
     return console.file.getvalue()
 
 

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from data.pictures import save, save_classes, save_splits, square_mask
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
 from sib.config.train import InputConfig
 from sib.data import open_data
@@ -38,7 +38,7 @@ def tiny(out, data, **options):
 def run(config):
     """The result and the screen."""
     screen = io.StringIO()
-    result = train(config, ConsoleWatcher(Console(file=screen, width=300)))
+    result = train(config, ConsoleReporter(Console(file=screen, width=300)))
     return result, screen.getvalue()
 
 

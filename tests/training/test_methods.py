@@ -13,7 +13,7 @@ from sib.data import Batch
 from sib.functional.exchange import exchange_backgrounds
 from sib.training import TrainConfig, step, train
 from sib.training.guidance import known_foreground
-from sib.training.reporter import Quiet
+from sib.training.reporter import NullReporter
 from sib.utils.errors import InputError
 
 
@@ -56,8 +56,8 @@ RUNS = {
 
 @pytest.mark.parametrize("name", RUNS)
 def test_every_method_trains_goes_on_and_logs_its_term(tmp_path, name):
-    train(tiny(tmp_path, **(RUNS[name] | {"epochs": 1})), Quiet())
-    result = train(tiny(tmp_path, **RUNS[name], resume=True), Quiet())
+    train(tiny(tmp_path, **(RUNS[name] | {"epochs": 1})), NullReporter())
+    result = train(tiny(tmp_path, **RUNS[name], resume=True), NullReporter())
     assert 0 <= result["test"]["accuracy"] <= 1
     first, second = records(tmp_path)
     assert first["gradient_ratio"] > 0 and second["loss"] != first["loss"]
@@ -73,7 +73,7 @@ def test_micro_batches_take_the_same_first_step(tmp_path, name):
     for size in (None, 8):
         folder = tmp_path / str(size)
         options = {"epochs": 1, "micro_batch": size, **RUNS[name]}
-        train(tiny(folder, **options), Quiet())
+        train(tiny(folder, **options), NullReporter())
         found.append(records(folder)[0])
     # batch norm sees other batches, so the terms are near one another, not equal
     assert found[0]["gradient_ratio"] == pytest.approx(found[1]["gradient_ratio"], rel=0.5)
@@ -88,7 +88,7 @@ def test_the_backgrounds_are_those_of_other_images(tmp_path, monkeypatch):
         return found
 
     monkeypatch.setattr(step, "exchange_backgrounds", exchange)
-    train(tiny(tmp_path, epochs=1, **RUNS["guided, before other backgrounds"]), Quiet())
+    train(tiny(tmp_path, epochs=1, **RUNS["guided, before other backgrounds"]), NullReporter())
     images, known, found, share = seen[-1]
     assert share == 0.7
     assert (found != images).any() and not ((found != images) & known).any()
@@ -131,7 +131,7 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
         Image.new("RGB", (16, 16), (20 * number, 0, 0)).save(file)
     config = tiny(tmp_path / "run", data=str(tmp_path / "images"), input=InputConfig(), **options)
     with pytest.raises(InputError, match=sentence):
-        train(config, Quiet())
+        train(config, NullReporter())
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
@@ -215,5 +215,5 @@ def test_a_layer_that_does_not_serve_is_told_before_anything_is_written(
     tmp_path, options, sentence
 ):
     with pytest.raises(InputError, match=re.escape(sentence)):
-        train(tiny(tmp_path / "run", **options), Quiet())
+        train(tiny(tmp_path / "run", **options), NullReporter())
     assert not (tmp_path / "run").exists()

@@ -33,9 +33,9 @@ def test_a_restarted_run_goes_on_by_itself(tmp_path, torchrun):
     torchrun(0)
     interrupted(tmp_path / "run")
     torchrun(1)
-    watcher = Silent()
-    train(tiny(tmp_path / "run"), watcher)
-    assert watcher.seen == 6  # the second epoch alone
+    reporter = Silent()
+    train(tiny(tmp_path / "run"), reporter)
+    assert reporter.seen == 6  # the second epoch alone
     a, b = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "run"))
     assert all(torch.equal(a[key], b[key]) for key in a)
 
@@ -78,9 +78,9 @@ def test_steps_are_saved_inside_an_epoch(tmp_path):
         train(config, Silent(stop_after=5))
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (0, 4)
-    watcher = Silent()
-    train(tiny(tmp_path / "run", resume=True), watcher)  # and the interval may change
-    assert watcher.seen == 12 - 4
+    reporter = Silent()
+    train(tiny(tmp_path / "run", resume=True), reporter)  # and the interval may change
+    assert reporter.seen == 12 - 4
     train(tiny(tmp_path / "whole"), Silent())
     a, b = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "run"))
     assert all(torch.equal(a[key], b[key]) for key in a)

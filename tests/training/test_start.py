@@ -10,7 +10,7 @@ from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, train
@@ -32,7 +32,7 @@ def run(out, **options):
         "input": InputConfig(train_size=60, test_size=20, cache="off"),
     }
     console = Console(file=StringIO(), width=200)
-    train(TrainConfig(out=out, **(defaults | options)), ConsoleWatcher(console))
+    train(TrainConfig(out=out, **(defaults | options)), ConsoleReporter(console))
     return console.file.getvalue()
 
 

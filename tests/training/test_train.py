@@ -21,7 +21,7 @@ from sib.utils.signals import Interrupt
 
 
 class Silent:
-    """A watcher that shows nothing and can stop the run after some steps."""
+    """A reporter that shows nothing and can stop the run after some steps."""
 
     def __init__(self, stop_after=None):
         self.left = stop_after
@@ -30,7 +30,7 @@ class Silent:
     def data(self, splits, config):
         self.splits = splits
 
-    def say(self, sentence):
+    def info(self, sentence):
         self.said.append(sentence)
 
     def caching(self, loader):
@@ -72,7 +72,7 @@ def metrics(path):
 
 
 class Asking(Silent):
-    """A watcher that raises SIGTERM once a number of batches has been handed out."""
+    """A reporter that raises SIGTERM once a number of batches has been handed out."""
 
     def __init__(self, step):
         super().__init__()
@@ -174,9 +174,9 @@ def test_a_run_asked_to_stop_goes_on_from_that_very_step(tmp_path, step):
     stopped = replace(config, out=tmp_path / "stopped")
     with pytest.raises(Stopped, match=f"stopped after step {step}, which is saved"):
         train(stopped, Asking(step))
-    watcher = Silent()
-    train(replace(stopped, resume=True), watcher)
-    assert watcher.seen == 18 - step
+    reporter = Silent()
+    train(replace(stopped, resume=True), reporter)
+    assert reporter.seen == 18 - step
     assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -231,10 +231,10 @@ def test_resume_without_a_run_is_refused(tmp_path):
 
 
 def test_a_dry_run_measures_and_writes_nothing(tmp_path):
-    watcher = Silent()
-    assert train(tiny(tmp_path / "run", dry_run=True), watcher) is None
+    reporter = Silent()
+    assert train(tiny(tmp_path / "run", dry_run=True), reporter) is None
     assert not (tmp_path / "run").exists()
-    ((cost, steps),) = watcher.costs
+    ((cost, steps),) = reporter.costs
     assert steps == 2 * 6  # 90 training images, batches of 16, the last of 10
     assert cost.plain_step > 0 and cost.sib_step > 0 and cost.parameters > 1e5
     assert cost.total == pytest.approx(cost.sib_step * steps)
@@ -339,9 +339,9 @@ def test_a_finished_run_is_not_run_again(tmp_path, epochs):
 
 def test_the_cost_of_a_resumed_run_is_that_of_the_steps_left(tmp_path):
     train(tiny(tmp_path, epochs=1), Silent())
-    watcher = Silent()
-    train(tiny(tmp_path, epochs=3, resume=True), watcher)
-    assert watcher.costs[0][1] == 12
+    reporter = Silent()
+    train(tiny(tmp_path, epochs=3, resume=True), reporter)
+    assert reporter.costs[0][1] == 12
 
 
 def test_best_weights_are_those_of_the_best_epoch_after_a_stop_between_state_and_weights(
@@ -393,6 +393,6 @@ def test_the_stored_configuration_starts_another_run(tmp_path):
 
 def test_a_dry_run_beside_a_run_counts_all_its_own_steps(tmp_path):
     train(tiny(tmp_path, epochs=1), Silent())
-    watcher = Silent()
-    train(tiny(tmp_path, dry_run=True), watcher)
-    assert watcher.costs[0][1] == 12
+    reporter = Silent()
+    train(tiny(tmp_path, dry_run=True), reporter)
+    assert reporter.costs[0][1] == 12

@@ -16,7 +16,7 @@ from sib.training.cost import Cost
 from sib.utils.image_size import size_in_words
 
 
-class ConsoleWatcher:
+class ConsoleReporter:
     """One line before the run, a live bar in each epoch, one line after it.
 
     Args:
@@ -32,14 +32,14 @@ class ConsoleWatcher:
         self._epochs = config.epochs
         self._line(f"[bold]{escape(splits.name)}[/]: {escape(understood(splits))}")
         for remark in remarks(splits):
-            self.say(remark)
+            self.info(remark)
         if config.selection == "test":
             self._line(
                 "[yellow]selection on test[/]: the best epoch is chosen on the test split, as "
                 "published, so its figure will be optimistic"
             )
 
-    def say(self, sentence: str) -> None:
+    def info(self, sentence: str) -> None:
         """One sentence that the user should know."""
         self._line(escape(sentence))
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from sib.cli.console import ConsoleWatcher
+from sib.cli.console import ConsoleReporter
 from sib.config.demo import DemoConfig
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
@@ -51,7 +51,7 @@ def demo(config: DemoConfig, console: Console) -> None:
     for method in METHODS:
         console.rule(method_title(method))
         try:
-            result = train(_train_config(config, method), ConsoleWatcher(console))
+            result = train(_train_config(config, method), ConsoleReporter(console))
         except Stopped as stop:
             raise Stopped(stop.number, "stopped; sib demo starts from the beginning") from None
         assert result is not None  # only a dry run has none

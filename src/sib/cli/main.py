@@ -117,7 +117,7 @@ def parse(arguments: list[str]) -> Any:
         error = error_behind(stop)
         if error is not None:  # tyro puts a box around it; a sentence is enough
             raise error from None
-        if distributed.speaks():
+        if distributed.should_report():
             sys.stderr.write(said.getvalue())
         raise
     if prog == "sib train" and not config.data:
@@ -146,7 +146,7 @@ def _stop(number: int, frame: object) -> None:
 
 def _complain(sentence: str) -> None:
     """One sentence on standard error, also where rich is not installed."""
-    if not distributed.speaks():
+    if not distributed.should_report():
         return
     try:
         from rich.markup import escape

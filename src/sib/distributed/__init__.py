@@ -8,41 +8,41 @@ if TYPE_CHECKING:
     from sib.distributed.launcher import launched as launched
     from sib.distributed.launcher import leave as leave
     from sib.distributed.launcher import refuse as refuse
-    from sib.distributed.launcher import speaks as speaks
-    from sib.distributed.processes import first as first
-    from sib.distributed.processes import gathered as gathered
+    from sib.distributed.launcher import should_report as should_report
+    from sib.distributed.processes import all_gather_object as all_gather_object
+    from sib.distributed.processes import all_reduce_max as all_reduce_max
+    from sib.distributed.processes import all_reduce_sum as all_reduce_sum
+    from sib.distributed.processes import broadcast_module as broadcast_module
+    from sib.distributed.processes import broadcast_object as broadcast_object
+    from sib.distributed.processes import is_main_process as is_main_process
     from sib.distributed.processes import join as join
-    from sib.distributed.processes import largest as largest
-    from sib.distributed.processes import noticing_loss as noticing_loss
-    from sib.distributed.processes import of_first as of_first
-    from sib.distributed.processes import own_seed as own_seed
     from sib.distributed.processes import raise_any as raise_any
+    from sib.distributed.processes import raise_on_all_ranks as raise_on_all_ranks
     from sib.distributed.processes import rank as rank
+    from sib.distributed.processes import rank_seed as rank_seed
     from sib.distributed.processes import size as size
-    from sib.distributed.processes import together as together
-    from sib.distributed.processes import total as total
-    from sib.distributed.processes import weights_of_first as weights_of_first
+    from sib.distributed.processes import translate_lost_peer as translate_lost_peer
     from sib.utils.errors import ProcessLost as ProcessLost
 
 # the command line asks for its launcher before it knows whether torch will be needed
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "sib.distributed.launcher": ["launched", "leave", "refuse", "speaks"],
+        "sib.distributed.launcher": ["launched", "leave", "refuse", "should_report"],
         "sib.distributed.processes": [
-            "first",
-            "gathered",
+            "is_main_process",
+            "all_gather_object",
             "join",
-            "largest",
-            "noticing_loss",
-            "of_first",
-            "own_seed",
+            "all_reduce_max",
+            "translate_lost_peer",
+            "broadcast_object",
+            "rank_seed",
             "raise_any",
             "rank",
             "size",
-            "together",
-            "total",
-            "weights_of_first",
+            "raise_on_all_ranks",
+            "all_reduce_sum",
+            "broadcast_module",
         ],
         "sib.utils.errors": ["ProcessLost"],
     },

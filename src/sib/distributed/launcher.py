@@ -27,7 +27,7 @@ def joined() -> bool:
     return group is not None and group.is_available() and group.is_initialized()
 
 
-def speaks() -> bool:
+def should_report() -> bool:
     """Whether this process reports errors: the first of all, or of its machine before they meet."""
     if joined():
         return sys.modules["torch.distributed"].get_rank() == 0

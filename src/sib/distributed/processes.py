@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from sib.distributed.launcher import joined, launched
-from sib.distributed.rendezvous import meet
+from sib.distributed.rendezvous import rendezvous
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError, ProcessLost
 
@@ -38,10 +38,10 @@ def join(device: str) -> torch.device:
     if not dist.is_initialized():
         # numbers that processes agree on stay on the CPU, so that no GPU is waited for
         gpus = device != "cpu" and torch.cuda.is_available() and dist.is_nccl_available()
-        store, own, count = meet()
+        store, own, count = rendezvous()
         backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
         dist.init_process_group(backend, store=store, rank=own, world_size=count)
-    return together(lambda: _own_device(device))
+    return raise_on_all_ranks(lambda: _own_device(device))
 
 
 def size() -> int:
@@ -54,12 +54,12 @@ def rank() -> int:
     return dist.get_rank() if joined() else 0
 
 
-def first() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes and speaks."""
     return rank() == 0
 
 
-def largest(*numbers: int) -> list[int]:
+def all_reduce_max(*numbers: int) -> list[int]:
     """The largest of each number over all processes."""
     if size() == 1:
         return list(numbers)
@@ -68,7 +68,7 @@ def largest(*numbers: int) -> list[int]:
     return values.tolist()
 
 
-def total(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Tensor) -> Tensor:
     """The sum over all processes, on the CPU."""
     values = values.cpu()
     if size() > 1:
@@ -76,7 +76,7 @@ def total(values: Tensor) -> Tensor:
     return values
 
 
-def gathered(value: T) -> list[T]:
+def all_gather_object(value: T) -> list[T]:
     """The values of all processes, by rank."""
     if size() == 1:
         return [value]
@@ -85,7 +85,7 @@ def gathered(value: T) -> list[T]:
     return values
 
 
-def of_first(value: T) -> T:
+def broadcast_object(value: T) -> T:
     """The value of the first process."""
     if size() == 1:
         return value
@@ -94,7 +94,7 @@ def of_first(value: T) -> T:
     return values[0]
 
 
-def weights_of_first(module: nn.Module, buffers_only: bool = False) -> None:
+def broadcast_module(module: nn.Module, buffers_only: bool = False) -> None:
     """Give the module of every process the first one's values."""
     if size() > 1:
         tensors = module.buffers() if buffers_only else module.state_dict().values()
@@ -102,7 +102,7 @@ def weights_of_first(module: nn.Module, buffers_only: bool = False) -> None:
             dist.broadcast(tensor.detach(), src=0)
 
 
-def together(action: Callable[[], T]) -> T:
+def raise_on_all_ranks(action: Callable[[], T]) -> T:
     """Do something in every process that fails in all of them if it fails in one.
 
     Raises:
@@ -119,13 +119,13 @@ def together(action: Callable[[], T]) -> T:
 
 def raise_any(sentence: str | None, kind: type[Exception] = InputError) -> None:
     """Raise in every process the first sentence that one of them has."""
-    (bad,) = largest(sentence is not None)
+    (bad,) = all_reduce_max(sentence is not None)
     if bad:
-        raise kind(next(each for each in gathered(sentence) if each is not None))
+        raise kind(next(each for each in all_gather_object(sentence) if each is not None))
 
 
 @contextmanager
-def noticing_loss() -> Iterator[None]:
+def translate_lost_peer() -> Iterator[None]:
     """Tell in one sentence that another process is gone, where torch has a page about it.
 
     Raises:
@@ -144,9 +144,9 @@ def noticing_loss() -> Iterator[None]:
         ) from None
 
 
-def own_seed(seed: int) -> int:
+def rank_seed(seed: int) -> int:
     """A seed for this process alone; the first one keeps the seed as it is."""
-    if first():
+    if is_main_process():
         return seed
     entropy = np.random.SeedSequence((seed, rank()))
     return int(entropy.generate_state(1, np.uint64)[0] >> 1)

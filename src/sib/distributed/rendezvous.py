@@ -9,7 +9,7 @@ PATIENCE = 1800.0
 """Seconds to wait for the others, torch's own default."""
 
 
-def meet(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
+def rendezvous(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
     """A store that is empty for all processes that meet now, the rank of this one, their number.
 
     torchrun keeps one store over its restarts, in which the addresses of processes that are gone

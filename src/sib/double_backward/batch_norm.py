@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sib.double_backward.wanted import wanted
+from sib.double_backward.grad_is_needed import grad_is_needed
 
 _aten = torch.ops.aten
 
@@ -56,7 +56,7 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gy):
         x, weight, mean, inverse = ctx.saved_tensors
-        mask = [wanted(ctx, index) for index in range(3)]
+        mask = [grad_is_needed(ctx, index) for index in range(3)]
         if torch.is_grad_enabled() and mask == [True, False, False]:
             gx, gw, gb = _InputGradient.apply(gy, x, weight, mean, inverse, ctx.eps), None, None
         else:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from sib.double_backward.grad_is_needed import grad_is_needed
 from sib.double_backward.scope import second_order
-from sib.double_backward.wanted import wanted
 from sib.utils.random_state import random_state, rng_state
 
 
@@ -121,7 +121,7 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gy):
         x, *weights = ctx.saved_tensors
-        asked = [wanted(ctx, index) for index in range(1 + len(weights))]
+        asked = [grad_is_needed(ctx, index) for index in range(1 + len(weights))]
         if torch.is_grad_enabled():
             if any(asked[1:]):
                 raise RuntimeError(
@@ -149,7 +149,7 @@ class _BlockVJP(torch.autograd.Function):
     @staticmethod
     def backward(ctx, v):
         saved = ctx.saved_tensors
-        asked = [wanted(ctx, index) for index in range(len(saved))]
+        asked = [grad_is_needed(ctx, index) for index in range(len(saved))]
         gy, x, *weights = (
             _leaf(value, take or index == 1)
             for index, (value, take) in enumerate(zip(saved, asked, strict=True))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sib.double_backward.wanted import wanted
+from sib.double_backward.grad_is_needed import grad_is_needed
 
 _aten = torch.ops.aten
 
@@ -78,7 +78,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gy):
         x, weight = ctx.saved_tensors
-        mask = [wanted(ctx, index) for index in range(3)]
+        mask = [grad_is_needed(ctx, index) for index in range(3)]
         if ctx.scope_of_images is not None and ctx.scope_of_images.images_done:
             mask[0] = False
         with torch.autocast(x.device.type, enabled=False):
@@ -102,9 +102,9 @@ class _InputGradient(torch.autograd.Function):
     def backward(ctx, v):
         gy, weight = ctx.saved_tensors
         with torch.autocast(v.device.type, enabled=False):
-            ggy = ctx.geometry.forward(v, weight, None) if wanted(ctx, 0) else None
+            ggy = ctx.geometry.forward(v, weight, None) if grad_is_needed(ctx, 0) else None
             gw = None
-            if wanted(ctx, 1):
+            if grad_is_needed(ctx, 1):
                 gw = ctx.geometry.backward(gy, v, weight, [False, True, False])[1]
         return ggy, gw, None, None
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
-from sib.functional.selection import ranked
+from sib.functional.selection import order_statistic_indices
 
 
 def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 0.1) -> Tensor:
@@ -49,7 +49,9 @@ def soft_quantiles(rows: Tensor, qs: tuple[float, ...], temperature: float) -> l
     windows = [(first, first + len(weights) - 1) for first, weights in weighted]
     return [
         (rows.gather(-1, ranks) * weights.to(rows.device)).sum(dim=-1, keepdim=True)
-        for ranks, (_, weights) in zip(ranked(rows, windows), weighted, strict=True)
+        for ranks, (_, weights) in zip(
+            order_statistic_indices(rows, windows), weighted, strict=True
+        )
     ]
 
 

@@ -13,7 +13,7 @@ DEVIATIONS = 4.0
 
 
 @torch.no_grad()
-def ranked(rows: Tensor, windows: list[tuple[int, int]]) -> list[Tensor]:
+def order_statistic_indices(rows: Tensor, windows: list[tuple[int, int]]) -> list[Tensor]:
     """Where the values of some ranks stand in each row.
 
     On a CPU a sorted sample gives two values that enclose the wanted ranks (Floyd & Rivest 1975);

@@ -59,7 +59,7 @@ class GradientRatios:
         Returns:
             ``gradient_ratio`` of the terms together, ``NAME_gradient_ratio`` of each one.
         """
-        cross_entropy, *own = (distributed.total(each) for each in self.gradients.sums)
+        cross_entropy, *own = (distributed.all_reduce_sum(each) for each in self.gradients.sums)
         names = ["", *(f"{name}_" for name in self.names)]
         norms = torch.stack([each.norm() for each in (torch.stack(own).sum(0), *own)])
         ratios = (norms / self.every_n_steps / cross_entropy.norm()).tolist()

@@ -17,7 +17,7 @@ from sib.runs.foreground_file import NAME, FoundForegrounds, read_foregrounds
 from sib.tasks.task import Task
 from sib.training.found_foreground import View, find_foregrounds, find_layer
 from sib.training.guidance import is_chosen
-from sib.training.reporter import Watcher
+from sib.training.reporter import Reporter
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size, height_width, size_in_words
 
@@ -28,7 +28,7 @@ def run_foregrounds(
     splits: Splits,
     start: Start | None,
     run: RunFolder,
-    watcher: Watcher,
+    reporter: Reporter,
 ) -> FoundForegrounds | None:
     """The foregrounds of a run's training images; the first process finds or reads them.
 
@@ -38,7 +38,7 @@ def run_foregrounds(
         splits: as they were opened, without a cache.
         start: the weights that the model has; None where a run continues from a saved state.
         run: its folder.
-        watcher: is told what happens.
+        reporter: is told what happens.
 
     Returns:
         None where the run takes colours, and for a dry run.
@@ -48,18 +48,18 @@ def run_foregrounds(
     """
     if config.foreground != "pretrained":
         if config.is_calibrated:
-            watcher.say("foreground: colours that R favours, found in each batch")
+            reporter.info("foreground: colours that R favours, found in each batch")
         return None
 
     def obtain() -> FoundForegrounds | None:
-        if not distributed.first():
+        if not distributed.is_main_process():
             return None
         if config.resume and (start is None or (run.path / NAME).exists()):
-            return _read(config, splits, run, watcher)
+            return _read(config, splits, run, reporter)
         assert start is not None
-        return _find(config, task, splits, start, watcher)
+        return _find(config, task, splits, start, reporter)
 
-    return distributed.of_first(distributed.together(obtain))
+    return distributed.broadcast_object(distributed.raise_on_all_ranks(obtain))
 
 
 def with_foregrounds(config: TrainConfig, splits: Splits, found: FoundForegrounds | None) -> Splits:
@@ -114,7 +114,7 @@ def _find(
     task: Task,
     splits: Splits,
     start: Start,
-    watcher: Watcher,
+    reporter: Reporter,
 ) -> FoundForegrounds | None:
     model, objective = task.model, task.objective
     assert isinstance(objective, CalibratedSpatialIB)  # as the options were checked to say
@@ -128,14 +128,14 @@ def _find(
     if not tokens:  # which have one size
         view = view._replace(image_size=_larger(config.side, start.image_size))
     if config.dry_run:
-        watcher.say("foreground: pretrained, to be found before the first step")
+        reporter.info("foreground: pretrained, to be found before the first step")
         return None
-    watcher.say(
+    reporter.info(
         f"foreground: passing {len(splits.train)} training images through the start network"
     )
     found = find_foregrounds(model, splits.train, view, objective.area, layer, config.seed)
     for sentence in describe_foregrounds(found):
-        watcher.say(sentence)
+        reporter.info(sentence)
     return found
 
 
@@ -161,7 +161,7 @@ def _larger(size: ImageSize, trained: ImageSize | None) -> ImageSize:
 
 
 def _read(
-    config: TrainConfig, splits: Splits, run: RunFolder, watcher: Watcher
+    config: TrainConfig, splits: Splits, run: RunFolder, reporter: Reporter
 ) -> FoundForegrounds:
     found = read_foregrounds(run.path)
     known, names = set(splits.train.names), set(found.names)
@@ -171,6 +171,6 @@ def _read(
             f"not among the {len(known)} training images, and {len(known - names)} of those are "
             "not in it"
         )
-    watcher.say(f"foreground: pretrained, read from {run.path / NAME}")
-    watcher.say(describe_quality(found.facts.get("quality")))
+    reporter.info(f"foreground: pretrained, read from {run.path / NAME}")
+    reporter.info(describe_quality(found.facts.get("quality")))
     return found

@@ -27,7 +27,7 @@ class StepGuard:
         """Whether loss and gradients are finite, in all processes; if not, buffers are put back."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        (bad,) = distributed.largest(not bool(loss.isfinite() & norm.isfinite()))
+        (bad,) = distributed.all_reduce_max(not bool(loss.isfinite() & norm.isfinite()))
         if not bad:
             self.in_a_row = 0
             return True

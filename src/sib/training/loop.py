@@ -16,7 +16,7 @@ from sib.training.mixing import make_mixing
 from sib.training.optimizer import Update
 from sib.training.prepare import Prepared, parallel_task, prepare
 from sib.training.progress import EpochProgress
-from sib.training.reporter import Quiet, Watcher
+from sib.training.reporter import NullReporter, Reporter
 from sib.training.setup import make_split_loader
 from sib.training.state import (
     objective_state,
@@ -34,14 +34,14 @@ from sib.utils.signals import Interrupt, Stopped
 OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
 
 
-def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
+def train(config: TrainConfig, reporter: Reporter) -> dict[str, Any] | None:
     """Train, choose the best epoch on validation (or as the configuration says), test.
 
     Under torchrun every process calls it with the same configuration, and all of them end alike.
 
     Args:
         config: what to do.
-        watcher: is told of every stage, in the first process.
+        reporter: is told of every stage, in the first process.
 
     Returns:
         The content of ``result.json``; None after a dry run.
@@ -52,13 +52,13 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
         distributed.ProcessLost: another process ended without a word.
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
-    with distributed.noticing_loss():
+    with distributed.translate_lost_peer():
         device = distributed.join(config.device)
-        watcher = watcher if distributed.first() else Quiet()
+        reporter = reporter if distributed.is_main_process() else NullReporter()
         run = RunFolder(config.folder)
         try:
-            prepared = prepare(config, device, run, watcher)
-            return prepared and Training(prepared, watcher).run_all()
+            prepared = prepare(config, device, run, reporter)
+            return prepared and Training(prepared, reporter).run_all()
         finally:
             run.lock.release()
 
@@ -66,10 +66,10 @@ def train(config: TrainConfig, watcher: Watcher) -> dict[str, Any] | None:
 class Training:
     """One run in progress: its optimiser, its best epoch, its files."""
 
-    def __init__(self, prepared: Prepared, watcher: Watcher) -> None:
+    def __init__(self, prepared: Prepared, reporter: Reporter) -> None:
         self.config, self.task = prepared.config, prepared.task
         self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
-        self.run, self.watcher = prepared.run, watcher
+        self.run, self.reporter = prepared.run, reporter
         self.selection = make_split_loader(self.config, self.splits, self.config.selection)
         self.update = Update(self.task.model, self.config, self.device, len(self.loader))
         self.freezing = prepared.freezing
@@ -100,7 +100,7 @@ class Training:
                 while self.epoch < self.config.epochs and not self._stops_early():
                     self._train_epoch()
                     self._check_learned()
-                    distributed.weights_of_first(self.task.model, buffers_only=True)
+                    distributed.broadcast_module(self.task.model, buffers_only=True)
                     self._finish_epoch(self._measure(self.selection), self._measure_average())
                 return self._test()
         except TrainingFailed as failure:
@@ -122,7 +122,7 @@ class Training:
         if not self.average:
             return None
         with self.average.in_place():
-            distributed.weights_of_first(self.task.model)
+            distributed.broadcast_module(self.task.model)
             return self._measure(self._test_loader() if test else self.selection)
 
     def _test_loader(self) -> Any:
@@ -133,7 +133,7 @@ class Training:
         patience = self.config.early_stopping
         if patience is None or not self.best or self.epoch - self.best["epoch"] < patience:
             return False
-        self.watcher.say(
+        self.reporter.info(
             f"stopped after epoch {self.epoch}: {patience} without a better one than epoch "
             f"{self.best['epoch']:.0f}"
         )
@@ -145,7 +145,7 @@ class Training:
             # DistributedDataParallel exchanges the gradients of what was trained when it was made
             self.train_step.parallel = parallel_task(self.task, self.device, unused=True)
         self.loader.set_epoch(self.epoch, self.progress.batches)
-        batches = self._read(self.watcher.steps(self.epoch, self.loader))
+        batches = self._read(self.reporter.steps(self.epoch, self.loader))
         start = time.perf_counter()
         for batch in batches:
             self._train_step(batch)
@@ -168,7 +168,9 @@ class Training:
             batch = next(batches, None)
             bad = batch.message if isinstance(batch, BadSample) else None
             asked = self.interrupt.number or 0
-            more, failed, number = distributed.largest(batch is not None, bad is not None, asked)
+            more, failed, number = distributed.all_reduce_max(
+                batch is not None, bad is not None, asked
+            )
             if failed:
                 distributed.raise_any(bad)
             if not more:
@@ -232,18 +234,18 @@ class Training:
                 "accuracy": measured.accuracy,
                 "cross_entropy": measured.cross_entropy,
             }
-        if distributed.first():
+        if distributed.is_main_process():
             with self._writing():
                 self.run.log(record)
         self.progress = EpochProgress()
         self._save_state()
         self._save_weights()
-        self.watcher.epoch(record | {"best": self.best["epoch"] == self.epoch})
+        self.reporter.epoch(record | {"best": self.best["epoch"] == self.epoch})
         for sentence in self.monitor.unseen(warnings):
-            self.watcher.say(f"warning: {sentence}")
+            self.reporter.info(f"warning: {sentence}")
 
     def _save_weights(self) -> None:
-        if not distributed.first():
+        if not distributed.is_main_process():
             return
         with self._writing():
             self.run.save_weights("last", self.task.model, self._facts())
@@ -262,7 +264,7 @@ class Training:
     def _save_state(self) -> None:
         """Of all processes, by the first one."""
         state = self._state()
-        if distributed.first():
+        if distributed.is_main_process():
             with self._writing():
                 self.run.save_state(state)
         self.saved = self.step
@@ -279,7 +281,7 @@ class Training:
             "objective": objective_state(self.task),
             **self.update.state(),
             **({"average": self.average.state()} if self.average else {}),
-            "processes": distributed.gathered(own),
+            "processes": distributed.all_gather_object(own),
         }
 
     def _restore(self) -> None:
@@ -296,13 +298,13 @@ class Training:
             self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights
-        if distributed.first():
+        if distributed.is_main_process():
             self.run.drop_after(self.epoch)
 
     def _test(self) -> dict[str, Any]:
-        if distributed.first():
+        if distributed.is_main_process():
             self.run.load_weights("best", self.task.model)
-        distributed.weights_of_first(self.task.model)
+        distributed.broadcast_module(self.task.model)
         test = self._measure(self._test_loader())
         result: dict[str, Any] = {
             "selection": self.config.selection,
@@ -317,9 +319,9 @@ class Training:
             result["stopped_after"] = self.epoch
         if self.config.selection == "test":
             result["note"] = OPTIMISTIC
-        if distributed.first():
+        if distributed.is_main_process():
             self.run.save_result(result)
-        self.watcher.result(result)
+        self.reporter.result(result)
         return result
 
     def _facts(self) -> dict[str, Any]:

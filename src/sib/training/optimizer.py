@@ -10,7 +10,7 @@ from sib.config.options import OptimizerConfig
 from sib.config.train import TrainConfig
 from sib.training.groups import parameter_groups
 from sib.training.guard import StepGuard
-from sib.training.schedule import factor
+from sib.training.schedule import lr_factor
 
 FIRST_SCALE = 2.0**12
 """Of the loss in float16; it doubles after 2000 good steps and halves after each overflow."""
@@ -62,7 +62,7 @@ class Update:
 
     def set_learning_rate(self, step: int) -> None:
         """That of a step, counted from the run's first."""
-        rate = factor(self.config.schedule, step, self.steps, self.config.epochs)
+        rate = lr_factor(self.config.schedule, step, self.steps, self.config.epochs)
         rate *= self.config.optimizer.learning_rate
         for group, scale in zip(self.optimizer.param_groups, self.scales, strict=True):
             group["lr"] = rate * scale
@@ -98,7 +98,7 @@ class Update:
     def _after_bad_step(self, loss: Tensor) -> None:
         if not self.scaler.is_enabled():
             return
-        (bad_loss,) = distributed.largest(not bool(loss.isfinite()))
+        (bad_loss,) = distributed.all_reduce_max(not bool(loss.isfinite()))
         if self.loss_scale > 1 and not bad_loss:
             self.guard.forgive()  # an overflow of scaled gradients is how the scale is found
         self.scaler.update(self.loss_scale / 2)

@@ -27,7 +27,7 @@ from sib.training.foregrounds import run_foregrounds, with_foregrounds
 from sib.training.freezing import Freezing
 from sib.training.guidance import check_annotated, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
-from sib.training.reporter import Watcher
+from sib.training.reporter import Reporter
 from sib.training.setup import (
     cache_splits,
     describe_objective,
@@ -73,7 +73,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    config: TrainConfig, device: torch.device, run: RunFolder, watcher: Watcher
+    config: TrainConfig, device: torch.device, run: RunFolder, reporter: Reporter
 ) -> Prepared | None:
     """Open the data, build the model, measure what the run will cost, begin the run folder.
 
@@ -85,45 +85,45 @@ def prepare(
     """
     config, state = _look_at(run, config)
     if run.warning:
-        watcher.say(run.warning)
-    start = distributed.together(lambda: None if state else read_weights_of(config))
+        reporter.info(run.warning)
+    start = distributed.raise_on_all_ranks(lambda: None if state else read_weights_of(config))
     if not config.resume:
         config = resolve(config, start)
-    opened, images = _open_the_same(config, run, watcher)
+    opened, images = _open_the_same(config, run, reporter)
     splits = opened
-    distributed.together(lambda: check_annotated(config, splits))
-    watcher.data(splits, config)
+    distributed.raise_on_all_ranks(lambda: check_annotated(config, splits))
+    reporter.data(splits, config)
     for sentence in sentences(splits.description):
-        watcher.say(sentence)
+        reporter.info(sentence)
     if config.method == "sib":
-        watcher.say(describe_objective(config))
+        reporter.info(describe_objective(config))
     for deviation in deviations(config):
-        watcher.say(f"deviates from the method: {deviation}")
+        reporter.info(f"deviates from the method: {deviation}")
     if not config.dry_run:
-        splits = distributed.together(lambda: cache_splits(config, splits, watcher))
+        splits = distributed.raise_on_all_ranks(lambda: cache_splits(config, splits, reporter))
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
-    task, record = distributed.together(lambda: _make(config, splits, device, start))
-    freezing = distributed.together(lambda: Freezing(task.model, config))
+    task, record = distributed.raise_on_all_ranks(lambda: _make(config, splits, device, start))
+    freezing = distributed.raise_on_all_ranks(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
     if start and record:
         for sentence in describe_start(config, start, record):
-            watcher.say(sentence)
-    found = run_foregrounds(config, task, opened, start, run, watcher)
+            reporter.info(sentence)
+    found = run_foregrounds(config, task, opened, start, run, reporter)
     splits = with_foregrounds(config, splits, found)
-    loader, batch = distributed.together(lambda: _first_batch(config, splits))
-    if not distributed.first():  # the first process goes on as one that is alone would
-        torch.manual_seed(distributed.own_seed(config.seed))
+    loader, batch = distributed.raise_on_all_ranks(lambda: _first_batch(config, splits))
+    if not distributed.is_main_process():  # the first process goes on as one that is alone would
+        torch.manual_seed(distributed.rank_seed(config.seed))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
     cost = _cost(config, task, batch, steps, device)
-    watcher.cost(cost, config, steps)
+    reporter.cost(cost, config, steps)
     if config.dry_run:
         return None
-    distributed.together(lambda: _begin(run, config, splits, images, record, found))
+    distributed.raise_on_all_ranks(lambda: _begin(run, config, splits, images, record, found))
     if run.lock.warning:
-        watcher.say(run.lock.warning)
+        reporter.info(run.lock.warning)
     if config.compile:
-        watcher.say("compiling the step: the first one of each kind takes long")
+        reporter.info("compiling the step: the first one of each kind takes long")
         task.compile()
     parallel = parallel_task(task, device, cost.unused)
     return Prepared(config, task, parallel, splits, loader, device, run, state, freezing)
@@ -132,10 +132,10 @@ def prepare(
 def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
     """What the run folder allows; only the first process sees it, and tells the others."""
 
-    (again,) = distributed.largest(restarts())
+    (again,) = distributed.all_reduce_max(restarts())
 
     def look() -> tuple[TrainConfig, State]:
-        if not distributed.first():
+        if not distributed.is_main_process():
             return config, None
         if config.resume or (again and run.was_launched_by(launch())):
             state = run.open_for_resume(PATIENCE if again else 0)
@@ -147,11 +147,11 @@ def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
             run.check_free()
         return config, None
 
-    return distributed.of_first(distributed.together(look))
+    return distributed.broadcast_object(distributed.raise_on_all_ranks(look))
 
 
 def _open_the_same(
-    config: TrainConfig, run: RunFolder, watcher: Watcher
+    config: TrainConfig, run: RunFolder, reporter: Reporter
 ) -> tuple[Splits, str | None]:
     """The splits, which must be the same in all processes and as they were before a resume.
 
@@ -159,25 +159,25 @@ def _open_the_same(
         The splits with a description that names their place and content, and the content of
         ``images.csv`` where the run is to have one.
     """
-    splits = distributed.together(lambda: open_splits(config))
-    found = distributed.gathered(splits.description["splits_sha256"])
+    splits = distributed.raise_on_all_ranks(lambda: open_splits(config))
+    found = distributed.all_gather_object(splits.description["splits_sha256"])
     if len(set(found)) > 1:
         other = next(rank for rank, each in enumerate(found) if each != found[0])
         raise InputError(
             f"--data {config.data}: process {other} finds other images there than process 0; every "
             "machine needs the same files"
         )
-    return distributed.together(lambda: _identified(config, run, splits, watcher))
+    return distributed.raise_on_all_ranks(lambda: _identified(config, run, splits, reporter))
 
 
 def _identified(
-    config: TrainConfig, run: RunFolder, splits: Splits, watcher: Watcher
+    config: TrainConfig, run: RunFolder, splits: Splits, reporter: Reporter
 ) -> tuple[Splits, str | None]:
-    if config.dry_run or not distributed.first():
+    if config.dry_run or not distributed.is_main_process():
         return splits, None
     parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     if splits.folder is not None and sum(map(len, parts.values())) > MANY:
-        watcher.say("reading the images once, so that the run can tell them from others")
+        reporter.info("reading the images once, so that the run can tell them from others")
     rows = record_images(parts, splits.classes)
     facts = splits.description | {"given": config.data}
     if splits.folder is not None:
@@ -247,7 +247,7 @@ def _begin(
     record: dict[str, Any] | None,
     found: FoundForegrounds | None,
 ) -> None:
-    if not distributed.first():
+    if not distributed.is_main_process():
         return
     if config.resume:
         run.mark_resumed(config)

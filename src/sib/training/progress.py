@@ -41,7 +41,9 @@ class EpochProgress:
         one = next(iter(self.sums.values()))
         counts = one.new_tensor([self.images, *(self.counts[key] for key in self.sums)])
         sums = torch.stack([one.new_tensor(0), *self.sums.values()])
-        (images, *counted), (_, *values) = distributed.total(torch.stack([counts, sums])).tolist()
+        (images, *counted), (_, *values) = distributed.all_reduce_sum(
+            torch.stack([counts, sums])
+        ).tolist()
         pairs = zip(self.sums, values, counted, strict=True)
         means: dict[str, Any] = {}
         for key, value, count in pairs:
@@ -52,7 +54,7 @@ class EpochProgress:
         faults: dict[str, Any] = {}
         if self.steps_taken_back:
             faults["steps_taken_back"] = self.steps_taken_back
-        left_out = [each for own in distributed.gathered(self.left_out) for each in own]
+        left_out = [each for own in distributed.all_gather_object(self.left_out) for each in own]
         if left_out:
             faults["left_out"] = left_out
         return means | speed | faults

@@ -8,11 +8,11 @@ from sib.data import Splits
 from sib.training.cost import Cost
 
 
-class Watcher(Protocol):
+class Reporter(Protocol):
     """Is told of every stage of a run; see `sib.cli.console`."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None: ...
-    def say(self, sentence: str) -> None: ...
+    def info(self, sentence: str) -> None: ...
     def caching(self, loader: Any) -> Iterator[Any]: ...
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None: ...
     def steps(self, epoch: int, loader: Any) -> Iterator[Any]: ...
@@ -20,13 +20,13 @@ class Watcher(Protocol):
     def result(self, result: dict[str, Any]) -> None: ...
 
 
-class Quiet:
-    """Shows nothing: the watcher of every process but the first."""
+class NullReporter:
+    """Shows nothing: the reporter of every process but the first."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None:
         """Of no interest."""
 
-    def say(self, sentence: str) -> None:
+    def info(self, sentence: str) -> None:
         """Of no interest."""
 
     def caching(self, loader: Any) -> Iterator[Any]:

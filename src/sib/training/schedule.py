@@ -5,7 +5,7 @@ import math
 from sib.config.train import ScheduleConfig
 
 
-def factor(schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
+def lr_factor(schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
     """Factor on the highest learning rate at one step.
 
     Args:

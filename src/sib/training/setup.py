@@ -56,7 +56,7 @@ def open_splits(config: TrainConfig) -> Splits:
     )
 
 
-def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
+def cache_splits(config: TrainConfig, splits: Splits, reporter: Any) -> Splits:
     """The splits with images that are read from a cache, where the configuration wants one.
 
     Raises:
@@ -74,13 +74,13 @@ def cache_splits(config: TrainConfig, splits: Splits, watcher: Any) -> Splits:
             largest_share=LARGEST_SHARE if automatic else 1,
             workers=config.workers,
             resize=config.input.resize,
-            say=watcher.say,
-            track=watcher.caching,
+            say=reporter.info,
+            track=reporter.caching,
         )
     except CacheRefused as refused:
         if not automatic:
             raise InputError(f"--input.cache: {refused}") from None
-        watcher.say(f"no cache, so every epoch decodes the images again: {refused}")
+        reporter.info(f"no cache, so every epoch decodes the images again: {refused}")
         return splits
     return dataclasses.replace(splits, **cached)  # type: ignore[arg-type]
 
@@ -179,7 +179,7 @@ def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
         return SpatialIB.calibrated(**options)
     _check_window(config)
     together = config.hsic_scope == "global"
-    seed = config.seed if together else distributed.own_seed(config.seed)
+    seed = config.seed if together else distributed.rank_seed(config.seed)
     generator = torch.Generator(device).manual_seed(seed)
     return SpatialIB(hsic_scope=config.hsic_scope, generator=generator, **options)
 

@@ -63,7 +63,7 @@ class TrainStep:
                 the memory.
         """
         self.update.set_learning_rate(step)
-        (too_few,) = distributed.largest(len(batch.names) < self.smallest)
+        (too_few,) = distributed.all_reduce_max(len(batch.names) < self.smallest)
         if too_few:
             return progress.skip()
         labels = batch.labels.to(self.device)

@@ -57,7 +57,7 @@ def measure(
             logits = model(images)
             R = decision_vjp(logits, images)
             sums += _measure_batch(batch, logits.detach(), R)
-    images, correct, entropy, annotated, energy, known, share = distributed.total(sums)
+    images, correct, entropy, annotated, energy, known, share = distributed.all_reduce_sum(sums)
     return Measurement(
         accuracy=(correct / images).item(),
         cross_entropy=(entropy / images).item(),

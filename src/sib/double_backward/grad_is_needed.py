@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 
-def wanted(ctx: Any, index: int) -> bool:
+def grad_is_needed(ctx: Any, index: int) -> bool:
     """Whether the gradient of a function's input is used by the current backward pass.
 
     ``ctx.needs_input_grad`` only says what required a gradient in the forward pass. Of a

@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch.distributed as dist
 
-from sib.distributed import rendezvous
-from sib.distributed.rendezvous import meet
+from sib.distributed import rendezvous as module
+from sib.distributed.rendezvous import rendezvous
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def come(monkeypatch):
     def process(rank, found, patience):
         own.rank = rank
         try:
-            store, _, size = meet(patience)
+            store, _, size = rendezvous(patience)
             store.set(f"address {rank}", f"of {rank}")
             found[rank] = [store.get(f"address {each}") for each in range(size)]
         except (TimeoutError, dist.DistStoreError) as error:
@@ -54,4 +54,4 @@ def test_what_an_unfinished_meeting_left_behind_misleads_nobody(come):
 
 def test_the_first_does_not_wait_for_ever(come):
     assert come([0], patience=0.1)[0] == "processes [1, 2] did not come"
-    assert rendezvous.PATIENCE == 1800
+    assert module.PATIENCE == 1800
