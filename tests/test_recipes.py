@@ -101,10 +101,10 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_recipe(tm
     file = tmp_path / "options.yaml"
     file.write_text("seed: 5\nepochs: 7\nobjective.form: exp\n")
     config = parse(
-        ["train", "cub200/vit_b_32", "--config", str(file), "--epochs", "9", "--method", "ce"]
+        ["train", "cub200/vit_b_32", "--config", str(file), "--epochs", "9", "--arch", "resnet18"]
     )
     assert (config.seed, config.epochs, config.batch_size) == (5, 9, 128)
-    assert (config.objective.form, config.method) == ("exp", "ce")
+    assert (config.objective.form, config.arch) == ("exp", "resnet18")
 
 
 def test_a_file_can_name_the_recipe_and_the_command_line_another(tmp_path):

@@ -120,7 +120,7 @@ def test_the_map_functions_load_neither_torchmetrics_nor_captum():
         "import sys, sib; sib.metrics.foreground_energy; "
         "assert not {'torchmetrics', 'captum'} & set(sys.modules); "
         "sib.metrics.EnergyPointingGame, sib.explain.attribute; "
-        "assert {'torchmetrics', 'captum'} <= set(sys.modules)"
+        "assert 'torchmetrics' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 

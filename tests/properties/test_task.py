@@ -68,7 +68,8 @@ def test_a_step_is_finite_or_refused(step):
     except ValueError as error:
         assert one_sentence(error)
         return
-    assert all(finite(value) for value in (out.loss, out.logits, *out.terms))
+    terms = (*out.terms.values.values(), out.terms.mask, out.terms.reconstruction)
+    assert all(finite(value) for value in (out.loss, out.logits, *terms))
     task.backward(out.loss)
     assert all(finite(gradient) for gradient in gradients(task))
     assert not images.requires_grad and images.grad is None
