@@ -216,6 +216,21 @@ def test_with_a_cache_and_at_the_size_of_the_weights(options, tmp_path, weights)
     assert found.facts["image_size"] == 48 and found.maps.shape[-2:] == (6, 6)
 
 
+def test_a_network_of_one_size_keeps_it(options, tmp_path, weights, monkeypatch):
+    facts = {"arch": "small_resnet", "normalization": "half", "image_size": 48}
+    larger = tmp_path / "larger.safetensors"
+    save_file(load_file(weights), larger, {"sib": json.dumps(facts)})
+    original = SmallResNet.forward
+
+    def picky(model, images):
+        assert images.shape[-1] == 32
+        return original(model, images)
+
+    monkeypatch.setattr(SmallResNet, "forward", picky)
+    run(tmp_path / "a", **(options | {"weights": str(larger)}))
+    assert read_foregrounds(tmp_path / "a").facts["image_size"] == 32
+
+
 def test_a_dry_run_only_looks_at_the_layer(options, tmp_path):
     text = run(tmp_path / "dry", **options, dry_run=True)
     assert "to be found before the first step" in text and not (tmp_path / "dry").exists()

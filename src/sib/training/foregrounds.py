@@ -9,9 +9,8 @@ from torch import nn
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Splits
-from sib.data.found import FoundSource
+from sib.data.found import EnlargedSource, FoundSource
 from sib.data.transforms import CACHEABLE
-from sib.models.axes import Tokens
 from sib.models.start import Start
 from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.runs.folder import RunFolder
@@ -137,17 +136,19 @@ def look_for(
     device = next(model.parameters()).device
     layer, view = config.objective.foreground_layer, _view(config, device)
     try:
-        tokens = isinstance(find_layer(model, view, layer).reshape, Tokens)
+        place = find_layer(model, view, layer)
     except ValueError as error:
         option = "--foreground pretrained" if layer is None else "--objective.foreground-layer"
         raise InputError(f"{option}: {error}; or give --foreground colours") from None
-    if not tokens:  # which have one size
-        view = view._replace(image_size=_larger(config.side, start.image_size))
+    larger = view._replace(image_size=_larger(config.side, start.image_size))
+    if place.reshape is None and _takes(model, larger, layer):  # tokens have one size
+        view = larger
     if config.dry_run:
         say("foreground: pretrained, to be found before the first step")
         return None
     say(f"foreground: passing {len(splits.train)} training images through the start network")
-    found = find_foregrounds(model, splits.train, view, area, layer, config.seed)
+    source = EnlargedSource(splits.train, config.side, view.image_size)
+    found = find_foregrounds(model, source, view, area, layer, config.seed)
     for sentence in describe_foregrounds(found):
         say(sentence)
     return found
@@ -174,6 +175,15 @@ def _larger(size: ImageSize, trained: ImageSize | None) -> ImageSize:
     return trained if fits else size
 
 
+def _takes(model: nn.Module, view: View, layer: str | None) -> bool:
+    """Whether a model takes images of a view's size."""
+    try:
+        find_layer(model, view, layer)
+    except Exception:  # whatever a model raises; the run's own size is taken, and printed
+        return False
+    return True
+
+
 def _read(
     config: TrainConfig, splits: Splits, run: RunFolder, reporter: Reporter
 ) -> FoundForegrounds:
@@ -186,5 +196,4 @@ def _read(
             "not in it"
         )
     reporter.info(f"foreground: pretrained, read from {run.path / NAME}")
-    reporter.info(describe_quality(found.facts.get("quality")))
     return found
