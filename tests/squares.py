@@ -41,12 +41,13 @@ class Squares:
         return Sample(pixels, self.labels[index], foreground)
 
 
-def write_folder(root, count=24, size=(32, 32)):
-    """The same as files, in the layout of classes with masks beside the images."""
+def write_folder(root, count=24, size=(32, 32), beside=False):
+    """The same as files, a folder for each class; masks in a tree of their own or beside them."""
     for index in range(count):
         image, mask = picture(index, size)
         for tree, pixels in (("images", image), ("masks", mask.astype(np.uint8) * 255)):
-            folder = root / tree / "ab"[index % 2]
+            folder = root / ("images" if beside else tree) / "ab"[index % 2]
             folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(folder / f"{index}.png")
+            end = "_mask" if beside and tree == "masks" else ""
+            Image.fromarray(pixels).save(folder / f"{index}{end}.png")
     return root / "images", root / "masks"

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from sib.data.found import FoundSource, SubsetSource
+from sib.data.found import EnlargedSource, FoundSource, SubsetSource
 from sib.data.loader import make_loader
 from sib.data.transforms import JointTransform
 from sib.functional.principal import largest_area
@@ -98,6 +99,17 @@ def test_chosen_annotation_wins():
     assert not torch.equal(found[1].foreground, source[1].foreground)
     bare = FoundSource(Squares(2, annotated=False), maps, 0.2, 32, "crop", [True, False])
     assert bare[0].foreground is not None  # chosen, but there is none to keep
+
+
+def test_a_view_that_is_larger_shows_the_same_part():
+    for size, whole in (((32, 32), True), ((40, 40), False)):
+        source = EnlargedSource(Squares(4, size), 32, 128)
+        for index in range(4):
+            view = JointTransform(128)(source[index]).foreground.float()
+            seen = JointTransform(32)(Squares(4, size)[index]).foreground.float()
+            assert (source[index].image.shape[-1] == 128) == whole
+            small = F.adaptive_avg_pool2d(view, 32)
+            assert (small - seen).abs().mean() < 0.02
 
 
 def test_a_part_of_a_source():

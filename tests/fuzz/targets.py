@@ -35,6 +35,7 @@ from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule, Record
 from sib.evaluation.scores import FACTS, read_scores
 from sib.models.weights import read_weights
+from sib.runs import foreground_file
 from sib.runs.archive import read_archive, write_archive
 from sib.runs.folder import STATE, RunFolder
 from sib.runs.reader import read_run
@@ -373,7 +374,26 @@ def group_seeds() -> list[bytes]:
     return [rows, rows.replace(b",", b"\t"), b"group,image\na,dog/1.png\na,cat/1.png\na,x\n"]
 
 
+def read_found(data: bytes) -> object:
+    root = folder("foregrounds")
+    (root / foreground_file.NAME).write_bytes(data)
+    return foreground_file.read_foregrounds(root)
+
+
+def found_seeds() -> list[bytes]:
+    facts = {"format": 1, "area": 0.2, "resize": "crop", "layer": "a", "image_size": 8, "images": 2}
+    root = folder("foregrounds")
+    seeds = []
+    for names in (["a/0.png", "b/1.png"], ["é\udcff.png"]):
+        maps = torch.rand(len(names), 1, 3, 4)
+        found = foreground_file.FoundForegrounds(names, maps, facts)
+        foreground_file.write_foregrounds(root, found)
+        seeds.append((root / foreground_file.NAME).read_bytes())
+    return seeds
+
+
 TARGETS = {
+    "foregrounds": Target(read_found, found_seeds),
     "coco": Target(partial(read_annotation, "a.json"), coco_seeds),
     "labelme": Target(partial(read_annotation, "b.json"), labelme_seeds),
     "voc": Target(partial(read_annotation, "a.xml"), voc_seeds),

@@ -1,7 +1,11 @@
 """Foregrounds from the start network: found, kept, used, measured, refused."""
 
 import json
+import os
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +14,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+import sib
 from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
 from sib.config.train import InputConfig, ScheduleConfig
@@ -211,9 +216,46 @@ def test_with_a_cache_and_at_the_size_of_the_weights(options, tmp_path, weights)
     assert found.facts["image_size"] == 48 and found.maps.shape[-2:] == (6, 6)
 
 
+def test_a_network_of_one_size_keeps_it(options, tmp_path, weights, monkeypatch):
+    facts = {"arch": "small_resnet", "normalization": "half", "image_size": 48}
+    larger = tmp_path / "larger.safetensors"
+    save_file(load_file(weights), larger, {"sib": json.dumps(facts)})
+    original = SmallResNet.forward
+
+    def picky(model, images):
+        assert images.shape[-1] == 32
+        return original(model, images)
+
+    monkeypatch.setattr(SmallResNet, "forward", picky)
+    run(tmp_path / "a", **(options | {"weights": str(larger)}))
+    assert read_foregrounds(tmp_path / "a").facts["image_size"] == 32
+
+
 def test_a_dry_run_only_looks_at_the_layer(options, tmp_path):
     text = run(tmp_path / "dry", **options, dry_run=True)
     assert "to be found before the first step" in text and not (tmp_path / "dry").exists()
+
+
+def test_two_processes_use_what_the_first_one_finds(options, tmp_path):
+    arguments = ["train", "--data", options["data"], "--weights", options["weights"]]
+    arguments += ["--input.masks", options["input"].masks, "--arch", "small_resnet"]
+    arguments += ["--image-size", "32", "--device", "cpu", "--workers", "0", "--epochs", "1"]
+    arguments += ["--batch-size", "8", "--input.cache", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(Path(__file__).with_name("entry.py")), *arguments]
+    source = str(Path(sib.__file__).parents[1])
+    environment = os.environ | {"ENTRY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
+    run_options = {"env": environment, "capture_output": True, "text": True, "timeout": 200}
+    done = subprocess.run([*command, "--out", str(tmp_path / "two")], **run_options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("of their area lies on the annotated object") == 1
+    before = (tmp_path / "two" / foreground_file.NAME).read_bytes()
+    more = [*command, "--out", str(tmp_path / "two"), "--resume", "--epochs", "2"]
+    done = subprocess.run(more, **run_options)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "two" / foreground_file.NAME).read_bytes() == before
+    run(tmp_path / "one", **(options | {"input": InputConfig(masks=options["input"].masks)}))
+    assert read_foregrounds(tmp_path / "one").names == read_foregrounds(tmp_path / "two").names
 
 
 FACTS = {"format": 1, "area": 0.2, "resize": None, "layer": "x", "image_size": 8, "images": 2}
@@ -309,3 +351,45 @@ def test_a_layer_without_places_ends_with_code_2(options, tmp_path, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert "--objective.foreground-layer: layer head must give a feature map" in said
     assert "or give --foreground colours" in said
+
+
+def shown(capsys, *arguments):
+    code = main(["data", "show", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, " ".join((captured.out + captured.err).split())
+
+
+def test_data_show_draws_what_is_found(weights, tmp_path, capsys):
+    images, _ = write_folder(tmp_path / "set", 30)
+    sheets = [tmp_path / "annotated.png", tmp_path / "found.png"]
+    network = ["--foreground", "pretrained", "--arch", "small_resnet", "--weights", weights]
+    network += ["--image-size", "32", "--device", "cpu"]
+    code, text = shown(capsys, images, "--out", sheets[0], "--count", 6)
+    assert code == 0, text
+    code, text = shown(capsys, images, "--out", sheets[1], "--count", 6, *network)
+    assert code == 0 and "the start network's features" in text, text
+    assert "not measured, since no training image is annotated" in text
+    assert sheets[0].read_bytes() != sheets[1].read_bytes()
+    images, _ = write_folder(tmp_path / "annotated", 30, beside=True)
+    code, text = shown(capsys, images, "--out", sheets[1], "--count", 6, *network)
+    assert code == 0 and "of their area lies on the annotated object" in text, text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--foreground", "pretrained"], "needs a network: give --weights and --arch"),
+        (["--layer", "stages"], "--layer is for --foreground pretrained; got annotation"),
+        (["--foreground", "pretrained", "--split", "test", "--weights", "x"], "--split must be"),
+        (["--foreground", "pretrained", "--weights", "x.pt"], "x.pt"),
+    ],
+)
+def test_data_show_refuses_in_a_sentence(arguments, sentence, tmp_path, capsys):
+    code, text = shown(capsys, "digits", "--out", tmp_path / "a.png", *arguments)
+    assert code == 2 and sentence in text, text
+
+
+def test_data_show_names_its_own_options(weights, tmp_path, capsys):
+    network = ["--foreground", "pretrained", "--arch", "small_resnet", "--weights", weights]
+    code, text = shown(capsys, "digits", "--out", tmp_path / "a.png", *network, "--layer", "head")
+    assert code == 2 and "--layer: layer head must give" in text and "colours" not in text

@@ -11,7 +11,7 @@ from sib.utils.signals import Stopped
 ACTIONS: dict[type, str] = {
     PrepareConfig: "sib.data.prepare:prepare",
     CheckConfig: "sib.data.check:check",
-    ShowConfig: "sib.data.show:show",
+    ShowConfig: "sib.training.show:show",
 }
 
 

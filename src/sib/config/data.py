@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sib.config.image_size import ImageSizeOption
+
 
 @dataclass(frozen=True)
 class PrepareConfig:
@@ -66,6 +68,22 @@ class ShowConfig:
     """How many, 1 to 200."""
     seed: int = 0
     """Of the choice."""
+    foreground: Literal["annotation", "pretrained"] = "annotation"
+    """What is outlined. annotation: what comes with the images. pretrained: what the network of
+    --weights finds in the training images, as sib train --foreground pretrained takes it; how much
+    of it lies on annotated objects is printed."""
+    arch: str = "resnet18"
+    """With pretrained: the architecture, as of sib train."""
+    weights: str | None = None
+    """With pretrained: pretrained, a file or a run folder, as of sib train."""
+    image_size: ImageSizeOption = None
+    """With pretrained: as of sib train. Default: what the weights were trained with, or 224."""
+    normalization: str = "auto"
+    """With pretrained: --input.normalization of sib train."""
+    layer: str | None = None
+    """With pretrained: --objective.foreground-layer of sib train."""
+    device: str = "auto"
+    """With pretrained: auto, cpu, cuda, cuda:N or mps."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sib.data.sample import Sample
 from sib.data.source import Source
 from sib.data.transforms import JointTransform
 from sib.functional.principal import largest_area
-from sib.utils.image_size import ImageSize
+from sib.utils.image_size import ImageSize, height_width
 
 
 class SubsetSource:
@@ -37,6 +37,34 @@ class SubsetSource:
     def __getitem__(self, index: int) -> Sample:
         """As the source gives it."""
         return self.source[self.indices[index]]
+
+
+class EnlargedSource:
+    """Images as they are looked at when a network's view is larger than the run's input.
+
+    `JointTransform` leaves an image of the wanted size as it is, and crops every other one. So one
+    that has the run's size is enlarged as a whole here, to be left as it is at the view's size.
+
+    Args:
+        source: of the images.
+        image_size: of the run's input.
+        view_size: of the view, with the same proportions.
+    """
+
+    def __init__(self, source: Source, image_size: ImageSize, view_size: ImageSize) -> None:
+        self.labels, self.classes = source.labels, source.classes
+        self.names, self.annotated = source.names, source.annotated
+        self.source, self._size = source, height_width(image_size)
+        self._enlarge = JointTransform(view_size, resize="squash")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Sample:
+        """As the source gives it, or enlarged."""
+        sample = self.source[index]
+        return self._enlarge(sample) if sample.image.shape[-2:] == self._size else sample
 
 
 class FoundSource:

@@ -1,5 +1,6 @@
 """``sib data show``: a sheet of images of a data set, their foregrounds outlined."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +20,18 @@ LONGEST = 32
 """Characters of a class name under a picture that is two inches wide."""
 
 
-def show(config: ShowConfig, console: Console) -> None:
+def show(
+    config: ShowConfig,
+    console: Console,
+    open_source: Callable[[], tuple[str, Source]] | None = None,
+) -> None:
     """Draw the sheet.
+
+    Args:
+        config: what was asked for.
+        console: to print on.
+        open_source: gives the name of the data set and the images with what is outlined; None for
+            the split with its annotation.
 
     Raises:
         InputError: an argument that is not allowed, a problem with the data set, or a file that
@@ -34,6 +45,20 @@ def show(config: ShowConfig, console: Console) -> None:
         raise InputError(f"--out must end with .png; got {config.out}")
     from sib.figures.sheet import draw_sheet  # with matplotlib, which no other part of data needs
 
+    name, source = _annotated(config, console) if open_source is None else open_source()
+    chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
+    pictures = [_picture(source, index) for index in sorted(chosen.tolist())]
+    title = f"{name}: {len(pictures)} of {len(source)} images of {config.split}"
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        draw_sheet(config.out, title, pictures)
+    except OSError as error:
+        raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
+    console.print(f"sheet: {config.out}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _annotated(config: ShowConfig, console: Console) -> tuple[str, Source]:
+    """Name of the data set, and the split."""
     splits = open_data(
         config.name,
         root=config.root,
@@ -44,16 +69,7 @@ def show(config: ShowConfig, console: Console) -> None:
     )
     for sentence in sentences(splits.description):
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
-    source: Source = getattr(splits, config.split)
-    chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
-    pictures = [_picture(source, index) for index in sorted(chosen.tolist())]
-    title = f"{splits.name}: {len(pictures)} of {len(source)} images of {config.split}"
-    try:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        draw_sheet(config.out, title, pictures)
-    except OSError as error:
-        raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
-    console.print(f"sheet: {config.out}", highlight=False, soft_wrap=True, markup=False)
+    return splits.name, getattr(splits, config.split)
 
 
 def _picture(source: Source, index: int) -> "Picture":

@@ -1,15 +1,16 @@
 """The found foregrounds of a run: when they are looked for, kept, read again and used."""
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Splits
-from sib.data.found import FoundSource
+from sib.data.found import EnlargedSource, FoundSource
 from sib.data.transforms import CACHEABLE
-from sib.models.axes import Tokens
 from sib.models.start import Start
 from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.runs.folder import RunFolder
@@ -57,7 +58,9 @@ def run_foregrounds(
         if config.resume and (start is None or (run.path / NAME).exists()):
             return _read(config, splits, run, reporter)
         assert start is not None
-        return _find(config, task, splits, start, reporter)
+        objective = task.objective
+        assert isinstance(objective, CalibratedSpatialIB)  # as the options were checked to say
+        return look_for(config, task.model, objective.area, splits, start, reporter.info)
 
     return distributed.broadcast_object(distributed.raise_on_all_ranks(obtain))
 
@@ -109,33 +112,45 @@ def describe_quality(quality: dict[str, float] | None) -> str:
     return sentence
 
 
-def _find(
+def look_for(
     config: TrainConfig,
-    task: Task,
+    model: nn.Module,
+    area: float,
     splits: Splits,
     start: Start,
-    reporter: Reporter,
+    say: Callable[[str], object],
 ) -> FoundForegrounds | None:
-    model, objective = task.model, task.objective
-    assert isinstance(objective, CalibratedSpatialIB)  # as the options were checked to say
+    """Find the foregrounds of the training images; None in a dry run.
+
+    Args:
+        config: with every ``auto`` decided.
+        model: the start network, on its device.
+        area: share of the pixels that are foreground, in (0, 1).
+        splits: as they were opened, without a cache.
+        start: the weights that the model has.
+        say: is told what happens.
+
+    Raises:
+        InputError: they cannot be found.
+    """
     device = next(model.parameters()).device
     layer, view = config.objective.foreground_layer, _view(config, device)
     try:
-        tokens = isinstance(find_layer(model, view, layer).reshape, Tokens)
+        place = find_layer(model, view, layer)
     except ValueError as error:
         option = "--foreground pretrained" if layer is None else "--objective.foreground-layer"
         raise InputError(f"{option}: {error}; or give --foreground colours") from None
-    if not tokens:  # which have one size
-        view = view._replace(image_size=_larger(config.side, start.image_size))
+    larger = view._replace(image_size=_larger(config.side, start.image_size))
+    if place.reshape is None and _takes(model, larger, layer):  # tokens have one size
+        view = larger
     if config.dry_run:
-        reporter.info("foreground: pretrained, to be found before the first step")
+        say("foreground: pretrained, to be found before the first step")
         return None
-    reporter.info(
-        f"foreground: passing {len(splits.train)} training images through the start network"
-    )
-    found = find_foregrounds(model, splits.train, view, objective.area, layer, config.seed)
+    say(f"foreground: passing {len(splits.train)} training images through the start network")
+    source = EnlargedSource(splits.train, config.side, view.image_size)
+    found = find_foregrounds(model, source, view, area, layer, config.seed)
     for sentence in describe_foregrounds(found):
-        reporter.info(sentence)
+        say(sentence)
     return found
 
 
@@ -160,6 +175,15 @@ def _larger(size: ImageSize, trained: ImageSize | None) -> ImageSize:
     return trained if fits else size
 
 
+def _takes(model: nn.Module, view: View, layer: str | None) -> bool:
+    """Whether a model takes images of a view's size."""
+    try:
+        find_layer(model, view, layer)
+    except Exception:  # whatever a model raises; the run's own size is taken, and printed
+        return False
+    return True
+
+
 def _read(
     config: TrainConfig, splits: Splits, run: RunFolder, reporter: Reporter
 ) -> FoundForegrounds:
@@ -172,5 +196,4 @@ def _read(
             "not in it"
         )
     reporter.info(f"foreground: pretrained, read from {run.path / NAME}")
-    reporter.info(describe_quality(found.facts.get("quality")))
     return found
