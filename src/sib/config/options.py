@@ -71,11 +71,12 @@ class ObjectiveConfig:
     balance: bool = option(True, only_for=("calibrated",))
     """calibrated only: measure the gradients on every eighth batch, so that the weights have
     their unit. Without it they are plain factors; 0.6, 2 and 2 were chosen for a ResNet-18."""
-    balance_floor: float = option(
-        0.0, only_for=("calibrated",), only_if=("objective.balance", ("True",))
+    balance_floor: float | None = option(
+        None, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )
     """calibrated with balance only: cross-entropy's gradient counts as at least this share of its
-    largest norm so far, 0 to 1, so that the terms keep their pull once the network fits."""
+    largest norm so far, 0 to 1, so that the terms keep their pull once the network fits. Default:
+    1 if the run starts from weights, 0 if not."""
     layer: str | None = option(None, only_for=("calibrated",))
     """calibrated only: module whose features are the last stage. Default: the architecture's
     own."""

@@ -266,7 +266,7 @@ def _check_objective(config: TrainConfig) -> None:
     _at_least("objective.image-weight", objective.image_weight, 0)
     _at_least("objective.layer-weight", objective.layer_weight, 0)
     _at_least("objective.stage-weight", objective.stage_weight, 0)
-    if not 0 <= objective.balance_floor <= 1:
+    if objective.balance_floor is not None and not 0 <= objective.balance_floor <= 1:
         raise InputError(
             f"--objective.balance-floor must lie in 0 to 1; got {objective.balance_floor}"
         )

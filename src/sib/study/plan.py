@@ -22,6 +22,7 @@ from sib.study.evaluation import Evaluation
 from sib.study.settings import Point, Setting
 from sib.training.guidance import check_annotated
 from sib.training.setup import make_task, open_splits
+from sib.training.start import resolve_as_recorded
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize
@@ -140,7 +141,9 @@ def with_archive(study: Study, runs: list[Run]) -> Iterator[list[Run]]:
 def _check_same(run: Run) -> None:
     if not run.is_started():
         return
-    changed = differences(read_run(run.folder).config, run.config, harmless(TrainConfig))
+    stored = read_run(run.folder).config
+    wanted = resolve_as_recorded(run.config, stored)  # a run records what it decided
+    changed = differences(stored, wanted, harmless(TrainConfig))
     if changed:
         raise InputError(
             f"{run.folder} was started with different options: {'; '.join(changed)}; change the "
