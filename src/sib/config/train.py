@@ -205,7 +205,7 @@ class TrainConfig(FineTuningConfig):
         """The options that belong to the objective of this run, by their names in its class."""
         name = objective_of({"method": self.method, "objective.kind": self.objective.kind})
         group = self.objective if self.method == "sib" else self.rival
-        return {
+        found = {
             known.name: getattr(group, known.name)
             for known in options(type(group))
             if name in known.facts.only_for and known.name not in BESIDE_OBJECTIVES
@@ -220,6 +220,19 @@ class TrainConfig(FineTuningConfig):
     def is_calibrated(self) -> bool:
         """Whether the method is S-IB with the calibrated objective."""
         return self.method == "sib" and self.objective.kind == "calibrated"
+        if "balance_floor" in found:
+            found["balance_floor"] = self.balance_floor
+        return found
+
+    @property
+    def balance_floor(self) -> float:
+        """The least share of its largest norm that cross-entropy's gradient counts as.
+
+        A network that starts from trained weights soon fits its images, and then cross-entropy's
+        gradient fades; see docs/evidence.md.
+        """
+        given = self.objective.balance_floor
+        return (1.0 if self.weights else 0.0) if given is None else given
 
     @property
     def looks_inside(self) -> bool:

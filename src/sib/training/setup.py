@@ -176,23 +176,12 @@ def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
     """The published or the calibrated objective."""
     options = config.objective_options
     if config.objective.kind == "calibrated":
-        options["balance_floor"] = balance_floor(config)
         return SpatialIB.calibrated(**options)
     _check_window(config)
     together = config.hsic_scope == "global"
     seed = config.seed if together else distributed.rank_seed(config.seed)
     generator = torch.Generator(device).manual_seed(seed)
     return SpatialIB(hsic_scope=config.hsic_scope, generator=generator, **options)
-
-
-def balance_floor(config: TrainConfig) -> float:
-    """The least share of its largest norm that cross-entropy's gradient counts as.
-
-    A network that starts from trained weights soon fits its images, and cross-entropy's gradient
-    fades; see docs/evidence.md.
-    """
-    given = config.objective.balance_floor
-    return (1.0 if config.weights else 0.0) if given is None else given
 
 
 def describe_objective(config: TrainConfig) -> str:
@@ -204,8 +193,8 @@ def describe_objective(config: TrainConfig) -> str:
             f"{own.stage_weight:g} at the stages between"
         )
         unit = " of cross-entropy's gradient" if own.balance else ""
-        if own.balance and balance_floor(config):
-            unit += f", at least {balance_floor(config):g} of its largest norm so far"
+        if own.balance and config.balance_floor:
+            unit += f", at least {config.balance_floor:g} of its largest norm so far"
         return (
             f"S-IB objective: calibrated, weights {weights}{unit}; the paper's is --objective "
             "published"
