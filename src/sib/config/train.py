@@ -210,6 +210,9 @@ class TrainConfig(FineTuningConfig):
             for known in options(type(group))
             if name in known.facts.only_for and known.name not in BESIDE_OBJECTIVES
         }
+        if "balance_floor" in found:
+            found["balance_floor"] = self.balance_floor
+        return found
 
     @property
     def known_share(self) -> float:
@@ -220,9 +223,6 @@ class TrainConfig(FineTuningConfig):
     def is_calibrated(self) -> bool:
         """Whether the method is S-IB with the calibrated objective."""
         return self.method == "sib" and self.objective.kind == "calibrated"
-        if "balance_floor" in found:
-            found["balance_floor"] = self.balance_floor
-        return found
 
     @property
     def balance_floor(self) -> float:
