@@ -37,7 +37,7 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/head.py --rounds 5
-	$(BIN)/python benchmarks/step.py --architectures resnet18 vit_b_32 --rounds 3 \
+	$(BIN)/python benchmarks/step.py --architectures resnet18 vit_b_32 --batch 8 --batch-norm train --rounds 3 \
 		--modes plain naive sib
 
 $(INSTALLED): pyproject.toml constraints.txt
