@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import typing
 
 import numpy as np
@@ -11,13 +12,15 @@ from hypothesis import strategies as st
 
 from data.pictures import save
 from evaluation.handmade import SIDE, arguments, images, mask, picture, weights
-from evaluation.trained import quiet, trained
+from evaluation.trained import evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config import audit as config
 from sib.config.audit import AuditConfig
+from sib.config.evaluate import CompareConfig
 from sib.evaluation.audit.command import audit_and_show
 from sib.evaluation.audit.difference import worst_difference
 from sib.evaluation.audit.files import read_audit
+from sib.evaluation.compare import compare
 from sib.metrics.behaviour import CONDITIONS, FILLS
 from sib.utils.errors import InputError
 
@@ -223,3 +226,37 @@ def test_difference_of_the_worst_part_by_hand(seed):
     assert found["mean"] == pytest.approx(expected) and found["images"] == 10
     same = worst_difference(first, first, parts, paired_seeds=True, resamples=20)
     assert same["mean"] == same["low"] == same["high"] == 0
+
+
+def audited_run(folder, method, seed=0):
+    run = folder / f"{method}-{seed}"
+    shutil.copytree(evaluated(method, seed), run)
+    assert main(["audit", str(run), "--device", "cpu", "--conditions", "blurred"]) == 0
+    return run
+
+
+def test_compare_shows_behaviour_where_all_runs_were_audited(tmp_path):
+    first, second = audited_run(tmp_path, "ce"), audited_run(tmp_path, "sib")
+
+    def compared(*runs):
+        console = quiet()
+        found = compare(CompareConfig(runs=runs, out=tmp_path / "out"), console)
+        return found.get("behaviour"), " ".join(console.file.getvalue().split())
+
+    behaviour, _ = compared(first, second)
+    (group,) = behaviour["groups"]
+    means = [
+        json.loads((run / "audit.json").read_text())["conditions"]["blurred"]["accuracy"]["mean"]
+        for run in (first, second)
+    ]
+    assert group["conditions"]["blurred"]["accuracy"]["mean"] == pytest.approx(means[1] - means[0])
+    behaviour, said = compared(first, evaluated("sib"))
+    assert behaviour is None and "was not audited: run sib audit" in said
+    behaviour, said = compared(evaluated(), evaluated("sib"))
+    assert behaviour is None and "no behaviour" not in said
+    assert main(["audit", str(second), "--device", "cpu", "--seed", "5"]) == 0
+    behaviour, said = compared(first, second)
+    assert behaviour is None and "seed is 0 and 5" in said
+    shutil.copy(first / "best.safetensors", second / "best.safetensors")
+    behaviour, said = compared(first, second)
+    assert behaviour is None and "sib-0 has other weights now: run sib audit" in said

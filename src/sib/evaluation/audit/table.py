@@ -118,6 +118,14 @@ def difference_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def behaviour_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same with the names that a comparison of evaluations has."""
+    names = {"run": "group", "condition": "method", "figure": "measure"}
+    return [
+        {names.get(key, key): value for key, value in row.items()} for row in difference_rows(found)
+    ]
+
+
 def _shown(rows: Any) -> list[str]:
     """Figures that any condition has."""
     present = {name for row in rows for name, value in row.items() if value is not None}
