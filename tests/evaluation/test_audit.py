@@ -167,7 +167,7 @@ def test_bad_input(tmp_path, data, capsys):
     assert "needs the columns image and group" in said
     groups.write_text("image,group\nelsewhere.png,a\n")
     said = refused(tmp_path, data, capsys, "--groups", str(groups))
-    assert "gives no group to 18 of 18 images" in said
+    assert "gives no group to 36 of 36 images" in said
     first = "test/blue/0.png"
     groups.write_text(f"image,group\n{first},a\n{first},b\n")
     said = refused(tmp_path, data, capsys, "--groups", str(groups))

@@ -57,10 +57,11 @@ def test_the_verdicts_are_those_of_the_classifiers(audits):
     assert any("Collect training images for blue, other background" in t for t in second.advice)
 
 
-def facts(own, exchanged, scored=50, chance=0.5):
+def facts(own, exchanged, changed=0.0, scored=50, chance=0.5):
     def row(accuracy):
         entry = {"mean": accuracy, "low": None, "high": None, "name": "a", "images": 5}
-        return {"accuracy": entry, "worst_class": entry, "worst_group": None}
+        moved = {"mean": changed, "low": None, "high": None}
+        return {"accuracy": entry, "changed": moved, "worst_class": entry, "worst_group": None}
 
     return {
         "conditions": {"original": row(own)} | {f"exchanged_{n}": row(exchanged) for n in "ab"},
@@ -71,17 +72,19 @@ def facts(own, exchanged, scored=50, chance=0.5):
 
 
 @pytest.mark.parametrize(
-    ("own", "exchanged", "level"),
+    ("own", "exchanged", "changed", "level"),
     [
-        (1.0, 0.96, "object"),
-        (1.0, 0.9, "partly"),
-        (1.0, 0.7, "background"),
-        (0.52, 0.2, "unknown"),
-        (0.9, 0.95, "object"),
+        (1.0, 0.96, 0.0, "object"),
+        (1.0, 0.9, 0.0, "partly"),
+        (1.0, 0.7, 0.0, "background"),
+        (0.52, 0.2, 0.4, "unknown"),
+        (0.52, 0.52, 0.6, "background"),
+        (0.9, 0.9, 0.2, "partly"),
+        (0.9, 0.95, 0.05, "object"),
     ],
 )
-def test_levels_are_shares_of_the_skill_that_is_lost(own, exchanged, level):
-    assert verdict(facts(own, exchanged)).level == level
+def test_levels_are_decisions_that_change_or_skill_that_is_lost(own, exchanged, changed, level):
+    assert verdict(facts(own, exchanged, changed)).level == level
 
 
 def test_few_images_say_nothing():
@@ -129,7 +132,8 @@ def test_the_pictures_are_what_the_classifier_decided_about(audits, name):
             now, clear = next(decided), next(sure)
             assert now == expected or not clear, (column, place)
             assert cell.said.startswith(audit.facts["classes"][int(expected)])
-            assert cell.changed == (expected != audit.scores.predicted[place])
+            moved = expected != audit.scores.predicted[place]
+            assert cell.changed == (moved and not column.startswith("background_alone"))
 
 
 def test_the_images_that_rely_on_the_background_come_first(audits):
@@ -187,7 +191,7 @@ def test_a_report_about_audited_runs_has_the_section(tmp_path):
     report(ReportConfig(runs=(folder,), out=out, images=2, device="cpu"), quiet())
     text = out.read_text()
     assert '<section id="audit-0">' in text and 'href="#audit-0"' in text
-    assert "ce-0: does it use the object?" in text
+    assert "ce-0: object or background?" in text
 
 
 def test_bad_input(audits, tmp_path, capsys):

@@ -90,7 +90,9 @@ def _galleries(audit: Evaluation, opened: Opened, device: str) -> list[dict[str,
         (
             "What happens when the background changes",
             "A few images, drawn evenly from all. Below each picture stands what the classifier "
-            "names and the probability of its first decision. Another decision is marked.",
+            "names and the probability of its first decision. Another decision is red. In the "
+            "second picture the object is outlined; covering red parts costs the decision certainty, "
+            "and covering blue ones gives it some.",
             KINDS,
             examples,
         ),
@@ -138,9 +140,8 @@ def write_page(
     Raises:
         InputError: it cannot be written.
     """
-    names = ", ".join(audit.facts["name"] for audit in audits)
     values = {
-        "title": f"Does it use the object? {names}",
+        "title": "Does the classifier use the object?",
         "audit": sections(audits, opened, device, console),
         "written_by": f"sib {__version__}",
     }

@@ -54,7 +54,7 @@ class Cell(NamedTuple):
     alt: str
     said: str
     changed: bool
-    """Whether the decision is another one than for the image as it is."""
+    """Whether the decision is another one than for the image as it is, though the object stays."""
 
 
 class Row(NamedTuple):
@@ -230,4 +230,5 @@ def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cel
     said = f"{classes[int(after)]} {share:.2f}"
     if after != before:
         said = f"{classes[int(after)]} ({classes[before]} {share:.2f})"
-    return Cell(jpeg_uri(pixels), f"{name}, {title}: {said}", said, after != before)
+    marked = after != before and not column.startswith("background_alone")  # which has no object
+    return Cell(jpeg_uri(pixels), f"{name}, {title}: {said}", said, marked)

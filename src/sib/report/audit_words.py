@@ -8,8 +8,7 @@ from sib.evaluation.audit.figures import ORIGINAL, SMALLEST
 
 Level = Literal["object", "partly", "background", "unknown"]
 PARTLY, MOSTLY = 0.1, 0.5
-"""Shares of its skill that a classifier loses with exchanged backgrounds, from which on it is said
-to rely on them partly, and mostly."""
+"""Reliance from which on a classifier is said to decide partly, and mostly, by the background."""
 LEAST_SKILL = 0.05
 """Accuracy above guessing below which nothing is said."""
 HEADLINES = {
@@ -32,27 +31,32 @@ class Verdict(NamedTuple):
 def verdict(facts: dict[str, Any]) -> Verdict:
     """The verdict of an audit.
 
-    With the accuracy a on the images as they are, e before exchanged backgrounds, mean over the
-    ways of filling, and g of guessing, the share of skill that is lost is (a − e) / (a − g).
+    Reliance is the share of the decisions that exchanged backgrounds change, or the share of skill
+    that is lost with them where that is larger: (a − e) / (a − g), with the accuracy a on the
+    images as they are, e before exchanged backgrounds and g of guessing. All are means over the
+    ways of filling. Where backgrounds are independent of the class, decisions change though
+    accuracy does not fall.
 
     Args:
         facts: ``audit.json``.
     """
-    own, exchanged = mean_of(facts, ORIGINAL), mean_of(facts, "exchanged")
-    if exchanged is None:
-        exchanged = mean_of(facts, "object_alone")
-    guess = guessing(facts)
-    level = _level(own, exchanged, guess) if facts["scored"] >= SMALLEST else "unknown"
+    level = _level(facts) if facts["scored"] >= SMALLEST else "unknown"
     return Verdict(level, HEADLINES[level], _sentences(facts), _advice(facts, level))
 
 
-def _level(own: float | None, exchanged: float | None, guess: float) -> Level:
-    if own is None or exchanged is None or own - guess < LEAST_SKILL:
+def _level(facts: dict[str, Any]) -> Level:
+    kind = "exchanged" if mean_of(facts, "exchanged") is not None else "object_alone"
+    own, after = mean_of(facts, ORIGINAL), mean_of(facts, kind)
+    if own is None or after is None:
         return "unknown"
-    lost = (own - exchanged) / (own - guess)
-    if lost < PARTLY:
+    reliance, skill = mean_of(facts, kind, "changed") or 0.0, own - guessing(facts)
+    if skill >= LEAST_SKILL:
+        reliance = max(reliance, (own - after) / skill)
+    elif reliance < MOSTLY:
+        return "unknown"
+    if reliance < PARTLY:
         return "object"
-    return "partly" if lost < MOSTLY else "background"
+    return "partly" if reliance < MOSTLY else "background"
 
 
 def guessing(facts: dict[str, Any]) -> float:

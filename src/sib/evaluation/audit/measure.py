@@ -103,7 +103,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         say(sentence)
     source = limited(getattr(splits, config.split), config.limit)
     start = time.perf_counter()
-    groups = find_groups(config.groups, splits.folder, source.names, console)
+    groups = find_groups(config.groups, splits, source.names, console)
     scores, images = _score(config, checkpoint, source, groups, console)
     names = groups[0] if groups else None
     scored = np.isfinite(scores.column("original", "correct"))
