@@ -22,6 +22,7 @@ from sib.evaluation.audit.difference import worst_difference
 from sib.evaluation.audit.files import read_audit
 from sib.evaluation.compare import compare
 from sib.metrics.behaviour import CONDITIONS, FILLS
+from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.utils.errors import InputError
 
 LOG_ODDS = 20 - math.log(2)
@@ -260,3 +261,23 @@ def test_compare_shows_behaviour_where_all_runs_were_audited(tmp_path):
     shutil.copy(first / "best.safetensors", second / "best.safetensors")
     behaviour, said = compared(first, second)
     assert behaviour is None and "sib-0 has other weights now: run sib audit" in said
+
+
+def test_without_annotation_the_start_network_finds_foregrounds(tmp_path, capsys):
+    bare = images(tmp_path / "bare", with_groups=False)
+    for path in bare.rglob("*_mask.png"):
+        path.unlink()
+    out = tmp_path / "run"
+    start = ["--arch", "small_resnet", "--weights", str(trained()), "--image-size", str(SIDE)]
+    place = ["--out", str(out), "--epochs", "1", "--device", "cpu", "--workers", "0"]
+    assert main(["train", "--data", str(bare), "--method", "ce", *start, *place]) == 0
+    page = ["--page", str(tmp_path / "page.html")]
+    options = ["--conditions", "exchanged", "object_alone", "--fills", "diffusion"]
+    assert main(["audit", str(out), "--device", "cpu", *options, *page]) == 0
+    audit = read_audit(out)
+    assert audit.facts["foreground"] == "found" and audit.facts["scored"] == 18
+    assert np.allclose(audit.scores.foreground_share, CalibratedSpatialIB().area, atol=0.01)
+    sentence = "No image is annotated: foregrounds were found"
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    text = (tmp_path / "page.html").read_text()
+    assert sentence in text and "There are no pictures" not in text

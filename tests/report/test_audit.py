@@ -66,6 +66,7 @@ def facts(own, exchanged, changed=0.0, scored=50, chance=0.5):
     return {
         "conditions": {"original": row(own)} | {f"exchanged_{n}": row(exchanged) for n in "ab"},
         "scored": scored,
+        "foreground_words": "",
         "chance": chance,
         "majority": chance,
     }

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from sib import __version__
 from sib.evaluation.audit.figures import ORIGINAL
+from sib.evaluation.audit.source import audit_source
 from sib.evaluation.audit.table import FIGURES, caption, short
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.data import limited, spread
+from sib.evaluation.data import spread
 from sib.evaluation.stored import Evaluation
 from sib.report import page
 from sib.report.audit_pictures import MAP, columns_of, reliance, rows_of, titles
@@ -49,12 +50,14 @@ def sections(
     with progress(console, "drawing", len(audits) * (EXAMPLES + RELYING)) as bar:
         runs = []
         for number, audit in enumerate(audits):
-            runs.append(_run(audit, number, opened, device))
+            runs.append(_run(audit, number, opened, device, console))
             bar(EXAMPLES + RELYING)
     return {"runs": runs, "method": METHOD}
 
 
-def _run(audit: Evaluation, number: int, opened: Opened, device: str) -> dict[str, Any]:
+def _run(
+    audit: Evaluation, number: int, opened: Opened, device: str, console: Console
+) -> dict[str, Any]:
     facts = audit.facts
     found = verdict(facts)
     values = {
@@ -70,16 +73,18 @@ def _run(audit: Evaluation, number: int, opened: Opened, device: str) -> dict[st
         "no_pictures": "",
     }
     try:
-        values["galleries"] = _galleries(audit, opened, device)
+        values["galleries"] = _galleries(audit, opened, device, console)
     except InputError as error:  # the figures are worth showing without pictures
         values["no_pictures"] = str(error)
     return values
 
 
-def _galleries(audit: Evaluation, opened: Opened, device: str) -> list[dict[str, Any]]:
+def _galleries(
+    audit: Evaluation, opened: Opened, device: str, console: Console
+) -> list[dict[str, Any]]:
     checkpoint, splits = opened(audit)
     options = audit.facts["options"]
-    source = limited(getattr(splits, options["split"]), options["limit"])
+    source = audit_source(checkpoint, splits, options, choose_device(device), console).source
     scored = np.flatnonzero(np.isfinite(audit.scores.column(ORIGINAL, "correct")))
     examples = scored[spread(EXAMPLES, len(scored))].tolist()
     fall = reliance(audit.scores)
@@ -91,8 +96,8 @@ def _galleries(audit: Evaluation, opened: Opened, device: str) -> list[dict[str,
             "What happens when the background changes",
             "A few images, drawn evenly from all. Below each picture stands what the classifier "
             "names and the probability of its first decision. Another decision is red. In the "
-            "second picture the object is outlined; covering red parts costs the decision certainty, "
-            "and covering blue ones gives it some.",
+            "second picture the object is outlined; covering red parts costs certainty of the "
+            "decision, and covering blue ones gives it some.",
             KINDS,
             examples,
         ),

@@ -77,7 +77,7 @@ def mean_of(facts: dict[str, Any], kind: str, figure: str = "accuracy") -> float
 
 def _sentences(facts: dict[str, Any]) -> list[str]:
     own, exchanged = mean_of(facts, ORIGINAL), mean_of(facts, "exchanged")
-    found = []
+    found = [facts["foreground_words"]] * bool(facts["foreground_words"])
     if own is not None:
         found.append(f"It names the right class for {_of_100(own)} images.")
     if own is not None and exchanged is not None:

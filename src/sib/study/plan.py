@@ -186,9 +186,11 @@ def _opened(study: Study, runs: list[Run]) -> Iterator[tuple[int, Splits]]:
 
 
 def _check_annotated(study: Study, splits: Splits) -> None:
-    if study.audit and not splits.test.annotated:
+    started = all(p.config.weights is not None for s in study.settings for p in s.points)
+    if study.audit and not splits.test.annotated and not started:
         raise InputError(
-            f"{study.file}: audit needs foregrounds, and the test images of {splits.name} have none"
+            f"{study.file}: audit needs foregrounds, and the test images of {splits.name} have "
+            "none; runs that start from trained weights can find them"
         )
     if study.needs_energy and not splits.validation.annotated:
         raise InputError(

@@ -77,6 +77,8 @@ def caption(facts: dict[str, Any]) -> str:
     if left["all_foreground"]:
         parts.append(f"{left['all_foreground']} that are all foreground left out")
     lines = ["; ".join(parts) + "."]
+    if facts["foreground_words"]:
+        lines.append(facts["foreground_words"])
     lacking = {
         short(condition): row["without_value"]
         for condition, row in facts["conditions"].items()
