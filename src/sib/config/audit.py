@@ -55,6 +55,8 @@ class AuditConfig:
     """Data set; the run's own where not given."""
     root: Path | None = None
     """Folder of the named data sets; the run's own where not given."""
+    masks: str | None = None
+    """Folder of foreground masks; the run's own where not given."""
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
     not given."""

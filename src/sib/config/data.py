@@ -116,6 +116,8 @@ class MakeSpuriousConfig:
     """Shorter side of the images in pixels; smaller ones keep their size."""
     root: Path = Path("data")
     """Where the published data sets stand."""
+    masks: str | None = None
+    """Folder of foreground masks, where they do not lie beside the images."""
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
 

@@ -12,7 +12,7 @@ from sib.evaluation.audit.figures import ORIGINAL
 from sib.evaluation.audit.source import audit_source
 from sib.evaluation.audit.table import FIGURES, caption, short
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.data import spread
+from sib.evaluation.data import spaced_indices
 from sib.evaluation.stored import Evaluation
 from sib.report import page
 from sib.report.audit_pictures import MAP, columns_of, reliance, rows_of, titles
@@ -86,7 +86,7 @@ def _galleries(
     options = audit.facts["options"]
     source = audit_source(checkpoint, splits, options, choose_device(device), console).source
     scored = np.flatnonzero(np.isfinite(audit.scores.column(ORIGINAL, "correct")))
-    examples = scored[spread(EXAMPLES, len(scored))].tolist()
+    examples = scored[spaced_indices(EXAMPLES, len(scored))].tolist()
     fall = reliance(audit.scores)
     ordered = [int(p) for p in np.argsort(fall, kind="stable") if np.isfinite(fall[p])]
     relying = [place for place in ordered if fall[place] < 0][:RELYING]

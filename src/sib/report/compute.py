@@ -73,7 +73,8 @@ def _audit(config: ReportConfig, loaded: Loaded, console: Console) -> dict[str, 
     def opened(audit: Evaluation) -> tuple[Checkpoint, Splits]:
         device = choose_device(config.device)
         checkpoint = open_checkpoint(audit.folder, device, trust_code=config.trust_code)
-        return checkpoint, open_run_data(checkpoint, None, None)
+        split = audit.facts["options"]["split"]
+        return checkpoint, open_run_data(checkpoint, None, None, split=split)
 
     return sections(audits, opened, config.device, console)
 

@@ -60,6 +60,7 @@ def make_spurious(config: MakeSpuriousConfig, console: Console) -> dict[str, Any
     splits = open_data(
         config.name,
         root=config.root,
+        masks=config.masks,
         annotations=annotations,
         hold_out_validation=False,
         split_seed=config.seed,

@@ -13,10 +13,10 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from sib.data.files import MASK_ENDING
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 
+MASK_ENDING = "_mask.png"
 GROUPS = "groups.csv"
 COLUMNS = ("image", "group", "class", "background_of", "kind", "object_from", "background_from")
 

@@ -67,6 +67,7 @@ def open_audited(
         checkpoint,
         config.data,
         config.root,
+        masks=config.masks,
         annotations=config.annotations,
         split=config.split,
         say=say,
