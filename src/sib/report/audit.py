@@ -96,8 +96,8 @@ def _galleries(
             "What happens when the background changes",
             "A few images, drawn evenly from all. Below each picture stands what the classifier "
             "names and the probability of its first decision. Another decision is red. In the "
-            "second picture the object is outlined; covering red or bright parts costs certainty of the "
-            "decision, and covering blue ones gives it some.",
+            "second picture the object is outlined; covering red or bright parts costs certainty "
+            "of the decision, and covering blue ones gives it some.",
             KINDS,
             examples,
         ),
