@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import typing
 
 import numpy as np
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 
 from data.pictures import save
 from evaluation.handmade import SIDE, arguments, images, mask, picture, weights
-from evaluation.trained import quiet, trained
+from evaluation.trained import evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config import audit as config
 from sib.config.audit import AuditConfig
+from sib.config.evaluate import CompareConfig
 from sib.evaluation.audit.command import audit_and_show
 from sib.evaluation.audit.difference import worst_difference
 from sib.evaluation.audit.files import read_audit
+from sib.evaluation.compare import compare
 from sib.metrics.behaviour import CONDITIONS, FILLS
+from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.utils.errors import InputError
 
 LOG_ODDS = 20 - math.log(2)
@@ -164,7 +168,7 @@ def test_bad_input(tmp_path, data, capsys):
     assert "needs the columns image and group" in said
     groups.write_text("image,group\nelsewhere.png,a\n")
     said = refused(tmp_path, data, capsys, "--groups", str(groups))
-    assert "gives no group to 18 of 18 images" in said
+    assert "gives no group to 36 of 36 images" in said
     first = "test/blue/0.png"
     groups.write_text(f"image,group\n{first},a\n{first},b\n")
     said = refused(tmp_path, data, capsys, "--groups", str(groups))
@@ -223,3 +227,57 @@ def test_difference_of_the_worst_part_by_hand(seed):
     assert found["mean"] == pytest.approx(expected) and found["images"] == 10
     same = worst_difference(first, first, parts, paired_seeds=True, resamples=20)
     assert same["mean"] == same["low"] == same["high"] == 0
+
+
+def audited_run(folder, method, seed=0):
+    run = folder / f"{method}-{seed}"
+    shutil.copytree(evaluated(method, seed), run)
+    assert main(["audit", str(run), "--device", "cpu", "--conditions", "blurred"]) == 0
+    return run
+
+
+def test_compare_shows_behaviour_where_all_runs_were_audited(tmp_path):
+    first, second = audited_run(tmp_path, "ce"), audited_run(tmp_path, "sib")
+
+    def compared(*runs):
+        console = quiet()
+        found = compare(CompareConfig(runs=runs, out=tmp_path / "out"), console)
+        return found.get("behaviour"), " ".join(console.file.getvalue().split())
+
+    behaviour, _ = compared(first, second)
+    (group,) = behaviour["groups"]
+    means = [
+        json.loads((run / "audit.json").read_text())["conditions"]["blurred"]["accuracy"]["mean"]
+        for run in (first, second)
+    ]
+    assert group["conditions"]["blurred"]["accuracy"]["mean"] == pytest.approx(means[1] - means[0])
+    behaviour, said = compared(first, evaluated("sib"))
+    assert behaviour is None and "was not audited: run sib audit" in said
+    behaviour, said = compared(evaluated(), evaluated("sib"))
+    assert behaviour is None and "no behaviour" not in said
+    assert main(["audit", str(second), "--device", "cpu", "--seed", "5"]) == 0
+    behaviour, said = compared(first, second)
+    assert behaviour is None and "seed is 0 and 5" in said
+    shutil.copy(first / "best.safetensors", second / "best.safetensors")
+    behaviour, said = compared(first, second)
+    assert behaviour is None and "sib-0 has other weights now: run sib audit" in said
+
+
+def test_without_annotation_the_start_network_finds_foregrounds(tmp_path, capsys):
+    bare = images(tmp_path / "bare", with_groups=False)
+    for path in bare.rglob("*_mask.png"):
+        path.unlink()
+    out = tmp_path / "run"
+    start = ["--arch", "small_resnet", "--weights", str(trained()), "--image-size", str(SIDE)]
+    place = ["--out", str(out), "--epochs", "1", "--device", "cpu", "--workers", "0"]
+    assert main(["train", "--data", str(bare), "--method", "ce", *start, *place]) == 0
+    page = ["--page", str(tmp_path / "page.html")]
+    options = ["--conditions", "exchanged", "object_alone", "--fills", "diffusion"]
+    assert main(["audit", str(out), "--device", "cpu", *options, *page]) == 0
+    audit = read_audit(out)
+    assert audit.facts["foreground"] == "found" and audit.facts["scored"] == 18
+    assert np.allclose(audit.scores.foreground_share, CalibratedSpatialIB().area, atol=0.01)
+    sentence = "No image is annotated: foregrounds were found"
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    text = (tmp_path / "page.html").read_text()
+    assert sentence in text and "There are no pictures" not in text

@@ -25,7 +25,7 @@ COMMANDS = {
         "sib.config.evaluate:EvaluateConfig", "sib.evaluation.evaluate:evaluate_and_show"
     ),
     "explain": Command("sib.config.evaluate:ExplainConfig", "sib.evaluation.explain:explain"),
-    "audit": Command("sib.config.audit:AuditConfig", "sib.evaluation.audit.command:audit_and_show"),
+    "audit": Command("sib.config.audit:AuditConfig", "sib.cli.audit:audit"),
     "compare": Command("sib.config.evaluate:CompareConfig", "sib.evaluation.compare:compare"),
     "report": Command("sib.config.evaluate:ReportConfig", "sib.report.command:report"),
     "predict": Command("sib.config.deploy:PredictConfig", "sib.evaluation.predict:predict"),

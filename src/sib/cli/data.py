@@ -1,10 +1,16 @@
-"""``sib data``: its three commands behind one."""
+"""``sib data``: its commands behind one."""
 
 from typing import Any
 
 from rich.console import Console
 
-from sib.config.data import CheckConfig, DataConfig, PrepareConfig, ShowConfig
+from sib.config.data import (
+    CheckConfig,
+    DataConfig,
+    MakeSpuriousConfig,
+    PrepareConfig,
+    ShowConfig,
+)
 from sib.utils.lazy import load
 from sib.utils.signals import Stopped
 
@@ -12,6 +18,7 @@ ACTIONS: dict[type, str] = {
     PrepareConfig: "sib.data.prepare:prepare",
     CheckConfig: "sib.data.check:check",
     ShowConfig: "sib.training.show:show",
+    MakeSpuriousConfig: "sib.data.spurious.command:make_spurious",
 }
 
 

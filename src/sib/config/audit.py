@@ -44,7 +44,8 @@ class AuditConfig:
     """Test whether a classifier uses the object: change the background and watch its decisions.
 
     Writes audit.json and audit.csv (a line an image) into the run folder, and compares the runs
-    where several are given. Needs images with a known foreground.
+    where several are given. Where no image has a foreground, the network that a run started from
+    finds them, and the audit says so.
     """
 
     runs: Runs
@@ -54,6 +55,8 @@ class AuditConfig:
     """Data set; the run's own where not given."""
     root: Path | None = None
     """Folder of the named data sets; the run's own where not given."""
+    masks: str | None = None
+    """Folder of foreground masks; the run's own where not given."""
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
     not given."""

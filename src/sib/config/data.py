@@ -1,4 +1,4 @@
-"""What ``sib data`` and its three commands can be asked for."""
+"""What ``sib data`` and its commands can be asked for."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sib.config.image_size import ImageSizeOption
+from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,58 @@ class ShowConfig:
 
 
 @dataclass(frozen=True)
+class MakeSpuriousConfig:
+    """Make a data set that tempts a classifier to look at the background.
+
+    Cuts the objects out of an annotated set and shows them before backgrounds that predict the
+    class in training. In the test, background and class are independent. OUT gets train and test
+    with a mask beside each image, groups.csv for the accuracy of the worst group, and
+    make-spurious.json, which says how it was made.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """cub200, oxford_pet, or a folder of your own, with foregrounds."""
+    out: Path
+    """Folder to make; it must not exist or be empty."""
+    strength: float = 0.95
+    """Share of each class's training images that are shown before a background of its own family, 0
+    to 1."""
+    backgrounds: Literal["images", "procedural", "both"] = "both"
+    """images: other images of the set, their object filled, in families of similar colours.
+    procedural: drawn patterns. both: half of the images each."""
+    seed: int = 0
+    """Of all draws."""
+    test_backgrounds: int | None = None
+    """Families that each test object is shown before, each once; all where not given, and at most
+    10."""
+    side: int = 256
+    """Shorter side of the images in pixels; smaller ones keep their size."""
+    root: Path = Path("data")
+    """Where the published data sets stand."""
+    masks: str | None = None
+    """Folder of foreground masks, where they do not lie beside the images."""
+    annotations: Path | None = None
+    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a number is out of its range."""
+        if not 0 <= self.strength <= 1:
+            raise InputError(f"--strength must lie in 0 to 1; got {self.strength}")
+        if self.seed < 0:
+            raise InputError(f"--seed must be at least 0; got {self.seed}")
+        if not 16 <= self.side <= 4096:
+            raise InputError(f"--side must lie in 16 to 4096; got {self.side}")
+        if self.test_backgrounds is not None and self.test_backgrounds < 1:
+            raise InputError(f"--test-backgrounds must be at least 1; got {self.test_backgrounds}")
+
+
+@dataclass(frozen=True)
 class DataConfig:
-    """Prepare, check or show a data set."""
+    """Prepare, check, show or make a data set."""
 
     command: tyro.conf.OmitArgPrefixes[
         Annotated[PrepareConfig, tyro.conf.subcommand("prepare", prefix_name=False)]
         | Annotated[CheckConfig, tyro.conf.subcommand("check", prefix_name=False)]
         | Annotated[ShowConfig, tyro.conf.subcommand("show", prefix_name=False)]
+        | Annotated[MakeSpuriousConfig, tyro.conf.subcommand("make-spurious", prefix_name=False)]
     ]

@@ -7,6 +7,8 @@ import numpy as np
 from rich.console import Console
 
 from sib.config.evaluate import CompareConfig
+from sib.evaluation.audit.present import compare_present
+from sib.evaluation.audit.table import behaviour_rows, difference_table
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
 from sib.evaluation.missing import read_or_evaluate
 from sib.evaluation.scores import stack
@@ -36,7 +38,13 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     found = compare_stored(stored, config.metrics, config.resamples)
     name = found["reference"]["name"]
     tables = [comparison_table(group, name) for group in found["groups"]]
-    show_tables(console, tables, comparison_rows(found))
+    rows = comparison_rows(found)
+    behaviour = compare_present(config.runs, config.resamples, console)
+    if behaviour:
+        found["behaviour"] = behaviour
+        tables += [difference_table(group, name) for group in behaviour["groups"]]
+        rows += behaviour_rows(behaviour)
+    show_tables(console, tables, rows)
     console.print(explanation(found), soft_wrap=False, highlight=False)
     try:
         config.out.mkdir(parents=True, exist_ok=True)

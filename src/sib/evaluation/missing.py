@@ -39,13 +39,13 @@ def read_or_evaluate(
         InputError: a folder is neither, or a file is damaged.
     """
     with ExitStack() as stack:
-        places = _unpacked(folders, stack)
+        places = unpacked(folders, stack)
         config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code, data=data)
         found = _read_all(places, config, console, metrics)
     return [_renamed(item, folder) for item, folder in zip(found, folders, strict=True)]
 
 
-def _unpacked(folders: Sequence[Path], stack: ExitStack) -> list[Path]:
+def unpacked(folders: Sequence[Path], stack: ExitStack) -> list[Path]:
     """Where to read each run; those that only the archive of a study has lie elsewhere for now."""
     studies = [archived_study(folder) for folder in folders]
     opened = {study: stack.enter_context(overlaid(study)) for study in {*studies} if study}

@@ -60,6 +60,7 @@ def _values(config: ReportConfig, loaded: Loaded, computed: Computed) -> dict[st
             for section in computed.sections
         ],
         "no_gallery": computed.no_images,
+        "audit": computed.audit,
         "repeat": page.repeat(evaluations),
         "written_by": f"sib {__version__}",
     }
@@ -92,6 +93,8 @@ def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
     if values["curves"]:
         found.append(("training", "Training"))
     found += [(section["anchor"], section["title"]) for section in values["galleries"]]
+    if values["audit"]:
+        found += [(run["anchor"], f"Audit of {run['name']}") for run in values["audit"]["runs"]]
     return [*found, ("repeat", "How to repeat it")]
 
 

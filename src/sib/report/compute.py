@@ -5,17 +5,22 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from sib.config.evaluate import ReportConfig
+from sib.data import Splits
+from sib.evaluation.audit.present import present_audits
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.compare import compare_stored
 from sib.evaluation.data import check_classes, open_run_data, spaced_indices
 from sib.evaluation.stored import Evaluation
 from sib.report import gallery
+from sib.report.audit import sections
 from sib.report.gallery import Row
 from sib.report.load import Loaded
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.progress_bar import progress
 
+AUDITS = 4
+"""Runs whose audits are shown."""
 EXTREMES = 6
 """Images of a section that shows the largest or the smallest of something."""
 DRAWN_AT_ONCE = 32
@@ -44,6 +49,8 @@ class Computed(NamedTuple):
     """Names of the runs whose maps are drawn."""
     no_images: str
     """Why there are no images; empty where there are."""
+    audit: dict[str, Any] | None = None
+    """As `sib.report.audit.sections` gives it; None where not all runs were audited."""
 
 
 def compute(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
@@ -52,6 +59,27 @@ def compute(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
     Raises:
         InputError: an image cannot be read.
     """
+    computed = _without_audit(config, loaded, console)
+    return computed._replace(audit=_audit(config, loaded, console))
+
+
+def _audit(config: ReportConfig, loaded: Loaded, console: Console) -> dict[str, Any] | None:
+    """The audits of the first runs of the groups."""
+    shown = [item.folder for item in loaded.first(min(AUDITS, config.gallery_runs or AUDITS))]
+    audits = present_audits(shown, console)
+    if not audits:
+        return None
+
+    def opened(audit: Evaluation) -> tuple[Checkpoint, Splits]:
+        device = choose_device(config.device)
+        checkpoint = open_checkpoint(audit.folder, device, trust_code=config.trust_code)
+        split = audit.facts["options"]["split"]
+        return checkpoint, open_run_data(checkpoint, None, None, split=split)
+
+    return sections(audits, opened, config.device, console)
+
+
+def _without_audit(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
     found = compare_stored(loaded.evaluations) if len(loaded.groups) > 1 else None
     shown = [item for item in loaded.first(config.gallery_runs) if item.run is not None]
     names = [item.name for item in shown]

@@ -151,7 +151,7 @@ def _row(
             alt = f"{method} of {checkpoint.name} on {name}"
             alt += f": {energy:.2f} of it inside the foreground" if energy is not None else ""
             pixels = overlay_pixels(image, own[method][index], foreground)
-            cells.append(Cell(_picture(pixels), alt, energy))
+            cells.append(Cell(jpeg_uri(pixels), alt, energy))
     predictions = [
         (classes[run.predicted[place]], run.probability[place], bool(run.correct[place]))
         for run in runs
@@ -159,10 +159,11 @@ def _row(
     image, foreground = shown[0]
     outlined = outline(image.permute(1, 2, 0).numpy().copy(), foreground)
     known = "its foreground outlined" if bool(foreground.any()) else "foreground unknown"
-    return Row(name, label, _picture(outlined), f"{name}, {known}", predictions, cells)
+    return Row(name, label, jpeg_uri(outlined), f"{name}, {known}", predictions, cells)
 
 
-def _picture(pixels: NDArray[np.uint8]) -> str:
+def jpeg_uri(pixels: NDArray[np.uint8]) -> str:
+    """A picture of the page, `SIDE` pixels wide and high."""
     content = BytesIO()
     image = Image.fromarray(pixels)
     if image.width != SIDE:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sib.evaluation.compare import points
 from sib.evaluation.measures import MEASURES
@@ -15,16 +15,20 @@ from sib.figures.charts import Picture, both_themes, scatter_figure
 from sib.objectives.registry import method_title
 from sib.report.gallery import Row
 
-TEMPLATE = Path(__file__).with_name("page.html")
+TEMPLATES = Path(__file__).parent
 Cell = dict[str, str] | None
 
 
-def render(values: dict[str, Any]) -> str:
+def render(values: dict[str, Any], template: str = "page.html") -> str:
     """The page; every value is escaped."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(values)
+    return environment.get_template(template).render(values)
 
 
 def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any]:

@@ -20,19 +20,29 @@ def splits_first(described: Study, run: Run) -> tuple[str, ...]:
 
 def next_command(run: Run, splits: tuple[str, ...]) -> Command | None:
     """What of a run is not done yet, as commands for one process; None where all is done."""
-    left = [split for split in splits if not run.is_evaluated(split)]
+    left = [_evaluate(run, split) for split in splits if not run.is_evaluated(split)]
+    if "test" in splits and not run.is_audited():
+        left.append(_audit(run))
     if run.is_trained() and (run.weights.exists() or not left):
-        commands = [_evaluate(run, split) for split in left]
+        commands = left
     else:
         resume = ["--resume"] if run.is_started() else []
         train = ["train", *run.arguments, *resume]
-        commands = [train, *(_evaluate(run, split) for split in splits)]
+        audit = [_audit(run)] if "test" in splits and run.audit else []
+        commands = [train, *(_evaluate(run, split) for split in splits), *audit]
     return one_after_another(commands) if commands else None
 
 
 def _evaluate(run: Run, split: str) -> list[str]:
     place = ["--split", split, "--out", str(run.evaluation_folder(split))]
-    machine = ["--root", str(run.config.root), "--device", run.config.device]
+    return ["evaluate", str(run.folder), *run.evaluation.arguments, *place, *_machine(run)]
+
+
+def _audit(run: Run) -> list[str]:
+    return ["audit", str(run.folder), *_machine(run)]
+
+
+def _machine(run: Run) -> list[str]:
     # the study's file names the architecture, as a command line would
     trust = ["--trust-code"] if ":" in run.config.arch else []
-    return ["evaluate", str(run.folder), *run.evaluation.arguments, *place, *machine, *trust]
+    return ["--root", str(run.config.root), "--device", run.config.device, *trust]

@@ -17,6 +17,7 @@ KEYS = (
     "common",
     "settings",
     "evaluate",
+    "audit",
     "reference",
     "choose_by",
     "accuracy_margin",
@@ -38,6 +39,8 @@ class Study:
     split_seeds: tuple[int, ...]
     settings: tuple[Setting, ...]
     evaluation: Evaluation
+    audit: bool
+    """Whether runs are audited where they are evaluated on test."""
     reference: str
     """Name of the setting that the others are compared with."""
     choose_by: str
@@ -79,6 +82,7 @@ def read_study(file: Path) -> Study:
         split_seeds=values.seeds("split_seeds", [0]),
         settings=settings,
         evaluation=read_evaluation(file, values.mapping("evaluate")),
+        audit=values.flag("audit"),
         reference=_reference(values, settings),
         choose_by=choose_by,
         accuracy_margin=values.share("accuracy_margin", 0.0),

@@ -17,6 +17,7 @@ from sib.data import Splits
 from sib.models import build
 from sib.runs.archive import archive_of, overlaid
 from sib.runs.reader import is_run, read_run
+from sib.study.audits import is_audited
 from sib.study.description import Study
 from sib.study.evaluation import Evaluation
 from sib.study.settings import Point, Setting
@@ -47,6 +48,8 @@ class Run:
     log: Path
     config: TrainConfig
     evaluation: Evaluation
+    audit: bool = False
+    """Whether it is audited, too."""
 
     @property
     def arguments(self) -> list[str]:
@@ -73,6 +76,10 @@ class Run:
             self.evaluation_folder(split), self.weights, split
         )
 
+    def is_audited(self) -> bool:
+        """Whether the audit is there, of these weights, or none is wanted."""
+        return not self.audit or is_audited(self.folder, self.weights)
+
     def evaluation_folder(self, split: str) -> Path:
         """Where the evaluation on a split is written."""
         return self.folder if split == "test" else self.folder / VALIDATION
@@ -96,7 +103,8 @@ def _run(study: Study, setting: Setting, point: Point, seed: int, split_seed: in
     options = dataclasses.replace(point.config.input, split_seed=split_seed)
     config = dataclasses.replace(point.config, seed=seed, out=folder, input=options)
     log = study.out / "logs" / f"{name}.log"
-    return Run(name, setting.name, point, seed, split_seed, folder, log, config, study.evaluation)
+    wanted = study.evaluation, study.audit
+    return Run(name, setting.name, point, seed, split_seed, folder, log, config, *wanted)
 
 
 def check_runs(study: Study, runs: list[Run]) -> None:
@@ -178,6 +186,12 @@ def _opened(study: Study, runs: list[Run]) -> Iterator[tuple[int, Splits]]:
 
 
 def _check_annotated(study: Study, splits: Splits) -> None:
+    started = all(p.config.weights is not None for s in study.settings for p in s.points)
+    if study.audit and not splits.test.annotated and not started:
+        raise InputError(
+            f"{study.file}: audit needs foregrounds, and the test images of {splits.name} have "
+            "none; runs that start from trained weights can find them"
+        )
     if study.needs_energy and not splits.validation.annotated:
         raise InputError(
             f"{study.file}: choose_by {study.choose_by} needs foregrounds, and the validation "

@@ -1,5 +1,6 @@
 """What a study found: figures of the chosen runs on test, and their differences."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from sib.evaluation.groups import check_same_images
 from sib.evaluation.statistics import Array
 from sib.evaluation.stored import Evaluation, read_stored
+from sib.study.audits import audit_figures
 from sib.study.description import Study
 from sib.study.evaluation import ENERGY
 from sib.study.interval import seed_interval
@@ -34,7 +36,8 @@ def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[st
     stored = {run.name: read_stored(run.folder) for run in reported_runs(choices)}
     _check_images(choices, stored)
     methods = _methods(list(stored.values()))
-    figures = {name: _figures(item, methods) for name, item in stored.items()}
+    audits = _audits([item.folder for item in stored.values()])
+    figures = {name: _figures(item, methods, audits) for name, item in stored.items()}
     grids = {s.name: _grid(study, s.name, choices, figures) for s in study.settings}
     counts = [len(grid) for grid in grids.values() if grid]
     return {
@@ -47,6 +50,7 @@ def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[st
         "accuracy_margin": study.accuracy_margin,
         "interval": explanation(study, counts),
         "methods": methods,
+        "audit": audits,
         "settings": [
             _described(s.name, choices, figures)
             | {"figures": _estimates(grids[s.name], None)}
@@ -102,10 +106,24 @@ def _methods(stored: list[Evaluation]) -> list[str]:
     return [method for method in first if all(method in other for other in others)]
 
 
-def _figures(stored: Evaluation, methods: list[str]) -> Figures:
+def _audits(folders: list[Path]) -> list[str]:
+    """The figures of audits that every run has."""
+    if not folders:
+        return []
+    first, *others = [audit_figures(folder) for folder in folders]
+    return [name for name in first if all(name in other for other in others)]
+
+
+def _figures(stored: Evaluation, methods: list[str], audits: list[str]) -> Figures:
     energies = {method: stored.facts["table"][method][ENERGY]["mean"] for method in methods}
     mean = float(np.mean(list(energies.values()))) if energies else None
-    return {ACCURACY: stored.facts["accuracy"]["mean"], MEAN: mean, **energies}
+    behaviour = audit_figures(stored.folder) if audits else {}
+    return {
+        ACCURACY: stored.facts["accuracy"]["mean"],
+        MEAN: mean,
+        **energies,
+        **{name: behaviour[name] for name in audits},
+    }
 
 
 def _grid(

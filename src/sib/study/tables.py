@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sib.study.audits import FIGURES
 from sib.study.summary import ACCURACY, MEAN
 from sib.utils.terminal import show_tables
 
@@ -66,8 +68,10 @@ def _table(title: str, key: str, settings: list[dict[str, Any]], found: dict[str
     if found["methods"]:
         rows[MEAN] = "foreground energy, mean"
     rows |= {method: f"  {method.replace('_', ' ')}" for method in found["methods"]}
+    rows |= {name: FIGURES[name].label for name in found.get("audit", [])}
     for name, label in rows.items():
-        cells = (_cell(item[key].get(name), key == "difference") for item in settings)
+        better = FIGURES[name].better if name in FIGURES else 1
+        cells = (_cell(item[key].get(name), key == "difference", better) for item in settings)
         table.add_row(label, *cells)
     fewer = {item["name"]: item[key][ACCURACY]["seeds"] for item in settings}
     if any(count < len(found["seeds"]) for count in fewer.values()):
@@ -75,12 +79,13 @@ def _table(title: str, key: str, settings: list[dict[str, Any]], found: dict[str
     return table
 
 
-def _cell(entry: dict[str, Any] | None, signed: bool) -> str:
+def _cell(entry: dict[str, Any] | None, signed: bool, better: int = 1) -> str:
     if entry is None:
         return "–"
     mean = f"{entry['mean']:+.3f}" if signed else f"{entry['mean']:.3f}"
     if entry["low"] is None:
         return mean
     if signed and (entry["low"] > 0 or entry["high"] < 0):
-        mean = f"[bold {'green' if entry['mean'] > 0 else 'red'}]{mean}[/]"
+        colour = {1: " green", 0: "", -1: " red"}[int(np.sign(entry["mean"] * better))]
+        mean = f"[bold{colour}]{mean}[/]"
     return f"{mean} ±{(entry['high'] - entry['low']) / 2:.3f}"

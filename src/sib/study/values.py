@@ -82,6 +82,13 @@ class Values:
             raise InputError(f"{self.file}: {key} must be at least 1; got {value}")
         return value
 
+    def flag(self, key: str) -> bool:
+        """True or false; false where the key is missing."""
+        value = self.content.get(key, False)
+        if not isinstance(value, bool):
+            raise InputError(f"{self.file}: {key} must be true or false; got {value!r}")
+        return value
+
     def share(self, key: str, default: float) -> float:
         """A number in [0, 1]."""
         value = self.content.get(key, default)

@@ -52,7 +52,7 @@ def background(family: int, generator: Generator, side: int, test: bool) -> np.n
     """
     if family < len(PATTERNS):
         pattern, hues = PATTERNS[family], HUES[family]
-        return _colour(pattern(generator, side), hues, generator)
+        return two_colours(pattern(generator, side), hues, generator)
     return _photo_crop(PHOTOS[family - len(PATTERNS)], generator, side, test)
 
 
@@ -140,7 +140,7 @@ HUES = ((0.61, 0.12), (0.92, 0.98), (0.76, 0.14), (0.55, 0.58), (0.28, 0.36), (0
 """Hues of the low and the high places of each pattern."""
 
 
-def _colour(field: np.ndarray, hues: tuple[float, float], generator: Generator) -> np.ndarray:
+def two_colours(field: np.ndarray, hues: tuple[float, float], generator: Generator) -> np.ndarray:
     """Two colours of the family's hues mixed by a field, under an uneven light."""
     ends = [
         hsv(hue + generator.uniform(-0.03, 0.03), generator.uniform(*saturation), value)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sib.data import Splits
 from sib.data.groups import read_groups
 from sib.utils.errors import InputError
 
@@ -13,14 +14,14 @@ FILE = "groups.csv"
 
 
 def find_groups(
-    given: Path | None, folder: Path | None, names: Sequence[str], console: Console
+    given: Path | None, splits: Splits, names: Sequence[str], console: Console
 ) -> tuple[list[str], dict[str, int]] | None:
     """The group of each image, from the file that is given or ``groups.csv`` beside the images.
 
     Args:
         given: CSV with the columns ``image`` and ``group``; None for the one beside the images.
-        folder: of the images; None for images that are drawn.
-        names: (N,) of the images.
+        splits: all of the data's images, which the file must cover.
+        names: (N,) of the images that are audited.
         console: says why a file beside the images is not used.
 
     Returns:
@@ -30,11 +31,13 @@ def find_groups(
     Raises:
         InputError: the file that is given cannot be read, or lacks an image.
     """
-    path = given or (folder / FILE if folder else None)
+    path = given or (splits.folder / FILE if splits.folder else None)
     if path is None or not (given or path.is_file()):
         return None
     try:
-        found = read_groups(path, names)
+        # of all splits, since the end of a path may be the same in two of them
+        every = [*splits.train.names, *splits.validation.names, *splits.test.names]
+        found = read_groups(path, every)
     except InputError as error:
         if given is not None:
             raise

@@ -21,9 +21,10 @@ from sib.evaluation.audit.figures import figures, gaps, majority, overall
 from sib.evaluation.audit.files import FORMAT
 from sib.evaluation.audit.groups import find_groups
 from sib.evaluation.audit.images import AuditImages
+from sib.evaluation.audit.source import audit_source, check_foreground
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
-from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.data import check_classes, open_run_data
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import Evaluation
 from sib.metrics.behaviour import behaviour_of, conditions_of
@@ -49,7 +50,7 @@ def open_audited(
         say: is called with sentences about what was found.
 
     Raises:
-        InputError: they cannot be opened, do not fit, or no image has a foreground.
+        InputError: they cannot be opened or do not fit, or foregrounds cannot be had.
     """
     checkpoint = open_checkpoint(
         run,
@@ -66,17 +67,13 @@ def open_audited(
         checkpoint,
         config.data,
         config.root,
+        masks=config.masks,
         annotations=config.annotations,
         split=config.split,
         say=say,
     )
     check_classes(checkpoint, splits)
-    if not getattr(splits, config.split).annotated:
-        raise InputError(
-            f"the {config.split} images of {splits.name} have no foreground, which an audit needs "
-            "to tell the object from its background: give --annotations, or put a mask "
-            "NAME_mask.png beside each image"
-        )
+    check_foreground(checkpoint, splits, config.split)
     return checkpoint, splits
 
 
@@ -101,9 +98,12 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
     checkpoint, splits = open_audited(config, run, say)
     for sentence in (checkpoint.input, *sentences(splits.description)):
         say(sentence)
-    source = limited(getattr(splits, config.split), config.limit)
+    device = choose_device(config.device)
+    source, foreground, words = audit_source(
+        checkpoint, splits, options(config), device, console, config.workers
+    )
     start = time.perf_counter()
-    groups = find_groups(config.groups, splits.folder, source.names, console)
+    groups = find_groups(config.groups, splits, source.names, console)
     scores, images = _score(config, checkpoint, source, groups, console)
     names = groups[0] if groups else None
     scored = np.isfinite(scores.column("original", "correct"))
@@ -119,7 +119,8 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         "normalization_source": checkpoint.normalization_source,
         "classes": splits.classes,
         "groups": names,
-        "foreground": "annotated",
+        "foreground": foreground,
+        "foreground_words": words,
         "options": options(config),
         "images": len(scores.names),
         "scored": int(scored.sum()),
@@ -132,7 +133,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         "resamples": config.resamples,
         "data": splits.description,
         "pixels_sha256": images.pixels_sha256,
-        "device": str(choose_device(config.device)),
+        "device": str(device),
         "seconds": round(time.perf_counter() - start, 1),
         "command": ["sib", *sys.argv[1:]],
         "versions": versions(),

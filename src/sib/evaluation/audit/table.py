@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sib.config.audit import FILLS
-from sib.evaluation.audit.figures import SMALLEST
+from sib.evaluation.audit.figures import ORIGINAL, SMALLEST
 from sib.evaluation.stored import Evaluation
 
 FIGURES = {
@@ -28,8 +28,6 @@ SHORT = {
     "background_alone": "alone",
 }
 """What the background is, in two words."""
-LONGEST = 12
-"""Characters of a class or group that are shown."""
 
 
 def audit_table(audit: Evaluation) -> Table:
@@ -79,6 +77,8 @@ def caption(facts: dict[str, Any]) -> str:
     if left["all_foreground"]:
         parts.append(f"{left['all_foreground']} that are all foreground left out")
     lines = ["; ".join(parts) + "."]
+    if facts["foreground_words"]:
+        lines.append(facts["foreground_words"])
     lacking = {
         short(condition): row["without_value"]
         for condition, row in facts["conditions"].items()
@@ -87,6 +87,10 @@ def caption(facts: dict[str, Any]) -> str:
     if lacking:
         listed = ", ".join(f"{name} {count}" for name, count in lacking.items())
         lines.append(f"Images for which a change is not possible: {listed}.")
+    for figure, part in (("worst_class", "class"), ("worst_group", "group")):
+        worst = facts["conditions"][ORIGINAL].get(figure)
+        if worst is not None and worst["name"] is not None:
+            lines.append(f"Worst {part} as it is: {worst['name']}, {worst['images']} images.")
     lines.append(
         f"Mean ± half its 95 % bootstrap interval over images; none below {SMALLEST} images."
     )
@@ -115,6 +119,14 @@ def difference_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
         for condition, row in group["conditions"].items()
         for name in FIGURES
         if name in row
+    ]
+
+
+def behaviour_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same with the names that a comparison of evaluations has."""
+    names = {"run": "group", "condition": "method", "figure": "measure"}
+    return [
+        {names.get(key, key): value for key, value in row.items()} for row in difference_rows(found)
     ]
 
 
@@ -150,11 +162,7 @@ def _cell(entry: dict[str, Any] | None, signed: bool = False) -> str:
         half = (entry["high"] - entry["low"]) / 2
         if "name" not in entry:  # that of a few images is wide, and stands in the files
             text += f" [dim]±{half:.2f}[/]"
-    return text + (f" {escape(_cut(entry['name']))}" if entry.get("name") else "")
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return text
 
 
 def _marked(entry: dict[str, Any] | None) -> str:

@@ -1,0 +1,100 @@
+"""The images of an audit with their foregrounds, found where none are annotated."""
+
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+
+from sib.data import Splits
+from sib.data.found import FoundSource
+from sib.data.source import Source
+from sib.evaluation.checkpoint import Checkpoint
+from sib.evaluation.data import limited
+from sib.models.build import build_from
+from sib.models.start import read_start
+from sib.objectives.calibrated import CalibratedSpatialIB
+from sib.runs.foreground_file import FoundForegrounds
+from sib.training.found_foreground import View, find_foregrounds
+from sib.utils.errors import InputError
+
+ANNOTATED, FOUND = "annotated", "found"
+
+
+class AuditSource(NamedTuple):
+    """What is audited."""
+
+    source: Source
+    foreground: str
+    """``"annotated"``, or ``"found"`` by the network that the run started from."""
+    words: str
+    """How foregrounds were found; empty where they are annotated."""
+
+
+def start_of(checkpoint: Checkpoint) -> str | None:
+    """The weights that a run started from; None for random ones, and for a file of weights."""
+    weights = checkpoint.run.config.get("weights") if checkpoint.run else None
+    return weights if isinstance(weights, str) else None
+
+
+def check_foreground(checkpoint: Checkpoint, splits: Splits, split: str) -> None:
+    """Raise InputError where foregrounds are neither annotated nor can be found."""
+    if not getattr(splits, split).annotated and start_of(checkpoint) is None:
+        raise InputError(
+            f"the {split} images of {splits.name} have no foreground, which an audit needs to tell "
+            "the object from its background: give --annotations, put a mask NAME_mask.png beside "
+            "each image, or audit a run that started from trained weights, which can find them"
+        )
+
+
+def audit_source(
+    checkpoint: Checkpoint,
+    splits: Splits,
+    options: dict[str, Any],
+    device: torch.device,
+    console: Console,
+    workers: int = 0,
+) -> AuditSource:
+    """The images that an audit is of.
+
+    Args:
+        checkpoint: the classifier.
+        splits: its data.
+        options: of the audit; ``split`` and ``limit`` say which images.
+        device: for the network that finds foregrounds.
+        console: says that foregrounds are found.
+        workers: processes that read images.
+
+    Raises:
+        InputError: foregrounds are neither annotated nor can be found.
+    """
+    check_foreground(checkpoint, splits, options["split"])
+    source = limited(getattr(splits, options["split"]), options["limit"])
+    if source.annotated:
+        return AuditSource(source, ANNOTATED, "")
+    found = _find(checkpoint, source, device, workers)
+    maps = dict(zip(found.names, found.maps, strict=True))
+    words = (
+        f"No image is annotated: foregrounds were found, the {found.facts['area']:g} of each image "
+        f"where the features of {start_of(checkpoint)}, which the run started from, are largest "
+        "along their first principal component. They are rougher than annotated ones, and so are "
+        "these figures."
+    )
+    console.print(words, highlight=False, markup=False, soft_wrap=True)
+    area, size, resize = found.facts["area"], checkpoint.image_size, checkpoint.resize
+    known = [False] * len(source)
+    return AuditSource(FoundSource(source, maps, area, size, resize, known), FOUND, words)
+
+
+def _find(
+    checkpoint: Checkpoint, source: Source, device: torch.device, workers: int
+) -> FoundForegrounds:
+    weights, size = start_of(checkpoint), checkpoint.image_size
+    assert weights is not None  # as was checked
+    start = read_start(weights, checkpoint.arch, size)
+    model = build_from(start, checkpoint.arch, checkpoint.outputs, size)[0].to(device).eval()
+    normalization = start.normalization or checkpoint.normalization
+    view = View(size, checkpoint.resize, normalization, device, workers)
+    try:
+        return find_foregrounds(model, source, view, CalibratedSpatialIB().area)
+    except InputError as error:
+        raise InputError(f"foregrounds cannot be found: {error}") from None

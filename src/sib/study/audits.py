@@ -1,0 +1,68 @@
+"""What a study reports of the audits of its runs."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sib.evaluation.audit.files import FORMAT, IMAGES, RESULT
+from sib.runs.reader import read_json
+from sib.utils.errors import InputError
+from sib.utils.files import sha256_of
+
+
+class Figure(NamedTuple):
+    """One figure of an audit."""
+
+    label: str
+    kind: str
+    """Of the conditions, over whose ways of filling it is a mean."""
+    name: str
+    """Of the figure under a condition."""
+    better: int
+    """1 where higher is better, −1 where lower is, 0 where neither is."""
+
+
+FIGURES = {
+    "audit_exchanged": Figure("background exchanged", "exchanged", "accuracy", 1),
+    "audit_changed": Figure("  decisions changed", "exchanged", "changed", -1),
+    "audit_log_odds": Figure("  log-odds change", "exchanged", "log_odds_change", 1),
+    "audit_object": Figure("object alone", "object_alone", "accuracy", 1),
+    "audit_background": Figure("background alone", "background_alone", "accuracy", 0),
+    "audit_worst_class": Figure("worst class", "original", "worst_class", 1),
+    "audit_worst_group": Figure("worst group", "original", "worst_group", 1),
+}
+
+
+def is_audited(folder: Path, weights: Path) -> bool:
+    """Whether a folder holds an undamaged audit of these weights, which may have been removed."""
+    try:
+        found = read_json(folder / RESULT)
+        weighed = sha256_of(weights) if weights.exists() else found.get("weights_sha256")
+        whole = found.get("images_sha256") == sha256_of(folder / IMAGES)
+    except (InputError, OSError):
+        return False
+    same = found.get("weights_sha256") == weighed and found.get("format") == FORMAT
+    return whole and same and found.get("options", {}).get("split") == "test"
+
+
+def audit_figures(folder: Path) -> dict[str, float]:
+    """The figures of an audit that it has, by name; none without an audit."""
+    if not (folder / RESULT).is_file():
+        return {}
+    conditions = read_json(folder / RESULT).get("conditions", {})
+    found = {name: _mean(conditions, figure) for name, figure in FIGURES.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _mean(conditions: dict[str, Any], figure: Figure) -> float | None:
+    """Over the ways of filling; None where one of them has no value."""
+    entries = [
+        row.get(figure.name)
+        for condition, row in conditions.items()
+        if condition == figure.kind or condition.rpartition("_")[0] == figure.kind
+    ]
+    values = [entry["mean"] for entry in entries if entry is not None]
+    if not values or len(values) < len(entries) or None in values:
+        return None
+    return float(np.mean(values))

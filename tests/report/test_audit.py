@@ -1,0 +1,202 @@
+"""The section about behaviour: its words, its pictures, and the page."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from evaluation import handmade
+from evaluation.handmade import PLACE, arguments, images, weights
+from evaluation.trained import evaluated, quiet
+from report.browser import CHROMIUM, run
+from sib.cli.main import main
+from sib.config.audit import AuditConfig
+from sib.config.evaluate import ReportConfig
+from sib.data.normalization import normalise
+from sib.evaluation.audit.files import read_audit
+from sib.evaluation.audit.measure import open_audited
+from sib.report.audit_pictures import MAP, columns_of, reliance, rows_of
+from sib.report.audit_words import verdict
+from sib.report.command import report
+from sib.utils.errors import InputError
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def audits(tmp_path_factory):
+    """An audit of each handmade classifier, with its page."""
+    folder = tmp_path_factory.mktemp("audits")
+    data = images(folder / "data")
+    for name in ("object_reader", "background_reader"):
+        path = weights(folder, name)
+        page = ["--page", str(folder / f"{name}.html")]
+        assert main(["audit", str(path), *arguments(name, data), *page]) == 0
+    return folder
+
+
+def found(audits, name):
+    return read_audit(audits / f"{name}-evaluation")
+
+
+def test_the_verdicts_are_those_of_the_classifiers(audits):
+    first = verdict(found(audits, "object_reader").facts)
+    assert (first.level, first.headline) == ("object", "It decides by the object.")
+    assert "It names the right class for 100 of 100 images." in first.sentences
+    assert any("that stays at 100 of 100, and 0 of 100" in text for text in first.sentences)
+    assert any("background alone" in text and "67 of 100" in text for text in first.sentences)
+    assert "Nothing has to change because of the background." in first.advice
+    second = verdict(found(audits, "background_reader").facts)
+    assert second.level == "background"
+    assert any("that falls to" in text for text in second.sentences)
+    assert any("blue, other background: 0 of 100 of its 2" in text for text in second.sentences)
+    assert any("Collect training images for blue, other background" in t for t in second.advice)
+
+
+def facts(own, exchanged, changed=0.0, scored=50, chance=0.5):
+    def row(accuracy):
+        entry = {"mean": accuracy, "low": None, "high": None, "name": "a", "images": 5}
+        moved = {"mean": changed, "low": None, "high": None}
+        return {"accuracy": entry, "changed": moved, "worst_class": entry, "worst_group": None}
+
+    return {
+        "conditions": {"original": row(own)} | {f"exchanged_{n}": row(exchanged) for n in "ab"},
+        "scored": scored,
+        "foreground_words": "",
+        "chance": chance,
+        "majority": chance,
+    }
+
+
+@pytest.mark.parametrize(
+    ("own", "exchanged", "changed", "level"),
+    [
+        (1.0, 0.96, 0.0, "object"),
+        (1.0, 0.9, 0.0, "partly"),
+        (1.0, 0.7, 0.0, "background"),
+        (0.52, 0.2, 0.4, "unknown"),
+        (0.52, 0.52, 0.6, "background"),
+        (0.9, 0.9, 0.2, "partly"),
+        (0.9, 0.95, 0.05, "object"),
+    ],
+)
+def test_levels_are_decisions_that_change_or_skill_that_is_lost(own, exchanged, changed, level):
+    assert verdict(facts(own, exchanged, changed)).level == level
+
+
+def test_few_images_say_nothing():
+    told = verdict(facts(1.0, 0.0, scored=9))
+    assert told.level == "unknown" and "Only 9 images could be audited" in told.advice[0]
+
+
+@pytest.mark.parametrize("name", ["object_reader", "background_reader"])
+def test_the_pictures_are_what_the_classifier_decided_about(audits, name):
+    """The classifier sees the pictures again, and names what the audit has recorded."""
+    audit = found(audits, name)
+    path = audits / f"{name}.safetensors"
+    config = AuditConfig(
+        runs=(path,),
+        arch=f"evaluation.handmade:{name}",
+        image_size=32,
+        normalization="half",
+        data=str(audits / "data"),
+        device="cpu",
+    )
+    checkpoint, splits = open_audited(config, path)
+    columns = [*config.condition_names]
+    columns = ["original", *(c for c in columns if not c.startswith("same_class"))]
+    kept = []
+
+    def keep(pixels):
+        kept.append(torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1))
+        return "data:"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sib.report.audit_pictures.jpeg_uri", keep)
+        places = list(range(0, 18, 3))
+        rows = rows_of(audit, checkpoint, splits.test, places, columns, torch.device("cpu"))
+    model = getattr(handmade, name)(3)
+    model.load_state_dict(load_file(path))
+    logits = model(normalise(torch.stack(kept), torch.device("cpu"), "half"))
+    decided = iter(logits.argmax(dim=1).tolist())
+    top, second = logits.topk(2, dim=1).values.unbind(dim=1)
+    sure = iter((top - second > 0.5).tolist())  # rounded colours may tip a tie
+    for row, place in zip(rows, places, strict=True):
+        for column, cell in zip(columns, row.cells, strict=True):
+            expected = audit.scores.predicted[place]
+            if column != "original":
+                expected = audit.scores.column(column, "predicted")[place]
+            now, clear = next(decided), next(sure)
+            assert now == expected or not clear, (column, place)
+            assert cell.said.startswith(audit.facts["classes"][int(expected)])
+            moved = expected != audit.scores.predicted[place]
+            assert cell.changed == (moved and not column.startswith("background_alone"))
+
+
+def test_the_images_that_rely_on_the_background_come_first(audits):
+    scores = found(audits, "background_reader").scores
+    fall = reliance(scores)
+    changed = scores.column("exchanged_tiled", "changed")
+    assert (fall[changed == 1] < -1).all() and np.abs(fall[changed == 0]).max() < 1e-3
+    kinds = ("original", MAP, "exchanged", "noised")
+    assert columns_of(scores, kinds) == ["original", MAP, "exchanged_tiled", "noised"]
+
+
+def test_the_page_holds_all_and_nothing_from_outside(audits):
+    text = (audits / "background_reader.html").read_text()
+    assert "It decides mostly by the background." in text
+    for title in ("What happens when the background changes", "What to do", "The figures"):
+        assert f"<h3>{title}</h3>" in text
+    assert "Where it relies on the background most" in text
+    sources = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert sources and all(s.startswith(("data:image/jpeg", "#")) for s in sources)
+    assert "<script" not in text and PLACE.start > 0
+    other = (audits / "object_reader.html").read_text()
+    assert "Where it relies on the background most" not in other
+
+
+@needs_chromium
+def test_a_browser_shows_the_page(audits, tmp_path):
+    shown = run(audits / "background_reader.html", tmp_path)
+    assert shown.count("<img") == 5 * 7 + 10 * 5
+
+
+def test_names_cannot_write_into_the_page(audits, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(audits / "object_reader-evaluation", folder)
+    content = json.loads((folder / "audit.json").read_text())
+    content["name"] = "<img src=x onerror=alert(1)>"
+    content["conditions"]["original"]["worst_group"]["name"] = "{{ 7*7 }}<b>"
+    (folder / "audit.json").write_text(json.dumps(content))
+    from sib.report.audit import write_page
+
+    def opened(audit):
+        raise InputError("the data are gone")
+
+    write_page(tmp_path / "page.html", [read_audit(folder)], opened, "cpu", quiet())
+    text = (tmp_path / "page.html").read_text()
+    assert "<img src=x" not in text and "&lt;img src=x" in text and "{{ 7*7 }}&lt;b&gt;" in text
+    assert "There are no pictures here: the data are gone" in text
+
+
+def test_a_report_about_audited_runs_has_the_section(tmp_path):
+    folder = tmp_path / "ce-0"
+    shutil.copytree(evaluated("ce", 0), folder)
+    options = ["--conditions", "exchanged", "blurred", "--fills", "tiled", "--device", "cpu"]
+    assert main(["audit", str(folder), *options]) == 0
+    out = tmp_path / "report.html"
+    report(ReportConfig(runs=(folder,), out=out, images=2, device="cpu"), quiet())
+    text = out.read_text()
+    assert '<section id="audit-0">' in text and 'href="#audit-0"' in text
+    assert "ce-0: object or background?" in text
+
+
+def test_bad_input(audits, tmp_path, capsys):
+    path = audits / "object_reader.safetensors"
+    options = [*arguments("object_reader", audits / "data"), "--page", str(tmp_path)]
+    assert main(["audit", str(path), *options]) == 2
+    assert "is a folder; give a file to write" in " ".join(capsys.readouterr().err.split())
