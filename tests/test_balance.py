@@ -15,6 +15,7 @@ from sib.objectives.base import Objective
 from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.objectives.weighting import (
     WEIGHT_UPDATE_INTERVAL,
+    GradientBalancer,
     GradientSums,
     gradient_norm_ratios,
 )
@@ -80,6 +81,15 @@ def test_they_are_measured_on_every_eighth_batch_with_terms(every_n_steps, monke
         WEIGHT_UPDATE_INTERVAL * every_n_steps,
         2 * WEIGHT_UPDATE_INTERVAL * every_n_steps,
     ]
+
+
+def test_steady_weights_may_be_measured_more_rarely():
+    balancer = GradientBalancer(8, steady_interval=32)
+    due = [step for step in range(200) if balancer.is_due(step)]
+    assert due == [0, 8, 16, 24, 32, 40, 48, 56, 64, 96, 128, 160, 192]
+    assert [step for step in range(100) if GradientBalancer(30).is_due(step)] == [0, 30, 60, 90]
+    with pytest.raises(ValueError, match="steady_interval"):
+        GradientBalancer(steady_interval=0)
 
 
 def test_they_hold_until_the_next_measurement_and_in_eval_mode():

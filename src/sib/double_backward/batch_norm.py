@@ -1,14 +1,23 @@
-"""Batch norm in train mode whose gradient's gradient takes a few passes over memory.
+"""Batch norm whose gradient's gradient takes a few passes over memory.
 
-With x̂ = r(x − μ), r = 1/√(σ² + ε), m the mean over batch and pixels of a channel, and
-P u = u − m(u) − x̂ m(u x̂), the VJP of y = γ x̂ + β is gx = γ r P gy. P is symmetric, so for v
+In train mode, with x̂ = r(x − μ), r = 1/√(σ² + ε), m the mean over batch and pixels of a channel,
+and P u = u − m(u) − x̂ m(u x̂), the VJP of y = γ x̂ + β is gx = γ r P gy. P is symmetric, so for v
 arriving at gx, with ℓ = r Σ v · P gy (per channel):
 
     gradient of gy:  γ r P v                    the ordinary backward kernel, applied to v
     gradient of γ:   ℓ
     gradient of x:   −r m(gy x̂) · (γ r P v) − r m(v x̂) · gx − γ ℓ r x̂ / N
 
-torch composes the same from about thirty elementwise operations.
+The last one is a combination A v + B gy + C x + D with four numbers a channel: with a = m(gy x̂)
+and b = m(v x̂), A = −γ r² a, B = −γ r² b, C = r c, D = γ r² (a m(v) + b m(gy)) − μ C, where
+c = γ r (2 a b r − ℓ / N). So gx need not be kept.
+
+In evaluation mode μ and r are constants: gx = γ r gy, and
+
+    gradient of gy:  γ r v
+    gradient of γ:   r Σ v · gy
+
+torch composes the same from about thirty, and ten, elementwise operations.
 """
 
 from collections.abc import Callable
@@ -36,9 +45,10 @@ def batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """Stands in for ``torch.nn.functional.batch_norm`` inside `sib.second_order`."""
-    plain = not training or not torch.is_grad_enabled() or input.ndim < 3
-    if plain or input.shape[0] * input[0, 0].numel() < 2:
-        # evaluation mode is a cheap affine map, and torch's own call words the refusals
+    plain = not torch.is_grad_enabled() or input.ndim < 3 or input.numel() == 0
+    if not plain and not training and running_mean is not None and running_var is not None:
+        return _FrozenBatchNorm.apply(input, weight, bias, running_mean, running_var, eps)
+    if plain or not training or input.shape[0] * input[0, 0].numel() < 2:
         return func(input, running_mean, running_var, weight, bias, training, momentum, eps)
     return _BatchNorm.apply(input, weight, bias, [running_mean, running_var], momentum, eps)
 
@@ -70,25 +80,74 @@ class _InputGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, gy, x, weight, mean, inverse, eps):
         gx, gy_xhat, gy_sum = _kernel(gy, x, weight, mean, inverse, eps, [True, True, True])
-        ctx.save_for_backward(gy, x, weight, mean, inverse, gx, gy_xhat, gy_sum)
+        ctx.save_for_backward(gy, x, weight, mean, inverse, gy_xhat, gy_sum)
         ctx.eps = eps
         return gx
 
     @staticmethod
     @once_differentiable
     def backward(ctx, v):
-        gy, x, weight, mean, inverse, gx, gy_xhat, gy_sum = ctx.saved_tensors
+        gy, x, weight, mean, inverse, gy_xhat, gy_sum = ctx.saved_tensors
         count = x.numel() // x.shape[1]
         ggy, v_xhat, v_sum = _kernel(v, x, weight, mean, inverse, ctx.eps, [True, True, True])
-        product = _channel_dot(v, gy)
-        slope = inverse * (product - v_sum * gy_sum / count - v_xhat * gy_xhat / count)
-        scaled = slope if weight is None else slope * weight
-        # the last term of gx, κ x + δ with κ = −γ ℓ r² / N and δ = −κ μ
-        kappa = -scaled * inverse.square() / count
-        result = _affine(x, kappa, -kappa * mean)
-        result.addcmul_(ggy, _as_channels(-inverse * gy_xhat / count, x))
-        result.addcmul_(gx, _as_channels(-inverse * v_xhat / count, x))
+        slope = inverse * (_channel_dot(v, gy) - (v_sum * gy_sum + v_xhat * gy_xhat) / count)
+        scale = inverse if weight is None else inverse * weight
+        a, b, each = gy_xhat / count, v_xhat / count, scale * inverse
+        of_x = each * (2 * a * b * inverse - slope / count)
+        shift = each * (a * v_sum + b * gy_sum) / count - mean * of_x
+        result = _affine(x, of_x, shift)
+        result.addcmul_(v, _as_channels(-each * a, x))
+        result.addcmul_(gy, _as_channels(-each * b, x))
         return ggy, result, None if weight is None else slope.to(weight.dtype), None, None, None
+
+
+class _FrozenBatchNorm(torch.autograd.Function):
+    """y = γ r (x − μ) + β with constant μ and r."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, mean, variance, eps):
+        # only the gradient of γ needs x
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight, mean, variance)
+        ctx.eps = eps
+        cudnn = torch.backends.cudnn.enabled
+        return torch.batch_norm(x, weight, bias, mean, variance, False, 0.0, eps, cudnn)
+
+    @staticmethod
+    def backward(ctx, gy):
+        x, weight, mean, variance = ctx.saved_tensors
+        mask = [grad_is_needed(ctx, index) for index in range(3)]
+        if mask[1]:
+            gradients = _aten.native_batch_norm_backward(
+                gy, x, weight, mean, variance, None, None, False, ctx.eps, mask
+            )
+            return *gradients, None, None, None
+        inverse = (variance + ctx.eps).rsqrt()
+        gx = _FrozenInputGradient.apply(gy, weight, inverse) if mask[0] else None
+        gb = gy.sum([axis for axis in range(gy.ndim) if axis != 1]) if mask[2] else None
+        return gx, None, gb, None, None, None
+
+
+class _FrozenInputGradient(torch.autograd.Function):
+    """gx = γ r gy as a function of gy and γ."""
+
+    @staticmethod
+    def forward(ctx, gy, weight, inverse):
+        ctx.save_for_backward(gy if ctx.needs_input_grad[1] else None, weight, inverse)
+        return _scaled(gy, weight, inverse)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, v):
+        gy, weight, inverse = ctx.saved_tensors
+        ggy = _scaled(v, weight, inverse) if grad_is_needed(ctx, 0) else None
+        slope = (inverse * _channel_dot(v, gy)).to(weight.dtype) if grad_is_needed(ctx, 1) else None
+        return ggy, slope, None
+
+
+def _scaled(gradient: Tensor, weight: Tensor | None, inverse: Tensor) -> Tensor:
+    """γ r · gradient per channel."""
+    scale = inverse if weight is None else weight * inverse
+    return _affine(gradient, scale, torch.zeros_like(scale))
 
 
 def _kernel(

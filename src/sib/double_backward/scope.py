@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from sib.double_backward import pointwise
 from sib.double_backward.batch_norm import batch_norm
 from sib.double_backward.concatenation import cat
 from sib.double_backward.convolution import conv2d
+from sib.double_backward.layer_norm import layer_norm
 
 
 @contextmanager
@@ -24,11 +26,12 @@ def second_order() -> Iterator["Scope"]:
 
     - attention runs through its plain formula: the flash and memory-efficient kernels have no
       second derivative (pytorch#116350, pytorch#117974);
-    - ``hardsigmoid``, whose backward has no derivative in torch, is computed as relu6(x + 3) / 6,
-      and ``normalize``, whose second derivative is NaN at zero, as x / √max(Σ x², ε²);
-    - 2-D convolution, batch norm in train mode and concatenation get a second derivative made of
-      the same kernels as the first one; torch composes it from slower pieces. Third derivatives of
-      batch norm are refused.
+    - ``normalize``, whose second derivative is NaN at zero, is computed as x / √max(Σ x², ε²), and
+      ``hardsigmoid``, whose backward has no derivative in torch, gets one;
+    - 2-D convolution, batch norm, layer norm, concatenation and the usual activations (ReLU, ReLU6,
+      hardtanh, hardsigmoid, hardswish, SiLU, GELU) get a second derivative made of the same kernels
+      as the first one, or nearly so; torch composes it from slower pieces. Third derivatives of
+      batch norm, layer norm, hardswish, SiLU and GELU are refused.
 
     Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
     The hooks are how activation checkpointing works: it runs a part of the model again during the
@@ -78,16 +81,13 @@ def _normalize(
     return input / squares.clamp_min(eps**2).sqrt()
 
 
-def _hardsigmoid(scope: Scope, func: Callable, input: Tensor, inplace: bool = False) -> Tensor:
-    return F.relu6(input + 3) / 6
-
-
 _REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {
     torch.conv2d: conv2d,
     F.batch_norm: batch_norm,
     torch.cat: cat,
-    F.hardsigmoid: _hardsigmoid,
+    F.layer_norm: layer_norm,
     F.normalize: _normalize,
+    **pointwise.REPLACEMENTS,
 }
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.double_backward import check_graph
-from sib.objectives.weighting import FixedWeights, Losses, Weighting
+from sib.objectives.weighting import FixedWeights, Losses, Measured, Weighting
 
 
 class Parts(NamedTuple):
@@ -205,15 +205,20 @@ class Objective(nn.Module, ABC):
         """Whether `update_weights` is to be called before the terms of this step are weighted."""
         return self.training and self.weighting.is_due(step)
 
-    def update_weights(self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]) -> None:
+    def update_weights(
+        self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]
+    ) -> Measured | None:
         """Let the weighting measure β.
 
         Args:
             batches: one batch as its micro-batches, asked for one at a time: the part of each one
                 in the classification loss and in every penalty, with graph.
             parameters: those that are trained.
+
+        Returns:
+            As of `Weighting.update`.
         """
-        self.weighting.update(batches, parameters)
+        return self.weighting.update(batches, parameters)
 
     def losses(self, cross_entropy: Tensor, parts: Parts, share: float = 1.0) -> Losses:
         """What `update_weights` takes of one micro-batch; terms of weight 0 are not measured."""

@@ -15,11 +15,22 @@ HALF_SCALES = (2.0**10, 2.0**4, 1.0)
 """Scales for losses whose gradients pass through float16: the first without overflow is used."""
 LARGEST_RISE = 4.0
 """Most that a factor may grow by from one measurement to the next."""
+STEADY_FROM = 64
+"""Step with terms from which ``steady_interval`` holds."""
 
 
 class Losses(NamedTuple):
     """One micro-batch as a weighting measures it; scalars with their graph."""
 
+    cross_entropy: Tensor
+    penalties: dict[str, Tensor]
+
+
+class Measured(NamedTuple):
+    """The gradients that a weighting computed on one batch; each has all its values in a row."""
+
+    parameters: list[nn.Parameter]
+    """Those that the batch's losses depend on."""
     cross_entropy: Tensor
     penalties: dict[str, Tensor]
 
@@ -38,8 +49,16 @@ class Weighting(nn.Module):
         """Whether `update` is to be called before the terms of this step are weighted."""
         return False
 
-    def update(self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]) -> None:
-        """Measure β on one batch, given as its micro-batches."""
+    def update(
+        self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]
+    ) -> Measured | None:
+        """Measure β on one batch, given as its micro-batches.
+
+        Returns:
+            The gradients of the classification loss and of all penalties, where they were needed
+            for β; None where they were not.
+        """
+        return None
 
     def weights(self, given: dict[str, float]) -> dict[str, float | Tensor]:
         """λ_k β_k, from λ_k."""
@@ -56,7 +75,8 @@ class GradientBalancer(Weighting):
     H is the classification loss and P_k a term's penalty; the norms are taken over all parameters
     that are trained. The same λ then serve data sets and networks whose terms move at very
     different rates. β is measured on every ``interval``-th step with terms and holds in between. A
-    measurement costs one backward pass for each term and one for H.
+    measurement costs one backward pass for each term and one for H. Together they make up the
+    gradient of the step, so `Task` needs no further backward pass.
 
     As a network fits its training images, ‖∇H‖ fades, and terms that follow it stop pulling. With
     ``floor`` above 0 the unit is max(‖∇H‖, floor · largest ‖∇H‖ so far).
@@ -64,6 +84,10 @@ class GradientBalancer(Weighting):
     Args:
         interval: steps with terms between two measurements, at least 1.
         floor: in [0, 1].
+        steady_interval: the interval from the 64th step with terms on, when the weights move
+            slowly; None for ``interval`` throughout. A multiple of ``interval`` measures on a part
+            of the same steps. It depends on the number of the step alone, so a resumed run measures
+            on the same steps.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -76,12 +100,21 @@ class GradientBalancer(Weighting):
     factors: Tensor
     largest: Tensor
 
-    def __init__(self, interval: int = WEIGHT_UPDATE_INTERVAL, floor: float = 0.0) -> None:
+    def __init__(
+        self,
+        interval: int = WEIGHT_UPDATE_INTERVAL,
+        floor: float = 0.0,
+        *,
+        steady_interval: int | None = None,
+    ) -> None:
         super().__init__()
         checks.whole_number("interval", interval)
+        if steady_interval is not None:
+            checks.whole_number("steady_interval", steady_interval)
         if not isinstance(floor, (int, float)) or not 0 <= floor <= 1:
             raise ValueError(f"floor must lie in [0, 1]; got {floor!r}")
         self.interval, self.floor = interval, floor
+        self.steady_interval = interval if steady_interval is None else steady_interval
 
     def bind(self, names: Sequence[str]) -> None:
         """Learn the names of the terms; nothing is measured yet."""
@@ -90,23 +123,27 @@ class GradientBalancer(Weighting):
         self.register_buffer("largest", torch.zeros(()))
 
     def is_due(self, step: int) -> bool:
-        """On every ``interval``-th step."""
-        return step % self.interval == 0
+        """On every ``interval``-th step, from the 64th on on every ``steady_interval``-th."""
+        return step % (self.interval if step < STEADY_FROM else self.steady_interval) == 0
 
-    def update(self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]) -> None:
-        """Measure β; arguments as of `Objective.update_weights`."""
+    def update(
+        self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]
+    ) -> Measured | None:
+        """Measure β; arguments and result as of `Objective.update_weights`."""
         gradients = GradientSums(parameters)
         for losses in batches:
             gradients.add([losses.cross_entropy, *(losses.penalties[name] for name in self.names)])
             del losses  # its graph goes before the next one is made
-        if gradients.sums:
-            # buffers keep their type, since DistributedDataParallel sends them between processes
-            cross_entropy, *terms = (gradient.norm() for gradient in gradients.sums)
-            device = cross_entropy.device
-            norm = cross_entropy.nan_to_num(0, 0, 0).to(self.largest.dtype)
-            self.largest = torch.maximum(self.largest.to(device), norm)
-            unit = torch.maximum(cross_entropy, self.floor * self.largest)
-            self.factors = gradient_norm_ratios(unit, torch.stack(terms), self.factors.to(device))
+        if not gradients.sums:
+            return None
+        # buffers keep their type, since DistributedDataParallel sends them between processes
+        cross_entropy, *terms = (gradient.norm() for gradient in gradients.sums)
+        device = cross_entropy.device
+        norm = cross_entropy.nan_to_num(0, 0, 0).to(self.largest.dtype)
+        self.largest = torch.maximum(self.largest.to(device), norm)
+        unit = torch.maximum(cross_entropy, self.floor * self.largest)
+        self.factors = gradient_norm_ratios(unit, torch.stack(terms), self.factors.to(device))
+        return gradients.measured(self.names)
 
     def weights(self, given: dict[str, float]) -> dict[str, float | Tensor]:
         """λ_k β_k, from λ_k; 0 for a term that was never measured."""
@@ -127,6 +164,8 @@ class GradientSums:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.sums: list[Tensor] = []
         """One for each loss, all its values in a row."""
+        self.used = [False] * len(self.parameters)
+        """Whether any loss depends on a parameter."""
 
     def add(self, losses: Sequence[Tensor]) -> None:
         """Add the gradients of the losses, scalars, in the same order each time."""
@@ -149,16 +188,40 @@ class GradientSums:
             return torch.zeros(count, dtype=loss.dtype, device=loss.device)
         for scale in scales:
             gradients = torch.autograd.grad(
-                scale * loss,
-                self.parameters,
-                retain_graph=True,
-                allow_unused=True,
-                materialize_grads=True,
+                scale * loss, self.parameters, retain_graph=True, allow_unused=True
             )
-            row = torch.cat([at_least_float32(each).flatten() for each in gradients])
+            pairs = zip(gradients, self.parameters, strict=True)
+            row = torch.cat(
+                [
+                    at_least_float32(torch.zeros_like(p) if each is None else each).flatten()
+                    for each, p in pairs
+                ]
+            )
             if scale == 1 or row.isfinite().all():
                 break
+        for index, each in enumerate(gradients):
+            self.used[index] |= each is not None
         return row if scale == 1 else row.div_(scale)
+
+    def measured(self, names: Sequence[str]) -> Measured:
+        """The gradients by the parameters that any loss depends on, without a copy if all are.
+
+        Args:
+            names: of the losses after the first, which is the classification loss.
+        """
+        sizes = [p.numel() for p in self.parameters]
+        rows = self.sums
+        if not all(self.used):
+            kept = [
+                [part for part, used in zip(row.split(sizes), self.used, strict=True) if used]
+                for row in rows
+            ]
+            rows = [
+                torch.cat(parts) if parts else row[:0]
+                for parts, row in zip(kept, rows, strict=True)
+            ]
+        parameters = [p for p, used in zip(self.parameters, self.used, strict=True) if used]
+        return Measured(parameters, rows[0], dict(zip(names, rows[1:], strict=True)))
 
 
 def gradient_norm_ratios(unit: Tensor, norms: Tensor, previous: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from sib.objectives.published import SpatialIB
 from sib.tasks.checks import check_batch, check_logits, checked_calls
 from sib.tasks.compiled import CompiledStep
 from sib.tasks.criterion import Criterion, is_cross_entropy
+from sib.tasks.known_gradient import with_known_gradient
 from sib.tasks.output import StepOutput
 
 BATCH_NORM_MODES = ("train", "frozen")
@@ -140,8 +141,7 @@ class Task(nn.Module):
         step = self.take_step(step)
         if not self.is_regularized_step(step):
             return self._plain(images, labels)
-        logits, cross_entropy, terms = self._regularized(images, labels, foreground, step)
-        return self._output(logits, cross_entropy, terms)
+        return self._regularized(images, labels, foreground, step)
 
     def train(self, mode: bool = True) -> "Task":
         """Put the task in train mode; frozen batch norm stays in evaluation mode."""
@@ -289,8 +289,8 @@ class Task(nn.Module):
 
     def _regularized(
         self, images: Tensor, labels: Tensor, foreground: Tensor | None, step: int
-    ) -> tuple[Tensor, Tensor, Terms]:
-        """Logits, classification loss and terms of a batch."""
+    ) -> StepOutput:
+        """The step of a batch with terms."""
         assert self.objective is not None
         count = self.num_regularized(len(images))
         if self._compiled is not None and count == len(images):
@@ -298,7 +298,7 @@ class Task(nn.Module):
             found = self._compiled.whole(images.detach(), labels)
             if found is not None:
                 check_logits(found[0], labels, self.validate)
-                return found
+                return self._output(*found)
             self._compiled = None
         known = None if foreground is None else foreground[:count]
         logits, parts = self.parts(images[:count], labels[:count], known)
@@ -308,8 +308,18 @@ class Task(nn.Module):
         cross_entropy = self.classification_loss(logits, labels)
         if self.weights_are_due(step):
             losses = self.objective.losses(cross_entropy, parts)
-            self.objective.update_weights([losses], self.model.parameters())
-        return logits, cross_entropy, self.objective.weighted_terms(parts)
+            measured = self.objective.update_weights([losses], self.model.parameters())
+            if measured is not None and self._depends_on_model_alone():
+                out = self._output(logits, cross_entropy, self.objective.weighted_terms(parts))
+                return with_known_gradient(out, measured, self.every_n_steps)
+        return self._output(logits, cross_entropy, self.objective.weighted_terms(parts))
+
+    def _depends_on_model_alone(self) -> bool:
+        """Whether the loss is known to have no parameters but the model's."""
+        if self.criterion is not F.cross_entropy and not isinstance(self.criterion, nn.Module):
+            return False  # a function may use a parameter of its own
+        of_model = {id(p) for p in self.model.parameters()}
+        return all(id(p) in of_model for p in self.parameters() if p.requires_grad)
 
     def _part_of_batch(
         self, images: Tensor, labels: Tensor, foreground: Tensor | None, part: PartGradients

@@ -1,0 +1,71 @@
+"""A loss whose gradient by the parameters is known before its backward pass."""
+
+import weakref
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from sib.objectives.weighting import Measured
+from sib.tasks.output import StepOutput
+
+
+def with_known_gradient(out: StepOutput, measured: Measured, scale: float = 1.0) -> StepOutput:
+    """The same output, with a loss that hands out ∇H + scale Σ_k w_k ∇P_k in its backward pass.
+
+    A step that measures the weights of its terms has computed the gradients of the classification
+    loss H and of all penalties P_k, so its own backward pass would repeat that work. Hooks of the
+    parameters, DistributedDataParallel's among them, and a factor on the loss work as ever.
+
+    An ordinary backward pass frees the memory of its graph. The graph of the logits and of the
+    terms does not take part here, so after a backward pass without ``retain_graph=True`` these
+    tensors are detached, which frees it as well. Sums made of them before remain differentiable.
+
+    Args:
+        out: of a step.
+        measured: the gradients, of the same batch. They are overwritten.
+        scale: of all terms.
+    """
+    assert out.terms is not None
+    row = measured.cross_entropy
+    for name, gradient in measured.penalties.items():
+        weight = torch.as_tensor(out.terms.weights[name], dtype=row.dtype, device=row.device)
+        row.addcmul_(gradient, scale * weight)
+    tensors = [weakref.ref(each) for each in _tensors_with_graph(out)]
+    loss = _KnownGradient.apply(out.loss.detach(), row, tensors, *measured.parameters)
+    return out._replace(loss=loss)
+
+
+def _tensors_with_graph(out: StepOutput) -> Iterator[Tensor]:
+    yield from (out.logits, out.cross_entropy, *out.weighted_terms.values())
+    if out.terms is not None:
+        yield from (*out.terms.values.values(), *out.terms.weighted.values())
+        for each in (out.terms.mask, out.terms.reconstruction):
+            if each is not None:
+                yield each
+
+
+class _KnownGradient(torch.autograd.Function):
+    """A scalar with the given gradient by some tensors, all its values in a row."""
+
+    @staticmethod
+    def forward(ctx, value, row, tensors, *parameters):
+        ctx.save_for_backward(row)
+        ctx.tensors = tensors
+        ctx.shapes = [(each.shape, each.dtype) for each in parameters]
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        (row,) = ctx.saved_tensors
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            for reference in ctx.tensors:
+                tensor = reference()
+                # torch cannot detach a view; it is freed with the output
+                if tensor is not None and tensor.requires_grad and not tensor._is_view():
+                    tensor.detach_()
+        rows = (gradient * row).split([shape.numel() for shape, _ in ctx.shapes])
+        pairs = zip(rows, ctx.shapes, strict=True)
+        return None, None, None, *(each.view(shape).to(dtype) for each, (shape, dtype) in pairs)
