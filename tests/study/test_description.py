@@ -91,7 +91,10 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
             {"settings": {"a": {"objective": {"slop": 1}}}},
             "settings.a: objective.slop is no option, perhaps objective.slope",
         ),
-        ({"settings": {"a": {"method": "cee"}}}, "settings.a: --method 'cee' is unknown, perhaps ce"),
+        (
+            {"settings": {"a": {"method": "cee"}}},
+            "settings.a: --method 'cee' is unknown, perhaps ce",
+        ),
         ({"settings": {"a": {"epochs": 0}}}, "settings.a: --epochs must be at least 1; got 0"),
         ({"settings": {"a": {"epochs": [1, "x"]}}}, "settings.a: epochs must be int; got 'x'"),
         ({"settings": {"a": {"epochs": []}}}, "settings.a: epochs is an empty list"),

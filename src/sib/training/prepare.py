@@ -44,7 +44,7 @@ from sib.training.start import (
     resolve,
     resolve_as_recorded,
 )
-from sib.utils.device import set_determinism
+from sib.utils.device import describe_device, set_determinism
 from sib.utils.errors import InputError
 
 PATIENCE = 20.0
@@ -119,7 +119,9 @@ def prepare(
     reporter.cost(cost, config, steps)
     if config.dry_run:
         return None
-    distributed.raise_on_all_ranks(lambda: _begin(run, config, splits, images, record, found))
+    distributed.raise_on_all_ranks(
+        lambda: _begin(run, config, splits, images, record, found, device)
+    )
     if run.lock.warning:
         reporter.info(run.lock.warning)
     if config.compile:
@@ -246,6 +248,7 @@ def _begin(
     images: str | None,
     record: dict[str, Any] | None,
     found: FoundForegrounds | None,
+    device: torch.device,
 ) -> None:
     if not distributed.is_main_process():
         return
@@ -255,6 +258,7 @@ def _begin(
             write_foregrounds(run.path, found)  # the run was stopped before it could
         return
     facts: dict[str, Any] = {"processes": distributed.size(), "launch": launch()}
+    facts["device"] = describe_device(device)
     if record is not None:
         facts["start"] = record
     if found is not None:

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from typing import Any
 
 import torch
 
@@ -28,6 +29,19 @@ def choose_device(name: str) -> torch.device:
     if not present.get(device.type, False):
         raise InputError(f"--device {name} is not on this machine; allowed here: {_allowed()}")
     return device
+
+
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """What a record should hold about a device: its type, and of a GPU its name and TF32.
+
+    torch computes float32 convolutions in TF32 on recent GPUs unless it is told not to.
+    """
+    facts: dict[str, Any] = {"type": device.type}
+    if device.type == "cuda":
+        facts["name"] = torch.cuda.get_device_name(device)
+        facts["cuda"] = torch.version.cuda
+        facts["tf32_convolutions"] = torch.backends.cudnn.allow_tf32
+    return facts
 
 
 def set_determinism(device: torch.device, deterministic: bool) -> None:
