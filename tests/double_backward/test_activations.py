@@ -44,7 +44,12 @@ def points():
     return torch.linspace(-7.05, 7.05, 48, dtype=torch.float64).view(2, 3, 2, 4).requires_grad_()
 
 
-@pytest.mark.parametrize("function", ACTIVATIONS, ids=str)
+def name_of(function):
+    """The same in every process, which the address in ``str(function)`` is not."""
+    return function.__name__
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS, ids=name_of)
 def test_derivatives_are_exact(function):
     x = points()
     torch.testing.assert_close(inside(function)(x), function(x), rtol=1e-12, atol=0)
@@ -53,7 +58,7 @@ def test_derivatives_are_exact(function):
     assert torch.autograd.gradcheck(vjp(inside(function)), x)
 
 
-@pytest.mark.parametrize("function", IN_PLACE, ids=str)
+@pytest.mark.parametrize("function", IN_PLACE, ids=name_of)
 def test_derivatives_are_exact_in_place(function):
     def changed(x):
         y = x * 1.0
@@ -67,7 +72,7 @@ def test_derivatives_are_exact_in_place(function):
     assert torch.autograd.gradcheck(vjp(inside(changed)), x)
 
 
-@pytest.mark.parametrize("function", [*IN_PLACE, F.gelu], ids=str)
+@pytest.mark.parametrize("function", [*IN_PLACE, F.gelu], ids=name_of)
 @settings(deadline=None)
 @given(value=st.floats(-20, 20), slope=st.floats(-3, 3), arriving=st.floats(-3, 3))
 def test_second_derivative_is_that_of_the_formula(function, value, slope, arriving):
@@ -110,7 +115,7 @@ def test_silus_second_derivative_at_zero_is_a_half():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("function", [F.silu, F.gelu, F.hardswish], ids=str)
+@pytest.mark.parametrize("function", [F.silu, F.gelu, F.hardswish], ids=name_of)
 def test_half_precision_is_rounded_once(function, dtype):
     """A product v · gy of 1e-8 would be lost in float16."""
     x = torch.linspace(-2.5, 2.5, 40).to(dtype).requires_grad_()
