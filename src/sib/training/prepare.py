@@ -97,6 +97,8 @@ def prepare(
         reporter.info(sentence)
     if config.method == "sib":
         reporter.info(describe_objective(config))
+    if describe_device(device).get("tf32_convolutions") and config.precision == "float32":
+        reporter.info("convolutions use TF32, as torch does by default on this GPU")
     for deviation in deviations(config):
         reporter.info(f"deviates from the method: {deviation}")
     if not config.dry_run:
