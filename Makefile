@@ -11,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 FAST := tests/functional tests/objectives tests/models tests/test_layers.py tests/test_plugins.py \
-	tests/test_readme.py tests/test_shares.py tests/config tests/test_light.py
+	tests/test_readme.py tests/config tests/test_light.py
 
 .PHONY: demo test test-fast torture lint bench clean
 

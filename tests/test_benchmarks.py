@@ -140,7 +140,7 @@ def test_explanations_are_timed_and_missing_methods_recorded(benchmark, tmp_path
     out = tmp_path / "explanations.json"
     explanations.main(
         explanations.Options(
-            architectures=("mobilenet_v3_small",), batch=2, side=32, rounds=1, device="cpu", out=out
+            architectures=("mobilenet_v3_small",), batch=2, side=64, rounds=1, device="cpu", out=out
         )
     )
     methods = json.loads(out.read_text())["rows"][0]["methods"]

@@ -120,7 +120,7 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
         ("epochs: many", "options.yaml: epochs must be int; got 'many'"),
         (
             "method: sibb",
-            "--method 'sibb' is unknown, perhaps sib; allowed are sib, ce, saliency_guided",
+            "options.yaml: --method 'sibb' is unknown, perhaps sib; allowed are sib, ce",
         ),
         ("objective.slop: 3", "objective.slop is no option, perhaps objective.slope"),
         ("epochs: [1]", "epochs must be a single value"),

@@ -38,19 +38,22 @@ def later(monkeypatch):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_study_plans_seven_settings_under_five_seeds(file, later):
+def test_a_study_plans_nine_settings_under_five_seeds(file, later):
     study = read_study(file)
     runs = plan_runs(study)
-    assert len(FILES) == 3 and len(runs) == 35
-    names = ["ce", "sib", "guided", "guided_0.1", "saliency_guided", "rrr", "energy"]
+    assert len(FILES) == 3 and len(runs) == 45
+    names = ["ce", "sib", "sib_floor", "guided", "guided_tenth", "ce_long"]
+    names += ["saliency_guided", "rrr", "energy"]
     assert [setting.name for setting in study.settings] == names
-    assert study.reference == "ce" and len({run.folder for run in runs}) == 35
+    assert study.reference == "ce" and len({run.folder for run in runs}) == 45
     shares = {run.setting: run.config.annotated_share for run in runs}
     assert shares == {
         "ce": 0.0,
         "sib": 0.0,
+        "sib_floor": 0.0,
         "guided": 1.0,
-        "guided_0.1": 0.1,
+        "guided_tenth": 0.1,
+        "ce_long": 0.0,
         "saliency_guided": 0.0,
         "rrr": 1.0,
         "energy": 1.0,

@@ -13,6 +13,7 @@ import tyro
 from sib.config.facts import deciding, flatten, idle
 from sib.config.recipes import find_recipe
 from sib.config.yaml_file import parse_yaml
+from sib.objectives.registry import check_method
 from sib.utils.errors import InputError
 from sib.utils.image_size import refuse_two_numbers
 
@@ -258,6 +259,11 @@ def _option(kind: Any, name: str, value: Any, file: Path | str) -> list[str]:
     except SystemExit:
         allowed = " or ".join(get_args(kind)) if get_origin(kind) is Literal else _name(kind)
         raise InputError(f"{file}: {name} must be {allowed}; got {value!r}") from None
+    if name == "method":  # text to tyro, since other packages add to the names
+        try:
+            check_method(text)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
     return [f"{flag}={text}"] if text[:1] == "-" else [flag, text]
 
 
