@@ -7,10 +7,11 @@ import numpy as np
 import yaml
 
 from sib.config.stored import as_dict
-from sib.evaluation.evaluate import options, save, sha256_of, summarise
+from sib.evaluation.evaluate import options, save, summarise
 from sib.evaluation.scores import Scores
 from sib.study.description import read_study
 from sib.study.plan import plan_runs
+from sib.utils.files import sha256_of
 
 COMMON = {
     "arch": "nets:group_norm_net",

@@ -7,7 +7,6 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from sib.evaluation.evaluate import sha256_of
 from sib.study.audits import audit_figures, is_audited
 from sib.study.commands import next_command
 from sib.study.description import read_study
@@ -16,6 +15,7 @@ from sib.study.selection import choose
 from sib.study.summary import summarise
 from sib.study.tables import show
 from sib.utils.errors import InputError
+from sib.utils.files import sha256_of
 from study.studies import planned, pretend_evaluated, pretend_trained, written
 
 

@@ -26,7 +26,8 @@ from sib.models.transfer import load_into
 from sib.models.weights import State, read_weights
 from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
-from sib.utils.image_size import ImageSize, size_in_words
+from sib.utils.files import sha256_of
+from sib.utils.image_size import ImageSize, plain_size, size_in_words
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,19 @@ class Checkpoint:
             f"{self.arch} at {size_in_words(self.image_size)} pixels, normalisation "
             f"{self.normalization}{source}"
         )
+
+    def record(self) -> dict[str, Any]:
+        """What a written evaluation or audit says about the classifier."""
+        return {
+            "name": self.name,
+            "weights": self.path.name,
+            "weights_sha256": sha256_of(self.path),
+            "arch": self.arch,
+            "image_size": plain_size(self.image_size),
+            "resize": self.resize,
+            "normalization": self.normalization,
+            "normalization_source": self.normalization_source,
+        }
 
     @property
     def value_range(self) -> ValueRange | None:

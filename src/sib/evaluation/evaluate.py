@@ -31,8 +31,7 @@ from sib.explain.state import logits_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
-from sib.utils.files import sha256_of, write_whole
-from sib.utils.image_size import plain_size
+from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
 from sib.utils.terminal import show_tables
 
@@ -91,14 +90,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         )
     found = summarise(scores) | {
         "format": FORMAT,
-        "name": checkpoint.name,
-        "weights": checkpoint.path.name,
-        "weights_sha256": sha256_of(checkpoint.path),
-        "arch": checkpoint.arch,
-        "image_size": plain_size(checkpoint.image_size),
-        "resize": checkpoint.resize,
-        "normalization": checkpoint.normalization,
-        "normalization_source": checkpoint.normalization_source,
+        **checkpoint.record(),
         "classes": splits.classes,
         "options": options(config),
         "unavailable": [name for name in default_methods() if name not in methods_of(scores)],

@@ -6,11 +6,12 @@ from typing import Any
 
 from sib.config.evaluate import EvaluateConfig
 from sib.config.yaml_options import from_arguments, options_of
-from sib.evaluation.evaluate import options, sha256_of
+from sib.evaluation.evaluate import options
 from sib.evaluation.files import FORMAT, IMAGES, RESULT
 from sib.explain import default_methods
 from sib.runs.reader import read_json
 from sib.utils.errors import InputError
+from sib.utils.files import sha256_of
 
 ENERGY = "energy_pointing_game"
 LISTS = ("methods", "metrics")

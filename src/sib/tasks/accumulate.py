@@ -242,15 +242,7 @@ def _whole(task: Task, outs: list[StepOutput], first: FirstPass) -> StepOutput:
     terms = first.terms or _mean_terms(outs, [part.share for part in first.parts])
     if terms is None:
         return StepOutput(cross_entropy, logits, cross_entropy)
-    scale = task.every_n_steps
-    return StepOutput(
-        cross_entropy + scale * terms.loss,
-        logits,
-        cross_entropy,
-        terms,
-        {name: scale * term for name, term in terms.weighted.items()},
-        {name: scale * weight for name, weight in terms.weights.items()},
-    )
+    return task.output(logits, cross_entropy, terms)
 
 
 def _mean_terms(outs: list[StepOutput], shares: list[float]) -> Terms | None:

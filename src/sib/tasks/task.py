@@ -221,6 +221,17 @@ class Task(nn.Module):
         if self.objective is None:
             raise ValueError("a task without an objective has no parts")
         self._check(images, labels, foreground)
+        return self._forward_parts(images, labels, foreground, create_graph)
+
+    def _forward_parts(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        foreground: Tensor | None,
+        create_graph: bool = True,
+    ) -> tuple[Tensor, Parts]:
+        """The same for a batch that was checked."""
+        assert self.objective is not None
         if not torch.is_grad_enabled():
             raise ValueError("the loss needs gradients: call the task outside torch.no_grad()")
         if foreground is None and self.objective.needs_foreground:
@@ -298,21 +309,22 @@ class Task(nn.Module):
             found = self._compiled.whole(images.detach(), labels)
             if found is not None:
                 check_logits(found[0], labels, self.validate)
-                return self._output(*found)
+                return self.output(*found)
             self._compiled = None
         known = None if foreground is None else foreground[:count]
-        logits, parts = self.parts(images[:count], labels[:count], known)
+        logits, parts = self._forward_parts(images[:count], labels[:count], known)
         if count < len(images):
             with self.checked_calls(labels[count:]):
                 logits = torch.cat([logits, self.model(images[count:])])
         cross_entropy = self.classification_loss(logits, labels)
+        measured = None
         if self.weights_are_due(step):
             losses = self.objective.losses(cross_entropy, parts)
             measured = self.objective.update_weights([losses], self.model.parameters())
-            if measured is not None and self._depends_on_model_alone():
-                out = self._output(logits, cross_entropy, self.objective.weighted_terms(parts))
-                return with_known_gradient(out, measured, self.every_n_steps)
-        return self._output(logits, cross_entropy, self.objective.weighted_terms(parts))
+        out = self.output(logits, cross_entropy, self.objective.weighted_terms(parts))
+        if measured is not None and self._depends_on_model_alone():
+            return with_known_gradient(out, measured, self.every_n_steps)
+        return out
 
     def _depends_on_model_alone(self) -> bool:
         """Whether the loss is known to have no parameters but the model's."""
@@ -326,11 +338,11 @@ class Task(nn.Module):
     ) -> StepOutput:
         if self.objective is None or not part.regularized:
             return self._plain(images, labels, part)
-        logits, parts = self.parts(images, labels, foreground)
+        logits, parts = self._forward_parts(images, labels, foreground)
         cross_entropy = self._share_of_loss(logits, labels, part)
         if part.terms is None:
             terms = self.objective.weighted_terms(parts, part.weights, part.share)
-            return self._output(logits, cross_entropy, terms)
+            return self.output(logits, cross_entropy, terms)
         gradients = parts.with_tensors(part.terms).values
         weighted = {
             name: torch.stack(
@@ -344,7 +356,8 @@ class Task(nn.Module):
             total = total + each
         return StepOutput(cross_entropy + total, logits, cross_entropy, None, weighted)
 
-    def _output(self, logits: Tensor, cross_entropy: Tensor, terms: Terms) -> StepOutput:
+    def output(self, logits: Tensor, cross_entropy: Tensor, terms: Terms) -> StepOutput:
+        """The output of a step with terms, from what it is made of."""
         scale = self.every_n_steps
         return StepOutput(
             cross_entropy + scale * terms.loss,

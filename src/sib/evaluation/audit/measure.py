@@ -31,8 +31,6 @@ from sib.metrics.behaviour import behaviour_of, conditions_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
-from sib.utils.files import sha256_of
-from sib.utils.image_size import plain_size
 from sib.utils.progress_bar import progress
 
 VALUES = ("correct", "changed", "log_odds_change", "predicted")
@@ -109,14 +107,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
     scored = np.isfinite(scores.column("original", "correct"))
     facts: dict[str, Any] = {
         "format": FORMAT,
-        "name": checkpoint.name,
-        "weights": checkpoint.path.name,
-        "weights_sha256": sha256_of(checkpoint.path),
-        "arch": checkpoint.arch,
-        "image_size": plain_size(checkpoint.image_size),
-        "resize": checkpoint.resize,
-        "normalization": checkpoint.normalization,
-        "normalization_source": checkpoint.normalization_source,
+        **checkpoint.record(),
         "classes": splits.classes,
         "groups": names,
         "foreground": foreground,
