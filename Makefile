@@ -10,8 +10,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-FAST := tests/functional tests/objectives tests/models tests/test_layers.py tests/test_plugins.py \
-	tests/test_readme.py tests/config tests/test_light.py
+FAST := tests/functional tests/objectives/test_contract.py tests/models tests/config/test_facts.py \
+	tests/config/test_help.py tests/package/test_imports.py tests/package/test_plugins.py \
+	tests/package/test_readme.py tests/package/test_light.py
 
 .PHONY: demo test test-fast torture lint bench clean
 

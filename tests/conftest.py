@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from official import MAKERS
+from helpers.official import MAKERS
 
 torch.set_num_threads(1)
 

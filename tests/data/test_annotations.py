@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.pictures import SQUARE, all_names, save, save_classes, square_mask, square_pixels
+from helpers.pictures import SQUARE, all_names, save, save_classes, square_mask, square_pixels
 from sib.cli.main import main
 from sib.data.annotate import NOTE, sentences
 from sib.data.match import ImageNames

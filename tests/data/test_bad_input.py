@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image
 
-from data.pictures import (
+from helpers.pictures import (
     replace_line,
     save,
     save_classes,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.pictures import CUB_IMAGES, replace_line, save, save_classes, save_cub, square_mask
+from helpers.pictures import CUB_IMAGES, replace_line, save, save_classes, save_cub, square_mask
 from sib.data import cache_files, make_loader, open_data
 from sib.data.cache import ARRAYS, CachedSource, bytes_of, cache_sources, default_folder, readable
 from sib.data.cache_files import CacheRefused

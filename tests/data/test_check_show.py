@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import official
-from data.pictures import save, save_classes, save_cub, save_splits, square_mask
+from helpers import official
+from helpers.pictures import save, save_classes, save_cub, save_splits, square_mask
 from sib.cli.main import main
 from sib.data import check as check_module
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.pictures import save, save_palette, square_mask
+from helpers.pictures import save, save_palette, square_mask
 from sib.data.readers.decode import read_image, read_size
 from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.pictures import (
+from data.test_bad_input import refused
+from helpers.pictures import (
     all_names,
     save,
     save_classes,
@@ -16,7 +17,6 @@ from data.pictures import (
     square_mask,
     square_pixels,
 )
-from data.test_bad_input import refused
 from sib.data import open_data
 from sib.data.beside import owner
 from sib.data.split_names import split_of

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from helpers.squares import Squares
 from sib.data.found import EnlargedSource, FoundSource, SubsetSource
 from sib.data.loader import make_loader
 from sib.data.transforms import JointTransform
 from sib.functional.principal import largest_area
-from squares import Squares
 
 
 def bright(images):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.pictures import all_names, save_classes, save_splits
+from helpers.pictures import all_names, save_classes, save_splits
 from sib.data.groups import group_split, read_groups
 from sib.data.open import open_data
 from sib.utils.errors import InputError

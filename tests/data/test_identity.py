@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.pictures import save, save_classes, square_mask, square_pixels
+from helpers.pictures import save, save_classes, square_mask, square_pixels
 from sib.data import contents, open_data
 from sib.data.identity import (
     ImageRow,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import torch
 
-from data.pictures import (
+from helpers.pictures import (
     SQUARE,
     all_names,
     save,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.pictures import save, save_classes, square_pixels
 from fuzz.targets import encoded, png_header
+from helpers.pictures import save, save_classes, square_pixels
 from sib.data.datasets import cub
 from sib.data.readers.decode import MAX_PIXELS, read_image, read_size
 from sib.data.readers.masks import read_foreground

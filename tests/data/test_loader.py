@@ -7,12 +7,12 @@ import signal
 import pytest
 import torch
 
-from data.pictures import save, save_classes, square_mask
+from helpers.killing import in_a_process
+from helpers.pictures import save, save_classes, square_mask
 from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
 from sib.data.loader import is_worker_crash
 from sib.data.sampler import KeySampler
 from sib.utils.errors import InputError
-from training.killing import in_a_process
 
 
 @pytest.fixture(scope="module")

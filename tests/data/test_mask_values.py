@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.pictures import save, save_classes, square_mask, square_pixels
+from helpers.pictures import save, save_classes, square_mask, square_pixels
 from sib.data import open_data
 from sib.data.readers.decode import read_size
 from sib.data.readers.masks import read_foreground

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from rich.console import Console
 
-import official
+from helpers import official
 from sib.cli.main import main
 from sib.data import open_data
 from sib.data.datasets.catalogue import CATALOGUE, Archive, Published

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-import official
-from data.pictures import all_names
+from helpers import official
+from helpers.pictures import all_names
 from sib.cli.main import main
 from sib.data import make_loader, open_data
 from sib.data.datasets.catalogue import CATALOGUE

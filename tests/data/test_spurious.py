@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.pictures import save
-from evaluation.handmade import COLOURS, PLACE, SIDE, images, mask, picture
+from helpers.handmade import COLOURS, PLACE, SIDE, images, mask, picture
+from helpers.pictures import save
 from sib.cli.main import main
 from sib.data import open_data
 from sib.data.spurious import command

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision import tv_tensors
 
-from data.pictures import square_mask, square_pixels
+from helpers.pictures import square_mask, square_pixels
 from sib.data import JointTransform, Sample
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from helpers.twice import inside, vjp
 from sib.double_backward import second_order
-from twice import inside, vjp
 
 ACTIVATIONS = [
     F.relu,

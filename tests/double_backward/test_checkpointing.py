@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import sib
-from nets import small_vit
+from helpers.nets import small_vit
 from sib.double_backward import repeated_blocks
 from sib.models import build
 

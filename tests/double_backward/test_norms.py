@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.twice import draw, inside, vjp
 from sib.double_backward import second_order
-from twice import draw, inside, vjp
 
 
 @pytest.mark.parametrize("affine", [True, False])

@@ -7,9 +7,9 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import sib
+from helpers.twice import draw, inside, vjp
 from sib.double_backward import second_order
 from sib.models import build
-from twice import draw, inside, vjp
 
 GEOMETRIES = [
     {},

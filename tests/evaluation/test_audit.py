@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.pictures import save
-from evaluation.handmade import SIDE, arguments, images, mask, picture, weights
-from evaluation.trained import evaluated, quiet, trained
+from helpers.handmade import SIDE, arguments, images, mask, picture, weights
+from helpers.pictures import save
+from helpers.trained import evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config import audit as config
 from sib.config.audit import AuditConfig

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import sib
-from evaluation.trained import quiet, trained
+from helpers.trained import quiet, trained
 from sib.cli.main import main
 from sib.config.deploy import ExportConfig
 from sib.evaluation import export as exporting

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from evaluation.trained import FAST, evaluated, quiet, trained
+from helpers.trained import FAST, evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config.evaluate import CompareConfig, EvaluateConfig
 from sib.evaluation.compare import compare

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from evaluation.trained import FAST, evaluated, quiet, trained
+from helpers.trained import FAST, evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import make_loader, open_data

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.trained import FAST, quiet, trained
+from helpers.trained import FAST, quiet, trained
 from sib.cli.main import main
 from sib.config.evaluate import ExplainConfig
 from sib.evaluation.explain import explain

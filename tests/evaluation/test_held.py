@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from data.pictures import save, square_mask
+from helpers.pictures import save, square_mask
 from sib.cli.main import main
 from sib.runs.folder import IMAGES
 

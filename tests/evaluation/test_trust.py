@@ -17,7 +17,7 @@ def stranger(tmp_path, monkeypatch):
     """A run whose configuration and weights name a module beside it, and what that leaves."""
     run, marker = tmp_path / "run", tmp_path / "ran"
     shutil.copytree(FIXTURE, run)
-    (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nfrom nets import *\n")
+    (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nfrom helpers.nets import *\n")
     monkeypatch.chdir(tmp_path)
     for name in ("config.yaml", "best.safetensors"):
         content = (run / name).read_bytes()

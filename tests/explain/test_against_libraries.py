@@ -13,7 +13,7 @@ from captum.attr import (
 from torch import nn
 from torchcam.methods import GradCAM, GradCAMpp, LayerCAM
 
-from explain.examples import LAYERS, SIDES, example
+from helpers.examples import LAYERS, SIDES, example
 from sib.explain import attribute, attribute_all
 from sib.functional import reconstruct
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from explain.examples import TinyNet, example
+from helpers.examples import TinyNet, example
 from sib.explain import (
     METHODS,
     attribute,

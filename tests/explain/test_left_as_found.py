@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from explain.examples import TinyNet
+from helpers.examples import TinyNet
 from sib.explain import METHODS, attribute, method_family
 
 HOOKS = (

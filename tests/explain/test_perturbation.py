@@ -6,7 +6,7 @@ import torch
 from captum.attr import Occlusion
 from torch import nn
 
-from explain.examples import TinyNet, example
+from helpers.examples import TinyNet, example
 from sib.explain import attribute, cost_notes, get_method
 from sib.explain.method import Options
 from sib.explain.occlusion import passes

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import sib.explain
-from evaluation.trained import trained
-from explain.examples import TinyNet
+from helpers.examples import TinyNet
+from helpers.trained import trained
 from sib.cli.main import main
 from sib.explain import Method, attribute, register, registry
 from sib.utils.errors import InputError

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-import reference
+from helpers import reference
 from sib import functional as SF
 
 ESTIMATORS = ["biased", "unbiased"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-import reference
+from helpers import reference
 from sib import functional as SF
 
 

@@ -21,8 +21,8 @@ import yaml
 from PIL import Image
 from safetensors.torch import save
 
-from data.pictures import save as save_picture
-from data.pictures import save_classes, save_leeds, square_pixels
+from helpers.pictures import save as save_picture
+from helpers.pictures import save_classes, save_leeds, square_pixels
 from sib.config.stored import as_dict
 from sib.config.yaml_options import expand_config
 from sib.data.annotate import annotate, sentences

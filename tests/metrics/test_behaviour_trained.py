@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from evaluation.trained import trained
+from helpers.trained import trained
 from sib.data import make_loader, open_data
 from sib.data.normalization import normalise
 from sib.evaluation.statistics import mean_interval, paired_difference

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import sib
-from evaluation.trained import trained
+from helpers.trained import trained
 from sib.evaluation.measures import DEFAULT, MEASURES, score
 from sib.metrics.registry import BUILT_IN, INPUTS, METRICS, MetricSpec, Registry, needs_of
 from sib.utils.errors import InputError

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from explain.examples import LAYERS, SIDES, example
+from helpers.examples import LAYERS, SIDES, example
 from sib.explain import METHODS, attribute, available_methods, cam_layer, candidate_layers
 from sib.models import build
 from sib.models.axes import Tokens

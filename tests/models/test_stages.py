@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib.models import build
 from sib.models.layers import cam_layer
 from sib.models.stages import finer_stages

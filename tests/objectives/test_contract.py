@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import sib
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib.objectives.base import Objective
 from sib.objectives.energy import EnergyLoss
 from sib.objectives.registry import METHODS, load_objective

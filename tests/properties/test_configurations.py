@@ -13,8 +13,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from torch import nn
 
-from properties.arguments import command_lines
-from properties.inputs import EXAMPLES
+from helpers.arguments import command_lines
+from helpers.inputs import EXAMPLES
 from sib.cli.main import main, parse
 from sib.config.stored import as_dict
 from sib.training import TrainConfig

@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from properties.inputs import (
+from helpers.inputs import (
     DTYPES,
     finite,
     masks,

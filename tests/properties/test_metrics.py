@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from properties.inputs import finite, no_warnings, one_sentence, spoiled, tensors, thorough
+from helpers.inputs import finite, no_warnings, one_sentence, spoiled, tensors, thorough
 from sib import metrics
 from sib.explain import NORMALIZATIONS, normalize_maps
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import sib
-from properties.inputs import finite, no_warnings, one_sentence, shapes, spoiled, tensors, thorough
+from helpers.inputs import finite, no_warnings, one_sentence, shapes, spoiled, tensors, thorough
 from sib.functional.reconstruction import COTANGENTS
 
 

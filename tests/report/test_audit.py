@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from evaluation import handmade
-from evaluation.handmade import PLACE, arguments, images, weights
-from evaluation.trained import evaluated, quiet
-from report.browser import CHROMIUM, run
+from helpers import handmade
+from helpers.browser import CHROMIUM, run
+from helpers.handmade import PLACE, arguments, images, weights
+from helpers.trained import evaluated, quiet
 from sib.cli.main import main
 from sib.config.audit import AuditConfig
 from sib.config.evaluate import ReportConfig

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.trained import FAST, evaluated, quiet
-from report.browser import CHROMIUM, everything_heard, run
+from helpers.browser import CHROMIUM, everything_heard, run
+from helpers.trained import FAST, evaluated, quiet
 from sib.cli.console import ConsoleReporter
 from sib.config.evaluate import EvaluateConfig, ReportConfig
 from sib.config.train import ObjectiveConfig

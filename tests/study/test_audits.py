@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from helpers.studies import planned, pretend_evaluated, pretend_trained, written
 from sib.study.audits import audit_figures, is_audited
 from sib.study.commands import next_command
 from sib.study.description import read_study
@@ -16,7 +17,6 @@ from sib.study.summary import summarise
 from sib.study.tables import show
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
-from study.studies import planned, pretend_evaluated, pretend_trained, written
 
 
 def pretend_audited(run, exchanged=(0.4, 0.6), worst=0.25):

@@ -2,17 +2,21 @@
 
 import pytest
 
+from helpers.studies import planned, written
 from sib.config.options import ObjectiveConfig
 from sib.study.description import read_study
 from sib.utils.errors import InputError
-from study.studies import planned, written
 
 
 def test_a_setting_takes_the_common_options_and_its_own_win(tmp_path):
     settings = {"ce": {"method": "ce", "epochs": 7, "optimizer.learning-rate": 0.5}}
     study, _ = planned(tmp_path, settings=settings)
     config = study.settings[0].points[0].config
-    assert (config.data, config.method, config.arch) == ("digits", "ce", "nets:group_norm_net")
+    assert (config.data, config.method, config.arch) == (
+        "digits",
+        "ce",
+        "helpers.nets:group_norm_net",
+    )
     assert (config.epochs, config.batch_size, config.optimizer.learning_rate) == (7, 16, 0.5)
     assert config.objective == ObjectiveConfig()  # the common one is for method sib
 

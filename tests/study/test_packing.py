@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.studies import planned, pretend_evaluated, pretend_trained
 from sib.cli.main import main
 from sib.runs.archive import archive_of, read_archive
 from sib.study.packing import pack, without_places
 from sib.study.plan import with_archive
 from sib.utils.errors import InputError
-from study.studies import planned, pretend_evaluated, pretend_trained
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

@@ -6,14 +6,14 @@ import re
 import pytest
 import yaml
 
-from data.pictures import save_classes
+from helpers.pictures import save_classes
+from helpers.studies import COMMON, planned, pretend_evaluated, pretend_trained
 from sib.cli.sequence import split
 from sib.config.stored import as_dict
 from sib.study.commands import next_command
 from sib.study.plan import VALIDATION, check_runs, check_unused
 from sib.utils.errors import InputError
 from sib.utils.locks import FolderLock
-from study.studies import COMMON, planned, pretend_evaluated, pretend_trained
 
 GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
 
@@ -42,7 +42,7 @@ def test_what_is_to_be_done_next(tmp_path):
     assert command[:2] == last[:2] == ["evaluate", str(run.folder)]
     assert command[command.index("--split") + 1] == "validation"
     assert last[last.index("--split") + 1] == "test"
-    assert "--trust-code" in command  # the file itself names nets:group_norm_net
+    assert "--trust-code" in command  # the file itself names helpers.nets:group_norm_net
     pretend_evaluated(run, VALIDATION, 0.5, [0.1, 0.2])
     command = next_command(run, (VALIDATION, "test"))
     assert command[command.index("--split") + 1] == "test"
@@ -201,7 +201,7 @@ def test_names_that_meet_are_refused(tmp_path):
                 "settings": {"a": {"objective": {"layer": "nosuch"}}},
                 "common": {key: value for key, value in COMMON.items() if key != "objective"},
             },
-            "settings.a: --arch nets:group_norm_net, --objective.layer: layer must be a module",
+            "settings.a: --arch helpers.nets:group_norm_net, --objective.layer: layer must be a",
         ),
     ],
 )

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from helpers.studies import planned, pretend_evaluated, pretend_trained
 from sib.study.plan import VALIDATION
 from sib.study.selection import choose
 from sib.utils.errors import InputError
-from study.studies import planned, pretend_evaluated, pretend_trained
 
 GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2, 3]}}}
 WITHIN = "foreground_energy_within_accuracy"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from helpers.studies import planned
 from sib.cli import sequence
 from sib.cli.sequence import main, split
 from sib.study.commands import next_command
 from sib.study.pool import one_after_another
 from sib.utils.signals import StoppedAtOnce
-from study.studies import planned
 
 
 def test_commands_are_joined_and_split_again():

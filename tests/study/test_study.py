@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.studies import COMMON, EVALUATE, written
 from sib.cli.main import main
 from sib.utils.locks import FolderLock
-from study.studies import COMMON, EVALUATE, written
 
 SETTINGS = {
     "ce": {"method": "ce"},

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from helpers.studies import planned, pretend_evaluated, pretend_trained
 from sib.study.front import draw_front, front_points
 from sib.study.selection import choose
 from sib.study.summary import reported_runs, summarise
 from sib.study.tables import show
-from study.studies import planned, pretend_evaluated, pretend_trained
 
 # accuracy, energies of saliency and vjp
 FIGURES = {

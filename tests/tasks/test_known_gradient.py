@@ -6,13 +6,13 @@ import weakref
 import pytest
 import torch
 import torch.nn.functional as F
+from objectives.test_calibrated import LAYER, batch
 from torch import nn
 
 import sib
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib.tasks import task as tasks
 from sib.tasks.task import Task
-from test_calibrated import LAYER, batch
 
 
 def make_task(double=True, **options):

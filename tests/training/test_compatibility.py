@@ -1,6 +1,6 @@
 """A run folder of format 1, as an earlier sib wrote it, must be read for ever.
 
-It was made, with this folder's parent in PYTHONPATH, by
+It was made, with tests/helpers in PYTHONPATH, by
 
     sib train --data digits --arch nets:group_norm_net --image-size 16 --batch-size 16 --epochs 2
         --input.train-size 40 --input.test-size 20 --objective.window-size 5 --device cpu
@@ -23,6 +23,7 @@ from sib.config.stored import as_dict
 from sib.config.train import ObjectiveConfig, TrainConfig
 from sib.config.yaml_options import expand_config, from_arguments
 
+HELPERS = Path(__file__).parents[1] / "helpers"
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 
 
@@ -31,7 +32,8 @@ def read(path):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(HELPERS)  # the run names its network nets:group_norm_net
     return Path(shutil.copytree(FIXTURE, tmp_path / "run"))
 
 

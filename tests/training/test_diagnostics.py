@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import sib
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, train
 from sib.training.diagnostics import GradientRatios, TermMonitor

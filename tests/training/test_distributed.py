@@ -13,7 +13,7 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file
 from torch import nn
 
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib import distributed
 from sib.cli.main import main
 from sib.config.train import InputConfig, ObjectiveConfig
@@ -44,7 +44,7 @@ class WithUnusedWeights(nn.Module):
 def config(folder, name, **options):
     """90 images to train on, 2 × 15 in a step; 41 to test on."""
     defaults = {
-        "arch": "nets:group_norm_net",
+        "arch": "helpers.nets:group_norm_net",
         "image_size": 24,
         "batch_size": 15,
         "epochs": 1,
@@ -215,7 +215,9 @@ def test_weights_that_no_image_meets_hinder_nothing(folder):
 
 @pytest.mark.parametrize("name", ["plain", "ce", "local"])
 def test_what_is_measured_in_two_shares_is_what_one_process_measures(name, folder):
-    run = config(folder, name, arch="small_resnet" if name == "ce" else "nets:group_norm_net")
+    run = config(
+        folder, name, arch="small_resnet" if name == "ce" else "helpers.nets:group_norm_net"
+    )
     splits = open_splits(run)
     model = build(run.arch, 10, run.side)
     model.load_state_dict(load_file(run.folder / "best.safetensors"))

@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from breaking import BAD_STEPS
-from data.pictures import save_classes
+from helpers.breaking import BAD_STEPS
+from helpers.killing import in_a_process, what_it_ends_with
+from helpers.pictures import save_classes
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, TrainingFailed, loop, memory, train
 from sib.training.memory import fitting_micro_batch
 from sib.training.setup import open_splits
 from sib.utils.errors import InputError
-from training.killing import in_a_process, what_it_ends_with
 from training.test_train import Silent, tiny
 
 
@@ -28,7 +28,7 @@ def breaking(out, steps, **options):
     BAD_STEPS.update(steps)
     if options.get("method") != "ce":
         options["objective"] = ObjectiveConfig(kind="published", window_size=7)
-    return tiny(out, arch="breaking:make", epochs=1, **options)
+    return tiny(out, arch="helpers.breaking:make", epochs=1, **options)
 
 
 def records(out):
@@ -166,7 +166,9 @@ def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
 
 def test_a_batch_that_does_not_fit_into_memory_is_told_with_what_does(tmp_path):
     """The allocator's own refusal."""
-    config = tiny(tmp_path / "run", arch="nets:hungry", batch_size=64, method="ce", dry_run=True)
+    config = tiny(
+        tmp_path / "run", arch="helpers.nets:hungry", batch_size=64, method="ce", dry_run=True
+    )
     with pytest.raises(
         InputError, match=r"--batch-size 64: 64 images at a time do not .*; --micro-batch 16 does"
     ):
@@ -174,7 +176,9 @@ def test_a_batch_that_does_not_fit_into_memory_is_told_with_what_does(tmp_path):
 
 
 def test_images_of_which_not_one_fits_are_told(tmp_path):
-    config = tiny(tmp_path / "run", arch="nets:insatiable", batch_size=4, method="ce", dry_run=True)
+    config = tiny(
+        tmp_path / "run", arch="helpers.nets:insatiable", batch_size=4, method="ce", dry_run=True
+    )
     with pytest.raises(InputError, match="4 images at a time do not fit into memory, and neither"):
         train(config, Silent())
 

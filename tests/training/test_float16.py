@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 import sib
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainingFailed, optimizer, step, train
 from training.test_train import Silent, metrics, tiny
@@ -15,7 +15,7 @@ from training.test_train import Silent, metrics, tiny
 
 def half(out, **options):
     defaults = {
-        "arch": "nets:group_norm_net",
+        "arch": "helpers.nets:group_norm_net",
         "image_size": 16,
         "epochs": 1,
         "precision": "float16",

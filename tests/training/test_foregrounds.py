@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import sib
+from helpers.squares import Squares, write_folder
 from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
 from sib.config.train import InputConfig, ScheduleConfig
@@ -25,7 +26,6 @@ from sib.training import TrainConfig, found_foreground, loop, train
 from sib.training.foreground_quality import ForegroundQuality
 from sib.training.found_foreground import View, find_foregrounds
 from sib.utils.errors import InputError
-from squares import Squares, write_folder
 
 AREA = 64 / 1024
 VIEW = View(32, "crop", "half", torch.device("cpu"))
@@ -242,7 +242,12 @@ def test_two_processes_use_what_the_first_one_finds(options, tmp_path):
     arguments += ["--image-size", "32", "--device", "cpu", "--workers", "0", "--epochs", "1"]
     arguments += ["--batch-size", "8", "--input.cache", str(tmp_path / "cache")]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(Path(__file__).with_name("entry.py")), *arguments]
+    command += [
+        "--nproc-per-node",
+        "2",
+        str(Path(__file__).parents[1] / "helpers" / "entry.py"),
+        *arguments,
+    ]
     source = str(Path(sib.__file__).parents[1])
     environment = os.environ | {"ENTRY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
     run_options = {"env": environment, "capture_output": True, "text": True, "timeout": 200}

@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from data.pictures import save_classes
+from helpers.pictures import save_classes
 from sib.cli.main import main
 from sib.config.train import TrainConfig
 from sib.evaluation.checkpoint import open_checkpoint

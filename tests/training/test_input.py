@@ -12,7 +12,7 @@ from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from data.pictures import save, save_classes, save_splits, square_mask
+from helpers.pictures import save, save_classes, save_splits, square_mask
 from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
 from sib.config.train import InputConfig

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.killing import run_to_the_end, run_with_kills, what_it_ends_with
+from helpers.killing import run_to_the_end, run_with_kills, what_it_ends_with
 
 
 def survive(tmp_path, runs, kills):

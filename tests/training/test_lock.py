@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from data.pictures import save_classes
+from helpers.pictures import save_classes
 from sib.cli.main import main
 from sib.utils.errors import InputError
 from sib.utils.locks import FolderLock

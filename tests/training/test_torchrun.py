@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import sib
 
-ENTRY = Path(__file__).with_name("entry.py")
+ENTRY = Path(__file__).parents[1] / "helpers" / "entry.py"
 TINY = ["train", "--data", "digits", "--arch", "small_resnet", "--device", "cpu", "--workers", "0"]
 TINY += ["--epochs", "2", "--batch-size", "8", "--image-size", "24", "--save-every-steps", "4"]
 TINY += [

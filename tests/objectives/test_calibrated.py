@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import sib
-from nets import group_norm_net, small_vit
-from reference import density
+from helpers.nets import group_norm_net, small_vit
+from helpers.reference import density
 from sib.models import build, features
 from sib.models.stages import finer_stages
 from sib.objectives.calibrated import CalibratedSpatialIB

@@ -7,7 +7,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 import sib
-from nets import group_norm_net, small_vit
+from helpers.nets import group_norm_net, small_vit
 
 SIZE = 4
 CASES = {

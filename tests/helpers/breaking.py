@@ -1,4 +1,4 @@
-"""A network that breaks in chosen training steps; ``--arch breaking:make``."""
+"""A network that breaks in chosen training steps; ``--arch helpers.breaking:make``."""
 
 from sib.models import SmallResNet
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import sib
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 
 
 def problem(batch=8, **options):

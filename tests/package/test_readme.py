@@ -7,7 +7,7 @@ import torch
 
 from sib.models import SmallResNet
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_the_loop_of_the_readme_trains():

@@ -11,19 +11,21 @@ import pytest
 import torch
 
 import sib
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib.config.options import RivalConfig
 from sib.config.train import TrainConfig
 from sib.objectives.registry import load_objective, method_names
 from sib.utils.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def example():
     """The code of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    (code,) = re.findall(r"<!-- run by tests/test_plugins.py -->\n```python\n(.*?)```", text, re.S)
+    (code,) = re.findall(
+        r"<!-- run by tests/package/test_plugins.py -->\n```python\n(.*?)```", text, re.S
+    )
     return code
 
 

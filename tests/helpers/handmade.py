@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from data.pictures import save
+from helpers.pictures import save
 
 SIDE, PLACE = 32, slice(8, 24)
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}

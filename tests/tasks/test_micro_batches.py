@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import sib
-from nets import group_norm_net, small_vit
+from helpers.nets import group_norm_net, small_vit
 from sib.models import SmallResNet
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import reference
 import sib
+from helpers import reference
 
 # (seed, height, width, window, batch, channels, head's scale)
 CASES = [

@@ -7,10 +7,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
+from objectives.test_calibrated import LAYER, batch, by_the_formula, gradient, staged_net
 from torch.nn.parallel import DistributedDataParallel
 
 import sib
-from nets import group_norm_net, small_vit
+from helpers.nets import group_norm_net, small_vit
 from sib.objectives.base import Objective
 from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.objectives.weighting import (
@@ -19,7 +20,6 @@ from sib.objectives.weighting import (
     GradientSums,
     gradient_norm_ratios,
 )
-from test_calibrated import LAYER, batch, by_the_formula, gradient, staged_net
 
 SHARES = torch.eye(3).tolist()
 ORDER = [0, 2, 1]  # image, stages, layer

@@ -14,7 +14,7 @@ from sib.study.plan import plan_runs
 from sib.utils.files import sha256_of
 
 COMMON = {
-    "arch": "nets:group_norm_net",
+    "arch": "helpers.nets:group_norm_net",
     "epochs": 1,
     "batch_size": 16,
     "image_size": 16,

@@ -8,8 +8,8 @@ import torch
 import yaml
 from rich.console import Console
 
-import official
-from data.pictures import save_classes
+from helpers import official
+from helpers.pictures import save_classes
 from sib.cli.console import ConsoleReporter
 from sib.cli.main import main, parse
 from sib.config.recipes import RECIPES, RecipesConfig, show_recipes

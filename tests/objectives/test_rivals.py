@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import sib
-from nets import group_norm_net, small_vit
+from helpers.nets import group_norm_net, small_vit
 from sib.objectives.registry import METHODS, load_objective
 from sib.objectives.saliency_guided import masked_images
 from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask

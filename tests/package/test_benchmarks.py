@@ -10,7 +10,7 @@ import torch
 import sib
 from sib.utils.errors import InputError
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CPU = torch.device("cpu")
 
 

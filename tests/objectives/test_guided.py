@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import sib
-from nets import group_norm_net
+from helpers.nets import group_norm_net
 from sib.functional.mask import guided_mask
 
 
