@@ -26,6 +26,12 @@ def shared_data():
     return SHARED
 
 
+@pytest.fixture
+def stored_names(monkeypatch):
+    """The run folder of tests/fixtures names its network ``nets:group_norm_net``."""
+    monkeypatch.syspath_prepend(Path(__file__).with_name("helpers"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory):
     """Caches of images go where the tests' other files go."""

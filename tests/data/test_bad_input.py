@@ -15,22 +15,9 @@ from helpers.pictures import (
     square_mask,
     square_pixels,
 )
+from helpers.refusals import check_sentence, refused
 from sib.data import JointTransform, make_loader, open_data
 from sib.utils.errors import InputError
-
-
-def refused(root, *parts, **options):
-    """The sentence with which a folder is refused; it holds every part."""
-    with pytest.raises(InputError) as caught:
-        open_data(str(root), **options)
-    return check_sentence(str(caught.value), *parts)
-
-
-def check_sentence(sentence, *parts):
-    assert "\n" not in sentence and not sentence.endswith(".")
-    for part in parts:
-        assert part in sentence, sentence
-    return sentence
 
 
 class TestFolders:

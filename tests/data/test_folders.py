@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.test_bad_input import refused
 from helpers.pictures import (
     all_names,
     save,
@@ -17,6 +16,7 @@ from helpers.pictures import (
     square_mask,
     square_pixels,
 )
+from helpers.refusals import refused
 from sib.data import open_data
 from sib.data.beside import owner
 from sib.data.split_names import split_of

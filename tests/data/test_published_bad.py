@@ -8,9 +8,9 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data.test_bad_input import check_sentence
 from helpers import official
 from helpers.pictures import replace_line
+from helpers.refusals import check_sentence
 from sib.data import open_data
 from sib.data.readers.annotation import read_boxes
 from sib.data.readers.unpickle import read_pickle

@@ -40,7 +40,7 @@ def test_a_part_of_images_whose_classes_take_turns_has_all_classes():
         ("seed", "x", "is damaged: seed is 'x'"),
     ],
 )
-def test_a_damaged_configuration_of_a_run(key, value, sentence, tmp_path, capsys):
+def test_a_damaged_configuration_of_a_run(key, value, sentence, tmp_path, capsys, stored_names):
     run = tmp_path / "run"
     shutil.copytree(FIXTURE, run)
     config = yaml.safe_load((run / "config.yaml").read_text()) | {key: value}

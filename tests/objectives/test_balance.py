@@ -7,10 +7,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
-from objectives.test_calibrated import LAYER, batch, by_the_formula, gradient, staged_net
 from torch.nn.parallel import DistributedDataParallel
 
 import sib
+from helpers.calibrated import LAYER, batch, by_the_formula, gradient, staged_net
 from helpers.nets import group_norm_net, small_vit
 from sib.objectives.base import Objective
 from sib.objectives.calibrated import CalibratedSpatialIB

@@ -6,10 +6,10 @@ import weakref
 import pytest
 import torch
 import torch.nn.functional as F
-from objectives.test_calibrated import LAYER, batch
 from torch import nn
 
 import sib
+from helpers.calibrated import LAYER, batch
 from helpers.nets import group_norm_net
 from sib.tasks import task as tasks
 from sib.tasks.task import Task

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from helpers.runs import Silent, metrics, tiny
 from sib.training import TrainConfig, train
 from sib.training.progress import EpochProgress
 from sib.utils.errors import InputError
-from training.test_train import Silent, metrics, tiny
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from sib.config.stored import as_dict
 from sib.config.train import ObjectiveConfig, TrainConfig
 from sib.config.yaml_options import expand_config, from_arguments
 
-HELPERS = Path(__file__).parents[1] / "helpers"
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 
 
@@ -32,8 +31,7 @@ def read(path):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(HELPERS)  # the run names its network nets:group_norm_net
+def run(tmp_path, stored_names):
     return Path(shutil.copytree(FIXTURE, tmp_path / "run"))
 
 

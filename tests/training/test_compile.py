@@ -5,11 +5,11 @@ import warnings
 import pytest
 import torch
 
+from helpers.runs import Silent, metrics, tiny
 from sib.config.options import ObjectiveConfig
 from sib.tasks.task import SpatialIBTask
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
-from training.test_train import Silent, metrics, tiny
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from helpers.nets import group_norm_net
+from helpers.runs import Silent, metrics, tiny
 from sib import distributed
 from sib.cli.main import main
 from sib.config.train import InputConfig, ObjectiveConfig
@@ -27,7 +28,6 @@ from sib.training.progress import EpochProgress
 from sib.training.setup import make_split_loader, open_splits
 from sib.utils.errors import InputError
 from sib.utils.signals import Interrupt, Stopped
-from training.test_train import Silent, metrics, tiny
 
 
 class WithUnusedWeights(nn.Module):

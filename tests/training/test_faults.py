@@ -15,12 +15,12 @@ from torch import nn
 from helpers.breaking import BAD_STEPS
 from helpers.killing import in_a_process, what_it_ends_with
 from helpers.pictures import save_classes
+from helpers.runs import Silent, tiny
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, TrainingFailed, loop, memory, train
 from sib.training.memory import fitting_micro_batch
 from sib.training.setup import open_splits
 from sib.utils.errors import InputError
-from training.test_train import Silent, tiny
 
 
 def breaking(out, steps, **options):

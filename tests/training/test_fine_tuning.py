@@ -9,6 +9,7 @@ import torchvision.models
 from safetensors.torch import load_file
 from torch import nn
 
+from helpers.runs import shown
 from sib.config.options import OptimizerConfig
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.models import build
@@ -21,7 +22,6 @@ from sib.training.loop import Training
 from sib.training.optimizer import Update
 from sib.training.setup import make_task
 from sib.utils.errors import InputError
-from training.test_start import run
 
 CPU = torch.device("cpu")
 
@@ -39,7 +39,7 @@ def changed(folder, before):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     out = tmp_path_factory.mktemp("source") / "run"
-    run(out)
+    shown(out)
     return out
 
 
@@ -50,12 +50,12 @@ def start_of(source):
 @pytest.mark.parametrize("method", ["ce", "sib", "energy"])
 def test_a_frozen_backbone_stays_bit_for_bit(source, tmp_path, method):
     options = {"objective": ObjectiveConfig(stage_weight=0)} if method == "sib" else {}
-    run(tmp_path / "a", weights=str(source), freeze="backbone", method=method, **options)
+    shown(tmp_path / "a", weights=str(source), freeze="backbone", method=method, **options)
     assert changed(tmp_path / "a", start_of(source)) == head_names("small_resnet", 32)
 
 
 def test_batch_norm_in_frozen_layers_keeps_its_statistics(source, tmp_path):
-    run(tmp_path / "a", weights=str(source), freeze="stem,stages.0", batch_norm="train")
+    shown(tmp_path / "a", weights=str(source), freeze="stem,stages.0", batch_norm="train")
     moved = changed(tmp_path / "a", start_of(source))
     assert not [name for name in moved if name.startswith(("stem.", "stages.0."))]
     assert any("running_mean" in name for name in moved)
@@ -63,20 +63,20 @@ def test_batch_norm_in_frozen_layers_keeps_its_statistics(source, tmp_path):
 
 def test_frozen_weights_train_from_a_later_epoch(source, tmp_path):
     options = {"weights": str(source), "freeze": "backbone", "unfreeze_after": 1}
-    run(tmp_path / "a", **options, epochs=1)
+    shown(tmp_path / "a", **options, epochs=1)
     assert changed(tmp_path / "a", start_of(source)) == head_names("small_resnet", 32)
-    run(tmp_path / "whole", **options, epochs=2)
+    shown(tmp_path / "whole", **options, epochs=2)
     assert "stem.0.weight" in changed(tmp_path / "whole", start_of(source))
 
 
 def test_what_is_frozen_may_change_on_resume(source, tmp_path):
     options = {"weights": str(source), "epochs": 2, "ema": 0.9}
-    run(tmp_path / "a", **(options | {"epochs": 1}), freeze="backbone")
-    run(tmp_path / "a", **options, resume=True)
+    shown(tmp_path / "a", **(options | {"epochs": 1}), freeze="backbone")
+    shown(tmp_path / "a", **options, resume=True)
     assert "stem.0.weight" in changed(tmp_path / "a", start_of(source))
-    run(tmp_path / "b", **(options | {"epochs": 1}))
+    shown(tmp_path / "b", **(options | {"epochs": 1}))
     before = load_file(tmp_path / "b" / "last.safetensors")
-    run(tmp_path / "b", **options, freeze="backbone", resume=True)
+    shown(tmp_path / "b", **options, freeze="backbone", resume=True)
     assert changed(tmp_path / "b", before) == head_names("small_resnet", 32)
 
 
@@ -202,7 +202,7 @@ def test_the_average_by_hand():
 
 def test_the_average_is_measured_saved_and_resumed_exactly(tmp_path, monkeypatch):
     options = {"ema": 0.9, "epochs": 2}
-    run(tmp_path / "whole", **options)
+    shown(tmp_path / "whole", **options)
     result = json.loads((tmp_path / "whole" / "result.json").read_text())
     assert 0 <= result["ema"]["test"]["accuracy"] <= 1
     lines = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
@@ -217,8 +217,8 @@ def test_the_average_is_measured_saved_and_resumed_exactly(tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_train_step", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "parts", **options, save_every_steps=2)
-    run(tmp_path / "parts", **options, resume=True)
+            shown(tmp_path / "parts", **options, save_every_steps=2)
+    shown(tmp_path / "parts", **options, resume=True)
     for name in ("ema", "last"):
         one, two = (
             load_file(tmp_path / each / f"{name}.safetensors") for each in ("whole", "parts")
@@ -230,8 +230,8 @@ def test_the_average_is_measured_saved_and_resumed_exactly(tmp_path, monkeypatch
 
 
 def test_an_average_does_not_change_the_run(tmp_path):
-    run(tmp_path / "with", ema=0.9)
-    run(tmp_path / "without")
+    shown(tmp_path / "with", ema=0.9)
+    shown(tmp_path / "without")
     one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("with", "without"))
     assert all(torch.equal(value, two[key]) for key, value in one.items())
 
@@ -245,7 +245,7 @@ def test_early_stopping(tmp_path, monkeypatch):
         return found._replace(accuracy=next(measured), cross_entropy=1.0)
 
     monkeypatch.setattr(Training, "_measure", measure)
-    text = run(tmp_path / "a", epochs=9, early_stopping=2)
+    text = shown(tmp_path / "a", epochs=9, early_stopping=2)
     assert "stopped after epoch 4: 2 without a better one than epoch 2" in text
     result = json.loads((tmp_path / "a" / "result.json").read_text())
     assert (result["stopped_after"], result["best_epoch"]) == (4, 2)
@@ -255,7 +255,7 @@ def test_early_stopping(tmp_path, monkeypatch):
 @pytest.mark.parametrize("augment", ["randaugment", "trivial"])
 def test_stronger_augmentation_in_a_run(tmp_path, augment):
     options = InputConfig(train_size=40, test_size=20, augment=augment)
-    run(tmp_path / "a", input=options)
+    shown(tmp_path / "a", input=options)
     assert (tmp_path / "a" / "result.json").exists()
 
 
@@ -265,7 +265,7 @@ def test_every_criterion_with_every_method(tmp_path, method):
     options |= {"label_smoothing": 0.1, "class_weights": "balanced"}
     if method in ("ce", "sib", "rrr"):
         options |= {"mixup": 0.4, "cutmix": 1.0}
-    run(tmp_path / "a", method=method, **options)
+    shown(tmp_path / "a", method=method, **options)
     line = json.loads((tmp_path / "a" / "metrics.jsonl").read_text().splitlines()[0])
     assert line["cross_entropy"] > 0
     assert (tmp_path / "a" / "result.json").exists()
@@ -273,8 +273,8 @@ def test_every_criterion_with_every_method(tmp_path, method):
 
 @pytest.mark.parametrize("option", [{"label_smoothing": 0.1}, {"mixup": 0.4}, {"cutmix": 1.0}])
 def test_an_option_changes_the_weights(tmp_path, option):
-    run(tmp_path / "plain")
-    run(tmp_path / "other", **option)
+    shown(tmp_path / "plain")
+    shown(tmp_path / "other", **option)
     one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("plain", "other"))
     assert not torch.equal(one["stem.0.weight"], two["stem.0.weight"])
 
@@ -290,7 +290,7 @@ def test_balanced_weights_reach_the_task():
 
 def test_mixing_in_micro_batches_and_resumed_exactly(tmp_path, monkeypatch):
     options = {"mixup": 0.4, "epochs": 2, "micro_batch": 5, "label_smoothing": 0.1}
-    run(tmp_path / "whole", **options)
+    shown(tmp_path / "whole", **options)
     step = Training._train_step
 
     def stop(self, batch):
@@ -301,7 +301,7 @@ def test_mixing_in_micro_batches_and_resumed_exactly(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_train_step", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "parts", **options, save_every_steps=2)
-    run(tmp_path / "parts", **options, resume=True)
+            shown(tmp_path / "parts", **options, save_every_steps=2)
+    shown(tmp_path / "parts", **options, resume=True)
     one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(value, two[key]) for key, value in one.items())

@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 import sib
 from helpers.nets import group_norm_net
+from helpers.runs import Silent, metrics, tiny
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainingFailed, optimizer, step, train
-from training.test_train import Silent, metrics, tiny
 
 
 def half(out, **options):

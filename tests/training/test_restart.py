@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from helpers.runs import Silent, metrics, tiny
 from sib.distributed.restart import launch
 from sib.training import train
 from sib.utils.errors import InputError
-from training.test_train import Silent, metrics, tiny
 
 
 @pytest.fixture

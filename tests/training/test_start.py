@@ -1,46 +1,27 @@
 """Runs that start from weights: what they record, how they resume, what they refuse."""
 
 import json
-from io import StringIO
 
 import pytest
 import torch
 import yaml
-from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sib.cli.console import ConsoleReporter
+from helpers.runs import shown
 from sib.cli.main import main
 from sib.config.train import InputConfig, ObjectiveConfig
-from sib.training import TrainConfig, train
 from sib.training.loop import Training
 from sib.utils.errors import InputError
-
-
-def run(out, **options):
-    """Train on the built-in images, and give the text on the screen."""
-    defaults = {
-        "data": "digits",
-        "arch": "small_resnet",
-        "method": "ce",
-        "epochs": 1,
-        "batch_size": 16,
-        "image_size": 32,
-        "workers": 0,
-        "device": "cpu",
-        "input": InputConfig(train_size=60, test_size=20, cache="off"),
-    }
-    console = Console(file=StringIO(), width=200)
-    train(TrainConfig(out=out, **(defaults | options)), ConsoleReporter(console))
-    return console.file.getvalue()
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A run with ImageNet's statistics, to start from."""
     out = tmp_path_factory.mktemp("source") / "run"
-    run(out, input=InputConfig(train_size=60, test_size=20, cache="off", normalization="imagenet"))
+    shown(
+        out, input=InputConfig(train_size=60, test_size=20, cache="off", normalization="imagenet")
+    )
     return out
 
 
@@ -50,7 +31,7 @@ def statistics_of(folder):
 
 
 def test_a_run_from_a_run(source, tmp_path):
-    text = run(tmp_path / "a", weights=str(source))
+    text = shown(tmp_path / "a", weights=str(source))
     assert f"weights: {source}, " in text
     assert "normalisation imagenet (its header)" in text
     config = yaml.safe_load((tmp_path / "a" / "config.yaml").read_text())
@@ -69,15 +50,15 @@ def test_a_run_from_a_run(source, tmp_path):
 
 def test_train_moves_the_statistics_and_given_options_win(source, tmp_path):
     options = InputConfig(train_size=60, test_size=20, cache="off", normalization="0.4/0.2")
-    text = run(tmp_path / "a", weights=str(source), batch_norm="train", input=options)
+    text = shown(tmp_path / "a", weights=str(source), batch_norm="train", input=options)
     assert "normalisation 0.4/0.2 (as given)" in text
     before, after = statistics_of(source), statistics_of(tmp_path / "a")
     assert not any(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_random_weights_are_as_before(tmp_path):
-    run(tmp_path / "auto")
-    run(tmp_path / "given", batch_norm="train")
+    shown(tmp_path / "auto")
+    shown(tmp_path / "given", batch_norm="train")
     config = yaml.safe_load((tmp_path / "auto" / "config.yaml").read_text())
     assert (config["input"]["normalization"], config["batch_norm"]) == ("half", "train")
     one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("auto", "given"))
@@ -89,7 +70,7 @@ def test_resume_is_exact_with_frozen_batch_norm(source, tmp_path, monkeypatch, m
     options = {"weights": str(source), "method": method, "epochs": 2}
     if method == "sib":
         options["objective"] = ObjectiveConfig(stage_weight=0)
-    run(tmp_path / "whole", **options)
+    shown(tmp_path / "whole", **options)
     step = Training._train_step
 
     def stop(self, batch):
@@ -100,8 +81,8 @@ def test_resume_is_exact_with_frozen_batch_norm(source, tmp_path, monkeypatch, m
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_train_step", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "parts", **options, save_every_steps=2)
-    run(tmp_path / "parts", **options, resume=True)
+            shown(tmp_path / "parts", **options, save_every_steps=2)
+    shown(tmp_path / "parts", **options, resume=True)
     one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(value, two[name]) for name, value in one.items())
 
@@ -128,5 +109,5 @@ def test_bad_starts_end_with_code_2(source, tmp_path, capsys):
 
 def test_a_refused_start_leaves_no_folder(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
-        run(tmp_path / "a", weights="none.safetensors")
+        shown(tmp_path / "a", weights="none.safetensors")
     assert not (tmp_path / "a").exists()

@@ -12,63 +12,13 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from helpers.runs import Silent, metrics, tiny
 from sib.cli.main import main
 from sib.config.facts import resumable
 from sib.config.train import InputConfig, ObjectiveConfig, OptimizerConfig
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.utils.errors import InputError
 from sib.utils.signals import Interrupt
-
-
-class Silent:
-    """A reporter that shows nothing and can stop the run after some steps."""
-
-    def __init__(self, stop_after=None):
-        self.left = stop_after
-        self.costs, self.epochs, self.said, self.seen = [], [], [], 0
-
-    def data(self, splits, config):
-        self.splits = splits
-
-    def info(self, sentence):
-        self.said.append(sentence)
-
-    def caching(self, loader):
-        yield from loader
-
-    def cost(self, cost, config, steps):
-        self.costs.append((cost, steps))
-
-    def steps(self, epoch, loader):
-        for batch in loader:
-            if self.left == 0:
-                raise KeyboardInterrupt
-            self.left = None if self.left is None else self.left - 1
-            self.seen += 1
-            yield batch
-
-    def epoch(self, record):
-        self.epochs.append(record)
-
-    def result(self, result):
-        pass
-
-
-def tiny(out, **options):
-    defaults = {
-        "data": "digits",
-        "arch": "small_resnet",
-        "epochs": 2,
-        "batch_size": 16,
-        "workers": 0,
-        "device": "cpu",
-        "input": InputConfig(train_size=100, test_size=40),
-    }
-    return TrainConfig(out=out, **(defaults | options))
-
-
-def metrics(path):
-    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
 class Asking(Silent):

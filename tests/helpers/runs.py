@@ -1,0 +1,79 @@
+"""Small training runs inside of the test's process."""
+
+import json
+from io import StringIO
+
+from rich.console import Console
+
+from sib.cli.console import ConsoleReporter
+from sib.config.train import InputConfig
+from sib.training import TrainConfig, train
+
+
+class Silent:
+    """A reporter that shows nothing and can stop the run after some steps."""
+
+    def __init__(self, stop_after=None):
+        self.left = stop_after
+        self.costs, self.epochs, self.said, self.seen = [], [], [], 0
+
+    def data(self, splits, config):
+        self.splits = splits
+
+    def info(self, sentence):
+        self.said.append(sentence)
+
+    def caching(self, loader):
+        yield from loader
+
+    def cost(self, cost, config, steps):
+        self.costs.append((cost, steps))
+
+    def steps(self, epoch, loader):
+        for batch in loader:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left = None if self.left is None else self.left - 1
+            self.seen += 1
+            yield batch
+
+    def epoch(self, record):
+        self.epochs.append(record)
+
+    def result(self, result):
+        pass
+
+
+def tiny(out, **options):
+    defaults = {
+        "data": "digits",
+        "arch": "small_resnet",
+        "epochs": 2,
+        "batch_size": 16,
+        "workers": 0,
+        "device": "cpu",
+        "input": InputConfig(train_size=100, test_size=40),
+    }
+    return TrainConfig(out=out, **(defaults | options))
+
+
+def metrics(path):
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+def shown(out, **options):
+    """Train on the built-in images, and give the text on the screen."""
+    defaults = {
+        "data": "digits",
+        "arch": "small_resnet",
+        "method": "ce",
+        "epochs": 1,
+        "batch_size": 16,
+        "image_size": 32,
+        "workers": 0,
+        "device": "cpu",
+        "input": InputConfig(train_size=60, test_size=20, cache="off"),
+    }
+    console = Console(file=StringIO(), width=200)
+    train(TrainConfig(out=out, **(defaults | options)), ConsoleReporter(console))
+    return console.file.getvalue()
