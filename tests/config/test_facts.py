@@ -138,7 +138,7 @@ def test_a_run_of_an_older_sib_lacks_options_and_is_the_same_configuration():
 def test_the_lists_are_those_of_before():
     assert harmless(TrainConfig) == {
         *("recipe", "root", "out", "device", "workers", "resume", "dry_run"),
-        *("save_every_steps", "bad_steps", "checkpoint", "input.cache"),
+        *("save_every_steps", "bad_steps", "checkpoint", "track", "input.cache"),
     }
     more = {"epochs", "micro_batch", "on_bad_image"}
     more |= {"freeze", "unfreeze_after", "early_stopping"}

@@ -5,6 +5,8 @@ import json
 import shutil
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 import yaml
@@ -161,7 +163,7 @@ def test_predict_refuses_before_it_writes(photos, tmp_path, capsys):
         find_images((tmp_path / "empty",))
 
 
-@pytest.mark.parametrize("kind", ["pt2", "torchscript", "safetensors"])
+@pytest.mark.parametrize("kind", ["onnx", "pt2", "torchscript", "safetensors"])
 def test_exports_give_the_models_logits(tmp_path, kind, capsys):
     out = tmp_path / f"net.{exporting.ENDINGS[kind]}"
     command = ["export", str(trained()), "--format", kind, "--out", str(out), "--device", "cpu"]
@@ -171,7 +173,11 @@ def test_exports_give_the_models_logits(tmp_path, kind, capsys):
     assert facts["normalization"] == {"mean": [0.5] * 3, "std": [0.5] * 3}
     classifier, x = sib.load(trained(), device="cpu"), torch.randn(5, 3, 32, 32)
     expected = classifier.model(x)
-    if kind == "pt2":
+    if kind == "onnx":
+        onnx.checker.check_model(onnx.load(out), full_check=True)
+        session = onnxruntime.InferenceSession(out)
+        found = torch.from_numpy(session.run(["logits"], {"images": x.numpy()})[0])
+    elif kind == "pt2":
         found = torch.export.load(out).module()(x)
     elif kind == "torchscript":
         found = torch.jit.load(str(out))(x)

@@ -12,7 +12,8 @@ import pytest
 from sib.utils.optional import EXTRAS, import_optional
 
 ROOT = Path(__file__).parents[2]
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"PIL": "pillow", "mlflow": "mlflow-skinny"}
+DISTRIBUTIONS |= {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Names of modules that their distributions do not have."""
 
 BLOCK = """

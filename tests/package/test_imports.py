@@ -20,6 +20,7 @@ LAYERS = (
     "objectives",
     "tasks",
     "figures",
+    "tracking",
     "config",
     "data",
     "runs",

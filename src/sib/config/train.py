@@ -34,6 +34,7 @@ from sib.config.options import (
     check_optimizer,
 )
 from sib.objectives.registry import METHODS, check_method, needs_foreground
+from sib.tracking.registry import tracker_names
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size
 
@@ -133,7 +134,11 @@ class TrainConfig(FineTuningConfig):
     resume: bool = option(False, resume=True, harmless=True)
     """Continue from the last saved step of the run folder. May be changed then: epochs, out,
     root, device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
-    freeze, unfreeze-after, early-stopping, input.cache."""
+    freeze, unfreeze-after, early-stopping, track, input.cache."""
+    track: str = option("none", resume=True, harmless=True)
+    """Where curves and a picture of explanations are shown while the run trains, besides
+    metrics.jsonl: tensorboard, wandb or mlflow, several with commas between them. Trackers of other
+    packages can be named, too. Needs pip install "sib[NAME]"."""
     dry_run: bool = option(False, resume=True, harmless=True)
     """Print what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -148,6 +153,7 @@ class TrainConfig(FineTuningConfig):
             if not math.isfinite(value):
                 raise InputError(f"--{name} must be a finite number; got {value}")
         check_method(self.method)
+        tracker_names(self.track)
         _check_objective(self)
         _check_foreground(self)
         _check_rival(self)

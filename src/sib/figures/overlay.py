@@ -47,6 +47,32 @@ def draw_overlays(
     write_whole(path, content.getvalue())
 
 
+def draw_grid(images: Tensor, maps: dict[str, Tensor], names: list[str]) -> bytes:
+    """A PNG with a row for each image: the image, and each map over it.
+
+    Args:
+        images: uint8 (B, 3, H, W).
+        maps: (B, H, W) by method, scaled to [−1, 1].
+        names: (B,), left of the rows.
+    """
+    rows, columns = len(images), 1 + len(maps)
+    figure = Figure(figsize=(2 * columns, 2.05 * rows + 0.3), layout="constrained", dpi=100)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis, title in zip(axes[0], ["image", *maps], strict=True):
+        axis.set_title(title.replace("_", " "), fontsize=9)
+    for row, (image, name) in enumerate(zip(images, names, strict=True)):
+        axes[row, 0].imshow(image.permute(1, 2, 0).numpy())
+        axes[row, 0].set_ylabel(name, fontsize=8, parse_math=False)
+        for axis, values in zip(axes[row, 1:], maps.values(), strict=True):
+            overlay(axis, image, values[row])
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
 def draw_map(
     image: Tensor, attribution: Tensor, path: str | Path | None = None, title: str = ""
 ) -> Figure:

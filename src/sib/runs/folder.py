@@ -34,6 +34,7 @@ FILES = (
     "best.safetensors",
     "ema.safetensors",
     "foregrounds.safetensors",
+    "tracking.json",
     "state.pt",
     "state-before.pt",
     "result.json",
@@ -49,7 +50,8 @@ class RunFolder:
     ``images.csv`` the images of each split, where they lie in files;
     ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights, and
     ``ema.safetensors`` their average where one is kept; ``foregrounds.safetensors`` the found
-    foregrounds of the training images, where the start network found them;
+    foregrounds of the training images, where the start network found them; ``tracking.json`` what
+    identifies the run in its trackers;
     ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
     end; ``.lock`` the process that works in it. A file is replaced by writing the new one under
     another name first, so that a stop at any moment leaves the old one or the new one.

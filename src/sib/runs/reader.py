@@ -53,7 +53,7 @@ def read_run(path: Path) -> Run:
         path,
         config,
         read_json(environment) if environment.exists() else {},
-        _read_lines(path / "metrics.jsonl"),
+        read_epochs(path),
         read_json(result) if result.exists() else None,
     )
 
@@ -81,8 +81,13 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
     return content
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines; the last one may be torn by a stop."""
+def read_epochs(folder: Path) -> list[dict[str, Any]]:
+    """The records of a run's epochs; the last line may be torn by a stop and is then left out.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / "metrics.jsonl"
     if not path.exists():
         return []
     try:

@@ -10,8 +10,10 @@ from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
 from sib.data.loader import is_worker_crash, single_line
 from sib.runs.folder import FORMAT, RunFolder
+from sib.runs.reader import read_epochs
 from sib.training.average import WeightAverage
 from sib.training.diagnostics import TermMonitor, term_weights
+from sib.training.explanations import draw_explanations
 from sib.training.mixing import make_mixing
 from sib.training.optimizer import Update
 from sib.training.prepare import Prepared, parallel_task, prepare
@@ -70,6 +72,7 @@ class Training:
         self.config, self.task = prepared.config, prepared.task
         self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
         self.run, self.reporter = prepared.run, reporter
+        self.trackers = prepared.trackers
         self.selection = make_split_loader(self.config, self.splits, self.config.selection)
         self.update = Update(self.task.model, self.config, self.device, len(self.loader))
         self.freezing = prepared.freezing
@@ -112,6 +115,8 @@ class Training:
             raise TrainingFailed(
                 f"a process that reads images has died ({single_line(error)}); {self._kept()}"
             ) from None
+        finally:
+            self.trackers.close()
 
     def _measure(self, loader: Any) -> Measurement:
         normalization = self.config.input.normalization
@@ -241,8 +246,13 @@ class Training:
         self._save_state()
         self._save_weights()
         self.reporter.epoch(record | {"best": self.best["epoch"] == self.epoch})
+        self.trackers.log_epoch(lambda: read_epochs(self.run.path), self._draw_explanations)
         for sentence in self.monitor.unseen(warnings):
             self.reporter.info(f"warning: {sentence}")
+
+    def _draw_explanations(self) -> bytes:
+        source = getattr(self.splits, self.config.selection)
+        return draw_explanations(self.task.model, source, self.config, self.device)
 
     def _save_weights(self) -> None:
         if not distributed.is_main_process():
@@ -322,6 +332,7 @@ class Training:
         if distributed.is_main_process():
             self.run.save_result(result)
         self.reporter.result(result)
+        self.trackers.log_result(result, self.step)
         return result
 
     def _facts(self) -> dict[str, Any]:

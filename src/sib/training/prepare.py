@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sib import distributed
+from sib.config.facts import flatten
+from sib.config.stored import as_dict
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch, Splits
 from sib.data.annotate import sentences
@@ -20,8 +22,10 @@ from sib.distributed.restart import launch, restarts
 from sib.models.start import Start
 from sib.runs.folder import RunFolder, versions
 from sib.runs.foreground_file import NAME, FoundForegrounds, write_foregrounds
-from sib.runs.reader import read_run
+from sib.runs.reader import read_epochs, read_run
 from sib.tasks.task import Task
+from sib.tracking.group import Trackers
+from sib.tracking.registry import load_tracker, tracker_names
 from sib.training.cost import Cost, estimate_cost
 from sib.training.foregrounds import run_foregrounds, with_foregrounds
 from sib.training.freezing import Freezing
@@ -70,6 +74,8 @@ class Prepared(NamedTuple):
     """To go on from."""
     freezing: Freezing
     """Of the model's weights."""
+    trackers: Trackers
+    """Of the first process; those of the others show nothing."""
 
 
 def prepare(
@@ -83,6 +89,7 @@ def prepare(
     Raises:
         InputError: bad input, in one sentence.
     """
+    trackers = distributed.raise_on_all_ranks(lambda: _trackers(config, run, reporter))
     config, state = _look_at(run, config)
     if run.warning:
         reporter.info(run.warning)
@@ -130,7 +137,16 @@ def prepare(
         reporter.info("compiling the step: the first one of each kind takes long")
         task.compile()
     parallel = parallel_task(task, device, cost.unused)
-    return Prepared(config, task, parallel, splits, loader, device, run, state, freezing)
+    saved = state["epoch"] if state else 0
+    records = [record for record in read_epochs(run.path) if record["epoch"] <= saved]
+    trackers.open(flatten(as_dict(config)), records)
+    return Prepared(config, task, parallel, splits, loader, device, run, state, freezing, trackers)
+
+
+def _trackers(config: TrainConfig, run: RunFolder, reporter: Reporter) -> Trackers:
+    """Not open yet; a library that is missing is reported before anything is read."""
+    names = tracker_names(config.track) if distributed.is_main_process() else []
+    return Trackers({name: load_tracker(name) for name in names}, run.path, reporter.info)
 
 
 def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:

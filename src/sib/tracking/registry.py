@@ -1,0 +1,94 @@
+"""The trackers by name: one line adds one, and other packages add theirs by an entry point."""
+
+import difflib
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from sib.utils.errors import InputError
+from sib.utils.plugins import load_entry_points
+
+GROUP = "sib.trackers"
+"""Group of entry points by which other packages add trackers."""
+NONE = "none"
+METHODS = ("open", "log_scalars", "log_figure", "close")
+TRACKERS = {
+    "tensorboard": "sib.tracking.tensorboard:TensorBoard",
+    "wandb": "sib.tracking.wandb:WeightsAndBiases",
+    "mlflow": "sib.tracking.mlflow:MLflow",
+}
+"""The trackers of `sib` itself, ``"module:class"``. A class is made without arguments, which
+imports its library."""
+
+
+class Tracker(Protocol):
+    """Shows one run. Any exception counts as a failure and does not end the run."""
+
+    def open(self, folder: Path, options: dict[str, Any], identity: str | None) -> str:
+        """Start to show a run, or continue.
+
+        Args:
+            folder: of the run; its name is the run's.
+            options: of the run, by full name.
+            identity: what `open` returned when the run was started; None for a new run.
+
+        Returns:
+            What identifies the run in the tracker.
+        """
+        ...
+
+    def log_scalars(self, values: dict[str, float], step: int) -> None:
+        """Show numbers by name, with ``/`` between group and name, after a step."""
+        ...
+
+    def log_figure(self, name: str, png: bytes, step: int) -> None:
+        """Show a picture after a step."""
+        ...
+
+    def close(self) -> None:
+        """Send what is left."""
+        ...
+
+
+def tracker_names(track: str) -> list[str]:
+    """The names in the value of ``--track``.
+
+    Args:
+        track: ``"none"``, or names with commas between them.
+
+    Raises:
+        InputError: a name is unknown or given twice.
+    """
+    if track == NONE:
+        return []
+    names = track.split(",")
+    known = [*TRACKERS, *sorted({e.name for e in entry_points(group=GROUP)} - TRACKERS.keys())]
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            perhaps = f", perhaps {close[0]}" if close else ""
+            raise InputError(
+                f"--track {name!r} is unknown{perhaps}; allowed are {NONE} and {', '.join(known)}, "
+                "several with commas between them"
+            )
+    if len(set(names)) < len(names):
+        raise InputError(f"--track names one twice: {track}")
+    return names
+
+
+def load_tracker(name: str) -> Tracker:
+    """A tracker that is not open yet.
+
+    Raises:
+        InputError: its library is not installed, or another package's tracker cannot be loaded.
+    """
+    if name in TRACKERS:
+        module, _, cls = TRACKERS[name].partition(":")
+        return getattr(import_module(module), cls)()
+    found: Any = load_entry_points(GROUP)[name]
+    if not isinstance(found, type) or not all(hasattr(found, name) for name in METHODS):
+        raise InputError(
+            f"{GROUP}: {name!r} must be a class with open, log_scalars, log_figure and close"
+        )
+    return found()

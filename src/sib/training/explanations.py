@@ -1,0 +1,54 @@
+"""What a network looks at during training: a few images with their maps, as a picture."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sib.config.train import TrainConfig
+from sib.data.normalization import normalise
+from sib.data.source import Source
+from sib.data.transforms import JointTransform
+
+IMAGES = 4
+METHODS = ("saliency", "gradcam", "vjp")
+
+
+def draw_explanations(
+    model: nn.Module, source: Source, config: TrainConfig, device: torch.device
+) -> bytes:
+    """Draw the maps of a few images, always the same ones, as a PNG.
+
+    Draws no random number and leaves the model as it is, so that training is not changed.
+
+    Args:
+        model: of the run.
+        source: images to choose from.
+        config: of the run.
+        device: where the model is.
+
+    Raises:
+        InputError: an image cannot be read, or a library is missing.
+    """
+    # with captum and torchcam, which training alone does not need
+    from sib.explain import attribute_all, available_methods
+    from sib.figures.overlay import draw_grid
+
+    pixels, labels = _images(source, config)
+    images = normalise(pixels, device, config.input.normalization)
+    methods = [name for name in METHODS if name in available_methods(model, images)]
+    maps: dict[str, Any] = attribute_all(model, images, None, methods, "percentile")
+    return draw_grid(
+        pixels,
+        {name: values.detach().cpu() for name, values in maps.items()},
+        [source.classes[label] for label in labels],
+    )
+
+
+def _images(source: Source, config: TrainConfig) -> tuple[Tensor, list[int]]:
+    """uint8 (B, 3, H, W), one from each of B equal parts of the source, and their labels."""
+    count = min(IMAGES, len(source))
+    transform = JointTransform(config.side, resize=config.input.resize)
+    samples = [transform(source[index * len(source) // count]) for index in range(count)]
+    pixels = [sample.image.as_subclass(Tensor) for sample in samples]
+    return torch.stack(pixels), [sample.label for sample in samples]
