@@ -1,6 +1,7 @@
 # make demo   train cross-entropy and S-IB on the built-in images, and draw both
 # make test   everything that continuous integration checks
 # make test-fast  a verdict in about a minute: lint, types, formulas, contracts, the command line
+# make docs  the documentation as a site, in site/
 # make bench  time the S-IB step and its head against plain and naive ones, in a short form
 # make torture  the long forms: processes killed, command lines and values generated, each reader
 #               fuzzed for a minute; about half an hour
@@ -14,7 +15,7 @@ FAST := tests/functional tests/objectives/test_contract.py tests/models tests/co
 	tests/config/test_help.py tests/package/test_imports.py tests/package/test_plugins.py \
 	tests/package/test_readme.py tests/package/test_light.py
 
-.PHONY: demo test test-fast torture lint bench clean
+.PHONY: demo test test-fast torture lint docs bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/sib demo --out demo
@@ -36,6 +37,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/head.py --rounds 5
 	$(BIN)/python benchmarks/step.py --architectures resnet18 vit_b_32 --batch 8 --batch-norm train --rounds 3 \
@@ -48,4 +52,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv demo runs
+	rm -rf .venv demo runs site
