@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sib.objectives.published import SpatialIB as SpatialIB
     from sib.tasks.accumulate import accumulate as accumulate
     from sib.tasks.output import StepOutput as StepOutput
-    from sib.tasks.task import CrossEntropyTask as CrossEntropyTask
-    from sib.tasks.task import SpatialIBTask as SpatialIBTask
+    from sib.tasks.shorthand import CrossEntropyTask as CrossEntropyTask
+    from sib.tasks.shorthand import SpatialIBTask as SpatialIBTask
     from sib.tasks.task import Task as Task
     from sib.utils.errors import InputError as InputError
 
@@ -45,7 +45,8 @@ __getattr__, __dir__, __all__ = attach(
         "sib.objectives.published": ["SpatialIB"],
         "sib.tasks.accumulate": ["accumulate"],
         "sib.tasks.output": ["StepOutput", "TaskOutput=StepOutput"],
-        "sib.tasks.task": ["CrossEntropyTask", "SpatialIBTask", "Task"],
+        "sib.tasks.shorthand": ["CrossEntropyTask", "SpatialIBTask"],
+        "sib.tasks.task": ["Task"],
         "sib.utils.errors": ["InputError"],
     },
     modules=["data", "explain", "figures", "functional", "metrics", "models"],

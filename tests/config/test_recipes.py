@@ -174,10 +174,10 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     training = Training(prepared, reporter)
     # the ratio is a report, as dear as the step
     monkeypatch.setattr(training.train_step, "_gradient_ratios", lambda *_: None)
-    for batch in islice(loader, 2):
+    for step, batch in enumerate(islice(loader, 2)):
         assert batch.images.shape == (recipe.batch_size, 3, 32, 32)
-        training._train_step(batch)
-    assert training.step == 2
+        training.train_step.run(batch, 0, step, training.progress)
+    assert training.progress.batches == 2
     assert training.update.learning_rate == recipe.learning_rate
     sums = training.progress.sums
     assert all(value.isfinite() for value in sums.values())

@@ -13,12 +13,12 @@ from sib.training import loop
 torch.set_num_threads(1)
 RANK, RESTARTED = int(os.environ["RANK"]), os.environ["TORCHELASTIC_RESTART_COUNT"] != "0"
 ACCIDENT = os.environ.get("ENTRY", "")
-original = loop.Training._train_step
+original = loop.Training._finish_step
 
 
-def lost_then_told_to_stop(training, batch):
+def lost_then_told_to_stop(training, seconds):
     """Process 1 dies after step 5; started again, torchrun is told to stop after step 8."""
-    original(training, batch)
+    original(training, seconds)
     if training.step == 5 and RANK == 1 and not RESTARTED:
         os.kill(os.getpid(), signal.SIGKILL)
     if training.step == 8 and RANK == 0:
@@ -29,5 +29,5 @@ def lost_then_told_to_stop(training, batch):
 
 
 if ACCIDENT:
-    loop.Training._train_step = globals()[ACCIDENT]
+    loop.Training._finish_step = globals()[ACCIDENT]
 sys.exit(main(sys.argv[1:]))

@@ -121,14 +121,14 @@ def not_finite(patch, rank, folder):
 
 
 def asked_to_stop(patch, rank, folder):
-    original = loop.Training._train_step
+    original = loop.Training._finish_step
 
-    def step(self, batch):
-        original(self, batch)
+    def finish(self, seconds):
+        original(self, seconds)
         if rank == 1 and self.step == 2:
             self.interrupt.number = 15
 
-    patch.setattr(loop.Training, "_train_step", step)
+    patch.setattr(loop.Training, "_finish_step", finish)
     train(config(folder, "asked_to_stop"), Silent())
 
 

@@ -207,15 +207,15 @@ def test_the_average_is_measured_saved_and_resumed_exactly(tmp_path, monkeypatch
     assert 0 <= result["ema"]["test"]["accuracy"] <= 1
     lines = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     assert all("accuracy" in json.loads(line)["ema"]["validation"] for line in lines)
-    step = Training._train_step
+    finish = Training._finish_step
 
-    def stop(self, batch):
-        step(self, batch)
+    def stop(self, seconds):
+        finish(self, seconds)
         if self.step == 5:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_train_step", stop)
+        patch.setattr(Training, "_finish_step", stop)
         with pytest.raises(KeyboardInterrupt):
             shown(tmp_path / "parts", **options, save_every_steps=2)
     shown(tmp_path / "parts", **options, resume=True)
@@ -291,15 +291,15 @@ def test_balanced_weights_reach_the_task():
 def test_mixing_in_micro_batches_and_resumed_exactly(tmp_path, monkeypatch):
     options = {"mixup": 0.4, "epochs": 2, "micro_batch": 5, "label_smoothing": 0.1}
     shown(tmp_path / "whole", **options)
-    step = Training._train_step
+    finish = Training._finish_step
 
-    def stop(self, batch):
-        step(self, batch)
+    def stop(self, seconds):
+        finish(self, seconds)
         if self.step == 5:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_train_step", stop)
+        patch.setattr(Training, "_finish_step", stop)
         with pytest.raises(KeyboardInterrupt):
             shown(tmp_path / "parts", **options, save_every_steps=2)
     shown(tmp_path / "parts", **options, resume=True)

@@ -146,13 +146,15 @@ def test_from_random_weights_colours_are_taken(options, tmp_path):
 def test_what_the_objective_gets(options, tmp_path, monkeypatch):
     """The found foreground, but the annotation of the chosen images; validation keeps its own."""
     seen = []
-    original = loop.Training._train_step
+    original = loop.Training._read
 
-    def look(training, batch):
-        seen.append((training, batch))
-        original(training, batch)
+    def look(training, batches):
+        for batch in original(training, batches):
+            if training.task.model.training:
+                seen.append((training, batch))
+            yield batch
 
-    monkeypatch.setattr(loop.Training, "_train_step", look)
+    monkeypatch.setattr(loop.Training, "_read", look)
     run(tmp_path / "found", **options)
     run(tmp_path / "half", **options, guided_share=0.5)
     run(tmp_path / "colours", **options, foreground="colours")

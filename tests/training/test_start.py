@@ -71,15 +71,15 @@ def test_resume_is_exact_with_frozen_batch_norm(source, tmp_path, monkeypatch, m
     if method == "sib":
         options["objective"] = ObjectiveConfig(stage_weight=0)
     shown(tmp_path / "whole", **options)
-    step = Training._train_step
+    finish = Training._finish_step
 
-    def stop(self, batch):
-        step(self, batch)
+    def stop(self, seconds):
+        finish(self, seconds)
         if self.step == 5:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_train_step", stop)
+        patch.setattr(Training, "_finish_step", stop)
         with pytest.raises(KeyboardInterrupt):
             shown(tmp_path / "parts", **options, save_every_steps=2)
     shown(tmp_path / "parts", **options, resume=True)

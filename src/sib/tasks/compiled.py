@@ -17,7 +17,7 @@ from torch.func import functional_call, grad
 from sib.double_backward import attention_with_second_order
 from sib.functional.precision import at_least_float32
 from sib.functional.reconstruction import scaled_output
-from sib.objectives.base import Parts, Terms
+from sib.objectives.base import Objective, Parts, Terms
 from sib.objectives.published import SpatialIB
 from sib.tasks.criterion import Criterion
 
@@ -111,6 +111,15 @@ class CompiledStep:
             labels = labels.clamp(0, logits.shape[1] - 1)
         with torch.autocast(logits.device.type, enabled=False):
             return self.criterion(at_least_float32(logits), labels)
+
+
+def check_compilable(objective: Objective | None) -> SpatialIB:
+    """The objective, or ValueError where `CompiledStep` cannot serve it."""
+    if isinstance(objective, SpatialIB):
+        return objective
+    name = "this" if objective is None else type(objective).__name__
+    kind = "the calibrated objective" if "Calibrated" in name else f"{name} as objective"
+    raise ValueError(f"a step with {kind} cannot be compiled")
 
 
 def _buffers_kept() -> AbstractContextManager[Any]:

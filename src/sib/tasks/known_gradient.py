@@ -4,10 +4,12 @@ import weakref
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sib.objectives.weighting import Measured
+from sib.tasks.criterion import Criterion
 from sib.tasks.output import StepOutput
 
 
@@ -35,6 +37,20 @@ def with_known_gradient(out: StepOutput, measured: Measured, scale: float = 1.0)
     tensors = [weakref.ref(each) for each in _tensors_with_graph(out)]
     loss = _KnownGradient.apply(out.loss.detach(), row, tensors, *measured.parameters)
     return out._replace(loss=loss)
+
+
+def depends_on_model_alone(task: nn.Module, model: nn.Module, criterion: Criterion) -> bool:
+    """Whether a loss is known to have no parameters but the model's.
+
+    Args:
+        task: holds the model and all else that has parameters.
+        model: of the task.
+        criterion: of the task.
+    """
+    if criterion is not F.cross_entropy and not isinstance(criterion, nn.Module):
+        return False  # a function may use a parameter of its own
+    of_model = {id(p) for p in model.parameters()}
+    return all(id(p) in of_model for p in task.parameters() if p.requires_grad)
 
 
 def _tensors_with_graph(out: StepOutput) -> Iterator[Tensor]:

@@ -23,6 +23,20 @@ class StepOutput(NamedTuple):
     weights: dict[str, float | Tensor] = {}  # noqa: RUF012
     """What each term's penalty was multiplied by."""
 
+    @classmethod
+    def of(
+        cls, logits: Tensor, cross_entropy: Tensor, terms: Terms, scale: float = 1
+    ) -> "StepOutput":
+        """The output of a step whose terms count ``scale`` times."""
+        return cls(
+            cross_entropy + scale * terms.loss,
+            logits,
+            cross_entropy,
+            terms,
+            {name: scale * each for name, each in terms.weighted.items()},
+            {name: scale * each for name, each in terms.weights.items()},
+        )
+
     @property
     def diagnostics(self) -> dict[str, Tensor]:
         """Scalars that describe R and M of the batch, on the device; empty for other methods.

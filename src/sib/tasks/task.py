@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,32 +11,15 @@ from torch import Tensor, nn
 from sib.double_backward import check_model, repeated_blocks
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
-from sib.objectives.base import Objective, Parts, Terms
-from sib.objectives.published import SpatialIB
+from sib.objectives.base import Objective, Parts
 from sib.tasks.checks import check_batch, check_logits, checked_calls
-from sib.tasks.compiled import CompiledStep
+from sib.tasks.compiled import CompiledStep, check_compilable
 from sib.tasks.criterion import Criterion, is_cross_entropy
-from sib.tasks.known_gradient import with_known_gradient
+from sib.tasks.known_gradient import depends_on_model_alone, with_known_gradient
 from sib.tasks.output import StepOutput
+from sib.tasks.part import PartGradients
 
 BATCH_NORM_MODES = ("train", "frozen")
-
-
-class PartGradients(NamedTuple):
-    """How a few images of a larger batch enter its loss; made by `sib.accumulate`."""
-
-    share: float
-    """Of these images in the batch, in (0, 1]."""
-    regularized: bool = True
-    """Whether the step has terms."""
-    weights: dict[str, float | Tensor] | None = None
-    """Of the terms, where these are means over the images …"""
-    terms: tuple[Tensor, ...] | None = None
-    """… and where they are not, the gradient of the batch's weighted terms with respect to the
-    parts of these images."""
-    logits: Tensor | None = None
-    """Gradient of the batch's classification loss with respect to the logits of these images; None
-    where that loss is a mean over the images."""
 
 
 class Task(nn.Module):
@@ -136,12 +119,35 @@ class Task(nn.Module):
                 that is needed and missing.
         """
         self._check(images, labels, foreground)
-        if self._part is not None:
-            return self._part_of_batch(images, labels, foreground, self._part)
-        step = self.take_step(step)
-        if not self.is_regularized_step(step):
-            return self._plain(images, labels)
-        return self._regularized(images, labels, foreground, step)
+        part = self._part
+        if part is None:
+            step = self.take_step(step)
+            regularized = self.is_regularized_step(step)
+        else:
+            step, regularized = 0, part.regularized
+        if self.objective is None or not regularized:
+            with self.checked_calls(labels):
+                logits = self.model(images)
+            loss = self._classification_loss(logits, labels, part)
+            return StepOutput(loss, logits, loss)
+        self._check_terms(foreground)
+        count = self.num_regularized(len(images)) if part is None else len(images)
+        if part is None and count == len(images):
+            compiled = self._compiled_output(images, labels)
+            if compiled is not None:
+                return compiled
+        first, known = images[:count], None if foreground is None else foreground[:count]
+        found = self._compiled_parts(first, labels[:count])
+        if found is None:
+            with self.checked_calls(labels[:count]):
+                found = self.objective.forward_parts(self.model, first, labels[:count], known)
+        logits, parts = found
+        if part is not None:
+            return self._output_of_part(logits, parts, labels, part)
+        if count < len(images):
+            with self.checked_calls(labels[count:]):
+                logits = torch.cat([logits, self.model(images[count:])])
+        return self._output(logits, parts, labels, step)
 
     def train(self, mode: bool = True) -> "Task":
         """Put the task in train mode; frozen batch norm stays in evaluation mode."""
@@ -176,11 +182,8 @@ class Task(nn.Module):
         """
         if self.checkpoint:
             raise ValueError("a step is compiled or checkpointed, not both")
-        if not isinstance(self.objective, SpatialIB):
-            name = "this" if self.objective is None else type(self.objective).__name__
-            kind = "the calibrated objective" if "Calibrated" in name else f"{name} as objective"
-            raise ValueError(f"a step with {kind} cannot be compiled")
-        self._compiled = CompiledStep(self.model, self.objective, self.criterion, options)
+        objective = check_compilable(self.objective)
+        self._compiled = CompiledStep(self.model, objective, self.criterion, options)
 
     def take_step(self, step: int | None = None) -> int:
         """The number of the coming step; in train mode the next one will follow it."""
@@ -209,6 +212,13 @@ class Task(nn.Module):
         """The criterion, in float32 or better."""
         return self.criterion(at_least_float32(logits), labels)
 
+    def _classification_loss(
+        self, logits: Tensor, labels: Tensor, part: PartGradients | None
+    ) -> Tensor:
+        if part is None:
+            return self.classification_loss(logits, labels)
+        return part.classification_loss(self.criterion, logits, labels)
+
     def parts(
         self,
         images: Tensor,
@@ -221,29 +231,10 @@ class Task(nn.Module):
         if self.objective is None:
             raise ValueError("a task without an objective has no parts")
         self._check(images, labels, foreground)
-        return self._forward_parts(images, labels, foreground, create_graph)
-
-    def _forward_parts(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        foreground: Tensor | None,
-        create_graph: bool = True,
-    ) -> tuple[Tensor, Parts]:
-        """The same for a batch that was checked."""
-        assert self.objective is not None
-        if not torch.is_grad_enabled():
-            raise ValueError("the loss needs gradients: call the task outside torch.no_grad()")
-        if foreground is None and self.objective.needs_foreground:
-            name = type(self.objective).__name__
-            raise ValueError(f"foreground must be given: {name} needs annotation")
-        if self._compiled is not None:
-            self._refuse_foreground(foreground)
-            found = self._compiled.parts(images.detach(), create_graph)
-            if found is not None:
-                check_logits(found[0], labels, self.validate)
-                return found
-            self._compiled = None
+        self._check_terms(foreground)
+        found = self._compiled_parts(images, labels, create_graph)
+        if found is not None:
+            return found
         with self.checked_calls(labels):
             return self.objective.forward_parts(
                 self.model, images, labels, foreground, create_graph=create_graph
@@ -277,120 +268,61 @@ class Task(nn.Module):
         if foreground is not None:
             checks.foreground(foreground, images, look=self.validate)
 
-    def _refuse_foreground(self, foreground: Tensor | None) -> None:
-        if foreground is not None:
+    def _check_terms(self, foreground: Tensor | None) -> None:
+        """Raise ValueError where the terms cannot be computed."""
+        if not torch.is_grad_enabled():
+            raise ValueError("the loss needs gradients: call the task outside torch.no_grad()")
+        if foreground is None and self.objective and self.objective.needs_foreground:
+            name = type(self.objective).__name__
+            raise ValueError(f"foreground must be given: {name} needs annotation")
+        if foreground is not None and self._compiled is not None:
             raise ValueError("a compiled step takes no foreground")
 
-    def _plain(
-        self, images: Tensor, labels: Tensor, part: PartGradients | None = None
-    ) -> StepOutput:
-        """The classification loss alone."""
-        with self.checked_calls(labels):
-            logits = self.model(images)
-        loss = self._share_of_loss(logits, labels, part)
-        return StepOutput(loss, logits, loss)
-
-    def _share_of_loss(self, logits: Tensor, labels: Tensor, part: PartGradients | None) -> Tensor:
-        """The classification loss of a batch, or what a part of a batch adds to it."""
-        if part is None:
-            return self.classification_loss(logits, labels)
-        if part.logits is None:
-            return part.share * self.classification_loss(logits, labels)
-        return (part.logits * at_least_float32(logits)).sum()
-
-    def _regularized(
-        self, images: Tensor, labels: Tensor, foreground: Tensor | None, step: int
-    ) -> StepOutput:
-        """The step of a batch with terms."""
-        assert self.objective is not None
-        count = self.num_regularized(len(images))
-        if self._compiled is not None and count == len(images):
-            self._refuse_foreground(foreground)
-            found = self._compiled.whole(images.detach(), labels)
-            if found is not None:
-                check_logits(found[0], labels, self.validate)
-                return self.output(*found)
+    def _compiled_output(self, images: Tensor, labels: Tensor) -> StepOutput | None:
+        """The whole step; None where it is not compiled."""
+        if self._compiled is None:
+            return None
+        found = self._compiled.whole(images.detach(), labels)
+        if found is None:
             self._compiled = None
-        known = None if foreground is None else foreground[:count]
-        logits, parts = self._forward_parts(images[:count], labels[:count], known)
-        if count < len(images):
-            with self.checked_calls(labels[count:]):
-                logits = torch.cat([logits, self.model(images[count:])])
+            return None
+        check_logits(found[0], labels, self.validate)
+        return StepOutput.of(*found, scale=self.every_n_steps)
+
+    def _compiled_parts(
+        self, images: Tensor, labels: Tensor, create_graph: bool = True
+    ) -> tuple[Tensor, Parts] | None:
+        """Logits and parts; None where they are not compiled."""
+        if self._compiled is None:
+            return None
+        found = self._compiled.parts(images.detach(), create_graph)
+        if found is None:
+            self._compiled = None
+            return None
+        check_logits(found[0], labels, self.validate)
+        return found
+
+    def _output(self, logits: Tensor, parts: Parts, labels: Tensor, step: int) -> StepOutput:
+        """The output of a step with terms."""
+        assert self.objective is not None
         cross_entropy = self.classification_loss(logits, labels)
         measured = None
         if self.weights_are_due(step):
             losses = self.objective.losses(cross_entropy, parts)
             measured = self.objective.update_weights([losses], self.model.parameters())
-        out = self.output(logits, cross_entropy, self.objective.weighted_terms(parts))
-        if measured is not None and self._depends_on_model_alone():
+        terms = self.objective.weighted_terms(parts)
+        out = StepOutput.of(logits, cross_entropy, terms, self.every_n_steps)
+        if measured is not None and depends_on_model_alone(self, self.model, self.criterion):
             return with_known_gradient(out, measured, self.every_n_steps)
         return out
 
-    def _depends_on_model_alone(self) -> bool:
-        """Whether the loss is known to have no parameters but the model's."""
-        if self.criterion is not F.cross_entropy and not isinstance(self.criterion, nn.Module):
-            return False  # a function may use a parameter of its own
-        of_model = {id(p) for p in self.model.parameters()}
-        return all(id(p) in of_model for p in self.parameters() if p.requires_grad)
-
-    def _part_of_batch(
-        self, images: Tensor, labels: Tensor, foreground: Tensor | None, part: PartGradients
+    def _output_of_part(
+        self, logits: Tensor, parts: Parts, labels: Tensor, part: PartGradients
     ) -> StepOutput:
-        if self.objective is None or not part.regularized:
-            return self._plain(images, labels, part)
-        logits, parts = self._forward_parts(images, labels, foreground)
-        cross_entropy = self._share_of_loss(logits, labels, part)
-        if part.terms is None:
-            terms = self.objective.weighted_terms(parts, part.weights, part.share)
-            return self.output(logits, cross_entropy, terms)
-        gradients = parts.with_tensors(part.terms).values
-        weighted = {
-            name: torch.stack(
-                [(g * value).sum() for g, value in zip(gradients[name], own, strict=True)]
-            ).sum()
-            for name, own in parts.values.items()
-            if own
-        }
-        total, *others = weighted.values()
-        for each in others:
-            total = total + each
-        return StepOutput(cross_entropy + total, logits, cross_entropy, None, weighted)
-
-    def output(self, logits: Tensor, cross_entropy: Tensor, terms: Terms) -> StepOutput:
-        """The output of a step with terms, from what it is made of."""
-        scale = self.every_n_steps
-        return StepOutput(
-            cross_entropy + scale * terms.loss,
-            logits,
-            cross_entropy,
-            terms,
-            {name: scale * each for name, each in terms.weighted.items()},
-            {name: scale * each for name, each in terms.weights.items()},
-        )
-
-
-class SpatialIBTask(Task):
-    """`Task` with an S-IB objective: the published one where none is given.
-
-    Args:
-        model: as of `Task`.
-        objective: None for the published defaults.
-        options: the keyword arguments of `Task`.
-    """
-
-    def __init__(
-        self, model: nn.Module, objective: Objective | None = None, **options: Any
-    ) -> None:
-        super().__init__(model, SpatialIB() if objective is None else objective, **options)
-
-
-class CrossEntropyTask(Task):
-    """`Task` without an objective: the baseline.
-
-    Args:
-        model: as of `Task`.
-        validate: as of `Task`.
-    """
-
-    def __init__(self, model: nn.Module, *, validate: bool = True) -> None:
-        super().__init__(model, validate=validate)
+        """How these images enter the loss of a larger batch, terms included."""
+        assert self.objective is not None
+        cross_entropy = self._classification_loss(logits, labels, part)
+        if part.terms is not None:
+            return part.coupled_output(cross_entropy, logits, parts)
+        terms = self.objective.weighted_terms(parts, part.weights, part.share)
+        return StepOutput.of(logits, cross_entropy, terms, self.every_n_steps)

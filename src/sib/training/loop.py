@@ -153,18 +153,20 @@ class Training:
         batches = self._read(self.reporter.steps(self.epoch, self.loader))
         start = time.perf_counter()
         for batch in batches:
-            self._train_step(batch)
+            self.train_step.run(batch, self.epoch, self.step, self.progress)
             now = time.perf_counter()
-            self.progress.seconds, start = self.progress.seconds + now - start, now
-            every = self.config.save_every_steps
-            if every is not None and self.step % every == 0:
-                self._save_state()
+            self._finish_step(now - start)
+            start = now
 
-    def _train_step(self, batch: Batch) -> None:
-        self.train_step.run(batch, self.epoch, self.step, self.progress)
+    def _finish_step(self, seconds: float) -> None:
+        """Count a step that was tried, average its weights, and save where it is time to."""
         self.step += 1
+        self.progress.seconds += seconds
         if self.average:
             self.average.update()
+        every = self.config.save_every_steps
+        if every is not None and self.step % every == 0:
+            self._save_state()
 
     def _read(self, batches: Any) -> Iterator[Batch]:
         """The batches, until any process cannot read one or is asked to stop by a signal."""

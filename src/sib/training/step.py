@@ -1,5 +1,8 @@
 """One step of training: a batch, its gradient, the guard, the update."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +12,6 @@ from sib.data import Batch
 from sib.data.normalization import normalise
 from sib.functional.exchange import exchange_backgrounds
 from sib.tasks.accumulate import accumulate
-from sib.tasks.output import StepOutput
 from sib.tasks.task import Task
 from sib.training.diagnostics import GradientRatios, describe_step
 from sib.training.guidance import known_foreground
@@ -67,9 +69,21 @@ class TrainStep:
         if too_few:
             return progress.skip()
         labels = batch.labels.to(self.device)
+        inputs, targets, known = self._inputs(batch, labels)
+        size = self.config.micro_batch or len(labels)
         ratios = self._gradient_ratios(progress, step)
         self.update.begin()
-        out = self._gradient(batch, labels, ratios, step)
+        with self._advice_on_memory(inputs, targets, size, known), self.autocast():
+            out = accumulate(
+                self.parallel,
+                inputs,
+                targets,
+                size,
+                ratios.add if ratios else None,
+                loss_scale=self.update.loss_scale,
+                foreground=known,
+                step=step,
+            )
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch, epoch, step)
             return progress.skip()
@@ -77,10 +91,8 @@ class TrainStep:
             progress.gradient_ratios = ratios.values()
         progress.add(describe_step(out, labels), len(labels))
 
-    def _gradient(
-        self, batch: Batch, labels: Tensor, ratios: GradientRatios | None, step: int
-    ) -> StepOutput:
-        """Leave the gradient of a batch in the parameters."""
+    def _inputs(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the task gets of a batch: images, labels and known foregrounds, perhaps mixed."""
         images = normalise(batch.images, self.device, self.config.input.normalization)
         known = known_foreground(batch, self.config.known_share, self.config.seed)
         if known is not None:
@@ -88,20 +100,16 @@ class TrainStep:
             if self.config.background_exchange:
                 images = exchange_backgrounds(images, known, self.config.background_exchange)
         if self.mixing is not None:
-            images, labels, known = self.mixing(images, labels, known)
-        size = self.config.micro_batch or len(labels)
+            return self.mixing(images, labels, known)
+        return images, labels, known
+
+    @contextmanager
+    def _advice_on_memory(
+        self, images: Tensor, labels: Tensor, size: int, known: Tensor | None
+    ) -> Iterator[None]:
+        """Inside, a lack of memory becomes TrainingFailed with the micro-batch that would fit."""
         try:
-            with self.autocast():
-                return accumulate(
-                    self.parallel,
-                    images,
-                    labels,
-                    size,
-                    ratios.add if ratios else None,
-                    loss_scale=self.update.loss_scale,
-                    foreground=known,
-                    step=step,
-                )
+            yield
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

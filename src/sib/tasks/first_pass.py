@@ -1,0 +1,175 @@
+"""What a step has to know of the whole batch before the gradient of its first micro-batch."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sib.functional.precision import at_least_float32
+from sib.objectives.base import Objective, Parts, Terms
+from sib.objectives.weighting import Losses
+from sib.tasks.criterion import is_mean_over_images
+from sib.tasks.part import PartGradients
+from sib.tasks.task import Task
+from sib.utils.random_state import random_state, rng_state
+
+Batches = list[tuple[Tensor, Tensor, Tensor | None]]
+"""Images, labels and known foregrounds."""
+
+
+class FirstPass(NamedTuple):
+    """What was found out about the whole batch."""
+
+    parts: list[PartGradients]
+    """One for each micro-batch."""
+    cross_entropy: Tensor | None
+    """Of the whole batch; None where it is the sum of the micro-batches'."""
+    terms: Terms | None
+    """The same of the terms."""
+    randomness: Callable[[], Any]
+    """Makes the context in which the second pass draws what the first one drew."""
+
+
+def first_pass(task: Task, batches: Batches, step: int) -> FirstPass:
+    """Run the model without a graph as far as the loss of the batch is not a mean over its images.
+
+    Args:
+        task: of the step.
+        batches: the micro-batches.
+        step: number of the step.
+    """
+    sizes = [len(labels) for _, labels, _ in batches]
+    shares = [size / sum(sizes) for size in sizes]
+    objective = task.objective if task.is_regularized_step(step) else None
+    coupled = objective is not None and objective.couples_images
+    due = task.weights_are_due(step)
+    exact = not is_mean_over_images(task.criterion)
+    parts = [PartGradients(share, objective is not None) for share in shares]
+    if not (coupled or due or exact):
+        return FirstPass(_with_weights(parts, objective), None, None, nullcontext)
+    device = batches[0][0].device
+    before = random_state(device)
+    found = None
+    cross_entropy = None
+    with _buffers_put_back(task.model):
+        if coupled or exact:
+            logits, found = _without_graph(task, batches, objective if coupled else None)
+        if exact:
+            cross_entropy, gradient = _differentiate_loss(task, logits, batches)
+            own = gradient.split(sizes)
+            parts = [part._replace(logits=g) for part, g in zip(parts, own, strict=True)]
+        if due and objective is not None:
+            with nullcontext() if found is None and not exact else rng_state(before, device):
+                losses = _losses(task, objective, batches, parts, found)
+                objective.update_weights(losses, task.model.parameters())
+    terms = None
+    if found is None:
+        parts = _with_weights(parts, objective)
+    elif objective is not None:
+        terms, gradients = _differentiate_terms(task, objective, found)
+        columns = zip(*(gradient.split(sizes) for gradient in gradients), strict=True)
+        parts = [part._replace(terms=own) for part, own in zip(parts, columns, strict=True)]
+    return FirstPass(parts, cross_entropy, terms, lambda: rng_state(before, device))
+
+
+def _with_weights(parts: list[PartGradients], objective: Objective | None) -> list[PartGradients]:
+    """The weights of the batch, so that all of its micro-batches have the same ones.
+
+    DistributedDataParallel gives the buffers of the first process to all in its last forward pass.
+    """
+    if objective is None:
+        return parts
+    return [part._replace(weights=objective.weights()) for part in parts]
+
+
+def _without_graph(
+    task: Task, batches: Batches, objective: Objective | None
+) -> tuple[Tensor, Parts | None]:
+    """Logits of the whole batch, and what its terms need where an objective couples its images."""
+    logits, found = [], []
+    for images, labels, known in batches:
+        if objective is None:
+            with torch.no_grad(), task.checked_calls(labels):
+                logits.append(task.model(images))
+            continue
+        own, parts = task.parts(images, labels, known, create_graph=False)
+        logits.append(own.detach())
+        found.append(parts.detach())
+    return torch.cat(logits), Parts.concatenate(found) if found else None
+
+
+def _differentiate_loss(task: Task, logits: Tensor, batches: Batches) -> tuple[Tensor, Tensor]:
+    """The classification loss of the batch, and its gradient with respect to the logits."""
+    logits = at_least_float32(logits).requires_grad_()
+    labels = torch.cat([labels for _, labels, _ in batches])
+    with torch.autocast(logits.device.type, enabled=False):
+        loss = task.classification_loss(logits, labels)
+    return loss.detach(), torch.autograd.grad(loss, logits)[0]
+
+
+def _differentiate_terms(
+    task: Task, objective: Objective, parts: Parts
+) -> tuple[Terms, tuple[Tensor, ...]]:
+    """The terms of the batch, and the gradients of their loss with respect to the parts."""
+    leaves = [tensor.requires_grad_() for tensor in parts.tensors()]
+    terms = objective.weighted_terms(parts)
+    gradients = torch.autograd.grad(task.every_n_steps * terms.loss, leaves)
+    return terms.detach(), gradients
+
+
+def _losses(
+    task: Task,
+    objective: Objective,
+    batches: Batches,
+    parts: list[PartGradients],
+    found: Parts | None,
+) -> Iterator[Losses]:
+    """Each micro-batch's part in the classification loss and in the penalties, with graph."""
+    gradients = None if found is None else _gradients_of_penalties(objective, found)
+    place = 0
+    for (images, labels, known), part in zip(batches, parts, strict=True):
+        logits, own = task.parts(images, labels, known)
+        if part.logits is None:
+            cross_entropy = task.classification_loss(logits, labels)
+        else:
+            cross_entropy = (part.logits * at_least_float32(logits)).sum() / part.share
+        losses = objective.losses(cross_entropy, own, part.share)
+        if gradients is not None:
+            rows = slice(place, place + len(labels))
+            losses = losses._replace(
+                penalties={
+                    name: torch.stack(
+                        [(g[rows] * t).sum() for g, t in zip(each, own.tensors(), strict=True)]
+                    ).sum()
+                    for name, each in gradients.items()
+                }
+            )
+        place += len(labels)
+        yield losses
+        del logits, own, cross_entropy, losses
+
+
+def _gradients_of_penalties(objective: Objective, parts: Parts) -> dict[str, tuple[Tensor, ...]]:
+    """Of each penalty of the batch, with respect to the parts of all its images."""
+    leaves = [tensor.requires_grad_() for tensor in parts.tensors()]
+    penalties = objective.penalties(objective.terms(parts))
+    return {
+        name: torch.autograd.grad(
+            penalty, leaves, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        for name, penalty in penalties.items()
+    }
+
+
+@contextmanager
+def _buffers_put_back(module: nn.Module) -> Iterator[None]:
+    """The first pass may move batch norm's statistics no further than the second one will."""
+    before = [buffer.clone() for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(module.buffers(), before, strict=True):
+                buffer.copy_(value)

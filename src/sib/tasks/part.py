@@ -1,0 +1,56 @@
+"""How a few images of a larger batch enter its loss."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sib.functional.precision import at_least_float32
+from sib.objectives.base import Parts
+from sib.tasks.criterion import Criterion
+from sib.tasks.output import StepOutput
+
+
+class PartGradients(NamedTuple):
+    """What `sib.accumulate` knows of the whole batch when a micro-batch enters its loss."""
+
+    share: float
+    """Of these images in the batch, in (0, 1]."""
+    regularized: bool = True
+    """Whether the step has terms."""
+    weights: dict[str, float | Tensor] | None = None
+    """Of the terms, where these are means over the images …"""
+    terms: tuple[Tensor, ...] | None = None
+    """… and where they are not, the gradient of the batch's weighted terms with respect to the
+    parts of these images."""
+    logits: Tensor | None = None
+    """Gradient of the batch's classification loss with respect to the logits of these images; None
+    where that loss is a mean over the images."""
+
+    def classification_loss(self, criterion: Criterion, logits: Tensor, labels: Tensor) -> Tensor:
+        """What these images add to the classification loss of the batch."""
+        if self.logits is None:
+            return self.share * criterion(at_least_float32(logits), labels)
+        return (self.logits * at_least_float32(logits)).sum()
+
+    def coupled_output(self, cross_entropy: Tensor, logits: Tensor, parts: Parts) -> StepOutput:
+        """The output where the terms couple the images: Σ ⟨∂L/∂v, v⟩ has the terms' gradient.
+
+        Args:
+            cross_entropy: what these images add to the classification loss.
+            logits: (B, K).
+            parts: v, of these images.
+        """
+        assert self.terms is not None
+        gradients = parts.with_tensors(self.terms).values
+        weighted = {
+            name: torch.stack(
+                [(g * value).sum() for g, value in zip(gradients[name], own, strict=True)]
+            ).sum()
+            for name, own in parts.values.items()
+            if own
+        }
+        total, *others = weighted.values()
+        for each in others:
+            total = total + each
+        return StepOutput(cross_entropy + total, logits, cross_entropy, None, weighted)

@@ -1,0 +1,36 @@
+"""Two tasks by their own names: with the published objective, and without one."""
+
+from typing import Any
+
+from torch import nn
+
+from sib.objectives.base import Objective
+from sib.objectives.published import SpatialIB
+from sib.tasks.task import Task
+
+
+class SpatialIBTask(Task):
+    """`Task` with an S-IB objective: the published one where none is given.
+
+    Args:
+        model: as of `Task`.
+        objective: None for the published defaults.
+        options: the keyword arguments of `Task`.
+    """
+
+    def __init__(
+        self, model: nn.Module, objective: Objective | None = None, **options: Any
+    ) -> None:
+        super().__init__(model, SpatialIB() if objective is None else objective, **options)
+
+
+class CrossEntropyTask(Task):
+    """`Task` without an objective: the baseline.
+
+    Args:
+        model: as of `Task`.
+        validate: as of `Task`.
+    """
+
+    def __init__(self, model: nn.Module, *, validate: bool = True) -> None:
+        super().__init__(model, validate=validate)
