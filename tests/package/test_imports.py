@@ -31,18 +31,6 @@ LAYERS = (
     "cli",
 )
 """From the bottom to the top. The modules beside them, `sib` and `sib.__main__`, are above all."""
-EXCUSED = {
-    ("sib.config.evaluate", "sib.data.normalization"): "a mean and a deviation given as text",
-    ("sib.config.fine_tuning", "sib.data.normalization"): "the same for training",
-    ("sib.models.start", "sib.data.normalization"): "weights bring their own normalisation",
-    ("sib.models.weights", "sib.runs.archive"): "says that an archive holds no weights",
-    ("sib.study.pool", "sib.cli.sequence"): "started as a process of its own",
-}
-"""Pairs of a module and one above it that it may import, each with the reason."""
-
-
-def is_type_checking(node):
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def imported(path):
@@ -109,18 +97,11 @@ def test_a_package_imports_none_above_it(name):
         # the package sib itself holds names that load on demand, such as its version
         if other != "sib" and layer(other) > layer(module)
     }
-    assert upwards - EXCUSED.keys() == set()
-
-
-def test_no_excuse_is_out_of_use():
-    assert all(other in IMPORTS[module] for module, other in EXCUSED)
-    assert all(EXCUSED.values())
+    assert upwards == set()
 
 
 def test_no_module_imports_itself_in_a_circle():
     graph = {module: others - {"sib"} for module, others in IMPORTS.items()}
-    for module, other in EXCUSED:
-        graph[module] -= {other}
     for module, others in graph.items():  # a package's __init__ names its own modules
         if FILES[module].name == "__init__.py":
             graph[module] = {each for each in others if not each.startswith(f"{module}.")}

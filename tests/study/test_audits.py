@@ -11,7 +11,7 @@ from helpers.studies import planned, pretend_evaluated, pretend_trained, written
 from sib.study.audits import audit_figures, is_audited
 from sib.study.commands import next_command
 from sib.study.description import read_study
-from sib.study.pool import THEN
+from sib.study.joined import THEN
 from sib.study.selection import choose
 from sib.study.summary import summarise
 from sib.study.tables import show

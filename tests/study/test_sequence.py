@@ -10,9 +10,9 @@ import pytest
 
 from helpers.studies import planned
 from sib.cli import sequence
-from sib.cli.sequence import main, split
+from sib.cli.sequence import main
 from sib.study.commands import next_command
-from sib.study.pool import one_after_another
+from sib.study.joined import one_after_another, split
 from sib.utils.signals import StoppedAtOnce
 
 
@@ -58,7 +58,7 @@ def test_an_evaluation_in_the_trainings_process_gives_the_figures_of_one_of_its_
     assert together[0] == "train" and together.count("--then") == 1
     python = [sys.executable, "-m"]
     done = subprocess.run(
-        [*python, "sib.cli.sequence", *together], env=environment, capture_output=True, text=True
+        [*python, "sib", *together], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert f"\n$ sib evaluate {run.folder} " in done.stdout

@@ -1,4 +1,4 @@
-"""``python -m sib.cli.sequence``: several commands one after the other in one process.
+"""``python -m sib A --then B``: several commands one after the other in one process.
 
 A study trains and evaluates a run this way, which loads torch and starts the GPU only once.
 """
@@ -6,10 +6,8 @@ A study trains and evaluates a run this way, which loads torch and starts the GP
 import gc
 import sys
 
-import torch
-
 from sib.cli.main import main as run_command
-from sib.study.pool import THEN
+from sib.study.joined import split
 from sib.utils.signals import Stopped
 
 
@@ -33,23 +31,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def split(arguments: list[str]) -> list[list[str]]:
-    """The commands between the separators."""
-    commands: list[list[str]] = [[]]
-    for argument in arguments:
-        if argument == THEN:
-            commands.append([])
-        else:
-            commands[-1].append(argument)
-    return commands
-
-
 def _free_memory() -> None:
     """Give back what the last command held, since other processes may share the GPU."""
+    import torch  # seconds, which a single command may do without
+
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

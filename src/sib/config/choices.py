@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-Normalization = str
-"""half, imagenet, or mean and deviation as text, "0.5,0.5,0.5/0.25,0.25,0.25"."""
+from sib.utils.normalization import Normalization as Normalization
+
 Augment = Literal["none", "flip", "crop", "randaugment", "trivial"]
 Resize = Literal["crop", "squash", "pad"]
 """What brings an image to its size where no random crop does."""

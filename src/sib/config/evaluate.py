@@ -276,7 +276,7 @@ def check_at_least_one(option: str, value: int | None) -> None:
 def check_normalization(value: Normalization | None) -> None:
     """Raise InputError unless a normalisation is absent or allowed."""
     if value is not None:
-        from sib.data.normalization import statistics
+        from sib.utils.normalization import statistics
 
         try:
             statistics(value)

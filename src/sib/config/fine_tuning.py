@@ -78,7 +78,7 @@ def check_mixing(config: FineTuningConfig, method: str) -> None:
 def check_normalization(normalization: str) -> None:
     """Raise InputError unless a normalisation of the input is allowed."""
     if normalization != "auto":
-        from sib.data.normalization import statistics
+        from sib.utils.normalization import statistics
 
         try:
             statistics(normalization)

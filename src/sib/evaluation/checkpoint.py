@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from sib.data.normalization import Normalization, normalization_from
 from sib.data.readers.decode import ValueRange, parse_value_range
 from sib.data.transforms import Resize
 from sib.models.build import build_random, head_names
@@ -24,10 +23,12 @@ from sib.models.start import (
 )
 from sib.models.transfer import load_into
 from sib.models.weights import State, read_weights
+from sib.runs.archive import check_has_weights
 from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import ImageSize, plain_size, size_in_words
+from sib.utils.normalization import Normalization, normalization_from
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def open_checkpoint(
         InputError: there are no weights, they are not of this architecture, or their normalisation
             is not known.
     """
+    check_has_weights(path)
     run = read_run(path) if path.is_dir() else None
     file = weights_file(path, which)
     state, facts = read_weights(file)

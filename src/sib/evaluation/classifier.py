@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from sib.data.normalization import Normalization, normalise
+from sib.data.normalization import normalise
 from sib.data.readers.decode import ValueRange, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform, Resize
@@ -19,6 +19,7 @@ from sib.explain import attribute
 from sib.explain.state import logits_of
 from sib.utils.device import choose_device
 from sib.utils.image_size import ImageSize
+from sib.utils.normalization import Normalization
 
 Picture = str | Path | Image.Image | Tensor
 """An image file, an image of Pillow, or uint8 (3, H, W)."""
@@ -42,7 +43,7 @@ class Classifier:
         model: (B, 3, S, S) → (B, K), in evaluation mode, with the architecture's own layer names.
         classes: (K,) names; numbers as text where the file has none.
         image_size: S, side of its images, or their height and width.
-        normalization: of its images, see `sib.data.normalization`.
+        normalization: of its images, see `sib.utils.normalization`.
         resize: how images are brought to that size, ``"crop"``, ``"squash"`` or ``"pad"``.
 
     Args:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from sib.config.deploy import ExportConfig
 from sib.config.evaluate import check_image_size
-from sib.data.normalization import statistics
 from sib.evaluation.classifier import Classifier, load
 from sib.utils.errors import InputError, ProblemsFound
 from sib.utils.image_size import height_width, plain_size
+from sib.utils.normalization import statistics
 
 TOLERANCE = 1e-4
 """Largest difference of logits between model and export, over the largest logit."""

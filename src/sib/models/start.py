@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sib.data.normalization import Normalization, normalization_from
 from sib.models.pretrained import Facts, published_facts, published_weights
 from sib.models.weights import State, read_weights
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import ImageSize, parse_size
+from sib.utils.normalization import Normalization, normalization_from
 
 PRETRAINED = "pretrained"
 LARGEST_SIDE = 2**13

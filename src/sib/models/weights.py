@@ -38,10 +38,6 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
-        from sib.runs.archive import archive_of, archived_study  # reads YAML
-
-        if study := archived_study(path):
-            raise InputError(f"{archive_of(study)} holds {path} without its weights") from None
         raise InputError(f"{path} does not exist; give a run folder or a file of weights") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None

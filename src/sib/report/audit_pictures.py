@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sib.config.evaluate import AttributionConfig
 from sib.data import BadSample, make_loader
-from sib.data.normalization import normalise, statistics
+from sib.data.normalization import normalise
 from sib.data.sample import Batch
 from sib.data.source import Source
 from sib.evaluation.audit.figures import ORIGINAL
@@ -32,6 +32,7 @@ from sib.report.gallery import jpeg_uri
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import plain_size
+from sib.utils.normalization import statistics
 
 MAP = "occlusion"
 """Explanation that needs no gradient, and that can be put into words."""

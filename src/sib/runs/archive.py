@@ -167,6 +167,12 @@ def archived_study(run: Path) -> Path | None:
     return study if study.name and archive_of(study).is_file() else None
 
 
+def check_has_weights(run: Path) -> None:
+    """Raise InputError where only the archive of a study holds a run, which is without weights."""
+    if study := archived_study(run):
+        raise InputError(f"{archive_of(study)} holds {run} without its weights")
+
+
 def read_record(path: Path) -> bytes:
     """A file of a study, from its folder or else from the archive beside it.
 

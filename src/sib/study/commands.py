@@ -1,8 +1,9 @@
 """The commands that are left to do for a run."""
 
 from sib.study.description import Study
+from sib.study.joined import Command, one_after_another
 from sib.study.plan import VALIDATION, Run
-from sib.study.pool import Command, Job, one_after_another
+from sib.study.pool import Job
 
 
 def job(run: Run, splits: tuple[str, ...]) -> Job:

@@ -11,15 +11,12 @@ from pathlib import Path
 
 import torch
 
+from sib.study.joined import Command, split
 from sib.utils.signals import Interrupt, Stopped
 
-SIB = (sys.executable, "-m", "sib.cli.sequence")
-THEN = "--then"
-"""Stands between two commands of one process."""
+SIB = (sys.executable, "-m", "sib")
 PAUSE = 0.05
 """Seconds between two looks at the processes."""
-
-Command = Sequence[str]
 
 
 @dataclass
@@ -136,8 +133,8 @@ class Pool:
 
     def _start(self, command: Command, log: Path, environment: dict[str, str]) -> subprocess.Popen:
         with open(log, "a", encoding="utf-8") as file:
-            first = " ".join(command).partition(f" {THEN} ")[0]  # sequence.py names the others
-            file.write(f"$ sib {first}\n")
+            first, *_ = split(command)  # the process names the others itself
+            file.write(f"$ sib {' '.join(first)}\n")
             file.flush()
             return subprocess.Popen(
                 [*self.prefix, *command],
@@ -160,12 +157,6 @@ class Pool:
             assert slot.process is not None
             slot.process.wait()
             slot.process = None
-
-
-def one_after_another(commands: Sequence[Sequence[str]]) -> Command:
-    """Several commands joined into one, which a single process runs in turn."""
-    first, *others = commands
-    return [*first, *(word for command in others for word in (THEN, *command))]
 
 
 def places(parallel: int | None, device: str) -> list[dict[str, str]]:

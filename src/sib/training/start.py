@@ -1,6 +1,7 @@
 """What a run starts from, and the options that follow from it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,6 +11,7 @@ from sib.config.train import TrainConfig
 from sib.models.build import build, build_from
 from sib.models.catalogue import check_known
 from sib.models.start import Start, read_start
+from sib.runs.archive import check_has_weights
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size, size_in_words
 
@@ -25,6 +27,7 @@ def read_weights_of(config: TrainConfig) -> Start | None:
     if config.weights is None:
         return None
     check_known(config.arch)
+    check_has_weights(Path(config.weights))
     start = read_start(config.weights, config.arch, config.given_size)
     if config.input.normalization == "auto" and start.normalization is None:
         raise InputError(

@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib import distributed
-from sib.data.normalization import Normalization, normalise
+from sib.data.normalization import normalise
 from sib.data.sample import Batch
 from sib.functional.decision import decision_vjp
 from sib.metrics import foreground_energy
 from sib.models.mode import evaluation_mode
+from sib.utils.normalization import Normalization
 
 
 class Measurement(NamedTuple):

@@ -15,7 +15,6 @@ from sib.config.audit import AuditConfig
 from sib.config.evaluate import check_image_size
 from sib.data import Splits, make_loader
 from sib.data.annotate import sentences
-from sib.data.normalization import statistics
 from sib.data.source import Source
 from sib.evaluation.audit.figures import figures, gaps, majority, overall
 from sib.evaluation.audit.files import FORMAT
@@ -31,6 +30,7 @@ from sib.metrics.behaviour import behaviour_of, conditions_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
+from sib.utils.normalization import statistics
 from sib.utils.progress_bar import progress
 
 VALUES = ("correct", "changed", "log_odds_change", "predicted")
