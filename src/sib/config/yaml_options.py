@@ -201,10 +201,10 @@ def _read(file: Path) -> dict[Any, Any]:
         raise InputError(f"--config {file} is not valid YAML: {reason}") from None
     if not isinstance(values, dict):
         raise InputError(f"--config {file} must hold `option: value` lines, one for each option")
-    return _as_now(values)
+    return _migrate(values)
 
 
-def _as_now(values: dict[Any, Any]) -> dict[Any, Any]:
+def _migrate(values: dict[Any, Any]) -> dict[Any, Any]:
     """The options of a run from before its objective's weights were balanced, as they are now."""
     objective = values.get("objective")
     weights = ("image_weight", "layer_weight", "stage_weight")
