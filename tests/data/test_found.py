@@ -9,7 +9,7 @@ from helpers.squares import Squares
 from sib.data.found import EnlargedSource, FoundSource, SubsetSource
 from sib.data.loader import make_loader
 from sib.data.transforms import JointTransform
-from sib.functional.principal import largest_area
+from sib.functional.area import largest_area
 
 
 def bright(images):

@@ -6,12 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sib.functional.area import largest_area
 from sib.functional.principal import (
     FeatureMoments,
     PrincipalComponent,
-    centred_disc,
     component_map,
-    largest_area,
 )
 
 
@@ -112,26 +111,6 @@ def test_the_planted_object_is_the_foreground():
     assert torch.equal(found, expected)
 
 
-def test_the_largest_part_by_hand():
-    values = torch.arange(10.0).view(1, 1, 2, 5)
-    found = largest_area(values, 0.3, (2, 5))
-    assert found.tolist() == [[[[False] * 5, [False, False, True, True, True]]]]
-    assert not largest_area(torch.ones(1, 1, 4, 4), 0.2, (8, 8)).any()
-
-
-def test_a_map_is_enlarged_bilinearly():
-    # 1 × 2 places over 1 × 4 pixels: 0, 0.25, 0.75, 1 of the way
-    found = largest_area(torch.tensor([[[[0.0, 1.0]]]]), 0.5, (1, 4))
-    assert found.tolist() == [[[[False, False, True, True]]]]
-
-
-def test_a_centred_disc():
-    disc = centred_disc(0.2, (50, 50))
-    assert disc.float().mean() == pytest.approx(0.2, abs=0.005)
-    assert disc[0, 0, 25, 25] and not disc[0, 0, 0].any()
-    assert torch.equal(disc, disc.flip(-1)) and torch.equal(disc, disc.mT)
-
-
 @pytest.mark.parametrize(
     ("batches", "sentence"),
     [
@@ -155,6 +134,3 @@ def test_bad_maps_are_refused():
     component = PrincipalComponent(torch.zeros(2), torch.ones(2), 1.0)
     with pytest.raises(ValueError, match="finite"):
         component_map(torch.full((1, 2, 3, 3), torch.inf), component)
-    for area in (0, 1, -0.1):
-        with pytest.raises(ValueError, match="area must lie between 0 and 1"):
-            largest_area(torch.rand(1, 1, 3, 3), area, (6, 6))

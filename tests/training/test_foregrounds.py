@@ -115,14 +115,21 @@ def test_looking_once_or_twice_is_the_same(monkeypatch):
 
 
 def test_quality_by_hand():
-    quality = ForegroundQuality(0.2)
+    quality = ForegroundQuality()
     assert quality.record() is None
     found = torch.zeros(3, 1, 10, 10, dtype=torch.bool)
     found[:2, :, :2] = True
     annotation = torch.zeros(3, 1, 10, 10, dtype=torch.bool)
     annotation[:, :, 0] = True  # half of what was found, a tenth of the image, none of the disc
     quality.add(found, annotation, torch.tensor([True, False, True]))
-    assert quality.record() == {"images": 1, "found": 0.5, "disc": 0.0, "even": 0.1}
+    assert quality.record() == {
+        "images": 1,
+        "found": 0.5,
+        "disc": 0.0,
+        "even": 0.1,
+        "area": pytest.approx(0.2),
+        "recall": 1.0,
+    }
 
 
 def test_a_run_finds_keeps_and_records_them(options, tmp_path):

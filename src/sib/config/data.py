@@ -83,6 +83,8 @@ class ShowConfig:
     """With pretrained: --input.normalization of sib train."""
     layer: str | None = None
     """With pretrained: --objective.foreground-layer of sib train."""
+    area: float | Literal["otsu"] = 0.2
+    """With pretrained: --objective.foreground-area of sib train."""
     device: str = "auto"
     """With pretrained: auto, cpu, cuda, cuda:N or mps."""
 

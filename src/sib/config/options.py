@@ -85,6 +85,11 @@ class ObjectiveConfig:
     )
     """With --foreground pretrained only: module of the start network whose features tell the
     foreground. Default: one of its last stage, or at three quarters of a transformer's depth."""
+    foreground_area: float | Literal["otsu"] = option(
+        0.2, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
+    )
+    """With --foreground pretrained only: share of an image that is foreground, between 0 and 1, or
+    otsu, a threshold for each image, so that a large object has a large foreground."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ BEFORE = {
     "input.normalization": "half",
     "batch_norm": "train",
     "foreground": "colours",
+    "objective.foreground_area": 0.2,
 }
 ONCE = ("resume", "dry_run")
 """Options of one call, which no file keeps, so that the file can start another run."""

@@ -38,7 +38,7 @@ from sib.tracking.registry import tracker_names
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size
 
-BESIDE_OBJECTIVES = ("kind", "foreground_layer")
+BESIDE_OBJECTIVES = ("kind", "foreground_layer", "foreground_area")
 """Options of a group of objectives that none of them has as an argument."""
 
 
@@ -298,6 +298,12 @@ def _check_objective(config: TrainConfig) -> None:
 
 def _check_foreground(config: TrainConfig) -> None:
     """Raise InputError where foregrounds of a start network are asked for, and there is none."""
+    area = config.objective.foreground_area
+    if area != "otsu" and not 0 < area < 1:
+        raise InputError(
+            "--objective.foreground-area must lie between 0 and 1, both excluded, or be otsu; got "
+            f"{area}"
+        )
     if config.weights is not None:
         return
     if config.foreground == "pretrained":

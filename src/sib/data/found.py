@@ -12,7 +12,7 @@ from sib.config.choices import Resize
 from sib.data.sample import Sample
 from sib.data.source import Source
 from sib.data.transforms import JointTransform
-from sib.functional.principal import largest_area
+from sib.functional.area import Area, marked_area
 from sib.utils.image_size import ImageSize, height_width
 
 
@@ -75,7 +75,7 @@ class FoundSource:
     Args:
         source: of the training images.
         maps: by the name of the image, (1, h, w) float32; an image without one has no foreground.
-        area: share of the pixels that are foreground, in (0, 1).
+        area: which part of an image its map marks, see `sib.functional.area.marked_area`.
         image_size: of the network's input.
         resize: what the maps show: the image as `JointTransform` brings it to its size without
             random crops, to which it is cut here; None for the whole image, as for random crops.
@@ -88,7 +88,7 @@ class FoundSource:
         self,
         source: Source,
         maps: Mapping[str, Tensor],
-        area: float,
+        area: Area,
         image_size: ImageSize,
         resize: Resize | None,
         annotated: Sequence[bool],
@@ -117,7 +117,7 @@ class FoundSource:
         found = self.maps.get(self.names[index])
         if found is None:
             return sample
-        mask = largest_area(found[None], self.area, self._transform.size)[0]
+        mask = marked_area(found[None], self.area, self._transform.size)[0]
         if self._whole:
             mask = _resized(mask, list(sample.image.shape[-2:]))
         return sample._replace(foreground=tv_tensors.Mask(mask))

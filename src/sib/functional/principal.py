@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sib.functional import checks
@@ -122,48 +121,6 @@ def component_map(features: Tensor, component: PrincipalComponent) -> Tensor:
     check_features(features)
     centred = features.detach().cpu().double() - component.mean[:, None, None]
     return (centred * component.direction[:, None, None]).sum(dim=1, keepdim=True)
-
-
-def largest_area(maps: Tensor, area: float, size: tuple[int, int]) -> Tensor:
-    """The pixels with the largest values of each enlarged map.
-
-    The map is enlarged bilinearly to n = H · W pixels; foreground is what lies above its value of
-    rank round((1 − area) n). Equal values at that rank are left out, so a constant map has no
-    foreground.
-
-    Args:
-        maps: (B, 1, h, w), floating point.
-        area: share of the pixels, in (0, 1).
-        size: (H, W) of the foreground.
-
-    Returns:
-        (B, 1, H, W), bool.
-
-    Raises:
-        ValueError: an argument is out of its range.
-    """
-    checks.image_batch("maps", maps)
-    if not 0 < area < 1:
-        raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
-    enlarged = F.interpolate(maps, size, mode="bilinear", align_corners=False)
-    rows = enlarged.flatten(1)
-    rank = max(1, round((1 - area) * rows.shape[1]))
-    threshold = rows.kthvalue(rank, dim=1).values
-    return enlarged > threshold[:, None, None, None]
-
-
-def centred_disc(area: float, size: tuple[int, int]) -> Tensor:
-    """The pixels nearest to the middle of an image: a guess that knows nothing of the image.
-
-    Args:
-        area: share of the pixels, in (0, 1).
-        size: (H, W).
-
-    Returns:
-        (1, 1, H, W), bool.
-    """
-    y, x = (torch.arange(length, dtype=torch.float64) - (length - 1) / 2 for length in size)
-    return largest_area(-(y[:, None].square() + x.square())[None, None], area, size)
 
 
 def check_features(features: Tensor) -> None:

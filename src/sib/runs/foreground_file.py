@@ -20,7 +20,7 @@ FACTS = {"format", "area", "resize", "layer", "image_size", "images"}
 
 
 class FoundForegrounds(NamedTuple):
-    """Maps of the training images, whose largest values are the foreground."""
+    """Maps of the training images, which mark the foreground."""
 
     names: list[str]
     """(N,) of the images."""
@@ -78,8 +78,8 @@ def _problem(maps: Tensor, names: Any, facts: Any) -> str | None:
     if facts["format"] != FORMAT:
         return f"its format is {facts['format']!r}, and this sib reads {FORMAT}"
     area = facts["area"]
-    if not isinstance(area, float) or not 0 < area < 1:
-        return f"its area must lie between 0 and 1; got {area!r}"
+    if area != "otsu" and not (isinstance(area, float) and 0 < area < 1):
+        return f"its area must lie between 0 and 1, or be otsu; got {area!r}"
     if facts["resize"] not in (None, *get_args(Resize)):
         return f"its resize must be {', '.join(get_args(Resize))} or null; got {facts['resize']!r}"
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -5,28 +5,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sib.functional.principal import centred_disc
+from sib.functional.area import centred_disc
 
 
 class ForegroundQuality:
-    """Mean share of the found area that lies on the annotated object.
+    """Mean share of the found area that lies on the annotated object, and of the object found.
 
     For each image |F ∩ A| / |F|, with F the found foreground and A the annotation; beside it the
     same of a centred disc of the same area, and of the whole image, which is the share |A| / (H W)
     that an even map would have. Images without annotation, or without a found foreground, do not
-    count. It is the precision of F, the energy-based pointing game of a binary map.
-
-    Args:
-        area: of the foregrounds over that of the image, for the disc.
+    count. It is the precision of F, the energy-based pointing game of a binary map. Its recall,
+    |F ∩ A| / |A|, says how much of the object was found.
 
     Source: Wang et al. 2020 (Score-CAM, arXiv 1910.01279) for the energy-based pointing game.
     """
 
-    def __init__(self, area: float) -> None:
-        self.area = area
+    def __init__(self) -> None:
         self.images = 0
         """Number of images that counted so far."""
-        self._sums = torch.zeros(3, dtype=torch.float64)
+        self._sums = torch.zeros(5, dtype=torch.float64)
 
     def add(self, found: Tensor, annotation: Tensor, annotated: Tensor) -> None:
         """Count a batch.
@@ -41,15 +38,22 @@ class ForegroundQuality:
             return
         found, annotation = found[counts], annotation[counts]
         size = (found.shape[-2], found.shape[-1])
-        guesses = found, centred_disc(self.area, size).expand_as(found), torch.ones_like(found)
+        areas = found.flatten(1).double().mean(dim=1)
+        # a foreground that is the whole image has the whole image as its disc
+        discs = torch.cat([centred_disc(min(area, 1 - 1e-9), size) for area in areas.tolist()])
+        guesses = found, discs.view_as(found), torch.ones_like(found)
         for index, guess in enumerate(guesses):
             on_object = (guess & annotation).flatten(1).sum(dim=1).double()
             self._sums[index] += (on_object / guess.flatten(1).sum(dim=1)).sum()
+        on_object = (found & annotation).flatten(1).sum(dim=1).double()
+        self._sums[3] += areas.sum()
+        self._sums[4] += (on_object / annotation.flatten(1).sum(dim=1).clamp(min=1)).sum()
         self.images += len(found)
 
     def record(self) -> dict[str, Any] | None:
         """The means as plain values; None where no image counted."""
         if not self.images:
             return None
-        found, disc, even = (self._sums / self.images).tolist()
-        return {"images": self.images, "found": found, "disc": disc, "even": even}
+        names = "found", "disc", "even", "area", "recall"
+        means = (self._sums / self.images).tolist()
+        return {"images": self.images} | dict(zip(names, means, strict=True))

@@ -11,8 +11,8 @@ from sib.config.train import TrainConfig
 from sib.data import Splits
 from sib.data.found import EnlargedSource, FoundSource
 from sib.data.transforms import CACHEABLE
+from sib.functional.area import Area
 from sib.models.start import Start
-from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.runs.folder import RunFolder
 from sib.runs.foreground_file import NAME, FoundForegrounds, read_foregrounds
 from sib.tasks.task import Task
@@ -58,9 +58,8 @@ def run_foregrounds(
         if config.resume and (start is None or (run.path / NAME).exists()):
             return _read(config, splits, run, reporter)
         assert start is not None
-        objective = task.objective
-        assert isinstance(objective, CalibratedSpatialIB)  # as the options were checked to say
-        return look_for(config, task.model, objective.area, splits, start, reporter.info)
+        area = config.objective.foreground_area
+        return look_for(config, task.model, area, splits, start, reporter.info)
 
     return distributed.broadcast_object(distributed.raise_on_all_ranks(obtain))
 
@@ -90,22 +89,30 @@ def describe_foregrounds(found: FoundForegrounds) -> list[str]:
     shape = " × ".join(map(str, facts["shape"]))
     size = size_in_words(check_size(facts["image_size"]))
     return [
-        f"foreground: pretrained, the {facts['area']:g} of each image where the start network's "
-        f"features are largest along their first principal component; {facts['layer']} ({shape}) "
-        f"at {size} pixels, {facts['images']} images, {facts['explained']:.0%} of the "
-        "variance",
+        f"foreground: pretrained, {describe_area(facts['area'])} the start network's features are "
+        f"largest along their first principal component; {facts['layer']} ({shape}) at {size} "
+        f"pixels, {facts['images']} images, {facts['explained']:.0%} of the variance",
         describe_quality(facts["quality"]),
     ]
 
 
+def describe_area(area: Area) -> str:
+    """The part of an image that a map marks, in words that "the features are largest" ends."""
+    if area == "otsu":
+        return "by Otsu's threshold the part of each image where"
+    return f"the {area:g} of each image where"
+
+
 def describe_quality(quality: dict[str, float] | None) -> str:
-    """A record of `ForegroundQuality` in words."""
+    """A record of `ForegroundQuality` in words; older ones lack recall and area."""
     if quality is None:
         return "found foregrounds: not measured, since no training image is annotated"
+    covered = f", and they cover {quality['recall']:.3f} of it" if "recall" in quality else ""
+    area = f", mean area {quality['area']:.3f}" if "area" in quality else ""
     sentence = (
-        f"found foregrounds: {quality['found']:.3f} of their area lies on the annotated object "
-        f"({quality['images']} training images); of a centred disc of the same area "
-        f"{quality['disc']:.3f}, of the whole image {quality['even']:.3f}"
+        f"found foregrounds: {quality['found']:.3f} of their area lies on the annotated object"
+        f"{covered} ({quality['images']} training images{area}); of a centred disc of the same "
+        f"area {quality['disc']:.3f}, of the whole image {quality['even']:.3f}"
     )
     if quality["found"] < quality["disc"]:
         sentence += "; warning: a disc that knows nothing of the images is better"
@@ -115,7 +122,7 @@ def describe_quality(quality: dict[str, float] | None) -> str:
 def look_for(
     config: TrainConfig,
     model: nn.Module,
-    area: float,
+    area: Area,
     splits: Splits,
     start: Start,
     say: Callable[[str], object],
@@ -125,7 +132,7 @@ def look_for(
     Args:
         config: with every ``auto`` decided.
         model: the start network, on its device.
-        area: share of the pixels that are foreground, in (0, 1).
+        area: which part of an image is foreground, see `sib.functional.area.marked_area`.
         splits: as they were opened, without a cache.
         start: the weights that the model has.
         say: is told what happens.

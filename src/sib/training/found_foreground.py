@@ -11,11 +11,11 @@ from sib.config.choices import Resize
 from sib.data import BadSample, Source, make_loader
 from sib.data.found import SubsetSource
 from sib.data.normalization import normalise
+from sib.functional.area import Area, marked_area
 from sib.functional.principal import (
     FeatureMoments,
     PrincipalComponent,
     component_map,
-    largest_area,
 )
 from sib.models.foreground_layer import ForegroundLayer, foreground_layer
 from sib.models.mode import evaluation_mode
@@ -63,7 +63,7 @@ def find_foregrounds(
     model: nn.Module,
     source: Source,
     view: View,
-    area: float,
+    area: Area,
     layer: str | None = None,
     seed: int = 0,
 ) -> FoundForegrounds:
@@ -71,8 +71,8 @@ def find_foregrounds(
 
     f = features of a layer in evaluation mode, (C, h, w) for each image; d = their first principal
     component over all places of all images, turned so that the images' border lies on its negative
-    side; m_p = (f_p − μ) · d. The foreground of an image is the part of ``area`` where its map m,
-    enlarged bilinearly, is largest. Annotation is read for `ForegroundQuality` alone.
+    side; m_p = (f_p − μ) · d. The foreground of an image is the part of it that its map m marks:
+    `sib.functional.area.marked_area`. Annotation is read for `ForegroundQuality` alone.
 
     The images are looked at once, or twice where their features do not fit into 512 MiB: first for
     the component, from at most 2,000 of them drawn by the seed, then for the maps.
@@ -81,7 +81,7 @@ def find_foregrounds(
         model: the start network.
         source: of the training images.
         view: how the network looks at them.
-        area: share of the pixels of a view, in (0, 1).
+        area: share of the pixels of a view, in (0, 1), or ``"otsu"``.
         layer: whose features; the architecture's own where None, see `foreground_layer`.
         seed: of the drawing.
 
@@ -110,7 +110,7 @@ def find_layer(model: nn.Module, view: View, layer: str | None = None) -> Foregr
 
 
 def _find(
-    model: nn.Module, source: Source, view: View, area: float, place: ForegroundLayer, seed: int
+    model: nn.Module, source: Source, view: View, area: Area, place: ForegroundLayer, seed: int
 ) -> FoundForegrounds:
     if len(source) < 2:
         raise ValueError(
@@ -127,10 +127,10 @@ def _find(
         kept = list(first())
         first = second = lambda: iter(kept)
     component, images = _component(first(), place.name)
-    quality, names, maps = ForegroundQuality(area), [], []
+    quality, names, maps = ForegroundQuality(), [], []
     for seen in second():
         found = component_map(seen.features, component).float()
-        quality.add(largest_area(found, area, _size(seen)), seen.foreground, seen.annotated)
+        quality.add(marked_area(found, area, _size(seen)), seen.foreground, seen.annotated)
         names += seen.names
         maps.append(found)
     facts = {

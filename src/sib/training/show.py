@@ -10,7 +10,6 @@ from sib.config.train import TrainConfig
 from sib.data import show as sheet
 from sib.data.annotate import sentences
 from sib.data.source import Source
-from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.training.foregrounds import look_for, with_foregrounds
 from sib.training.setup import open_splits
 from sib.training.start import build_model, read_weights_of, resolve
@@ -20,10 +19,11 @@ from sib.utils.errors import InputError
 AS_OF_TRAIN = {
     "--input.normalization": "--normalization",
     "--objective.foreground-layer": "--layer",
+    "--objective.foreground-area": "--area",
     "; or give --foreground colours": "",
 }
 """What sentences about a run say, and what they say here."""
-OF_THE_NETWORK = ("arch", "weights", "image_size", "normalization", "layer", "device")
+OF_THE_NETWORK = ("arch", "weights", "image_size", "normalization", "layer", "area", "device")
 """Options that have a use only where a network looks at the images."""
 
 
@@ -79,7 +79,7 @@ def _found(config: ShowConfig, console: Console) -> tuple[str, Source]:
         say(sentence)
     model, _ = build_model(run, splits.classes, start)
     model = model.to(choose_device(config.device))
-    found = look_for(run, model, CalibratedSpatialIB().area, splits, start, say)
+    found = look_for(run, model, run.objective.foreground_area, splits, start, say)
     return splits.name, with_foregrounds(run, splits, found).train
 
 
@@ -100,6 +100,6 @@ def _as_run(config: ShowConfig) -> TrainConfig:
         image_size=config.image_size,
         foreground="pretrained",
         workers=0,
-        objective=ObjectiveConfig(foreground_layer=config.layer),
+        objective=ObjectiveConfig(foreground_layer=config.layer, foreground_area=config.area),
         input=given,
     )

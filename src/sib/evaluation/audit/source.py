@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from rich.console import Console
 
+from sib.config.options import ObjectiveConfig
 from sib.data import Splits
 from sib.data.found import FoundSource
 from sib.data.source import Source
@@ -12,8 +13,8 @@ from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.data import limited
 from sib.models.build import build_from
 from sib.models.start import read_start
-from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.runs.foreground_file import FoundForegrounds
+from sib.training.foregrounds import describe_area
 from sib.training.found_foreground import View, find_foregrounds
 from sib.utils.errors import InputError
 
@@ -74,10 +75,9 @@ def audit_source(
     found = _find(checkpoint, source, device, workers)
     maps = dict(zip(found.names, found.maps, strict=True))
     words = (
-        f"No image is annotated: foregrounds were found, the {found.facts['area']:g} of each image "
-        f"where the features of {start_of(checkpoint)}, which the run started from, are largest "
-        "along their first principal component. They are rougher than annotated ones, and so are "
-        "these figures."
+        f"No image is annotated: foregrounds were found, {describe_area(found.facts['area'])} the "
+        f"features of {start_of(checkpoint)}, which the run started from, are largest along their "
+        "first principal component. They are rougher than annotated ones, and so are these figures."
     )
     console.print(words, highlight=False, markup=False, soft_wrap=True)
     area, size, resize = found.facts["area"], checkpoint.image_size, checkpoint.resize
@@ -95,6 +95,6 @@ def _find(
     normalization = start.normalization or checkpoint.normalization
     view = View(size, checkpoint.resize, normalization, device, workers)
     try:
-        return find_foregrounds(model, source, view, CalibratedSpatialIB().area)
+        return find_foregrounds(model, source, view, ObjectiveConfig().foreground_area)
     except InputError as error:
         raise InputError(f"foregrounds cannot be found: {error}") from None
