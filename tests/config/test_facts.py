@@ -155,7 +155,8 @@ def test_the_options_of_the_objectives_are_arguments_of_their_classes():
     assert published.keys() <= inspect.signature(sib.SpatialIB).parameters.keys()
     calibrated = config().objective_options
     assert isinstance(sib.SpatialIB.calibrated(**calibrated), torch.nn.Module)
-    assert published.keys() | calibrated.keys() | {"kind", "foreground_layer"} == {
+    beside = {"kind", "foreground_layer", "foreground_area"}
+    assert published.keys() | calibrated.keys() | beside == {
         field.name for field in dataclasses.fields(ObjectiveConfig)
     }
     energy = config(method="energy", rival=RivalConfig(weight=2.0)).objective_options

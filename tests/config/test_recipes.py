@@ -15,6 +15,7 @@ from sib.cli.main import main, parse
 from sib.config.recipes import RECIPES, RecipesConfig, show_recipes
 from sib.models import build
 from sib.runs.folder import RunFolder
+from sib.tracking.group import Trackers
 from sib.training.freezing import Freezing
 from sib.training.loop import Training
 from sib.training.prepare import Prepared
@@ -170,7 +171,8 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     reporter = ConsoleReporter(Console(file=io.StringIO()))
     run = RunFolder(tmp_path / "run")
     freezing = Freezing(task.model, config)
-    prepared = Prepared(config, task, task, splits, loader, device, run, None, freezing)
+    none = Trackers({}, run.path, reporter.info)
+    prepared = Prepared(config, task, task, splits, loader, device, run, None, freezing, none)
     training = Training(prepared, reporter)
     # the ratio is a report, as dear as the step
     monkeypatch.setattr(training.train_step, "_gradient_ratios", lambda *_: None)
