@@ -16,7 +16,7 @@ from helpers.trained import evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config import audit as config
 from sib.config.audit import AuditConfig
-from sib.config.evaluate import CompareConfig
+from sib.config.report import CompareConfig
 from sib.evaluation.audit.command import audit_and_show
 from sib.evaluation.audit.difference import worst_difference
 from sib.evaluation.audit.files import read_audit

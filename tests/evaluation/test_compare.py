@@ -10,7 +10,8 @@ from PIL import Image
 
 from helpers.trained import FAST, evaluated, quiet, trained
 from sib.cli.main import main
-from sib.config.evaluate import CompareConfig, EvaluateConfig
+from sib.config.evaluate import EvaluateConfig
+from sib.config.report import CompareConfig
 from sib.evaluation.compare import compare
 from sib.evaluation.evaluate import evaluate
 from sib.evaluation.groups import group_by_seed

@@ -9,7 +9,8 @@ import pytest
 
 import sib
 from sib.cli.commands import COMMANDS
-from sib.config.evaluate import DEFAULT_METHODS, IN_GALLERY
+from sib.config.evaluate import DEFAULT_METHODS
+from sib.config.report import IN_GALLERY
 from sib.explain import default_methods, gallery_methods
 from sib.utils.lazy import load
 

@@ -15,7 +15,7 @@ from helpers.handmade import PLACE, arguments, images, weights
 from helpers.trained import evaluated, quiet
 from sib.cli.main import main
 from sib.config.audit import AuditConfig
-from sib.config.evaluate import ReportConfig
+from sib.config.report import ReportConfig
 from sib.data.normalization import normalise
 from sib.evaluation.audit.files import read_audit
 from sib.evaluation.audit.measure import open_audited

@@ -14,7 +14,8 @@ from PIL import Image
 from helpers.browser import CHROMIUM, everything_heard, run
 from helpers.trained import FAST, evaluated, quiet
 from sib.cli.console import ConsoleReporter
-from sib.config.evaluate import EvaluateConfig, ReportConfig
+from sib.config.evaluate import EvaluateConfig
+from sib.config.report import ReportConfig
 from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
 from sib.report import gallery

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from sib.cli.console import ConsoleReporter
 from sib.config.demo import DemoConfig
-from sib.config.evaluate import EvaluateConfig, ReportConfig
+from sib.config.evaluate import EvaluateConfig
+from sib.config.report import ReportConfig
 from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
 from sib.data.normalization import normalise
 from sib.evaluation.evaluate import evaluate

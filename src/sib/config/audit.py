@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sib.config.choices import Normalization, Resize
-from sib.config.evaluate import (
-    Runs,
-    check_at_least_one,
-    check_distinct,
-    check_image_size,
-    check_normalization,
-)
-from sib.config.image_size import ImageSizeOption
+from sib.config.checks import check_at_least_one, check_distinct
+from sib.config.classifier import NamedClassifierConfig, Runs
 from sib.utils.errors import InputError
 
 Kind = Literal[
@@ -40,7 +33,7 @@ FILLED: tuple[Kind, ...] = ("exchanged", "same_class", "background_alone")
 
 
 @dataclass(frozen=True)
-class AuditConfig:
+class AuditConfig(NamedClassifierConfig):
     """Test whether a classifier uses the object: change the background and watch its decisions.
 
     Writes audit.json and audit.csv (a line an image) into the run folder, and compares the runs
@@ -86,36 +79,17 @@ class AuditConfig:
     """Of the donors and the noise."""
     resamples: int = 2000
     """Bootstrap replicates of the intervals."""
-    weights: Literal["best", "last", "ema"] = "best"
-    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
-    arch: str | None = None
-    """Architecture of a file of weights that does not tell it."""
-    trust_code: bool = False
-    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
-    classes: Path | None = None
-    """Text file of the class names, one a line in the order of the outputs, for weights that do not
-    name them."""
-    image_size: ImageSizeOption = None
-    """Side of the square input, or its height and width as HxW; where not given, the run's or the
-    file's own, or that of the architecture's published weights, or 224."""
-    resize: Resize | None = None
-    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
-    given."""
-    normalization: Normalization | None = None
-    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
-    the file's own, or that of the architecture's published weights."""
     out: Path | None = None
     """Folder to write into, for a single run; the run folder, or NAME-evaluation beside a file of
     weights."""
     batch_size: int = 32
     """Images in a pass."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
     workers: int = 0
     """Processes that read images; 0 reads in the main one."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
+        super().__post_init__()
         if not self.runs:
             raise InputError("sib audit needs at least one run folder or file of weights")
         check_distinct(self.runs)
@@ -128,7 +102,6 @@ class AuditConfig:
                 raise InputError(f"--{option} names one twice: {' '.join(names)}")
         check_at_least_one("limit", self.limit)
         check_at_least_one("batch-size", self.batch_size)
-        check_image_size(self.image_size)
         if self.donors < 2:
             raise InputError(f"--donors must be at least 2; got {self.donors}")
         if not 0 < self.noise < float("inf"):
@@ -137,7 +110,6 @@ class AuditConfig:
             raise InputError(f"--seed must be at least 0; got {self.seed}")
         if self.resamples < 100:
             raise InputError(f"--resamples must be at least 100; got {self.resamples}")
-        check_normalization(self.normalization)
 
     @property
     def condition_names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the commands that use a trained classifier can be told."""
+"""The options of ``sib predict`` and ``sib export``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,43 +6,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sib.config.choices import Normalization, Resize
-from sib.config.evaluate import (
-    RunPath,
-    check_at_least_one,
-    check_image_size,
-    check_normalization,
-)
-from sib.config.image_size import ImageSizeOption
+from sib.config.checks import check_at_least_one
+from sib.config.classifier import ClassifierConfig as ClassifierConfig
+from sib.config.classifier import RunPath
 from sib.utils.errors import InputError
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassifierConfig:
-    """Which classifier."""
-
-    weights: Literal["best", "last", "ema"] = "best"
-    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
-    arch: str | None = None
-    """Architecture of a file of weights that does not tell it."""
-    trust_code: bool = False
-    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
-    image_size: ImageSizeOption = None
-    """Side of the square input, or its height and width as HxW; where not given, the run's or the
-    file's own, or that of the architecture's published weights, or 224."""
-    resize: Resize | None = None
-    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
-    given."""
-    normalization: Normalization | None = None
-    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
-    the file's own, or that of the architecture's published weights."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
-
-    def __post_init__(self) -> None:
-        """Raise InputError where a value is not allowed."""
-        check_image_size(self.image_size)
-        check_normalization(self.normalization)
 
 
 @dataclass(frozen=True)

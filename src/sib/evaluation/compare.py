@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from sib.config.evaluate import CompareConfig
+from sib.config.report import CompareConfig
 from sib.evaluation.audit.present import compare_present
 from sib.evaluation.audit.table import behaviour_rows, difference_table
 from sib.evaluation.groups import Group, check_same_images, group_by_seed

@@ -12,7 +12,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from sib.config.evaluate import AttributionConfig, EvaluateConfig, check_image_size
+from sib.config.checks import check_image_size
+from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.annotate import sentences
 from sib.data.normalization import normalise

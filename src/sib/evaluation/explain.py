@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from sib.config.evaluate import ExplainConfig, check_image_size
+from sib.config.checks import check_image_size
+from sib.config.evaluate import ExplainConfig
 from sib.data.normalization import normalise
 from sib.data.readers.decode import opened, read_image
 from sib.data.sample import Sample

@@ -12,8 +12,8 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from sib.config.checks import check_image_size
 from sib.config.deploy import ExportConfig
-from sib.config.evaluate import check_image_size
 from sib.evaluation.classifier import Classifier, load
 from sib.utils.errors import InputError, ProblemsFound
 from sib.utils.image_size import height_width, plain_size

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sib.config.checks import check_image_size
 from sib.config.deploy import PredictConfig
-from sib.config.evaluate import check_image_size
 from sib.data.files import list_files
 from sib.data.readers.decode import opened
 from sib.evaluation.classifier import Classifier, load

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from sib import __version__
-from sib.config.evaluate import ReportConfig
+from sib.config.report import ReportConfig
 from sib.evaluation.compare import explanation
 from sib.evaluation.missing import read_or_evaluate
 from sib.figures.curves import curves

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from sib.config.evaluate import ReportConfig
+from sib.config.report import ReportConfig
 from sib.data import Splits
 from sib.evaluation.audit.present import present_audits
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sib.config.evaluate import ReportConfig
+from sib.config.report import ReportConfig
 from sib.config.study import StudyConfig
 from sib.report.command import report
 from sib.runs.archive import restore

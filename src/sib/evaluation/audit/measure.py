@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from sib.config.audit import AuditConfig
-from sib.config.evaluate import check_image_size
+from sib.config.checks import check_image_size
 from sib.data import Splits, make_loader
 from sib.data.annotate import sentences
 from sib.data.source import Source

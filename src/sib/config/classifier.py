@@ -1,0 +1,51 @@
+"""The options that name a trained classifier, shared by the commands that use one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from sib.config.checks import check_image_size, check_normalization
+from sib.config.choices import Normalization, Resize
+from sib.config.image_size import ImageSizeOption
+
+RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """Which weights, of which network, for which images, on which device."""
+
+    weights: Literal["best", "last", "ema"] = "best"
+    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
+    arch: str | None = None
+    """Architecture of a file of weights that does not tell it."""
+    trust_code: bool = False
+    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
+    image_size: ImageSizeOption = None
+    """Side of the square input, or its height and width as HxW; where not given, the run's or the
+    file's own, or that of the architecture's published weights, or 224."""
+    resize: Resize | None = None
+    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
+    given."""
+    normalization: Normalization | None = None
+    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
+    the file's own, or that of the architecture's published weights."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        check_image_size(self.image_size)
+        check_normalization(self.normalization)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedClassifierConfig(ClassifierConfig):
+    """The same for commands that need the names of the classes."""
+
+    classes: Path | None = None
+    """Text file of the class names, one a line in the order of the outputs, for weights that do not
+    name them."""

@@ -1,0 +1,78 @@
+"""The options of ``sib compare`` and ``sib report``, which look at several runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sib.config.checks import check_at_least_one, check_distinct, check_methods, check_metrics
+from sib.config.classifier import Runs
+from sib.utils.errors import InputError
+
+IN_GALLERY = ("saliency", "gradcam", "vjp")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Say by how much, and how surely, runs differ on the same images.
+
+    Runs that differ in their seed alone form a group; every group is compared with the first
+    run's. Runs that were not evaluated yet are evaluated first.
+    """
+
+    runs: Runs
+    """Run folders, two or more."""
+    metrics: tuple[str, ...] = ()
+    """Measures to compare; all that every run has where not given."""
+    out: Path = Path("comparison")
+    """Folder for comparison.json and scatter.png."""
+    resamples: int = 2000
+    """Bootstrap replicates."""
+    data: str | None = None
+    """Data set of runs that must be evaluated; each run's own where not given."""
+    device: str = "auto"
+    """For runs that must be evaluated: auto, cpu, cuda, cuda:N or mps."""
+    trust_code: bool = False
+    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        check_metrics(self.metrics)
+        if len(self.runs) < 2:
+            raise InputError(f"sib compare needs at least two runs; got {len(self.runs)}")
+        check_distinct(self.runs)
+        if self.resamples < 100:
+            raise InputError(f"--resamples must be at least 100; got {self.resamples}")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write one self-contained HTML page about runs: figures, images and how to repeat them.
+
+    Runs that were not evaluated yet are evaluated first.
+    """
+
+    runs: Runs
+    """Run folders, one or more."""
+    out: Path = Path("report.html")
+    """HTML file to write."""
+    images: int = 12
+    """Images in the gallery."""
+    gallery_runs: int | None = None
+    """Most runs in the galleries, the first ones of each group in turn; all where not given."""
+    methods: tuple[str, ...] = IN_GALLERY
+    """Explanation methods in the gallery."""
+    data: str | None = None
+    """Where the images lie now; where the run left them if not given."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    trust_code: bool = False
+    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where a value is not allowed."""
+        check_methods(self.methods)
+        if not self.runs:
+            raise InputError("sib report needs at least one run")
+        check_distinct(self.runs)
+        if not 1 <= self.images <= 200:
+            raise InputError(f"--images must lie in 1 to 200; got {self.images}")
+        check_at_least_one("gallery-runs", self.gallery_runs)
