@@ -59,6 +59,13 @@ def make_loader(
 
     Raises:
         InputError: an argument that is not allowed.
+
+    Example:
+        >>> import sib
+        >>> source = sib.data.Digits("train", size=20)
+        >>> loader = sib.data.make_loader(source, image_size=48, batch_size=4, train=True)
+        >>> next(iter(loader)).images.shape
+        torch.Size([4, 3, 48, 48])
     """
     if augment != "none" and not train:
         raise InputError(f"augment must be none where train is False; got {augment!r}")

@@ -132,6 +132,12 @@ def open_data(
 
     Raises:
         InputError: an argument that is not allowed, or a problem with a file.
+
+    Example:
+        >>> import sib
+        >>> splits = sib.data.open_data("digits", train_size=40, test_size=10)
+        >>> len(splits.train), len(splits.validation), len(splits.test)
+        (30, 10, 10)
     """
     check_fraction("validation_fraction", validation_fraction)
     check_fraction("test_fraction", test_fraction)

@@ -126,6 +126,12 @@ def collate(
     Returns:
         `Batch`, or the first `BadSample` where there is one; with ``skip_bad``, where there is
         nothing else.
+
+    Example:
+        >>> import sib
+        >>> samples = [(str(index), sib.data.Digits("train", size=2)[index]) for index in range(2)]
+        >>> sib.data.collate(samples).labels
+        tensor([0, 1])
     """
     good = [item for item in samples if not isinstance(item, BadSample)]
     bad = [item for item in samples if isinstance(item, BadSample)]

@@ -84,6 +84,13 @@ class JointTransform:
         InputError: an argument that is not allowed.
 
     Source: arXiv 2511.09239, published scripts (``none``, and ``crop`` for ImageNet).
+
+    Example:
+        >>> import sib
+        >>> sample = sib.data.Digits("train", size=1, image_size=64)[0]
+        >>> smaller = sib.data.JointTransform(32)(sample)
+        >>> smaller.image.shape, smaller.foreground.shape
+        (torch.Size([3, 32, 32]), torch.Size([1, 32, 32]))
     """
 
     def __init__(

@@ -36,6 +36,15 @@ def second_order() -> Iterator["Scope"]:
     Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
     The hooks are how activation checkpointing works: it runs a part of the model again during the
     backward pass, outside this context, and must then meet the same functions.
+
+    Example:
+        >>> import sib, torch
+        >>> attention = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+        >>> x = torch.randn(1, 3, 4, requires_grad=True)
+        >>> with sib.second_order():
+        ...     out, _ = attention(x, x, x)
+        >>> (gradient,) = torch.autograd.grad(out.sum(), x, create_graph=True)
+        >>> gradient.square().sum().backward()  # the gradient itself was differentiated
     """
     with attention_with_second_order(), Scope() as scope:
         yield scope

@@ -102,6 +102,12 @@ def attribute(
         Sundararajan et al. 2017; Smilkov et al. 2017; Springenberg et al. 2015; Selvaraju et al.
         2017; Chattopadhay et al. 2018; Jiang et al. 2021; arXiv 2511.09239 (VJP); Zeiler and
         Fergus 2014 (occlusion); Petsiuk et al. 2018 (RISE).
+
+    Example:
+        >>> import sib, torch
+        >>> model, images = sib.models.SmallResNet(3), torch.randn(2, 3, 32, 32)
+        >>> sib.explain.attribute(model, images, method="saliency").shape
+        torch.Size([2, 32, 32])
     """
     get_method(method)
     maps = attribute_all(
@@ -158,6 +164,12 @@ def attribute_all(
 
     Raises:
         ValueError: as `attribute`.
+
+    Example:
+        >>> import sib, torch
+        >>> model, images = sib.models.SmallResNet(3), torch.randn(2, 3, 32, 32)
+        >>> list(sib.explain.attribute_all(model, images, methods=["saliency", "vjp"]))
+        ['saliency', 'vjp']
     """
     checks.image_batch("images", images)
     chosen = chosen_methods(methods)

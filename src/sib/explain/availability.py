@@ -24,6 +24,12 @@ def available_methods(
         model: classifier (B, C, H, W) → (B, K).
         images: (B, C, H, W) that it takes.
         methods: names to choose from; None for `default_methods`.
+
+    Example:
+        >>> import sib, torch
+        >>> model, images = sib.models.SmallResNet(3), torch.randn(1, 3, 32, 32)
+        >>> "gradcam" in sib.explain.available_methods(model, images)
+        True
     """
     reasons = unavailable_methods(model, images, methods)
     return [each.name for each in chosen_methods(methods) if each.name not in reasons]
@@ -38,6 +44,12 @@ def unavailable_methods(
 
     Returns:
         Reasons, a sentence each, by method.
+
+    Example:
+        >>> import sib, torch
+        >>> model, images = sib.models.SmallResNet(3), torch.randn(1, 3, 32, 32)
+        >>> sib.explain.unavailable_methods(model, images)
+        {}
     """
     chosen = chosen_methods(methods)
     reasons: dict[str, str] = {}

@@ -29,6 +29,12 @@ def normalize_maps(attribution: Tensor, normalize: str) -> Tensor:
 
     Raises:
         ValueError: an unknown name.
+
+    Example:
+        >>> import sib, torch
+        >>> sib.explain.normalize_maps(torch.tensor([[[1.0, 2.0], [0.0, 4.0]]]), "max")
+        tensor([[[0.2500, 0.5000],
+                 [0.0000, 1.0000]]])
     """
     checks.choice("normalize", normalize, NORMALIZATIONS)
     if normalize == "none":

@@ -92,6 +92,11 @@ def get_method(name: str, argument: str = "method") -> Method:
     Raises:
         ValueError: there is none.
         InputError: a package that adds methods cannot be loaded.
+
+    Example:
+        >>> import sib
+        >>> sib.explain.get_method("gradcam").family
+        'cam'
     """
     if name not in _methods:
         _load_plugins()
@@ -101,30 +106,60 @@ def get_method(name: str, argument: str = "method") -> Method:
 
 
 def method_names() -> tuple[str, ...]:
-    """Names of all methods, those of other packages last."""
+    """Names of all methods, those of other packages last.
+
+    Example:
+        >>> import sib
+        >>> "rise" in sib.explain.method_names()
+        True
+    """
     _load_plugins()
     return tuple(_methods)
 
 
 def default_methods() -> tuple[str, ...]:
-    """Names of the methods that ``sib evaluate`` takes where none are named."""
+    """Names of the methods that ``sib evaluate`` takes where none are named.
+
+    Example:
+        >>> import sib
+        >>> sib.explain.default_methods()[:2]
+        ('saliency', 'input_x_gradient')
+    """
     _load_plugins()
     return tuple(name for name, method in _methods.items() if method.default)
 
 
 def gallery_methods() -> tuple[str, ...]:
-    """Names of the methods that ``sib report`` shows where none are named."""
+    """Names of the methods that ``sib report`` shows where none are named.
+
+    Example:
+        >>> import sib
+        >>> set(sib.explain.gallery_methods()) <= set(sib.explain.method_names())
+        True
+    """
     return tuple(name for name, method in _methods.items() if method.in_gallery)
 
 
 def method_title(name: str) -> str:
-    """The title of a method for readers; from its name where the package that adds it is absent."""
+    """The title of a method for readers; from its name where the package that adds it is absent.
+
+    Example:
+        >>> import sib
+        >>> sib.explain.method_title("gradcam")
+        'Grad-CAM'
+    """
     method = _methods.get(name)
     return name.replace("_", " ") if method is None else method.title
 
 
 def method_family(name: str) -> str | None:
-    """``"gradient"``, ``"cam"`` or ``"perturbation"``; None for a method that is not known."""
+    """``"gradient"``, ``"cam"`` or ``"perturbation"``; None for a method that is not known.
+
+    Example:
+        >>> import sib
+        >>> sib.explain.method_family("occlusion")
+        'perturbation'
+    """
     method = _methods.get(name)
     return None if method is None else method.family
 
@@ -136,6 +171,11 @@ def cost_notes(methods: Sequence[str], size: Size, **options: Any) -> list[str]:
         methods: names.
         size: (H, W) of the images.
         options: those of `attribute` that are not at their defaults.
+
+    Example:
+        >>> import sib
+        >>> len(sib.explain.cost_notes(["rise"], (32, 32)))
+        1
     """
     chosen = [get_method(name) for name in methods]
     return [

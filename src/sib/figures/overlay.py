@@ -89,6 +89,11 @@ def draw_map(
 
     Raises:
         ValueError: an image or a map of another kind or size, or a map that is not finite.
+
+    Example:
+        >>> import sib, torch
+        >>> image = torch.zeros(3, 8, 8, dtype=torch.uint8)
+        >>> figure = sib.figures.draw_map(image, torch.rand(8, 8), title="a photograph")
     """
     if image.ndim != 3 or len(image) != 3 or image.dtype != torch.uint8:
         raise ValueError(f"image must be uint8 (3, H, W); got {image.dtype} {tuple(image.shape)}")
@@ -119,6 +124,11 @@ def overlay(axis: Axes, image: Tensor, attribution: Tensor) -> None:
 
     A map without negative values goes from dark to bright; one with both signs is red where it is
     positive and blue where it is negative.
+
+    Example:
+        >>> import matplotlib.figure, sib, torch
+        >>> axis = matplotlib.figure.Figure().subplots()
+        >>> sib.figures.overlay(axis, torch.zeros(3, 8, 8, dtype=torch.uint8), torch.rand(8, 8))
     """
     grey = image.double().mean(dim=0).numpy()
     axis.imshow(grey, cmap="gray", vmin=0, vmax=255)

@@ -35,6 +35,12 @@ def hsic(z1: Tensor, z2: Tensor, estimator: str = "biased") -> Tensor:
         ValueError: the rows do not pair up, or the batch is too small for the estimator.
 
     Source: Gretton et al. 2005 (biased); Song et al. 2012, JMLR 13, eq. 5 (unbiased).
+
+    Example:
+        >>> import sib, torch
+        >>> z = torch.randn(16, 8)
+        >>> bool(sib.functional.hsic(z, z) > sib.functional.hsic(z, torch.randn(16, 8)))
+        True
     """
     for name, rows in (("z1", z1), ("z2", z2)):
         checks.floating(name, rows)
@@ -108,6 +114,11 @@ def random_projection(
 
     Raises:
         ValueError: ``dim`` or ``size`` is below 1.
+
+    Example:
+        >>> import sib
+        >>> sib.functional.random_projection(1000, 16).shape
+        torch.Size([1000, 16])
     """
     for name, value in (("dim", dim), ("size", size)):
         if value < 1:

@@ -41,6 +41,15 @@ def exchange_backgrounds(
 
     Source: Xiao et al. 2021 (arXiv 2006.09994, "mixed-rand"), who test with such images; here they
         are made within a batch, and the object is taken out of the background.
+
+    Example:
+        >>> import sib, torch
+        >>> images = torch.stack([torch.zeros(3, 4, 4), torch.ones(3, 4, 4)])
+        >>> foreground = torch.zeros(2, 1, 4, 4)
+        >>> foreground[..., 1:3, 1:3] = 1
+        >>> exchanged = sib.functional.exchange_backgrounds(images, foreground, share=1.0)
+        >>> exchanged[0, 0, 0, 0].item(), exchanged[0, 0, 1, 1].item()
+        (1.0, 0.0)
     """
     checks.image_batch("images", images)
     checks.foreground(foreground, images, look=True)

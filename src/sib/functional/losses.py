@@ -49,6 +49,14 @@ def foreground_alignment(
         ValueError: shapes that do not fit, or a batch too small for the estimator.
 
     Source: arXiv 2511.09239; SSIM from Wang et al. 2004, an unused option of the scripts.
+
+    Example:
+        >>> import sib, torch
+        >>> images, mask = torch.randn(8, 3, 2, 2), torch.ones(8, 1, 2, 2)
+        >>> same = sib.functional.foreground_alignment(images, images, mask)
+        >>> other = sib.functional.foreground_alignment(torch.randn_like(images), images, mask)
+        >>> bool(same > other)
+        True
     """
     checks.choice("kind", kind, ALIGNMENTS)
     R, images, mask = check_terms(R, images, mask)
@@ -73,6 +81,12 @@ def background_variance(R: Tensor, mask: Tensor) -> Tensor:
         ValueError: the shapes do not fit, or an image has a single value, which has no variance.
 
     Source: arXiv 2511.09239.
+
+    Example:
+        >>> import sib, torch
+        >>> R, mask = torch.randn(2, 3, 8, 8), torch.ones(2, 1, 8, 8)
+        >>> sib.functional.background_variance(R, mask).item()
+        0.0
     """
     R, mask = _checked_pair(R, mask)
     return background(background_parts(R, R, mask, "variance"), "variance", Dependence(), LOCAL)
@@ -82,6 +96,12 @@ def background_magnitude(R: Tensor, mask: Tensor) -> Tensor:
     """Mean of |R|∘(1 − M) over batch, channels and pixels; arguments as `background_variance`.
 
     Source: published scripts, an unused option.
+
+    Example:
+        >>> import sib, torch
+        >>> R, mask = torch.ones(1, 3, 2, 2), torch.tensor([[[[1.0, 1.0], [1.0, 0.0]]]])
+        >>> sib.functional.background_magnitude(R, mask).item()
+        0.25
     """
     R, mask = _checked_pair(R, mask)
     return background(background_parts(R, R, mask, "magnitude"), "magnitude", Dependence(), LOCAL)
@@ -99,6 +119,12 @@ def background_dependence(
     """HSIC of R∘(1 − M) and x∘(1 − M); arguments as `foreground_alignment`.
 
     Source: published scripts, an unused option.
+
+    Example:
+        >>> import sib, torch
+        >>> images = torch.randn(4, 3, 8, 8)
+        >>> sib.functional.background_dependence(images, images, torch.zeros(4, 1, 8, 8)).shape
+        torch.Size([])
     """
     R, images, mask = check_terms(R, images, mask)
     dependence = Dependence(projection_dim, estimator, generator)

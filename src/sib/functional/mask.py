@@ -54,6 +54,12 @@ def foreground_mask(
         ValueError: an argument is out of its range, or the window is larger than the image.
 
     Source: arXiv 2511.09239, published scripts.
+
+    Example:
+        >>> import sib, torch
+        >>> mask = sib.functional.foreground_mask(torch.randn(2, 3, 32, 32), window_size=7)
+        >>> mask.shape, bool((mask >= 0).all() and (mask <= 1).all())
+        (torch.Size([2, 1, 32, 32]), True)
     """
     checks.image_batch("R", R)
     checks.choice("kind", kind, KINDS)

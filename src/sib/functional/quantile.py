@@ -29,6 +29,11 @@ def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 
         ValueError: ``q`` or ``temperature`` out of range, or an empty ``dim``.
 
     Source: arXiv 2511.09239, published scripts.
+
+    Example:
+        >>> import sib, torch
+        >>> round(sib.functional.soft_quantile(torch.arange(101.0), 0.8).item(), 3)
+        80.0
     """
     checks.floating("values", values)
     if values.ndim == 0 or values.shape[dim] == 0:

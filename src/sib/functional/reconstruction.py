@@ -40,6 +40,13 @@ def reconstruct(
         ValueError: the shapes do not fit, or ``logits`` do not depend on ``images``.
 
     Source: arXiv 2511.09239, reconstruction by VJP.
+
+    Example:
+        >>> import sib, torch
+        >>> images = torch.randn(2, 3, 8, 8, requires_grad=True)
+        >>> logits = images.mean(dim=(2, 3))
+        >>> sib.functional.reconstruct(logits, images).shape
+        torch.Size([2, 3, 8, 8])
     """
     check_arguments(logits, images, cotangent)
     (R,) = vector_jacobian_products(logits, (images,), create_graph, cotangent)

@@ -41,6 +41,10 @@ def build(
     Raises:
         InputError: an unknown name, fewer than 2 classes, an image size that the architecture does
             not take, or weights that cannot be had or are of another architecture.
+
+    Example:
+        >>> import sib
+        >>> model = sib.models.build("small_resnet", 10, image_size=48)
     """
     check_known(name)
     if weights is None:

@@ -16,6 +16,12 @@ def candidate_layers(model: nn.Module, images: Tensor) -> list[str]:
     Args:
         model: classifier (B, C, H, W) → (B, K).
         images: (B, C, H, W) that it takes.
+
+    Example:
+        >>> import sib, torch
+        >>> model, images = sib.models.SmallResNet(3), torch.randn(1, 3, 32, 32)
+        >>> "stages.2" in sib.explain.candidate_layers(model, images)
+        True
     """
     found = trace(model, images)
     fitting = [name for name, shape in found.shapes.items() if has_places(shape, images)]

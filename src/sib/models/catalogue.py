@@ -16,7 +16,13 @@ def torchvision_models() -> Any:
 
 
 def architectures() -> list[str]:
-    """Names that `build` takes, besides ``timm/NAME``: torchvision's classifiers and our own."""
+    """Names that `build` takes, besides ``timm/NAME``: torchvision's classifiers and our own.
+
+    Example:
+        >>> import sib
+        >>> "resnet50" in sib.models.architectures()
+        True
+    """
     return ["small_resnet", *torchvision_models().list_models(module=torchvision_models())]
 
 

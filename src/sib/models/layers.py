@@ -100,6 +100,11 @@ def cam_layer(
     Raises:
         ValueError: ``layer`` is not a module of the model, takes no part in its forward pass or
             gives no feature map; or it is needed and missing.
+
+    Example:
+        >>> import sib, torch
+        >>> sib.explain.cam_layer(sib.models.SmallResNet(3), torch.randn(1, 3, 32, 32)).name
+        'stages'
     """
     if layer is None:
         if reshape is not None:
@@ -139,6 +144,11 @@ def describe(
 
     Raises:
         ValueError: as `cam_layer`; or a stage is not a feature map of the model.
+
+    Example:
+        >>> import sib, torch
+        >>> print(sib.explain.describe(sib.models.SmallResNet(3), torch.randn(1, 3, 32, 32)))
+        stages (128 × 4 × 4); finer stages stages.1 (64 × 8 × 8), stages.0 (32 × 16 × 16)
     """
     place = cam_layer(model, images, layer, reshape)
     found = trace(model, images)

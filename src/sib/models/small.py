@@ -11,6 +11,11 @@ class SmallResNet(nn.Module):
         width: channels of the first stage; each further stage doubles them.
 
     Source: He et al. 2016, basic blocks.
+
+    Example:
+        >>> import sib, torch
+        >>> sib.models.SmallResNet(10)(torch.randn(2, 3, 48, 48)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(self, num_classes: int, width: int = 32) -> None:

@@ -45,11 +45,12 @@ class CalibratedSpatialIB(SpatialIBObjective):
     them alone leaves the other kind of explanation where it is. The stages between teach the
     network early on what the background is. One backward pass gives all VJPs. See docs/evidence.md.
 
-    >>> objective = sib.SpatialIB.calibrated()
-    >>> images.requires_grad_(True)
+    >>> import sib, torch
+    >>> model, objective = sib.models.SmallResNet(3), sib.SpatialIB.calibrated()
+    >>> images, labels = torch.randn(4, 3, 32, 32, requires_grad=True), torch.tensor([0, 1, 2, 1])
     >>> with sib.second_order(), objective.capture_features(model, images):
     ...     logits = model(images)
-    >>> cross_entropy = F.cross_entropy(logits, labels)
+    >>> cross_entropy = torch.nn.functional.cross_entropy(logits, labels)
     >>> terms = objective(logits, images, cross_entropy=cross_entropy)
 
     `sib.Task` does all of this by itself. β is in the ``state_dict``. In eval mode it stays as it

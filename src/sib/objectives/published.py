@@ -40,12 +40,13 @@ class SpatialIB(SpatialIBObjective):
     is left out, since float32 would resolve only 6e-5 of such a loss. exp overflows where the
     background term passes 88.
 
-    >>> objective = SpatialIB()
-    >>> images.requires_grad_(True)
+    >>> import sib, torch
+    >>> model, objective = sib.models.SmallResNet(3), sib.SpatialIB()
+    >>> images, labels = torch.randn(4, 3, 32, 32, requires_grad=True), torch.tensor([0, 1, 2, 1])
     >>> with sib.second_order():
     ...     logits = model(images)
     >>> terms = objective(logits, images)
-    >>> (F.cross_entropy(logits, labels) + terms.loss).backward()
+    >>> (torch.nn.functional.cross_entropy(logits, labels) + terms.loss).backward()
 
     Args:
         foreground_weight: λ_fg, at least 0.

@@ -39,8 +39,10 @@ def accumulate(
     always does, and then the gradients are those of a batch so normalised. Buffers change once
     for each micro-batch, and dropout draws the same in all passes.
 
-    >>> out = sib.accumulate(task, images, labels, micro_batch=8)
-    >>> optimizer.step()
+    >>> import sib, torch
+    >>> task = sib.Task(sib.models.SmallResNet(3), sib.SpatialIB())
+    >>> images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 1])
+    >>> out = sib.accumulate(task, images, labels, micro_batch=2)
 
     Args:
         task: `Task`, or DistributedDataParallel around one; its processes exchange gradients once,

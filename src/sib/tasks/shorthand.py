@@ -16,6 +16,11 @@ class SpatialIBTask(Task):
         model: as of `Task`.
         objective: None for the published defaults.
         options: the keyword arguments of `Task`.
+
+    Example:
+        >>> import sib
+        >>> sib.SpatialIBTask(sib.models.SmallResNet(3)).objective.background_weight
+        1000.0
     """
 
     def __init__(
@@ -30,6 +35,11 @@ class CrossEntropyTask(Task):
     Args:
         model: as of `Task`.
         validate: as of `Task`.
+
+    Example:
+        >>> import sib
+        >>> sib.CrossEntropyTask(sib.models.SmallResNet(3)).objective is None
+        True
     """
 
     def __init__(self, model: nn.Module, *, validate: bool = True) -> None:

@@ -29,9 +29,10 @@ class Task(nn.Module):
     gradient, attention that can be differentiated twice and float32 for everything after the logits
     are seen to.
 
-    >>> task = Task(model, SpatialIB())
-    >>> out = task(images, labels)
-    >>> task.backward(out.loss)          # or out.loss.backward(), slower
+    >>> import sib, torch
+    >>> task = sib.Task(sib.models.SmallResNet(3), sib.SpatialIB())
+    >>> out = task(torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 1]))
+    >>> task.backward(out.loss)  # or out.loss.backward(), slower
 
     Args:
         model: classifier (B, C, H, W) → (B, K); differentiable twice and not compiled, where the

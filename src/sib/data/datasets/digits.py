@@ -45,6 +45,12 @@ class Digits:
 
     Raises:
         InputError: an argument that is not allowed.
+
+    Example:
+        >>> import sib
+        >>> sample = sib.data.Digits("train", size=10)[3]
+        >>> sample.image.shape, sample.label, sample.foreground.shape
+        (torch.Size([3, 48, 48]), 3, torch.Size([1, 48, 48]))
     """
 
     annotated = True
