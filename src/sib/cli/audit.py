@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from sib import distributed
 from sib.config.audit import AuditConfig
 from sib.data import Splits
 from sib.evaluation.audit.command import audit_and_show
@@ -20,7 +21,7 @@ def audit(config: AuditConfig, console: Console) -> None:
     if config.page is not None and config.page.is_dir():
         raise InputError(f"--page {config.page} is a folder; give a file to write, as audit.html")
     audits = audit_and_show(config, console)
-    if config.page is None:
+    if config.page is None or not distributed.is_main_process():
         return
     from sib.report.audit import write_page  # with jinja2 and matplotlib, which only this needs
 

@@ -22,10 +22,16 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("sib.config.train:TrainConfig", "sib.cli.train:train", several_processes=True),
     "evaluate": Command(
-        "sib.config.evaluate:EvaluateConfig", "sib.evaluation.evaluate:evaluate_and_show"
+        "sib.config.evaluate:EvaluateConfig",
+        "sib.evaluation.evaluate:evaluate_and_show",
+        several_processes=True,
     ),
-    "explain": Command("sib.config.evaluate:ExplainConfig", "sib.evaluation.explain:explain"),
-    "audit": Command("sib.config.audit:AuditConfig", "sib.cli.audit:audit"),
+    "explain": Command(
+        "sib.config.evaluate:ExplainConfig",
+        "sib.evaluation.explain:explain",
+        several_processes=True,
+    ),
+    "audit": Command("sib.config.audit:AuditConfig", "sib.cli.audit:audit", several_processes=True),
     "compare": Command("sib.config.report:CompareConfig", "sib.evaluation.compare:compare"),
     "report": Command("sib.config.report:ReportConfig", "sib.report.command:report"),
     "predict": Command("sib.config.deploy:PredictConfig", "sib.evaluation.predict:predict"),

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from contextlib import redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from inspect import cleandoc
 from io import StringIO
 from typing import Annotated, Any, Union
@@ -59,8 +59,13 @@ def _run(arguments: list[str]) -> int:
             distributed.refuse(f"sib {arguments[0]}")
         from sib.utils.terminal import Terminal
 
-        console = Terminal(table_format=output.table_format, only_tables=output.quiet)
-        load(command.action)(config, console)
+        console = Terminal(
+            table_format=output.table_format,
+            only_tables=output.quiet,
+            quiet=not distributed.speaks(),
+        )
+        with _translated_losses(command.several_processes):
+            load(command.action)(config, console)
     except InputError as error:
         _complain(str(error))
         return 2
@@ -82,6 +87,12 @@ def _run(arguments: list[str]) -> int:
         _complain(sentence)
         return 2
     return 0
+
+
+def _translated_losses(several_processes: bool) -> AbstractContextManager[None]:
+    """Says that another process has ended in one sentence, where there can be another one."""
+    several = several_processes and distributed.launched()
+    return distributed.translate_lost_peer() if several else nullcontext()
 
 
 def parse(arguments: list[str]) -> Any:

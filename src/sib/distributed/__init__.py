@@ -1,4 +1,4 @@
-"""Several processes that train one model."""
+"""Several processes that work on one model."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from sib.distributed.launcher import leave as leave
     from sib.distributed.launcher import refuse as refuse
     from sib.distributed.launcher import should_report as should_report
+    from sib.distributed.launcher import speaks as speaks
     from sib.distributed.processes import all_gather_object as all_gather_object
     from sib.distributed.processes import all_reduce_max as all_reduce_max
     from sib.distributed.processes import all_reduce_sum as all_reduce_sum
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
     from sib.distributed.processes import rank_seed as rank_seed
     from sib.distributed.processes import size as size
     from sib.distributed.processes import translate_lost_peer as translate_lost_peer
+    from sib.distributed.shares import gather_to_main as gather_to_main
+    from sib.distributed.shares import own_places as own_places
+    from sib.distributed.shares import share_out as share_out
     from sib.utils.errors import ProcessLost as ProcessLost
 
 # the command line asks for its launcher before it knows whether torch will be needed
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "sib.distributed.launcher": ["launched", "leave", "refuse", "should_report"],
+        "sib.distributed.launcher": ["launched", "leave", "refuse", "should_report", "speaks"],
         "sib.distributed.processes": [
             "is_main_process",
             "all_gather_object",
@@ -44,6 +48,7 @@ __getattr__, __dir__, __all__ = attach(
             "all_reduce_sum",
             "broadcast_module",
         ],
+        "sib.distributed.shares": ["gather_to_main", "own_places", "share_out"],
         "sib.utils.errors": ["ProcessLost"],
     },
 )

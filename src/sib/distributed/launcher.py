@@ -18,13 +18,20 @@ def launched() -> bool:
 def refuse(what: str) -> None:
     """Raise InputError where torchrun started several processes for something that needs one."""
     if launched():
-        raise InputError(f"{what} runs in one process; torchrun is for sib train")
+        raise InputError(
+            f"{what} runs in one process; torchrun is for sib train, evaluate, explain and audit"
+        )
 
 
 def joined() -> bool:
     """Whether this process is part of a process group; without torch loaded it cannot be."""
     group = sys.modules.get("torch.distributed")
     return group is not None and group.is_available() and group.is_initialized()
+
+
+def speaks() -> bool:
+    """Whether this process prints: the first one of a launch does."""
+    return not launched() or os.environ["RANK"] == "0"
 
 
 def should_report() -> bool:

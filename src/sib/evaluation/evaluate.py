@@ -5,13 +5,14 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
 
+from sib import distributed
 from sib.config.checks import check_image_size
 from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
@@ -20,7 +21,7 @@ from sib.data.normalization import normalise
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
-from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.data import Subset, check_classes, limited, open_run_data
 from sib.evaluation.files import FORMAT, IMAGES, RESULT
 from sib.evaluation.maps import maps_of, print_costs, print_left_out
 from sib.evaluation.measures import score
@@ -30,7 +31,6 @@ from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
 from sib.runs.folder import versions
-from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
@@ -53,7 +53,41 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     Raises:
         InputError: bad input, in one sentence.
     """
-    device = choose_device(config.device)
+    device = distributed.join(config.device)
+    checkpoint, splits = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
+    start = time.perf_counter()
+    scores, pixels, skipped = score_split(config, checkpoint, splits, device, console)
+    if skipped:
+        say(
+            console,
+            f"left out: {plural(len(skipped))} that cannot be read, the first: {skipped[0]}",
+        )
+    found = summarise(scores) | {
+        "format": FORMAT,
+        **checkpoint.record(),
+        "classes": splits.classes,
+        "options": options(config),
+        "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
+        "data": splits.description,
+        "pixels_sha256": pixels,
+        "skipped": skipped,
+        "device": str(device),
+        "processes": distributed.size(),
+        "seconds": round(time.perf_counter() - start, 1),
+        "command": ["sib", *sys.argv[1:]],
+        "versions": versions(),
+    }
+    folder = config.out or checkpoint.folder
+    distributed.raise_on_all_ranks(
+        lambda: save(folder, scores, found) if distributed.is_main_process() else None
+    )
+    return found | {"folder": str(folder)}
+
+
+def _open(
+    config: EvaluateConfig, device: torch.device, console: Console
+) -> tuple[Checkpoint, Splits]:
+    """The classifier and its images, with a line about each."""
     checkpoint = open_checkpoint(
         config.run,
         device,
@@ -82,30 +116,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     say(console, f"{splits.name}: {understood(splits)}")
     for remark in remarks(splits):
         say(console, remark)
-    start = time.perf_counter()
-    scores, pixels, skipped = score_split(config, checkpoint, splits, device, console)
-    if skipped:
-        say(
-            console,
-            f"left out: {plural(len(skipped))} that cannot be read, the first: {skipped[0]}",
-        )
-    found = summarise(scores) | {
-        "format": FORMAT,
-        **checkpoint.record(),
-        "classes": splits.classes,
-        "options": options(config),
-        "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
-        "data": splits.description,
-        "pixels_sha256": pixels,
-        "skipped": skipped,
-        "device": str(device),
-        "seconds": round(time.perf_counter() - start, 1),
-        "command": ["sib", *sys.argv[1:]],
-        "versions": versions(),
-    }
-    folder = config.out or checkpoint.folder
-    save(folder, scores, found)
-    return found | {"folder": str(folder)}
+    return checkpoint, splits
 
 
 def say(console: Console, sentence: str) -> None:
@@ -116,6 +127,8 @@ def say(console: Console, sentence: str) -> None:
 def evaluate_and_show(config: EvaluateConfig, console: Console) -> None:
     """``sib evaluate``: `evaluate`, and its table on the screen."""
     found = evaluate(config, console)
+    if not distributed.is_main_process():
+        return
     show_tables(console, [evaluation_table(found)], evaluation_rows(found))
     console.print(f"written to {found['folder']}", highlight=False, markup=False, soft_wrap=True)
 
@@ -129,10 +142,10 @@ def score_split(
 ) -> tuple[Scores, str, list[str]]:
     """Every image's scores, a checksum of the pixels, and what was wrong with images left out."""
     skip_bad = config.on_bad_image == "skip"
-    skipped: list[str] = []
     source = limited(getattr(splits, config.split), config.limit)
+    places = distributed.own_places(len(source), config.batch_size)
     loader = make_loader(
-        source,
+        source if distributed.size() == 1 else Subset(source, places),
         image_size=checkpoint.image_size,
         resize=checkpoint.resize,
         batch_size=config.batch_size,
@@ -140,31 +153,21 @@ def score_split(
         workers=config.workers,
         skip_bad=skip_bad,
     )
-    methods: list[str] = list(config.methods)
-    rows: list[tuple[Any, ...]] = []
-    checksum = hashlib.sha256()
+    scorer = _Scorer(config, checkpoint, device, console)
+    checksum, skipped, rows = hashlib.sha256(), [], []
+    batches = -(-len(source) // config.batch_size)
     with progress(console, f"evaluating {checkpoint.name}", len(source)) as bar:
-        for batch in loader:
-            if isinstance(batch, BadSample):
-                if not skip_bad:
-                    raise InputError(batch.message)
-                skipped += [batch.message, *batch.others]
-                continue
-            skipped += batch.skipped
-            images = normalise(batch.images, device, checkpoint.normalization)
-            if not methods:
-                print_left_out(console, checkpoint.model, images)
-                methods = available_methods(checkpoint.model, images)
-            if not rows:
-                size = (images.shape[2], images.shape[3])
-                print_costs(console, methods, size, config.attribution)
-            rows.append(_score_batch(config, checkpoint, methods, images, batch))
-            checksum.update(batch.images.numpy().tobytes())
-            checksum.update(batch.foreground.numpy().tobytes())
-            bar(len(batch.names))
+        for found in distributed.share_out(loader, batches, scorer.score):
+            skipped += found.skipped
+            for pixels in found.pixels:
+                checksum.update(pixels.tobytes())
+            if found.row:
+                rows.append(found.row)
+                bar(len(found.row[0]))
+    rows, digest, skipped = distributed.broadcast_object((rows, checksum.hexdigest(), skipped))
     if not rows:
         raise InputError(f"no image of {splits.name} can be read: {skipped[0]}")
-    names, labels, predicted, probability, share, values = zip(*rows, strict=True)
+    names, labels, predicted, probability, share, values, methods = zip(*rows, strict=True)
     return (
         Scores(
             [name for part in names for name in part],
@@ -172,12 +175,59 @@ def score_split(
             torch.cat(predicted).tolist(),
             torch.cat(probability).double().tolist(),
             torch.cat(share).double().tolist(),
-            [(method, metric) for method in methods for metric in config.metrics],
+            [(method, metric) for method in methods[0] for metric in config.metrics],
             torch.cat(values).double().numpy(),
         ),
-        checksum.hexdigest(),
+        digest,
         skipped,
     )
+
+
+class _Scored(NamedTuple):
+    """What one batch gives."""
+
+    skipped: list[str]
+    """What was wrong with images that were left out."""
+    pixels: tuple[np.ndarray, ...] = ()
+    """Images and foregrounds, for the checksum."""
+    row: tuple[Any, ...] = ()
+    """Columns of the batch and the methods; empty where no image could be read."""
+
+
+class _Scorer:
+    """Scores one batch after another; the first decides which methods there are."""
+
+    def __init__(
+        self, config: EvaluateConfig, checkpoint: Checkpoint, device: torch.device, console: Console
+    ) -> None:
+        self.config, self.checkpoint = config, checkpoint
+        self.device, self.console = device, console
+        self.methods: list[str] = []
+
+    def score(self, batch: Batch | BadSample) -> _Scored:
+        """The scores of a batch.
+
+        Raises:
+            InputError: an image cannot be read and none may be left out.
+        """
+        if isinstance(batch, BadSample):
+            if self.config.on_bad_image != "skip":
+                raise InputError(batch.message)
+            return _Scored([batch.message, *batch.others])
+        images = normalise(batch.images, self.device, self.checkpoint.normalization)
+        if not self.methods:
+            self._choose_methods(images)
+        row = _score_batch(self.config, self.checkpoint, self.methods, images, batch)
+        pixels = (batch.images.numpy(), batch.foreground.numpy())
+        return _Scored(list(batch.skipped), pixels, (*row, self.methods))
+
+    def _choose_methods(self, images: Tensor) -> None:
+        model = self.checkpoint.model
+        if not self.config.methods:
+            print_left_out(self.console, model, images)
+        self.methods = list(self.config.methods) or available_methods(model, images)
+        size = (images.shape[2], images.shape[3])
+        print_costs(self.console, self.methods, size, self.config.attribution)
 
 
 def _score_batch(

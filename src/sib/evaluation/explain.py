@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from sib import distributed
 from sib.config.checks import check_image_size
 from sib.config.evaluate import ExplainConfig
 from sib.data.normalization import normalise
@@ -18,7 +19,6 @@ from sib.explain import available_methods, default_methods
 from sib.explain.normalization import normalize_maps
 from sib.explain.state import logits_of
 from sib.figures.overlay import draw_overlays
-from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.image_size import height_width
 from sib.utils.progress_bar import progress
@@ -33,10 +33,29 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
     Raises:
         InputError: bad input, in one sentence; then no figure is written.
     """
+    device = distributed.join(config.device)
+    checkpoint, folder = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
+    target = None if config.target is None else class_number(checkpoint, config.target)
+    size = height_width(checkpoint.image_size)
+    print_costs(console, config.methods or default_methods(), size, config.attribution)
+    pairs = list(zip(config.images, _figure_paths(config.images, folder), strict=True))
+    own = [pairs[place] for place in distributed.own_places(len(pairs))]
+
+    def draw(pair: tuple[Path, Path]) -> str:
+        return _explain_one(config, checkpoint, *pair, target, device)
+
+    with progress(console, "explaining", len(pairs)) as bar:
+        for said in distributed.share_out(own, len(pairs), draw):
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
+            bar(1)
+    return [figure for _, figure in pairs]
+
+
+def _open(config: ExplainConfig, device: torch.device, console: Console) -> tuple[Checkpoint, Path]:
+    """The classifier, and the folder for the figures."""
     for image in config.images:
         with opened(image):  # all are looked at before any is explained
             pass
-    device = choose_device(config.device)
     checkpoint = open_checkpoint(
         config.run,
         device,
@@ -49,22 +68,12 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     checkpoint = with_classes(checkpoint, config.classes)
-    target = None if config.target is None else class_number(checkpoint, config.target)
     folder = config.out or checkpoint.folder / "explanations"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
-    figures = []
-    size = height_width(checkpoint.image_size)
-    print_costs(console, config.methods or default_methods(), size, config.attribution)
-    with progress(console, "explaining", len(config.images)) as bar:
-        for image, figure in zip(config.images, _figure_paths(config.images, folder), strict=True):
-            said = _explain_one(config, checkpoint, image, figure, target, device)
-            console.print(said, highlight=False, markup=False, soft_wrap=True)
-            figures.append(figure)
-            bar(1)
-    return figures
+    return checkpoint, folder
 
 
 def _explain_one(

@@ -1,6 +1,7 @@
 """``sib study``: from a file to runs, tables, a figure and a page."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from sib.config.report import ReportConfig
 from sib.config.study import StudyConfig
 from sib.report.command import report
 from sib.runs.archive import restore
+from sib.study.cluster import ClusterPool
 from sib.study.commands import job, splits_first
 from sib.study.description import Study, read_study
 from sib.study.front import draw_front
@@ -32,6 +34,8 @@ from sib.utils.files import write_whole
 from sib.utils.locks import FolderLock
 from sib.utils.signals import Stopped
 
+MakePool = Callable[[int, Callable[[list[str], Job | None], None]], Pool]
+"""Makes a pool from the number of jobs and what it reports to."""
 RESULT = "study.json"
 GALLERY_RUNS = 8
 """Runs in the page's galleries; tables and curves show all."""
@@ -47,8 +51,9 @@ def study(config: StudyConfig, console: Console) -> None:
     """
     described = read_study(config.file)
     runs = plan_runs(described)
-    slots = places(config.parallel or described.parallel, runs[0].config.device)
+    parallel = config.parallel or described.parallel
     if config.dry_run:
+        slots = places(parallel, runs[0].config.device)
         with with_archive(described, runs) as known:
             check_runs(described, known)
             list_runs(described, known, slots, console)
@@ -56,21 +61,27 @@ def study(config: StudyConfig, console: Console) -> None:
         _report_finished(described, runs, console)
         _pack(config, described, console)
     else:
-        _work_alone(config, described, runs, slots, console)
+        _work_alone(config, described, runs, _pools(config, described, runs), console)
+
+
+def _pools(config: StudyConfig, described: Study, runs: list[Run]) -> MakePool:
+    """Makes what works through runs, on this machine or on a cluster."""
+    parallel = config.parallel or described.parallel
+    if config.launcher == "local":
+        slots = places(parallel, runs[0].config.device)
+        return lambda count, report: Pool(slots, report)
+    folder = described.out / "logs" / "cluster"
+    return lambda count, report: ClusterPool(config.slurm, folder, parallel or count, report)
 
 
 def _work_alone(
-    config: StudyConfig,
-    described: Study,
-    runs: list[Run],
-    slots: list[dict[str, str]],
-    console: Console,
+    config: StudyConfig, described: Study, runs: list[Run], pools: MakePool, console: Console
 ) -> None:
     """Do what is left, in a folder that no other process works in meanwhile."""
     lock = FolderLock(described.out, "name another folder under out")
     try:
         _begin(described, runs, lock)
-        failed = _work(described, runs, slots, console)
+        failed = _work(described, runs, pools, console)
         _pack(config, described, console)
     finally:
         lock.release()
@@ -96,21 +107,19 @@ def _begin(described: Study, runs: list[Run], lock: FolderLock) -> None:
     restore(described.out)
 
 
-def _work(
-    described: Study, runs: list[Run], slots: list[dict[str, str]], console: Console
-) -> list[str]:
+def _work(described: Study, runs: list[Run], pools: MakePool, console: Console) -> list[str]:
     """Do the runs that are left and report all of them.
 
     Returns:
         A sentence for each run that failed.
     """
     jobs = [job(run, splits_first(described, run)) for run in runs]
-    _run(jobs, runs, slots, console)
+    _run(jobs, runs, pools, console)
     choices = choose(described, runs)
     bad = {each.name for each in jobs if each.failure}
     chosen = [run for choice in choices for run in choice.chosen.runs if run.name not in bad]
     later = [job(run, ("test",)) for run in chosen]
-    _run(later, runs, slots, console)
+    _run(later, runs, pools, console)
     failed = [each.failure for each in (*jobs, *later) if each.failure]
     _conclude(described, choices, failed, console)
     return failed
@@ -158,14 +167,14 @@ def _conclude(described: Study, choices: list[Choice], failed: list[str], consol
         _report(described, reported, console)
 
 
-def _run(jobs: list[Job], runs: list[Run], slots: list[dict[str, str]], console: Console) -> None:
+def _run(jobs: list[Job], runs: list[Run], pools: MakePool, console: Console) -> None:
     """Do the jobs that are not done."""
     left = [each for each in jobs if _is_left(each)]
     if not left:
         return
     with display(console, len(left)) as shown:
         try:
-            Pool(slots, shown).work(left)
+            pools(len(left), shown).work(left)
         except Stopped as stop:
             trained = sum(run.is_trained() for run in runs)
             raise type(stop)(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,7 +43,8 @@ class Slot:
 
     environment: dict[str, str]
     job: Job | None = None
-    process: subprocess.Popen | None = None
+    process: Any = None
+    """A Popen, or what has its methods poll, send_signal and wait."""
     done: list[Command] = field(default_factory=list)
 
 
@@ -86,7 +88,7 @@ class Pool:
                     raise Stopped(self.interrupt.number, "stopped")
         finally:
             for slot in self._busy():  # after a second signal, or an error of our own
-                _kill(slot.process)
+                self._end_at_once(slot.process)
 
     def _busy(self) -> list[Slot]:
         return [slot for slot in self.slots if slot.process is not None]
@@ -113,6 +115,7 @@ class Pool:
         if command is not None:
             slot.done.append(command)
             try:
+                _write_head(command, job.log)
                 slot.process = self._start(command, job.log, slot.environment)
                 return
             except OSError as error:
@@ -131,11 +134,8 @@ class Pool:
             return None
         return command
 
-    def _start(self, command: Command, log: Path, environment: dict[str, str]) -> subprocess.Popen:
+    def _start(self, command: Command, log: Path, environment: dict[str, str]) -> Any:
         with open(log, "a", encoding="utf-8") as file:
-            first, *_ = split(command)  # the process names the others itself
-            file.write(f"$ sib {' '.join(first)}\n")
-            file.flush()
             return subprocess.Popen(
                 [*self.prefix, *command],
                 stdin=subprocess.DEVNULL,
@@ -144,6 +144,9 @@ class Pool:
                 env=os.environ | environment,
                 start_new_session=True,
             )
+
+    def _end_at_once(self, process: Any) -> None:
+        _kill(process)
 
     def _notify(self, ended: Job | None) -> None:
         self.report([slot.job.name for slot in self.slots if slot.job is not None], ended)
@@ -157,6 +160,13 @@ class Pool:
             assert slot.process is not None
             slot.process.wait()
             slot.process = None
+
+
+def _write_head(command: Command, log: Path) -> None:
+    """Name a command in its log."""
+    first, *_ = split(command)  # the process names the others itself
+    with open(log, "a", encoding="utf-8") as file:
+        file.write(f"$ sib {' '.join(first)}\n")
 
 
 def places(parallel: int | None, device: str) -> list[dict[str, str]]:

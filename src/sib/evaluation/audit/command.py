@@ -1,7 +1,10 @@
 """``sib audit``: audit, write, show and compare."""
 
+from functools import partial
+
 from rich.console import Console
 
+from sib import distributed
 from sib.config.audit import AuditConfig
 from sib.evaluation.audit.difference import differences
 from sib.evaluation.audit.files import save_audit
@@ -24,13 +27,15 @@ def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
     Raises:
         InputError: bad input, in one sentence.
     """
-    for run in config.runs[1:]:  # all are opened before any is audited
-        open_audited(config, run)
+    distributed.join(config.device)
+    distributed.raise_on_all_ranks(lambda: [open_audited(config, run) for run in config.runs[1:]])
     audits = []
     for run in config.runs:
         found = audit(config, run, console)
-        save_audit(found)
+        distributed.raise_on_all_ranks(partial(_save, found))
         audits.append(found)
+    if not distributed.is_main_process():
+        return audits
     compared = differences(audits, config.resamples) if len(audits) > 1 else None
     tables = [audit_table(found) for found in audits]
     rows = [row for found in audits for row in audit_rows(found)]
@@ -42,3 +47,9 @@ def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
     for found in audits:
         console.print(f"written to {found.folder}", highlight=False, markup=False, soft_wrap=True)
     return audits
+
+
+def _save(found: Evaluation) -> None:
+    """Write the files of an audit, once."""
+    if distributed.is_main_process():
+        save_audit(found)

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from sib import distributed
 from sib.config.audit import AuditConfig
 from sib.config.checks import check_image_size
 from sib.data import Splits, make_loader
@@ -93,16 +94,16 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
-    checkpoint, splits = open_audited(config, run, say)
+    device = distributed.join(config.device)
+    checkpoint, splits = distributed.raise_on_all_ranks(lambda: open_audited(config, run, say))
     for sentence in (checkpoint.input, *sentences(splits.description)):
         say(sentence)
-    device = choose_device(config.device)
-    source, foreground, words = audit_source(
-        checkpoint, splits, options(config), device, console, config.workers
+    source, foreground, words = distributed.raise_on_all_ranks(
+        lambda: audit_source(checkpoint, splits, options(config), device, console, config.workers)
     )
     start = time.perf_counter()
     groups = find_groups(config.groups, splits, source.names, console)
-    scores, images = _score(config, checkpoint, source, groups, console)
+    scores, images = _score(config, checkpoint, device, source, groups, console)
     names = groups[0] if groups else None
     scored = np.isfinite(scores.column("original", "correct"))
     facts: dict[str, Any] = {
@@ -125,6 +126,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         "data": splits.description,
         "pixels_sha256": images.pixels_sha256,
         "device": str(device),
+        "processes": distributed.size(),
         "seconds": round(time.perf_counter() - start, 1),
         "command": ["sib", *sys.argv[1:]],
         "versions": versions(),
@@ -149,6 +151,7 @@ def left_out(scores: Scores) -> dict[str, int]:
 def _score(
     config: AuditConfig,
     checkpoint: Checkpoint,
+    device: torch.device,
     source: Source,
     groups: tuple[list[str], dict[str, int]] | None,
     console: Console,
@@ -161,26 +164,48 @@ def _score(
         train=False,
         workers=config.workers,
     )
-    mean, deviation = statistics(checkpoint.normalization)
-    device = choose_device(config.device)
     with progress(console, f"auditing {checkpoint.name}", 2 * len(source)) as bar:
         images = AuditImages(loader, checkpoint, device, groups[1] if groups else None, bar)
-        try:
-            table = behaviour_of(
-                checkpoint.model,
-                images,
-                config.condition_names,
-                mean=mean,
-                deviation=deviation,
-                noise=config.noise,
-                donors=config.donors,
-                seed=config.seed,
-            )
-        except InputError:
-            raise
-        except ValueError as error:
-            raise InputError(f"{checkpoint.path} cannot be audited: {error}") from None
+        table = distributed.raise_on_all_ranks(lambda: _behaviour(config, checkpoint, images))
+    table = _in_order(distributed.all_gather_object(table), len(images.names), config.batch_size)
     return scores_of(table, images.names), images
+
+
+def _behaviour(
+    config: AuditConfig, checkpoint: Checkpoint, images: AuditImages
+) -> dict[str, Tensor]:
+    """The values of the images that this process shows the classifier."""
+    mean, deviation = statistics(checkpoint.normalization)
+    try:
+        return behaviour_of(
+            checkpoint.model,
+            images,
+            config.condition_names,
+            mean=mean,
+            deviation=deviation,
+            noise=config.noise,
+            donors=config.donors,
+            seed=config.seed,
+            rank=distributed.rank(),
+            ranks=distributed.size(),
+        )
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{checkpoint.path} cannot be audited: {error}") from None
+
+
+def _in_order(tables: list[dict[str, Tensor]], count: int, chunk: int) -> dict[str, Tensor]:
+    """One table of all images from those of the processes, by rank."""
+    places = [
+        place
+        for rank in range(len(tables))
+        for place in range(count)
+        if place // chunk % len(tables) == rank
+    ]
+    order = torch.tensor(places).argsort()
+    filled = [table for table in tables if table]
+    return {name: torch.cat([table[name] for table in filled])[order] for name in filled[0]}
 
 
 def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:

@@ -42,6 +42,8 @@ def behaviour_of(
     noise: float = 1.0,
     donors: int = 100,
     seed: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Table:
     """Whether a classifier uses the object: its decisions as the background changes.
 
@@ -70,6 +72,10 @@ def behaviour_of(
         noise: standard deviation of the background's noise in units of the image's own.
         donors: most images that lend their background, at least 2; they are kept in memory.
         seed: of donors and noise.
+        rank: of this process among those that share the images.
+        ranks: number of these processes. Each is given all batches and shows the model batch
+            ``rank`` and every ``ranks``-th after it; the table has the images of these alone, and
+            their values do not depend on ``ranks``.
 
     Returns:
         Columns (N,), in the order of the images: ``label``, ``predicted``, ``correct``,
@@ -104,11 +110,15 @@ def behaviour_of(
     rows: list[Table] = []
     start = 0
     with evaluation_mode(model), torch.no_grad():
-        for images, labels, foreground, groups in checked(batches):
+        for number, (images, labels, foreground, groups) in enumerate(checked(batches)):
             partners = partners_of(lenders, labels, start, draws)
+            start += len(images)
+            if number % ranks != rank:
+                continue
             table = _audit_batch(model, images, labels, foreground, chosen, look, partners)
             rows.append(table if groups is None else {**table, "group": groups})
-            start += len(images)
+    if not rows:  # there are fewer batches than processes
+        return {}
     names = set(rows[0])
     if any(set(row) != names for row in rows):
         raise ValueError("batches must all have groups, or none of them")
