@@ -53,7 +53,7 @@ class Options:
 def main(options: Options) -> None:
     """Print a table and write the JSON file."""
     rows = [_time(folder, options) for folder in options.folders]
-    Console(width=100).print(_table(rows))
+    Console(width=120).print(_table(rows))
     if options.out is not None:
         save(options.out, {"machine": machine(torch.device("cpu")), "rows": rows})
 
