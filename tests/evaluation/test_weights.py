@@ -11,7 +11,7 @@ from sib.evaluation.checkpoint import open_checkpoint
 from sib.models import build
 from sib.models.transfer import load_into
 from sib.models.weights import read_weights
-from sib.tasks.task import SpatialIBTask
+from sib.tasks.shorthand import SpatialIBTask
 from sib.utils.errors import InputError
 
 CPU = torch.device("cpu")

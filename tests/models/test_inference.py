@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from sib.models import build
 from sib.models.inference import for_inference
@@ -69,3 +70,31 @@ def test_what_cannot_be_folded_stays(kind):
     assert sum(isinstance(module, nn.BatchNorm2d) for module in twin.modules()) == 2
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     assert torch.allclose(twin(images), model(images), atol=1e-12)
+
+
+def pruned(convolution):
+    return prune.l1_unstructured(convolution, "weight", amount=0.3)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch about the old forms
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.utils.spectral_norm,
+        nn.utils.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.parametrizations.weight_norm,
+        pruned,
+    ],
+)
+def test_a_weight_that_is_computed_in_each_pass_is_not_folded(wrap):
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), wrap(nn.Conv2d(4, 5, 3)), nn.BatchNorm2d(5)
+    )
+    images = torch.randn(2, 3, 9, 9)
+    with torch.no_grad():
+        model(images)  # in train mode, so that the statistics are not the identity
+        twin = for_inference(model.eval())
+        assert torch.allclose(twin(images), model(images), atol=1e-5)
+    assert isinstance(twin[1], nn.Identity)
+    assert isinstance(twin[3], nn.BatchNorm2d)

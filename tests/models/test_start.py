@@ -18,7 +18,7 @@ from sib.models import build, pretrained
 from sib.models.build import build_from, head_names
 from sib.models.names import PREFIXES, match_names
 from sib.models.start import Start, read_start
-from sib.tasks.task import SpatialIBTask
+from sib.tasks.shorthand import SpatialIBTask
 from sib.utils.errors import InputError
 
 
@@ -164,7 +164,7 @@ def test_normalisation_is_that_of_the_architecture_or_not_known(tmp_path):
     torch.save(torchvision.models.resnet18(num_classes=4).state_dict(), tmp_path / "r.pt")
     start = read_start(tmp_path / "r.pt", "resnet18")
     assert start.normalization == "imagenet"
-    assert "assumed" in start.normalization_source
+    assert start.normalization_source == "torchvision's configuration of resnet18"
     torch.save(small().state_dict(), tmp_path / "s.pt")
     assert read_start(tmp_path / "s.pt", "small_resnet").normalization is None
     assert (

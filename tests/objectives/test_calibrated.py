@@ -41,9 +41,9 @@ def test_loss_and_gradient_are_those_of_the_formula(weights):
 def test_the_stages_are_looked_for_once_for_a_size_of_image(monkeypatch):
     calls = []
 
-    def count(*arguments):
+    def count(*arguments, **options):
         calls.append(arguments)
-        return finer_stages(*arguments)
+        return finer_stages(*arguments, **options)
 
     monkeypatch.setattr(features, "finer_stages", count)
     task = sib.SpatialIBTask(staged_net().double(), sib.SpatialIB.calibrated(layer="4"))

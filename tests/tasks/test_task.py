@@ -378,7 +378,7 @@ def test_models_without_a_tensor_or_a_free_parameter_are_told():
             return x, x
 
     images, labels = batch()
-    with pytest.raises(ValueError, match="one tensor of logits; got tuple"):
+    with pytest.raises(ValueError, match="one tensor of logits; got a tuple of"):
         sib.SpatialIBTask(Pair())(images, labels)
     task = sib.SpatialIBTask(SmallResNet(5, 8).requires_grad_(False), strong())
     with pytest.raises(ValueError, match="all are frozen"):

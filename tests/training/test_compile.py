@@ -7,7 +7,7 @@ import torch
 
 from helpers.runs import Silent, metrics, tiny
 from sib.config.options import ObjectiveConfig
-from sib.tasks.task import SpatialIBTask
+from sib.tasks.shorthand import SpatialIBTask
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
 

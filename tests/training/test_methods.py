@@ -151,14 +151,8 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
             {"method": "rrr", "guided_share": 0.0},
             "--guided-share must lie above 0 for --method rrr; got 0.0",
         ),
-        (
-            {"method": "rrr", "rival": RivalConfig(layer="stages")},
-            "--rival.layer is for --method energy; got rrr",
-        ),
-        (
-            {"method": "energy", "rival": RivalConfig(at="input", layer="stages")},
-            "--rival.layer is for --rival.at final; got input",
-        ),
+        ({"method": "rrr", "stages": "stages.0"}, "--stages is for --method sib"),
+        ({"stages": "stages.0,"}, "--stages must be names of modules, separated by commas"),
         ({"method": "rrr", "rival": RivalConfig(at="input")}, "--rival.at is for --method energy"),
         (
             {"method": "saliency_guided", "rival": RivalConfig(masked_share=1.0)},
@@ -199,16 +193,20 @@ def test_options_that_do_not_go_together_are_told(tmp_path, options, sentence):
     ("options", "sentence"),
     [
         (
-            {"objective": ObjectiveConfig(layer="nosuch")},
-            "--objective.layer: layer must be a module of the model or its name; got 'nosuch'",
+            {"layer": "nosuch"},
+            "--layer: layer must be a module of the model or its name; got 'nosuch'",
         ),
         (
-            {"method": "energy", "rival": RivalConfig(layer="nosuch")},
-            "--rival.layer: layer must be a module of the model or its name; got 'nosuch'",
+            {"method": "ce", "layer": "nosuch"},
+            "--layer: layer must be a module of the model or its name; got 'nosuch'",
         ),
         (
-            {"objective": ObjectiveConfig(layer="head")},
-            "--arch small_resnet, --objective.layer: layer head must give a feature map",
+            {"layer": "head"},
+            "--arch small_resnet, --layer: layer head must give a feature map",
+        ),
+        (
+            {"stages": "head"},
+            "--arch small_resnet, --stages: layer head must give a feature map",
         ),
     ],
 )

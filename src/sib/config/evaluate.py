@@ -80,6 +80,9 @@ class EvaluateConfig(NamedClassifierConfig):
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
     not given."""
+    layer: str | None = None
+    """Module whose maps class activation maps are made of, such as layer3; where not given, the
+    run's own layer, or the architecture's."""
     out: Path | None = None
     """Folder to write into; the run folder, or NAME-evaluation beside a file of weights."""
     batch_size: int = 32
@@ -115,6 +118,9 @@ class ExplainConfig(NamedClassifierConfig):
     """Class to explain, by name or number; the predicted one where not given."""
     normalize: Literal["max", "sum", "percentile"] = "percentile"
     """What maps are divided by before they are drawn; written below the figure."""
+    layer: str | None = None
+    """Module whose maps class activation maps are made of, such as layer3; where not given, the
+    run's own layer, or the architecture's."""
     out: Path | None = None
     """Folder for the figures; explanations in the run folder where not given."""
     attribution: AttributionConfig = field(default_factory=AttributionConfig)

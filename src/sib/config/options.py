@@ -56,9 +56,9 @@ class ObjectiveConfig:
         option("calibrated", only_for=SPATIAL_IB)
     )
     """Which S-IB objective. calibrated: shares of the background, which need no tuning; its options
-    are image-weight, layer-weight, stage-weight, balance, balance-floor, layer and
-    foreground-layer. published: alignment and background variance; the other options are its own,
-    and all recipes use it."""
+    are image-weight, layer-weight, stage-weight, balance, balance-floor, foreground-layer and
+    --stages. published: alignment and background variance; the other options are its own, and all
+    recipes use it."""
     image_weight: float = option(0.1, only_for=("calibrated",))
     """calibrated only: weight of the share of R's energy in the background, as the ratio of its
     gradient's norm to cross-entropy's."""
@@ -77,9 +77,6 @@ class ObjectiveConfig:
     """calibrated with balance only: cross-entropy's gradient counts as at least this share of its
     largest norm so far, 0 to 1, so that the terms keep their pull once the network fits. Default:
     1 if the run starts from weights, 0 if not."""
-    layer: str | None = option(None, only_for=("calibrated",))
-    """calibrated only: module whose features are the last stage. Default: the architecture's
-    own."""
     foreground_layer: str | None = option(
         None, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
     )
@@ -105,8 +102,6 @@ class RivalConfig:
     """saliency_guided only: share of the pixels that are replaced, between 0 and 1."""
     at: Literal["final", "input"] = option("final", only_for=("energy",))
     """energy only: where the attribution is taken, at the last stage or at the image."""
-    layer: str | None = option(None, only_for=("energy",), only_if=("rival.at", ("final",)))
-    """energy only: module whose features are the last stage. Default: the architecture's own."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,9 @@ class ReportConfig:
     """Explanation methods in the gallery."""
     data: str | None = None
     """Where the images lie now; where the run left them if not given."""
+    layer: str | None = None
+    """Module whose maps class activation maps are made of, such as layer3; where not given, each
+    run's own layer, or the architecture's."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     trust_code: bool = False

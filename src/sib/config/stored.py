@@ -17,6 +17,8 @@ BEFORE = {
     "foreground": "colours",
     "objective.foreground_area": 0.2,
 }
+FORMER_LAYERS = ("objective.layer", "rival.layer")
+"""What ``layer`` was called."""
 ONCE = ("resume", "dry_run")
 """Options of one call, which no file keeps, so that the file can start another run."""
 
@@ -45,7 +47,9 @@ def recorded(stored: Mapping[str, Any]) -> dict[str, Any]:
 
     Options that came later stand at what runs did before them, where that is not their default.
     """
-    return BEFORE | flatten(stored)
+    values = BEFORE | flatten(stored)
+    named = [values.pop(name, None) for name in FORMER_LAYERS]
+    return {"layer": next(filter(None, named), None)} | values
 
 
 def differences(

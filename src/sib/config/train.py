@@ -81,6 +81,13 @@ class TrainConfig(FineTuningConfig):
     background_exchange: float = option(0.0, only_for=GUIDED)
     """Share of the images with a used foreground that are shown in front of the background of
     another image of their batch, 0 to 1."""
+    layer: str | None = None
+    """Module that counts as the last stage, such as layer3: class activation maps are made there,
+    and objectives that look inside the network look there. Later commands remember it. Default: the
+    architecture's own."""
+    stages: str | None = option(None, only_for=("calibrated",))
+    """calibrated only: modules that end the finer stages, separated by commas, such as
+    layer3,layer2; none for no such stages. Default: up to three that are found by their sizes."""
     selection: Literal["validation", "test"] = "validation"
     """Split on which the best epoch is chosen. validation: images held out of the training
     split. test: the published way; nothing is held out, and the test figure is optimistic."""
@@ -162,6 +169,12 @@ class TrainConfig(FineTuningConfig):
         check_normalization(self.input.normalization)
         check_optimizer(self.optimizer)
         smallest = smallest_batch(self.objective.estimator)
+        if self.layer == "":
+            raise InputError("--layer must be the name of a module; got ''")
+        if self.stage_names is not None and not all(self.stage_names):
+            raise InputError(
+                f"--stages must be names of modules, separated by commas; got {self.stages!r}"
+            )
         if not self.input.cache:
             raise InputError("--input.cache must be auto, off or a folder; got ''")
         if not 0 < self.input.crop_area <= 1:
@@ -218,7 +231,16 @@ class TrainConfig(FineTuningConfig):
         }
         if "balance_floor" in found:
             found["balance_floor"] = self.balance_floor
+        if name == "calibrated":
+            found["stages"] = self.stage_names
         return found
+
+    @property
+    def stage_names(self) -> tuple[str, ...] | None:
+        """The finer stages that were named; None where they are to be found."""
+        if self.stages is None:
+            return None
+        return () if self.stages == "none" else tuple(self.stages.split(","))
 
     @property
     def known_share(self) -> float:

@@ -2,6 +2,13 @@
 
 from torch import Tensor, nn
 
+SELF_CHECKPOINTED = (
+    "the model recomputes parts of itself (torch.utils.checkpoint), which ends in the first "
+    "backward pass: switch that off, as by model.set_grad_checkpointing(False) in timm and "
+    "model.gradient_checkpointing_disable() in transformers, and give checkpoint=True (sib train "
+    "--checkpoint) to save memory"
+)
+"""What is wrong, and the way out."""
 # Autograd nodes that have a gradient but no gradient of that gradient, and the way out.
 _ONCE_ONLY = {
     "ScaledDotProduct": (
@@ -11,6 +18,7 @@ _ONCE_ONLY = {
     "SyncBatchNorm": (
         "SyncBatchNorm has no second derivative (pytorch#61222): use BatchNorm2d or GroupNorm"
     ),
+    "CheckpointFunction": SELF_CHECKPOINTED,
     "CompiledFunction": (
         "the model was compiled by torch.compile, which cannot be differentiated twice: pass the "
         "model as it was before torch.compile"
@@ -22,7 +30,8 @@ def check_model(model: nn.Module) -> None:
     """Raise where a model holds a layer that cannot be differentiated twice.
 
     Raises:
-        ValueError: the model holds SyncBatchNorm (pytorch#61222), or was compiled.
+        ValueError: the model holds SyncBatchNorm (pytorch#61222), checkpoints itself by the switch
+            of timm or transformers, or was compiled.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.SyncBatchNorm):
@@ -30,6 +39,9 @@ def check_model(model: nn.Module) -> None:
                 f"model must not hold SyncBatchNorm (at {name or 'its root'}), which has no second "
                 "derivative (pytorch#61222): use BatchNorm2d, GroupNorm or FrozenBatchNorm2d"
             )
+        switches = ("grad_checkpointing", "gradient_checkpointing")
+        if any(getattr(module, switch, False) is True for switch in switches):
+            raise ValueError(f"model must be differentiable twice: {SELF_CHECKPOINTED}")
     if type(model).__name__ == "OptimizedModule":
         raise ValueError(f"model must be differentiable twice: {_ONCE_ONLY['CompiledFunction']}")
 

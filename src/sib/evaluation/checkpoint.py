@@ -12,7 +12,9 @@ from sib.data.transforms import Resize
 from sib.models.build import build_random, head_names
 from sib.models.catalogue import check_known
 from sib.models.inference import for_inference
+from sib.models.layers import cam_layer, choose_layer, chosen_layer
 from sib.models.names import match_names, nearest
+from sib.models.outputs import output_note
 from sib.models.pretrained import published_facts
 from sib.models.start import (
     find_normalization,
@@ -27,7 +29,7 @@ from sib.runs.archive import check_has_weights
 from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
-from sib.utils.image_size import ImageSize, plain_size, size_in_words
+from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_words
 from sib.utils.normalization import Normalization, normalization_from
 
 
@@ -59,11 +61,14 @@ class Checkpoint:
 
     @property
     def input(self) -> str:
-        """What the classifier is shown, in words."""
+        """What the classifier is shown and what is taken of it, in words."""
         source = f" ({self.normalization_source})" if self.normalization_source else ""
+        layer, outputs = chosen_layer(self.model), output_note(self.model)
         return (
             f"{self.arch} at {size_in_words(self.image_size)} pixels, normalisation "
             f"{self.normalization}{source}"
+            + (f"; layer {layer}" if layer else "")
+            + (f"; {outputs}" if outputs else "")
         )
 
     def record(self) -> dict[str, Any]:
@@ -77,6 +82,8 @@ class Checkpoint:
             "resize": self.resize,
             "normalization": self.normalization,
             "normalization_source": self.normalization_source,
+            "layer": chosen_layer(self.model),
+            "outputs": output_note(self.model),
         }
 
     @property
@@ -105,6 +112,7 @@ def open_checkpoint(
     image_size: ImageSize | None = None,
     resize: Resize | None = None,
     normalization: Normalization | None = None,
+    layer: str | None = None,
     trust_code: bool = False,
     fold: bool = True,
 ) -> Checkpoint:
@@ -121,6 +129,8 @@ def open_checkpoint(
             tells.
         normalization: of the images; where it is not given, what the file names, or what the
             architecture's published weights want.
+        layer: module for class activation maps; where it is not given, the one of the run, or the
+            architecture's own.
         trust_code: whether a module that the file names as its architecture may be imported.
         fold: batch norms into the convolutions before them, which is faster; without it, the
             model's parts have the architecture's own names.
@@ -157,6 +167,7 @@ def open_checkpoint(
             f"{file} does not tell the normalisation of its images, and {arch} has no published "
             "weights to take it from: give --normalization, such as half, imagenet or MEAN/STD"
         )
+    _choose_layer(model, layer, facts, file, side)
     folder = path if run else path.parent / f"{path.stem}-evaluation"
     return Checkpoint(
         name=run.name if run else path.stem,
@@ -183,6 +194,24 @@ def _trusted_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | 
             "--trust-code if it is your own"
         )
     return arch
+
+
+def _choose_layer(
+    model: nn.Module, given: str | None, facts: dict[str, Any], file: Path, size: ImageSize
+) -> None:
+    """Let a model have the layer that is given, or else the one that its file names."""
+    if given is not None:
+        try:
+            given = cam_layer(model, torch.zeros(1, 3, *height_width(size)), given).name
+        except ValueError as error:
+            raise InputError(f"--layer: {error}") from None
+    layer = facts.get("layer") if given is None else given
+    if layer is None:
+        return
+    try:
+        choose_layer(model, layer)
+    except ValueError as error:
+        raise InputError(f"{file} is damaged: its {error}") from None
 
 
 def _told_resize(facts: dict[str, Any], file: Path) -> Resize:

@@ -163,6 +163,7 @@ def load(
     image_size: ImageSize | None = None,
     resize: Resize | None = None,
     normalization: Normalization | None = None,
+    layer: str | None = None,
     trust_code: bool = False,
 ) -> Classifier:
     """Open a trained classifier.
@@ -183,6 +184,8 @@ def load(
             is not given, what the file names, or ``"crop"``.
         normalization: of the images: ``"half"``, ``"imagenet"`` or MEAN/STD; where it is not
             given, what the file names or the architecture's published weights want.
+        layer: module for class activation maps; the run's own, or the architecture's, where it is
+            not given.
         trust_code: whether a module that the file names as its architecture may be imported.
 
     Returns:
@@ -199,6 +202,7 @@ def load(
         image_size=image_size,
         resize=resize,
         normalization=normalization,
+        layer=layer,
         trust_code=trust_code,
         fold=False,
     )

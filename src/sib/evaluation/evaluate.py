@@ -23,7 +23,7 @@ from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import Subset, check_classes, limited, open_run_data
 from sib.evaluation.files import FORMAT, IMAGES, RESULT
-from sib.evaluation.maps import maps_of, print_costs, print_left_out
+from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores, to_csv
 from sib.evaluation.statistics import mean_interval
@@ -62,9 +62,11 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
             console,
             f"left out: {plural(len(skipped))} that cannot be read, the first: {skipped[0]}",
         )
+    layer = layer_of(checkpoint)
     found = summarise(scores) | {
         "format": FORMAT,
         **checkpoint.record(),
+        "layers": None if layer is None else layer.as_dict(),
         "classes": splits.classes,
         "options": options(config),
         "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
@@ -96,6 +98,7 @@ def _open(
         image_size=check_image_size(config.image_size),
         resize=config.resize,
         normalization=config.normalization,
+        layer=config.layer,
         trust_code=config.trust_code,
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
@@ -116,6 +119,7 @@ def _open(
     say(console, f"{splits.name}: {understood(splits)}")
     for remark in remarks(splits):
         say(console, remark)
+    print_layer(console, layer_of(checkpoint), config.methods)
     return checkpoint, splits
 
 

@@ -14,7 +14,7 @@ from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
-from sib.evaluation.maps import maps_of, print_costs
+from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer
 from sib.explain import available_methods, default_methods
 from sib.explain.normalization import normalize_maps
 from sib.explain.state import logits_of
@@ -64,9 +64,11 @@ def _open(config: ExplainConfig, device: torch.device, console: Console) -> tupl
         image_size=check_image_size(config.image_size),
         resize=config.resize,
         normalization=config.normalization,
+        layer=config.layer,
         trust_code=config.trust_code,
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
+    print_layer(console, layer_of(checkpoint), config.methods)
     checkpoint = with_classes(checkpoint, config.classes)
     folder = config.out or checkpoint.folder / "explanations"
     try:

@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
+import torch
 from rich.console import Console
 from torch import Tensor, nn
 
 from sib.config.evaluate import AttributionConfig
-from sib.explain import attribute_all, cost_notes, unavailable_methods
+from sib.evaluation.checkpoint import Checkpoint
+from sib.explain import attribute_all, cost_notes, default_methods, unavailable_methods
+from sib.explain.registry import get_method
+from sib.explain.state import device_of
+from sib.models.layers import LayerDescription, describe
 from sib.utils.errors import InputError
+from sib.utils.image_size import height_width
 
 
 def maps_of(
@@ -34,7 +40,27 @@ def maps_of(
             chunk_size=config.chunk,
         )
     except ValueError as error:
-        raise InputError(f"--methods: {error}") from None
+        sentence = str(error).replace("give layer= ", "give --layer ")
+        raise InputError(f"--methods: {sentence}") from None
+
+
+def layer_of(checkpoint: Checkpoint) -> LayerDescription | None:
+    """The layer of a classifier for class activation maps; None where it has no known one."""
+    model = checkpoint.model
+    images = torch.zeros(1, 3, *height_width(checkpoint.image_size))
+    try:
+        return describe(model, images.to(device_of(model, images)), stages=())
+    except ValueError:
+        return None
+
+
+def print_layer(
+    console: Console, found: LayerDescription | None, methods: Sequence[str] | None
+) -> None:
+    """Print the layer, where a method takes it; the reason where there is none comes later."""
+    used = any(get_method(name).needs_layer for name in methods or default_methods())
+    if found is not None and used:
+        console.print(f"layer: {found}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_costs(
@@ -51,5 +77,5 @@ def print_left_out(console: Console, model: nn.Module, images: Tensor) -> None:
     for name, reason in unavailable_methods(model, images).items():
         names_by_reason.setdefault(reason, []).append(name)
     for reason, names in names_by_reason.items():
-        line = f"without {', '.join(names)}: {reason}"
+        line = f"without {', '.join(names)}: {reason}".replace("give layer= ", "give --layer ")
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -23,6 +23,7 @@ def read_or_evaluate(
     metrics: tuple[str, ...] = (),
     trust_code: bool = False,
     data: str | None = None,
+    layer: str | None = None,
 ) -> list[Evaluation]:
     """The evaluation of each run folder, or of each folder that ``sib evaluate`` wrote.
 
@@ -34,13 +35,17 @@ def read_or_evaluate(
         metrics: measures that all must have; none asked for where empty.
         trust_code: whether a module that a run names as its architecture may be imported.
         data: data set of the runs that must be evaluated; each run's own where not given.
+        layer: module for class activation maps, which all must have been evaluated with; each run's
+            own where not given.
 
     Raises:
         InputError: a folder is neither, or a file is damaged.
     """
     with ExitStack() as stack:
         places = unpacked(folders, stack)
-        config = EvaluateConfig(run=Path(), device=device, trust_code=trust_code, data=data)
+        config = EvaluateConfig(
+            run=Path(), device=device, trust_code=trust_code, data=data, layer=layer
+        )
         found = _read_all(places, config, console, metrics)
     return [_renamed(item, folder) for item, folder in zip(found, folders, strict=True)]
 
@@ -87,6 +92,13 @@ def _read_or_evaluate(
             soft_wrap=True,
         )
     stored = read_stored(folder)
+    layers = stored.facts.get("layers")
+    own = layers.get("layer") if isinstance(layers, dict) else None
+    if config.layer is not None and own != config.layer:
+        raise InputError(
+            f"{folder} was evaluated with {own or 'another layer'}: run sib evaluate {folder} "
+            f"--layer {config.layer}"
+        )
     had = {measure for _, measure in stored.scores.columns}
     for metric in metrics:
         if metric not in had:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from sib.models.outputs import in_words, logits_in, warn_if_probabilities
+
 
 @contextmanager
 def gradients_enabled(device: torch.device) -> Iterator[None]:
@@ -27,17 +29,18 @@ def device_of(model: nn.Module, images: Tensor) -> torch.device:
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """Logits (B, K) of images (B, C, H, W).
 
-    An output that holds them as ``.logits``, as models of the transformers library give, is taken
-    too.
+    An output that holds them, as models of the transformers library give, is taken too; see
+    `logits_in`. Probabilities in their place are warned about once.
 
     Raises:
         ValueError: the model gives something else.
     """
-    output = model(images)
-    logits = output if isinstance(output, Tensor) else getattr(output, "logits", output)
+    logits = logits_in(model(images))
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"model must give logits (B, K) with B = {len(images)}; got {got}")
+        raise ValueError(
+            f"model must give logits (B, K) with B = {len(images)}; got {in_words(logits)}"
+        )
+    warn_if_probabilities(model, logits)
     return logits
 
 

@@ -10,6 +10,8 @@ from torch import nn
 
 from sib.double_backward import check_model
 from sib.models.catalogue import TIMM, check_known, import_timm, torchvision_models
+from sib.models.mode import evaluation_mode
+from sib.models.outputs import give_logits, in_words, logits_in
 from sib.models.small import SmallResNet
 from sib.models.start import Start, read_start
 from sib.models.transfer import Taken, transfer
@@ -40,7 +42,8 @@ def build(
 
     Raises:
         InputError: an unknown name, fewer than 2 classes, an image size that the architecture does
-            not take, or weights that cannot be had or are of another architecture.
+            not take, a layer without a second derivative, or weights that cannot be had or are of
+            another architecture.
 
     Example:
         >>> import sib
@@ -48,11 +51,17 @@ def build(
     """
     check_known(name)
     if weights is None:
-        return build_random(name, num_classes, 224 if image_size is None else image_size)
-    start = read_start(weights, name, image_size)
-    if image_size is None:
-        image_size = start.image_size or 224
-    return build_from(start, name, num_classes, image_size)[0]
+        model = build_random(name, num_classes, 224 if image_size is None else image_size)
+    else:
+        start = read_start(weights, name, image_size)
+        if image_size is None:
+            image_size = start.image_size or 224
+        model = build_from(start, name, num_classes, image_size)[0]
+    try:
+        check_model(model)
+    except ValueError as error:
+        raise InputError(f"arch {name}: {error}") from None
+    return model
 
 
 def build_from(
@@ -105,14 +114,13 @@ def head_names(name: str, image_size: ImageSize) -> set[str]:
 
 
 def build_random(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
-    """A classifier with random weights; see `build`."""
+    """A classifier with random weights, and perhaps without a second derivative; see `build`."""
     if num_classes < 2:
         raise InputError(f"num_classes must be at least 2; got {num_classes}")
     image_size = check_size(image_size)
     model = _construct(name, num_classes, image_size)
     _start_head(model)
     _try(model, name, num_classes, image_size)
-    check_model(model)
     return model
 
 
@@ -177,17 +185,28 @@ def _start_head(model: nn.Module) -> None:
 
 @torch.no_grad()
 def _try(model: nn.Module, name: str, num_classes: int, image_size: ImageSize) -> None:
-    """One image through the model, so that a size it does not take is known before any data."""
-    training = model.training
-    model.eval()
-    try:
-        logits = model(torch.zeros(1, 3, *height_width(image_size)))
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise _refused_size(name, image_size, error) from None
-    finally:
-        model.train(training)
-    if not isinstance(logits, torch.Tensor) or logits.shape != (1, num_classes):
-        raise InputError(f"arch {name} is no classifier: it does not give (B, {num_classes})")
+    """Two images through the model: a size that it does not take is known before any data.
+
+    From then on the model gives its logits alone; see `give_logits`.
+    """
+    images = torch.zeros(2, 3, *height_width(image_size))
+    images[1] = torch.linspace(-1, 1, images[1].numel()).view_as(images[1])
+    with evaluation_mode(model):
+        try:
+            output = model(images)
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise _refused_size(name, image_size, error) from None
+        except Exception as error:  # whatever the user's own code raises
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(f"arch {name} fails on its first images: {reason}") from error
+        logits = logits_in(output)
+        if not isinstance(logits, torch.Tensor) or logits.shape != (2, num_classes):
+            raise InputError(
+                f"arch {name} must give logits (B, {num_classes}), alone, as .logits or "
+                f'["logits"], or as the only (B, K) of a tuple; for 2 images it gives '
+                f"{in_words(output)}"
+            )
+        give_logits(model, images)
 
 
 def _refused_size(name: str, image_size: ImageSize, error: Exception) -> InputError:

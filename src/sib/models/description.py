@@ -32,7 +32,7 @@ class LayerDescription(NamedTuple):
         Raises:
             ValueError: the reshape does not give a feature map.
         """
-        shaped = torch.zeros(output)
+        shaped = torch.zeros(output, device="meta")
         shaped = shaped if reshape is None else reshape(shaped)
         if shaped.ndim != 4:
             raise ValueError(

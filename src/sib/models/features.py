@@ -1,31 +1,47 @@
 """What layers of a model gave in a forward pass, for terms that look inside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 from torch import Tensor, nn
 
-from sib.models.layers import Reshape, cam_layer
-from sib.models.stages import finer_stages
+from sib.models.axes import find_axes
+from sib.models.layers import CamLayer, Reshape, cam_layer
+from sib.models.stages import finer_stages, given_stages, map_shape
+from sib.models.trace import trace
+
+
+class _Stages(NamedTuple):
+    """The stages of a model that have places."""
+
+    last: str | None
+    """Name of the last stage; None where it has one place."""
+    reshapes: dict[str, Reshape | None]
+    """Output → (B, C, h, w) by name, the last stage first; None where it is one already."""
 
 
 class FeatureCapture:
-    """The output of the last stage, kept from a forward pass until the terms need it.
+    """The outputs of stages, kept from a forward pass until the terms need them.
+
+    A stage whose map has one place is left out: whatever is in that place, all of it is.
 
     Args:
-        stages: keep those of the finer stages before it as well; see
-            `sib.models.stages.finer_stages`.
+        stages: keep those of the finer stages before the last one as well: the names of their
+            layers, or True for those of `sib.models.stages.finer_stages`.
     """
 
-    def __init__(self, stages: bool = False) -> None:
+    def __init__(self, stages: bool | Sequence[str] = False) -> None:
         self.stages = stages
         self.names: list[str] = []
-        self.reshape: Reshape | None = None
+        self.last: str | None = None
+        """Name of the last stage; None where it has one place."""
         self.outputs: dict[str, object] = {}
+        self._is_new = False  # whether a forward pass was captured and not asked for yet
+        self._reshapes: dict[str, Reshape | None] = {}
         self._model: ref[nn.Module] | None = None
-        self._found: WeakKeyDictionary[nn.Module, dict[object, list[str]]] = WeakKeyDictionary()
+        self._found: WeakKeyDictionary[nn.Module, dict[object, _Stages]] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle keeps; all else belongs to one forward pass, or is found anew."""
@@ -47,13 +63,12 @@ class FeatureCapture:
 
         Arguments and errors as of `sib.models.layers.cam_layer`.
         """
-        name, module, self.reshape = cam_layer(model, images, layer, reshape)
-        finer = self._finer(model, images, name) if self.stages and self.reshape is None else []
-        self.names, self.outputs = [name, *finer], {}
-        self._model = ref(model)
-        modules = [module, *(model.get_submodule(each) for each in finer)]
-        pairs = zip(self.names, modules, strict=True)
-        handles = [each.register_forward_hook(self._keep(name)) for name, each in pairs]
+        found = self._stages_of(model, images, layer, reshape)
+        self.last, self._reshapes = found.last, found.reshapes
+        self.names, self.outputs = list(found.reshapes), {}
+        self._model, self._is_new = ref(model), True
+        modules = [(name, model.get_submodule(name)) for name in self.names]
+        handles = [each.register_forward_hook(self._keep(name)) for name, each in modules]
         try:
             yield
         finally:
@@ -71,13 +86,32 @@ class FeatureCapture:
 
         return keep
 
-    def _finer(self, model: nn.Module, images: Tensor, last: str) -> list[str]:
-        """The finer stages, looked for once for each size of the images."""
+    def _stages_of(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        layer: str | nn.Module | None,
+        reshape: Reshape | None,
+    ) -> "_Stages":
+        """The stages, looked for once for each size of the images."""
+        place = cam_layer(model, images, layer, reshape)
         known = self._found.setdefault(model, {})
-        key = (last, *images.shape[1:])
+        key = (place.name, *images.shape[1:])
         if key not in known:
-            known[key] = finer_stages(model, images.detach(), last)
+            known[key] = self._look_for(model, images.detach(), place)
         return known[key]
+
+    def _look_for(self, model: nn.Module, images: Tensor, place: CamLayer) -> "_Stages":
+        found = trace(model, images)
+        if self.stages is True:
+            finer = finer_stages(model, images, place.name, reshape=place.reshape)
+        else:
+            finer = given_stages(model, images, self.stages or ())
+        reshapes = {each: find_axes(model, images, each, found).reshape for each in finer}
+        shape = map_shape(found, place.name, place.reshape) if place.name in found.shapes else ()
+        if len(shape) == 3 and shape[1] * shape[2] == 1:
+            return _Stages(None, reshapes)
+        return _Stages(place.name, {place.name: place.reshape} | reshapes)
 
     def pop(self) -> tuple[Tensor, ...]:
         """The outputs, once: the last stage's first, then the finer ones'.
@@ -86,7 +120,8 @@ class FeatureCapture:
             ValueError: there is none, or one is no tensor.
         """
         outputs, self.outputs = self.outputs, {}
-        if not outputs:
+        is_new, self._is_new = self._is_new, False
+        if not is_new:
             raise ValueError(
                 "the calibrated objective needs the features behind the logits: compute them "
                 "inside `with objective.capture_features(model, images):`, once for each call"
@@ -95,21 +130,29 @@ class FeatureCapture:
         for name in self.names:
             output = outputs.get(name)
             if not isinstance(output, Tensor):
-                raise ValueError(f"layer must give one tensor; {name} gives {_kind(output)}")
+                raise ValueError(
+                    f"layer must give one tensor; {name} gives {_kind(output)} in this forward pass"
+                )
             found.append(output)
         return tuple(found)
 
-    def as_map(self, values: Tensor) -> Tensor:
+    def as_map(self, values: Tensor, name: str | None = None) -> Tensor:
         """Values of the shape of an output as a map (B, C, h, w).
+
+        Args:
+            values: of the output's shape.
+            name: of the stage; the first one where not given.
 
         Raises:
             ValueError: they are none.
         """
-        shaped = values if self.reshape is None else self.reshape(values)
+        name = self.names[0] if name is None else name
+        reshape = self._reshapes[name]
+        shaped = values if reshape is None else reshape(values)
         if shaped.ndim != 4:
             raise ValueError(
-                f"layer must give a feature map (B, C, h, w); {self.names[0]} gives "
-                f"{tuple(shaped.shape)}: give another layer, or reshape="
+                f"layer must give a feature map (B, C, h, w); {name} gives {tuple(shaped.shape)}: "
+                "give another layer, or reshape="
             )
         return shaped
 

@@ -11,9 +11,11 @@ def for_inference(model: nn.Module) -> nn.Module:
     """A copy in evaluation mode whose batch norms are folded into the convolutions before them.
 
     W′ = W γ / √(σ² + ε), b′ = β + (b − μ) γ / √(σ² + ε): the same function of the images up to
-    rounding, with fewer passes over memory. Where a batch norm stands elsewhere (densely connected
-    networks) it stays; so does everything where a model cannot be traced. Module names stay, a
-    folded batch norm becomes an identity. Convolutional weights are laid out channels last.
+    rounding, with fewer passes over memory. A batch norm stays where it stands elsewhere (densely
+    connected networks), and after a convolution whose weight is computed in each pass
+    (``spectral_norm``, ``weight_norm``, ``prune``). All stay where a model cannot be traced. Module
+    names stay, a folded batch norm becomes an identity. Convolutional weights are laid out channels
+    last.
 
     Args:
         model: any classifier; left as it is.
@@ -48,13 +50,26 @@ def _foldable(model: nn.Module) -> list[tuple[str, str]]:
         if (
             isinstance(before, fx.Node)
             and before.op == "call_module"
-            and type(modules[str(before.target)]) is nn.Conv2d
+            and _is_plain(modules[str(before.target)])
             and len(before.users) == 1
             and calls.count(str(before.target)) == calls.count(str(node.target)) == 1
             and modules[str(node.target)].track_running_stats
+            and not _is_hooked(modules[str(node.target)])
         ):
             pairs.append((str(before.target), str(node.target)))
     return pairs
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a module is a convolution whose weight is a parameter and not made anew in each pass.
+
+    ``spectral_norm``, ``weight_norm`` and ``prune`` make it so; folding would lose what they do.
+    """
+    return type(module) is nn.Conv2d and "weight" in module._parameters and not _is_hooked(module)
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(module._forward_pre_hooks or module._forward_hooks)
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

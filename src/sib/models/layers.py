@@ -9,7 +9,7 @@ from sib.models.axes import Reshape, find_axes
 from sib.models.candidates import candidate_layers, describe_candidates
 from sib.models.chain import deeper_layers, gives_tokens
 from sib.models.description import LayerDescription
-from sib.models.stages import finer_stages, given_stages
+from sib.models.stages import finer_stages, given_stages, map_shape
 from sib.models.trace import Trace, recorded_shapes, trace
 
 __all__ = [
@@ -18,9 +18,15 @@ __all__ = [
     "Reshape",
     "cam_layer",
     "candidate_layers",
+    "choose_layer",
+    "chosen_layer",
     "describe",
     "recorded_shapes",
 ]
+
+
+CHOSEN = "_sib_layer"
+"""Attribute of a model, so that its copies have it too."""
 
 
 class CamLayer(NamedTuple):
@@ -90,7 +96,8 @@ def cam_layer(
     Args:
         model: classifier (B, C, H, W) → (B, K).
         images: (B, C, H, W) that the model takes; their size tells which axes are places.
-        layer: a module of the model or its name, in place of the architecture's own.
+        layer: a module of the model or its name; None for the one of `choose_layer`, or else the
+            architecture's own.
         reshape: output of ``layer`` → (B, C, h, w). Channels last and tokens are recognised
             without it.
 
@@ -106,9 +113,10 @@ def cam_layer(
         >>> sib.explain.cam_layer(sib.models.SmallResNet(3), torch.randn(1, 3, 32, 32)).name
         'stages'
     """
+    if layer is None and reshape is not None:
+        raise ValueError("reshape can only be given together with layer")
+    layer = chosen_layer(model) if layer is None else layer
     if layer is None:
-        if reshape is not None:
-            raise ValueError("reshape can only be given together with layer")
         name, rows_first = _known_layer(model, images)
     else:
         name, rows_first = _named(model, images, layer), False
@@ -121,6 +129,27 @@ def cam_layer(
     if reshape is None:
         reshape = find_axes(model, images, name, found, rows_first).reshape
     return CamLayer(name, model.get_submodule(name), reshape)
+
+
+def choose_layer(model: nn.Module, layer: str) -> None:
+    """Let a model, and every copy of it, have a layer for maps and terms in place of its own.
+
+    Args:
+        model: that holds it.
+        layer: name of a module of the model.
+
+    Raises:
+        ValueError: the model has no such module.
+    """
+    if layer not in dict(model.named_modules()) or not layer:
+        raise ValueError(f"layer must be the name of a module of the model; got {layer!r}")
+    setattr(model, CHOSEN, layer)
+
+
+def chosen_layer(model: nn.Module) -> str | None:
+    """The layer that `choose_layer` gave a model; None without one."""
+    layer = getattr(model, CHOSEN, None)
+    return layer if isinstance(layer, str) else None
 
 
 def describe(
@@ -153,10 +182,13 @@ def describe(
     place = cam_layer(model, images, layer, reshape)
     found = trace(model, images)
     if stages is None:
-        names = finer_stages(model, images, place.name) if place.reshape is None else []
+        names = finer_stages(model, images, place.name, reshape=place.reshape)
     else:
         names = given_stages(model, images, stages)
-    shapes = {name: tuple(found.shapes[name][1:]) for name in names}
+    shapes = {
+        name: map_shape(found, name, find_axes(model, images, name, found).reshape)
+        for name in names
+    }
     return LayerDescription.of(place.name, tuple(found.shapes[place.name]), place.reshape, shapes)
 
 

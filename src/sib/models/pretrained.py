@@ -19,7 +19,7 @@ weights themselves expect 0.5/0.5, which is what they get here."""
 
 
 class Facts(NamedTuple):
-    """What an architecture's published weights were trained with."""
+    """What an architecture's own configuration says about its images."""
 
     normalization: dict[str, Any]
     """``mean`` and ``std`` of the three channels, on images in [0, 1]."""
@@ -32,7 +32,9 @@ class Facts(NamedTuple):
 
 
 def published_facts(name: str) -> Facts | None:
-    """What the published weights of an architecture expect; None where there are none.
+    """What torchvision or timm say about an architecture's images; None where they say nothing.
+
+    torchvision says it of published weights, timm of all its architectures.
 
     Args:
         name: as `build` takes it.
@@ -111,7 +113,7 @@ def _cached(url: str) -> Path:
 
 def _timm_facts(name: str) -> Facts | None:
     config = import_timm().get_pretrained_cfg(name)
-    if config is None or not config.has_weights:
+    if config is None or config.mean is None or config.std is None:
         return None
     return Facts(
         {"mean": list(config.mean), "std": list(config.std)},

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sib.models.catalogue import TIMM
 from sib.models.pretrained import Facts, published_facts, published_weights
 from sib.models.weights import State, read_weights
 from sib.utils.errors import InputError
@@ -89,7 +90,7 @@ def _published(
         state=state,
         source=f"pretrained ({file})",
         normalization=normalization_from(published.normalization),
-        normalization_source=f"the published weights of {arch}",
+        normalization_source=find_normalization({}, arch, Path())[1],
         image_size=size,
         resize=resize,
         arch=arch,
@@ -136,8 +137,8 @@ def find_normalization(
     published = published_facts(arch)
     if published is None:
         return None, "not known"
-    where = f"assumed, as for the published weights of {arch}"
-    return normalization_from(published.normalization), where
+    library = "timm's configuration" if arch.startswith(TIMM) else "torchvision's configuration"
+    return normalization_from(published.normalization), f"{library} of {arch}"
 
 
 def told_arch(facts: dict[str, Any], file: Path) -> str | None:

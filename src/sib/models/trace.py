@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.models.mode import evaluation_mode
+from sib.models.outputs import logits_in
 
 
 class Trace(NamedTuple):
@@ -53,7 +54,7 @@ def _trace(model: nn.Module, images: Tensor) -> Trace:
     kinds: dict[str, str] = {}
     with evaluation_mode(model), torch.no_grad(), recorded_shapes(model, shapes, kinds):
         output = model(images[:1].detach())
-    logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    logits = logits_in(output)
     if isinstance(logits, Tensor) and logits.ndim == 2:
         return Trace(shapes, kinds, logits.shape[1], {})
     return Trace(shapes, kinds, 0, {})
@@ -75,7 +76,11 @@ def recorded_shapes(
 
         return hook
 
-    handles = [m.register_forward_hook(record(name)) for name, m in model.named_modules() if name]
+    handles = [
+        module.register_forward_hook(record(name))
+        for name, module in model.named_modules()
+        if name and "parametrizations" not in name.split(".")  # these give weights
+    ]
     try:
         yield
     finally:

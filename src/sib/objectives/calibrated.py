@@ -1,6 +1,7 @@
 """The calibrated objective: shares of the background, at the image and at every stage."""
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from sib.functional.appearance import appearance_foreground
 from sib.functional.reconstruction import check_arguments, vector_jacobian_products
 from sib.functional.shares import background_share, energy, positive_attribution, upsample
 from sib.models.features import FeatureCapture
+from sib.models.layers import LayerDescription, describe
 from sib.objectives.base import Parts
 from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import GradientBalancer, Weighting
@@ -35,7 +37,8 @@ class CalibratedSpatialIB(SpatialIBObjective):
     buffers.
 
     R, G and G_j are the VJPs of s = log(p_t / (1 − p_t)) at the image, at the features F of the
-    last stage and at those of up to three finer stages before it, t being the predicted class.
+    last stage and at those of up to three finer stages before it, t being the predicted class. A
+    stage of one place has no term, since its share cannot change.
     Unlike ½ Σ p², s has a gradient also where the network is certain. M is the part of the image
     whose colours R favours (see `functional.appearance`), taken as given. ρ is differentiated
     through both sums: making R small wins nothing, and ρ does not change with R's scale or the
@@ -60,12 +63,14 @@ class CalibratedSpatialIB(SpatialIBObjective):
         image_weight: λ_image, at least 0.
         layer_weight: λ_layer, at least 0.
         stage_weight: λ_stages, at least 0; where the network has no finer stages (transformers over
-            tokens), its term is 0.
+            tokens of one size), its term is 0.
         balance: measure β by a `GradientBalancer`; False for β = 1, so that the weights are those
             of the shares themselves.
         balance_floor: as ``floor`` of `GradientBalancer`, in [0, 1].
         layer: the last stage, a module or its name; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w), where it is not a feature map.
+        stages: names of the layers that end the finer stages; None for those that
+            `sib.models.stages.finer_stages` finds.
         area: of the foreground over that of the image, in (0, 1).
         guidance: as of `SpatialIB`.
         weighting: in place of what ``balance`` says.
@@ -87,6 +92,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         balance_floor: float = 0.0,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
+        stages: Sequence[str] | None = None,
         area: float = 0.2,
         guidance: float = 1.0,
         weighting: Weighting | None = None,
@@ -106,7 +112,10 @@ class CalibratedSpatialIB(SpatialIBObjective):
         self.image_weight, self.layer_weight = image_weight, layer_weight
         self.stage_weight, self.area = stage_weight, area
         self._layer, self._reshape = (layer,), reshape  # in a tuple: not a part of this module
-        self._features = FeatureCapture(stages=stage_weight > 0)
+        self._stages = None if stages is None else tuple(stages)
+        own = True if self._stages is None else self._stages
+        self._features = FeatureCapture(own if stage_weight else False)
+        self._places_are_checked = False
 
     @contextmanager
     def capture_features(self, model: nn.Module, images: Tensor) -> Iterator[None]:
@@ -152,29 +161,64 @@ class CalibratedSpatialIB(SpatialIBObjective):
             with torch.set_grad_enabled(create_graph):
                 mask = self._apply_guidance(self._find_foreground(R, images), images, foreground)
                 at_image = background_share(energy(R), mask)
-                at_layer, *at_stages = (
-                    self._background_share(*pair, mask)
-                    for pair in zip(features, gradients, strict=True)
-                )
+                shares = {
+                    name: self._background_share(name, values, gradient, mask)
+                    for name, values, gradient in zip(
+                        self._features.names, features, gradients, strict=True
+                    )
+                }
         self._warn_if_zero(R)
-        values = {"image": (at_image,), "stages": tuple(at_stages), "layer": (at_layer,)}
+        self._warn_if_one_place()
+        last = self._features.last
+        at_layer = () if last is None else (shares.pop(last),)
+        values = {"image": (at_image,), "stages": tuple(shares.values()), "layer": at_layer}
         return Parts(values, mask, R)
 
     def terms(self, parts: Parts) -> dict[str, Tensor]:
         """ρ of the image, the stages and the layer, means over the batch."""
-        at_image, at_layer = (parts.values[name][0].mean() for name in ("image", "layer"))
-        at_stages = [share.mean() for share in parts.values["stages"]]
-        stages = torch.stack(at_stages).mean() if at_stages else torch.zeros_like(at_image)
-        return {"image": at_image, "stages": stages, "layer": at_layer}
+        image = parts.values["image"][0].mean()
+
+        def mean(name: str) -> Tensor:
+            shares = [share.mean() for share in parts.values[name]]
+            return torch.stack(shares).mean() if shares else torch.zeros_like(image)
+
+        return {"image": image, "stages": mean("stages"), "layer": mean("layer")}
 
     def extra_repr(self) -> str:
         """The options, as they show when the module is printed."""
         weights = ("image_weight", "layer_weight", "stage_weight")
         return ", ".join(f"{name}={getattr(self, name)}" for name in weights)
 
-    def _background_share(self, features: Tensor, gradient: Tensor, mask: Tensor) -> Tensor:
+    def describe_layers(self, model: nn.Module, images: Tensor) -> LayerDescription:
+        """What is taken as the last stage and the finer stages of a model, to be printed.
+
+        Arguments and errors as of `sib.models.layers.describe`. A warning about a last stage of one
+        place is not given after it.
+        """
+        self._places_are_checked = True
+        stages = self._stages if self.stage_weight else ()
+        return describe(model, images, self._layer[0], self._reshape, stages)
+
+    def _warn_if_one_place(self) -> None:
+        """Warn, for the first features, where the last stage cannot have a term."""
+        if self._places_are_checked:
+            return
+        self._places_are_checked = True
+        if self._features.last is None:
+            finer = ", ".join(self._features.names)
+            warnings.warn(
+                "the last stage has one place, so its share of the background is the same whatever "
+                "the weights are, and it has no term: give layer= a finer one"
+                + (f", such as {finer}" if finer else "")
+                + ", or larger images",
+                stacklevel=3,
+            )
+
+    def _background_share(
+        self, name: str, features: Tensor, gradient: Tensor, mask: Tensor
+    ) -> Tensor:
         """Share of a stage's positive attribution in the background, (B,)."""
-        maps = (self._features.as_map(values) for values in (features, gradient))
+        maps = (self._features.as_map(values, name) for values in (features, gradient))
         return background_share(upsample(positive_attribution(*maps), mask), mask)
 
     def _find_foreground(self, R: Tensor, images: Tensor) -> Tensor:

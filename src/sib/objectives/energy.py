@@ -76,7 +76,7 @@ class EnergyLoss(PerImageObjective):
             raw = model(images)
         self.check_twice_differentiable(raw)
         logits = at_least_float32(raw)
-        layer = images if self.at == "input" else self._features.pop()[0]
+        layer = images if self.at == "input" else self._last_stage()
         with torch.autocast(images.device.type, enabled=False):
             chosen = logits.gather(1, labels[:, None]).sum()
             (gradient,) = torch.autograd.grad(chosen, layer, create_graph=create_graph)
@@ -90,6 +90,15 @@ class EnergyLoss(PerImageObjective):
         if self.at == "input":
             return nullcontext()
         return self._features.capture(model, images, self._layer, self._reshape)
+
+    def _last_stage(self) -> Tensor:
+        found = self._features.pop()
+        if not found:
+            raise ValueError(
+                "the last stage has one place, so no weight can move its energy: give layer= a "
+                "finer one, larger images, or at='input'"
+            )
+        return found[0]
 
     def _as_map(self, values: Tensor) -> Tensor:
         return values if self.at == "input" else self._features.as_map(values)

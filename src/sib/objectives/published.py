@@ -23,7 +23,7 @@ from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import Weighting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sib.objectives.calibrated import CalibratedSpatialIB
 
@@ -154,6 +154,7 @@ class SpatialIB(SpatialIBObjective):
         balance_floor: float = 0.0,
         layer: str | nn.Module | None = None,
         reshape: "Callable[[Tensor], Tensor] | None" = None,
+        stages: "Sequence[str] | None" = None,
         area: float = 0.2,
         guidance: float = 1.0,
         weighting: Weighting | None = None,
@@ -169,6 +170,7 @@ class SpatialIB(SpatialIBObjective):
             balance_floor=balance_floor,
             layer=layer,
             reshape=reshape,
+            stages=stages,
             area=area,
             guidance=guidance,
             weighting=weighting,

@@ -24,7 +24,12 @@ def report(config: ReportConfig, console: Console) -> None:
     """
     loaded = load(
         read_or_evaluate(
-            config.runs, config.device, console, trust_code=config.trust_code, data=config.data
+            config.runs,
+            config.device,
+            console,
+            trust_code=config.trust_code,
+            data=config.data,
+            layer=config.layer,
         )
     )
     computed = compute(config, loaded, console)

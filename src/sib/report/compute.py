@@ -132,6 +132,12 @@ def _sections(config: ReportConfig, loaded: Loaded, shown: list[Evaluation]) -> 
     ]
 
 
+def _layer(config: ReportConfig, evaluation: Evaluation) -> str | None:
+    """The layer of the maps that are drawn: that of the maps which were measured."""
+    recorded = evaluation.facts.get("layer")
+    return recorded if isinstance(recorded, str) else config.layer
+
+
 def _rows(
     config: ReportConfig, shown: list[Evaluation], places: list[int], console: Console
 ) -> dict[int, Row]:
@@ -145,7 +151,10 @@ def _rows(
     split = shown[0].facts["options"]["split"]
     try:
         checkpoints: list[Checkpoint] = [
-            open_checkpoint(item.folder, device, trust_code=config.trust_code) for item in shown
+            open_checkpoint(
+                item.folder, device, layer=_layer(config, item), trust_code=config.trust_code
+            )
+            for item in shown
         ]
         splits = open_run_data(checkpoints[0], config.data, None, split=split)
         for checkpoint in checkpoints:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sib.double_backward import checkpointed
 from sib.functional import checks
+from sib.models.outputs import in_words, logits_in, warn_if_probabilities
 
 
 def check_batch(images: Tensor, labels: Tensor, values: bool = True, soft: bool = True) -> None:
@@ -45,7 +46,7 @@ def _check_probabilities(labels: Tensor) -> None:
 def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:
     """Raise unless the logits have a row per label; with ``values``, unless labels are in range."""
     if not isinstance(logits, Tensor):
-        raise ValueError(f"model must give one tensor of logits; got {type(logits).__name__}")
+        raise ValueError(f"model must give one tensor of logits; got {in_words(logits)}")
     if logits.ndim != 2 or logits.shape[0] != labels.shape[0]:
         raise ValueError(
             f"model must give logits of shape ({labels.shape[0]}, K), a row per image; "
@@ -70,8 +71,9 @@ def checked_calls(
 ) -> Iterator[None]:
     """Inside, the output of each forward pass of the model is checked as soon as it is there.
 
-    An output that holds its logits in ``.logits``, as those of Hugging Face do, is replaced by
-    them. Passes of other images, such as the single one by which layers are found, are left alone.
+    An output that holds its logits, as those of Hugging Face do, is replaced by them; see
+    `logits_in`. Probabilities in their place are warned about once. Passes of other images, such as
+    the single one by which layers are found, are left alone.
 
     Args:
         model: classifier.
@@ -86,9 +88,11 @@ def checked_calls(
 
     def after(module: nn.Module, inputs: Any, output: Any) -> Tensor:
         running.close()
-        logits = output if isinstance(output, Tensor) else getattr(output, "logits", output)
+        logits = logits_in(output)
         if len(inputs[0]) == len(labels):
             check_logits(logits, labels, values)
+            if values:
+                warn_if_probabilities(module, logits)
         return logits
 
     with ExitStack() as stack:

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointError
 
 from sib.double_backward import check_model, repeated_blocks
+from sib.double_backward.checks import SELF_CHECKPOINTED
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
 from sib.objectives.base import Objective, Parts
@@ -236,10 +238,13 @@ class Task(nn.Module):
         found = self._compiled_parts(images, labels, create_graph)
         if found is not None:
             return found
-        with self.checked_calls(labels):
-            return self.objective.forward_parts(
-                self.model, images, labels, foreground, create_graph=create_graph
-            )
+        try:
+            with self.checked_calls(labels):
+                return self.objective.forward_parts(
+                    self.model, images, labels, foreground, create_graph=create_graph
+                )
+        except CheckpointError:
+            raise ValueError(f"model must be differentiable twice: {SELF_CHECKPOINTED}") from None
 
     def checked_calls(self, labels: Tensor) -> Any:
         """Inside, each forward pass of the model is checked against the labels."""

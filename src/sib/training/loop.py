@@ -345,4 +345,5 @@ class Training:
             "resize": self.config.input.resize,
             "normalization": self.config.input.normalization,
             "epoch": self.epoch,
+            **({"layer": self.config.layer} if self.config.layer else {}),
         }

@@ -19,6 +19,7 @@ from sib.data.annotate import sentences
 from sib.data.identity import fingerprint, record_images, to_csv
 from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
+from sib.models.outputs import output_note
 from sib.models.start import Start
 from sib.runs.folder import RunFolder, versions
 from sib.runs.foreground_file import NAME, FoundForegrounds, write_foregrounds
@@ -34,6 +35,7 @@ from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Reporter
 from sib.training.setup import (
     cache_splits,
+    describe_layers,
     describe_objective,
     deviations,
     make_autocast,
@@ -43,7 +45,9 @@ from sib.training.setup import (
 )
 from sib.training.start import (
     build_model,
+    describe_input,
     describe_start,
+    normalization_source,
     read_weights_of,
     resolve,
     resolve_as_recorded,
@@ -93,6 +97,7 @@ def prepare(
     config, state = _look_at(run, config)
     if run.warning:
         reporter.info(run.warning)
+    normalization = config.input.normalization
     start = distributed.raise_on_all_ranks(lambda: None if state else read_weights_of(config))
     if not config.resume:
         config = resolve(config, start)
@@ -115,6 +120,12 @@ def prepare(
     task, record = distributed.raise_on_all_ranks(lambda: _make(config, splits, device, start))
     freezing = distributed.raise_on_all_ranks(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
+    source = "as recorded" if config.resume else normalization_source(normalization, start)
+    reporter.info(describe_input(config, source, start))
+    layers, sentences_about_layers = describe_layers(config, task)
+    outputs = output_note(task.model)
+    for sentence in (*sentences_about_layers, *([outputs] if outputs else [])):
+        reporter.info(sentence)
     if start and record:
         for sentence in describe_start(config, start, record):
             reporter.info(sentence)
@@ -128,8 +139,14 @@ def prepare(
     reporter.cost(cost, config, steps)
     if config.dry_run:
         return None
+    facts: dict[str, Any] = {
+        "normalization_source": source,
+        "layers": None if layers is None else layers.as_dict(),
+    }
+    facts |= {"outputs": outputs} if outputs else {}
+    facts |= {"start": record} if record is not None else {}
     distributed.raise_on_all_ranks(
-        lambda: _begin(run, config, splits, images, record, found, device)
+        lambda: _begin(run, config, splits, images, facts, found, device)
     )
     if run.lock.warning:
         reporter.info(run.lock.warning)
@@ -264,7 +281,7 @@ def _begin(
     config: TrainConfig,
     splits: Splits,
     images: str | None,
-    record: dict[str, Any] | None,
+    facts: dict[str, Any],
     found: FoundForegrounds | None,
     device: torch.device,
 ) -> None:
@@ -275,10 +292,8 @@ def _begin(
         if found is not None and not (run.path / NAME).exists():
             write_foregrounds(run.path, found)  # the run was stopped before it could
         return
-    facts: dict[str, Any] = {"processes": distributed.size(), "launch": launch()}
+    facts |= {"processes": distributed.size(), "launch": launch()}
     facts["device"] = describe_device(device)
-    if record is not None:
-        facts["start"] = record
     if found is not None:
         facts["foreground"] = found.facts
     run.create(config, {"versions": versions(), "data": splits.description, **facts}, images)

@@ -17,8 +17,10 @@ from sib.data.cache_files import CacheRefused
 from sib.data.transforms import CACHEABLE
 from sib.functional.dependence import ESTIMATORS
 from sib.functional.similarity import WINDOW
-from sib.models.layers import cam_layer
+from sib.models.layers import LayerDescription, cam_layer, choose_layer, describe
+from sib.models.stages import given_stages
 from sib.objectives.base import Objective
+from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.objectives.published import SpatialIB
 from sib.objectives.registry import load_objective
 from sib.objectives.weighting import GradientBalancer
@@ -123,8 +125,7 @@ def make_task(
     Raises:
         InputError: an option is out of its range, or does not fit the model.
     """
-    if config.looks_inside:
-        _check_layer(config, model)
+    _check_layer(config, model)
     group = "objective" if config.method == "sib" else "rival"
     try:
         objective = make_objective(config, device)
@@ -146,14 +147,61 @@ def make_task(
 
 
 def _check_layer(config: TrainConfig, model: nn.Module) -> None:
-    """Raise InputError where it is not known which module is the last stage."""
-    group = "objective" if config.method == "sib" else "rival"
-    parameter = next(model.parameters())
-    images = torch.zeros(1, 3, *height_width(config.side)).to(parameter.device)
+    """Let the model have the layer of the run.
+
+    Raises:
+        InputError: the layers that were named do not fit the model, or none is known where the
+            method needs one.
+    """
+    images = _one_image(config, model)
     try:
-        cam_layer(model, images, getattr(config, group).layer)
+        if config.layer is not None:
+            cam_layer(model, images, config.layer)  # says more about names that do not fit
+            choose_layer(model, config.layer)
+        if not config.looks_inside:
+            return
+        found = describe(model, images, stages=())
     except ValueError as error:
-        raise InputError(f"--arch {config.arch}, --{group}.layer: {error}") from None
+        raise InputError(f"--arch {config.arch}, --layer: {error}") from None
+    if config.method == "energy" and not found.has_places:
+        raise InputError(
+            f"--arch {config.arch}: {one_place(describe(model, images), 'the energy loss')}, or "
+            "give --rival.at input"
+        )
+    try:
+        given_stages(model, images, config.stage_names or ())
+    except ValueError as error:
+        raise InputError(f"--arch {config.arch}, --stages: {error}") from None
+
+
+def describe_layers(config: TrainConfig, task: Task) -> tuple[LayerDescription | None, list[str]]:
+    """The last stage of a run's model and the finer ones, and sentences about them."""
+    model, objective = task.model, task.objective
+    images = _one_image(config, model)
+    try:
+        whole = describe(model, images)
+        if isinstance(objective, CalibratedSpatialIB):
+            found = objective.describe_layers(model, images)
+        else:
+            found = whole._replace(stages={})
+    except ValueError:  # then the method does without, as was checked
+        return None, ["layer: not known; class activation maps need --layer"]
+    sentences = [f"layer: {found}"]
+    if not found.has_places:
+        use = "a term or class activation maps" if config.is_calibrated else "class activation maps"
+        sentences.append(one_place(whole, use))
+    return found, sentences
+
+
+def one_place(found: LayerDescription, use: str) -> str:
+    """What a last stage of one place means, and what to do."""
+    finer = next(iter(found.stages), None)
+    advice = f"; --layer {finer} is finer" if finer else ""
+    return f"{found.layer} has one place at this image size, which is of no use for {use}{advice}"
+
+
+def _one_image(config: TrainConfig, model: nn.Module) -> torch.Tensor:
+    return torch.zeros(1, 3, *height_width(config.side), device=next(model.parameters()).device)
 
 
 def make_objective(config: TrainConfig, device: torch.device) -> Objective | None:

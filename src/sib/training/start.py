@@ -85,16 +85,32 @@ def build_model(
 
 
 def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) -> list[str]:
-    """What a run took from weights and what it assumes of them, in words."""
-    own = config.input.normalization == start.normalization
-    source = start.normalization_source if own else "as given"
-    resize = f"; the weights' own images: {start.resize}" if start.resize else ""
+    """What a run took from weights, in words."""
     return [
         f"weights: {start.source}, {record['words']}",
-        f"input: {size_in_words(config.side)} pixels, normalisation {config.input.normalization} "
-        f"({source}){resize}",
         f"batch norm: {describe_batch_norm(config)}",
     ]
+
+
+def describe_input(config: TrainConfig, source: str, start: Start | None) -> str:
+    """Size and normalisation of the images, and where the latter is known from, in words."""
+    resize = f"; the weights' own images: {start.resize}" if start and start.resize else ""
+    return (
+        f"input: {size_in_words(config.side)} pixels, normalisation {config.input.normalization} "
+        f"({source}){resize}"
+    )
+
+
+def normalization_source(given: str, start: Start | None) -> str:
+    """Where the normalisation of a new run is known from.
+
+    Args:
+        given: ``input.normalization``, as it was before it was decided.
+        start: the weights that the run starts from.
+    """
+    if given != "auto":
+        return "as given"
+    return "the default for random weights" if start is None else start.normalization_source
 
 
 def describe_batch_norm(config: TrainConfig) -> str:

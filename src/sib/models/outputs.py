@@ -1,0 +1,132 @@
+"""What a model gives: logits, logits inside something else, or probabilities in their place."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+Kind = Literal["logits", "probabilities", "log-probabilities"]
+TOLERANCE = 1e-4
+"""How far the probabilities of an image may sum to something else than 1."""
+LAST = {nn.Softmax: "softmax", nn.LogSoftmax: "log-softmax", nn.Sigmoid: "sigmoid"}
+"""Modules whose input is the logits, where they come last."""
+NOTE = "_sib_output_note"
+"""Attribute of a model, so that its copies have it too."""
+
+_checked: WeakSet[nn.Module] = WeakSet()
+
+
+def logits_in(output: Any) -> Any:
+    """The logits (B, K) in what a model gives.
+
+    Taken are a tensor, the attribute or the entry ``logits`` (models of Hugging Face), and the only
+    tensor of two axes in a tuple or list. Anything else is returned as it came.
+    """
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(getattr(output, "logits", None), Tensor):
+        return output.logits
+    if isinstance(output, Mapping) and isinstance(output.get("logits"), Tensor):
+        return output["logits"]
+    if isinstance(output, (tuple, list)):
+        fitting = [each for each in output if isinstance(each, Tensor) and each.ndim == 2]
+        if len(fitting) == 1:
+            return fitting[0]
+    return output
+
+
+def kind_of(logits: Tensor) -> Kind:
+    """Whether outputs (B, K) are logits, or already went through a softmax, by their values."""
+    values = logits.detach().float()
+    if values.ndim != 2 or values.shape[1] < 2 or not values.isfinite().all():
+        return "logits"
+    if (values >= 0).all() and _sum_to_one(values):
+        return "probabilities"
+    return "log-probabilities" if (values <= 0).all() and _sum_to_one(values.exp()) else "logits"
+
+
+def warn_if_probabilities(model: nn.Module, logits: Tensor) -> None:
+    """Warn, once for each model, where it gives probabilities in place of logits."""
+    if model in _checked:
+        return
+    _checked.add(model)
+    if kind_of(logits) == "probabilities":
+        warnings.warn(
+            f"model gives probabilities: each output of this {type(model).__name__} lies in [0, 1] "
+            "and those of an image sum to 1; cross-entropy and explanations expect logits and "
+            "would apply a second softmax: leave out the one at the end of the model",
+            stacklevel=3,
+        )
+
+
+def give_logits(model: nn.Module, images: Tensor) -> None:
+    """Let a model give its logits, where it gives them inside something else or as probabilities.
+
+    A softmax, log-softmax or sigmoid module that comes last is passed over, so that its input is
+    the output. Of other probabilities p the output is log p, whose softmax is p. This is done by
+    hooks: the names of modules and weights stay. `output_note` tells what was done.
+
+    Args:
+        model: classifier in evaluation mode; changed.
+        images: (B, C, H, W) that it takes.
+    """
+    last: list[nn.Module] = []
+    leaves = [module for module in model.modules() if not list(module.children())]
+    handles = [
+        leaf.register_forward_hook(lambda leaf, inputs, output: last.append(leaf))
+        for leaf in leaves
+    ]
+    output = model(images)
+    for handle in handles:
+        handle.remove()
+    logits = logits_in(output)
+    if logits is not output:
+        model.register_forward_hook(_unwrap)
+    kind = kind_of(logits)
+    if last and type(last[-1]) in LAST and (kind != "logits" or type(last[-1]) is nn.Sigmoid):
+        last[-1].register_forward_hook(_pass_over)
+        note = f"the model ends in a {LAST[type(last[-1])]}, whose input is taken as the logits"
+    elif kind == "probabilities":
+        model.register_forward_hook(_logarithm)
+        note = "the model ends in a softmax; the logarithms of its probabilities are the logits"
+    elif kind == "log-probabilities":
+        note = "the model ends in a log-softmax, whose output is taken as the logits"
+    else:
+        return
+    setattr(model, NOTE, note)
+
+
+def output_note(model: nn.Module) -> str | None:
+    """What `give_logits` did about a softmax inside the model, in words; None for nothing."""
+    note = getattr(model, NOTE, None)
+    return note if isinstance(note, str) else None
+
+
+def in_words(output: Any) -> str:
+    """What a model gives, for a message."""
+    if isinstance(output, Tensor):
+        return str(tuple(output.shape))
+    if isinstance(output, (tuple, list)):
+        return f"a {type(output).__name__} of {', '.join(map(in_words, output)) or 'nothing'}"
+    if isinstance(output, Mapping):
+        return f"a {type(output).__name__} with {', '.join(map(str, output)) or 'nothing'}"
+    return f"a {type(output).__name__}"
+
+
+def _unwrap(module: nn.Module, inputs: Any, output: Any) -> Any:
+    return logits_in(output)
+
+
+def _pass_over(module: nn.Module, inputs: Any, output: Any) -> Any:
+    return inputs[0]
+
+
+def _logarithm(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return output.clamp_min(torch.finfo(output.dtype).tiny).log()
+
+
+def _sum_to_one(values: Tensor) -> bool:
+    return bool(((values.sum(dim=1) - 1).abs() < TOLERANCE).all())

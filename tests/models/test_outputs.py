@@ -1,0 +1,158 @@
+"""What models give: logits alone, inside something else, or probabilities in their place."""
+
+import copy
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from helpers.nets import group_norm_net
+from sib.explain import attribute
+from sib.models.build import build, build_random
+from sib.models.outputs import kind_of, logits_in, output_note
+from sib.objectives.published import SpatialIB
+from sib.tasks.task import Task
+from sib.utils.errors import InputError
+
+IMAGES = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+class Ending(nn.Module):
+    """A network whose output is changed by a function."""
+
+    def __init__(self, change, classes=5):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net, self.change = group_norm_net(classes), change
+
+    def forward(self, images):
+        return self.change(self.net(images))
+
+
+CHANGES = {
+    "softmax": lambda logits: logits.softmax(1),
+    "log_softmax": lambda logits: logits.log_softmax(1),
+    "softmax_module": nn.Softmax(dim=1),
+    "log_softmax_module": nn.LogSoftmax(dim=1),
+    "sigmoid_module": nn.Sigmoid(),
+    "namespace": lambda logits: SimpleNamespace(logits=logits),
+    "mapping": lambda logits: {"loss": None, "logits": logits},
+    "tuple": lambda logits: (logits,),
+    "tuple_of_two": lambda logits: (logits, logits.mean()),
+    "ambiguous": lambda logits: (logits, logits),
+    "nothing": lambda logits: None,
+    "broken": lambda logits: logits.nosuch,
+    "vector": lambda logits: logits[:, 0],
+}
+
+
+def __getattr__(name):
+    """``test_outputs:NAME`` as an architecture."""
+    if name not in CHANGES:
+        raise AttributeError(name)
+    return lambda classes: Ending(CHANGES[name], classes)
+
+
+def of_this_file(name):
+    return build_random(f"{__name__}:{name}", 5, 16).eval()
+
+
+def test_outputs_that_hold_logits():
+    logits = torch.randn(2, 5)
+    for name in ("namespace", "mapping", "tuple", "tuple_of_two"):
+        assert logits_in(CHANGES[name](logits)) is logits
+    assert isinstance(logits_in((logits, logits)), tuple)
+
+
+def test_values_tell_probabilities_from_logits():
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]])
+    assert kind_of(logits) == "logits"
+    assert kind_of(logits.softmax(1)) == "probabilities"
+    assert kind_of(logits.log_softmax(1)) == "log-probabilities"
+    assert kind_of(torch.tensor([[0.5, 0.4]])) == "logits"  # in [0, 1], but the sum is 0.9
+    assert kind_of(torch.ones(2, 1)) == "logits"
+
+
+@pytest.mark.parametrize("name", ["namespace", "mapping", "tuple", "tuple_of_two"])
+def test_a_built_model_gives_its_logits_alone(name):
+    model, plain = of_this_file(name), Ending(nn.Identity()).eval()
+    assert model.state_dict().keys() == plain.state_dict().keys()
+    assert torch.equal(copy.deepcopy(model)(IMAGES), plain(IMAGES))
+    assert output_note(model) is None
+
+
+@pytest.mark.parametrize("name", ["softmax_module", "log_softmax_module", "sigmoid_module"])
+def test_a_last_softmax_is_passed_over(name):
+    model, plain = of_this_file(name), Ending(nn.Identity()).eval()
+    assert torch.equal(copy.deepcopy(model)(IMAGES), plain(IMAGES))
+    assert "whose input is taken as the logits" in output_note(copy.deepcopy(model))
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_of_probabilities_the_logarithm_is_taken(name):
+    model, plain = of_this_file(name), Ending(nn.Identity()).eval()
+    expected = plain(IMAGES).log_softmax(1)
+    assert torch.allclose(copy.deepcopy(model)(IMAGES), expected, atol=1e-6)
+    assert "softmax" in output_note(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ambiguous", r"for 2 images it gives a tuple of \(2, 5\), \(2, 5\)"),
+        ("nothing", "for 2 images it gives a NoneType"),
+        ("vector", r"for 2 images it gives \(2,\)"),
+        ("broken", "fails on its first images: AttributeError: 'Tensor' object has no attribute"),
+    ],
+)
+def test_other_outputs_are_refused(name, sentence):
+    with pytest.raises(InputError, match=sentence):
+        of_this_file(name)
+
+
+@pytest.mark.parametrize("use", ["task", "attribute"])
+def test_a_softmax_in_a_model_of_ones_own_is_warned_about_once(use):
+    model = Ending(CHANGES["softmax"]).eval()
+
+    def run():
+        if use == "task":
+            Task(model)(IMAGES, torch.tensor([0, 1, 2]))
+        else:
+            attribute(model, IMAGES, method="saliency")
+
+    with pytest.warns(UserWarning, match="model gives probabilities.*second softmax"):
+        run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run()
+
+
+def synchronised(classes):
+    return nn.SyncBatchNorm.convert_sync_batchnorm(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(784, classes))
+    )
+
+
+class Checkpointing(Ending):
+    grad_checkpointing = True
+
+
+def test_what_cannot_be_differentiated_twice_is_refused_in_one_sentence():
+    with pytest.raises(InputError, match=r"synchronised: model must not hold SyncBatchNorm"):
+        build(f"{__name__}:synchronised", 5, 16)
+    assert build_random(f"{__name__}:synchronised", 5, 16)  # to be looked at, it will do
+    with pytest.raises(ValueError, match=r"recomputes parts of itself.*set_grad_checkpointing"):
+        Task(Checkpointing(nn.Identity()), SpatialIB(window_size=5))
+
+
+def test_a_reentrant_checkpoint_is_named():
+    class Reentrant(Ending):
+        def forward(self, images):
+            return checkpoint(self.net, images, use_reentrant=True)
+
+    task = Task(Reentrant(None), SpatialIB(window_size=5))
+    with pytest.raises(ValueError, match="recomputes parts of itself"):
+        task(IMAGES, torch.tensor([0, 1, 2]))
