@@ -52,7 +52,7 @@ def weights(folder, name):
 
 def arguments(name, data):
     """Options of a command for it."""
-    own = ["--arch", f"evaluation.handmade:{name}", "--image-size", str(SIDE)]
+    own = ["--arch", f"helpers.handmade:{name}", "--image-size", str(SIDE)]
     return [*own, "--normalization", "half", "--data", str(data), "--device", "cpu"]
 
 

@@ -1,5 +1,7 @@
 """The page about runs: its pieces, its safety, and how a browser shows it."""
 
+import base64
+import hashlib
 import html
 import json
 import re
@@ -18,8 +20,14 @@ from sib.config.evaluate import EvaluateConfig
 from sib.config.report import ReportConfig
 from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
+from sib.evaluation.scores import Scores
+from sib.evaluation.stored import read_stored
+from sib.figures.curves import curves, term_curves
 from sib.report import gallery
+from sib.report.answer import answer
 from sib.report.command import report
+from sib.report.gallery import energies
+from sib.report.load import load
 from sib.report.page import warnings
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
@@ -59,7 +67,8 @@ def test_the_page_holds_its_pieces_and_nothing_from_outside(page):
     assert set(SECTIONS) <= identities
     targets = {attributes["href"] for attributes in elements.all("a")}
     assert targets == {f"#{identity}" for identity in identities}
-    assert not elements.all("script") and not elements.all("link") and not elements.all("iframe")
+    assert len(elements.all("script")) == 1 and not elements.all("script")[0]
+    assert not elements.all("link") and not elements.all("iframe")
     images = elements.all("img")
     assert len(images) > 3 * (1 + 4 * 3)
     for attributes in images:
@@ -71,6 +80,9 @@ def test_the_page_holds_its_pieces_and_nothing_from_outside(page):
         assert attributes["tabindex"] == "0"
     policy = next(a["content"] for a in elements.all("meta") if "http-equiv" in a)
     assert policy.startswith("default-src 'none'")
+    script = re.search(r"<script>(.*?)</script>", page.read_text(), re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.endswith(f"script-src 'sha256-{digest}'")
 
 
 def test_galleries_of_few_runs_take_the_first_of_each_group(tmp_path):
@@ -81,6 +93,8 @@ def test_galleries_of_few_runs_take_the_first_of_each_group(tmp_path):
         quiet(),
     )
     gallery = re.search(r'<section[^>]*id="gallery".*?</section>', out.read_text(), re.DOTALL)[0]
+    shown = set(re.findall('data-run="([^"]*)"', gallery))
+    assert shown == {"cross-entropy", "S-IB"}  # without a seed, since each has but one here
     assert [name in gallery for name in ("ce-0", "ce-1", "sib-0", "sib-1")] == [1, 0, 1, 0]
     summary = re.search(r'<section[^>]*id="summary".*?</section>', out.read_text(), re.DOTALL)[0]
     assert all(name in summary for name in ("ce-0", "ce-1", "sib-0", "sib-1"))
@@ -88,7 +102,7 @@ def test_galleries_of_few_runs_take_the_first_of_each_group(tmp_path):
 
 def test_figures_are_those_of_the_evaluations(page):
     text = page.read_text()
-    for method in ("ce", "sib"):
+    for method, title in (("ce", "cross-entropy"), ("sib", "S-IB")):
         for seed in (0, 1):
             facts = json.loads((evaluated(method, seed) / "evaluation.json").read_text())
             assert f">{facts['accuracy']['mean']:.3f}<" in text
@@ -96,7 +110,107 @@ def test_figures_are_those_of_the_evaluations(page):
             folder = evaluated(method, seed)
             assert f"sib train --config {folder}/config.yaml --out NEW" in text
             assert html.escape(f"seed: {seed}") in text
+            assert f'data-run="{title}, seed {seed}"' in text
     assert "S-IB minus cross-entropy" in text
+
+
+def test_pictures_come_before_tables_and_the_answer_before_both(page):
+    text = page.read_text()
+    places = [
+        text.index(part)
+        for part in ('class="verdict"', 'class="strip"', 'id="summary"', 'id="training"')
+    ]
+    assert places == sorted(places)
+    assert len(re.findall('class="lane"', text)) == 1 + 2 * 3  # the first run of each group
+
+
+def test_no_accuracy_stands_in_a_column_of_energies(page):
+    text = page.read_text()
+    comparison = re.search('<section id="comparison">.*?</section>', text, re.DOTALL)[0]
+    for table in re.findall("<table>.*?</table>", comparison, re.DOTALL):
+        assert ("accuracy" in table) != ("energy" in table)
+
+
+def test_the_answer_is_the_difference_of_the_groups():
+    evaluations = [read_stored(evaluated(m, seed)) for m in ("ce", "sib") for seed in (0, 1)]
+    found = answer(load(evaluations))
+    first, second = evaluations[:2], evaluations[2:]
+    means = [np.mean([energies(e.scores).mean() for e in group]) for group in (first, second)]
+    correct = [np.mean([e.scores.correct.mean() for e in group]) for group in (first, second)]
+    sentence = found["sentence"].replace("−", "-")
+    assert any(f"{sign * (means[1] - means[0]):+.3f} ± " in sentence for sign in (1, -1))
+    assert f"{correct[1] - correct[0]:+.3f} ± " in sentence
+    cells = [[cell["mean"] for cell in row["cells"] if cell] for row in found["rows"]]
+    assert [row[0] for row in cells[:2]] == [f"{value:.3f}" for value in correct]
+    assert [row["name"] for row in found["rows"]] == [
+        "cross-entropy, 2 seeds",
+        "S-IB, 2 seeds",
+        "an even map",
+    ]
+
+
+def test_energies_leave_out_a_method_without_a_value():
+    scores = Scores(
+        ["a", "b"],
+        [0, 0],
+        [0, 0],
+        [1.0, 1.0],
+        [0.5, 0.5],
+        [("vjp", "energy_pointing_game"), ("gradcam", "energy_pointing_game"), ("vjp", "other")],
+        np.array([[0.2, 0.4, 9.0], [np.nan, np.nan, 9.0]]),
+    )
+    assert energies(scores)[0] == pytest.approx(0.3) and np.isnan(energies(scores)[1])
+
+
+def test_a_run_that_has_not_ended_says_so(tmp_path):
+    folder = tmp_path / "ce-0"
+    shutil.copytree(evaluated(), folder)
+    (folder / "result.json").unlink()
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(re.sub("(?m)^epochs: .*$", "epochs: 8", config))
+    out = tmp_path / "r.html"
+    report(ReportConfig(runs=(folder,), out=out, images=1, methods=("vjp",)), quiet())
+    assert "1 of 8, unfinished" in out.read_text()
+
+
+def test_level_curves_are_not_drawn():
+    epochs = [
+        {"epoch": n, "cross_entropy": 1.0 / n, "mask_area": 0.2, "terms": {"image": n, "layer": 1}}
+        for n in (1, 2)
+    ]
+    runs = [{"name": "a", "group": "b", "epochs": epochs}]
+    assert [picture.alt.split(" over")[0] for picture in curves(runs)] == [
+        "cross-entropy on the training images"
+    ]
+    assert [picture.alt.split(" over")[0] for picture in term_curves(runs)] == ["term image"]
+    assert curves([{"name": "a", "group": "b", "epochs": epochs[:1]}]) == []
+
+
+@needs_chromium
+def test_the_script_flips_between_methods_and_runs(page, tmp_path):
+    """Chromium presses the buttons of a copy; the hash of the page lets no other script run."""
+    text = page.read_text()
+    press = """
+      const box = document.querySelectorAll("[data-flip]")[1];
+      const shown = () => [...box.querySelectorAll("[data-method]")].filter(item => !item.hidden)
+        .map(item => item.dataset.run + "/" + item.dataset.method);
+      const before = new Set(shown());
+      const press = name => [...box.querySelectorAll("button")]
+        .find(button => button.textContent === name).click();
+      press("VJP"); press("S-IB, seed 1");
+      document.title = JSON.stringify([[...before].sort(), [...new Set(shown())]]);
+    """
+    for name, policy in (("free", ""), ("kept", re.search("<meta http-equiv[^>]*>", text)[0])):
+        copy = re.sub("<meta http-equiv[^>]*>", lambda _, p=policy: p, text)
+        (tmp_path / f"{name}.html").write_text(
+            copy.replace("</body>", f"<script>{press}</script></body>")
+        )
+    title = re.search("<title>(.*?)</title>", run(tmp_path / "free.html", tmp_path / "p"))[1]
+    before, after = json.loads(html.unescape(title))
+    runs = [f"{name}, seed {seed}" for name in ("S-IB", "cross-entropy") for seed in (0, 1)]
+    assert before == [f"{name}/saliency" for name in runs]
+    assert after == ["S-IB, seed 1/VJP"]
+    assert "<title>What " in run(tmp_path / "kept.html", tmp_path / "p")
 
 
 @needs_chromium
@@ -192,7 +306,7 @@ def test_names_with_html_in_them_are_text(hostile, tmp_path):
     report(ReportConfig(runs=(hostile,), out=tmp_path / "r.html", device="cpu"), quiet())
     text = (tmp_path / "r.html").read_text()
     elements = Elements(text)
-    assert not elements.all("b") and not elements.all("i") and not elements.all("script")
+    assert not elements.all("b") and not elements.all("i") and len(elements.all("script")) == 1
     for _, attributes in elements.found:
         assert not any(name.startswith("on") for name in attributes)
     for attributes in elements.all("img"):
@@ -238,7 +352,7 @@ def test_what_a_run_warned_about_is_told_with_its_last_sentence():
         SimpleNamespace(name="b", run=SimpleNamespace(epochs=[{}])),
         SimpleNamespace(name="weights alone", run=None),
     ]
-    said = "in 2 of 3 epochs, the last time so: inert. collapsed."
+    said = "in 2 of 3 epochs. The last time: inert. collapsed."
     assert warnings(runs) == [("a", said)]
 
 

@@ -14,9 +14,9 @@ from sib.config.evaluate import EvaluateConfig
 from sib.config.report import ReportConfig
 from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
 from sib.data.normalization import normalise
+from sib.evaluation.data import spaced_indices
 from sib.evaluation.evaluate import evaluate
-from sib.figures.picture import Column, draw_columns
-from sib.functional import foreground_mask
+from sib.figures.picture import Lane, draw_lanes
 from sib.functional.decision import decision_vjp
 from sib.models import SmallResNet, build
 from sib.objectives.registry import method_title
@@ -31,6 +31,9 @@ from sib.utils.terminal import show_tables
 
 METHODS = ("ce", "sib")
 REPORT_IMAGES = 200
+"""Test images whose explanations are measured for the report."""
+SHOWN = 8
+"""Images in the picture."""
 WINDOW = 7
 """Side of the published mask's density window: 31 of 224 pixels, on 48."""
 HINT = (
@@ -61,7 +64,7 @@ def demo(config: DemoConfig, console: Console) -> None:
     show_tables(console, [_table(results)])
     other = "published" if config.objective == "calibrated" else "calibrated"
     console.print(HINT.format(kind=config.objective, other=other), highlight=False)
-    picture = _draw(config)
+    picture = _draw(config, results)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
     _report(config, console)
 
@@ -122,29 +125,34 @@ def _table(results: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def _draw(config: DemoConfig) -> Path:
-    """Six test images, their foregrounds, and the VJP and mask under each method."""
+def _draw(config: DemoConfig, results: dict[str, dict[str, Any]]) -> Path:
+    """Test images with their foregrounds, and the VJP under each method."""
     splits = open_splits(_train_config(config, "sib"))
-    samples = [splits.test[index] for index in range(6)]
+    samples = [splits.test[index] for index in spaced_indices(SHOWN, len(splits.test))]
     images = torch.stack([sample.image for sample in samples])
-    foregrounds = [sample.foreground for sample in samples]
     device = choose_device(config.device)
-    columns = []
+    lanes = []
     for method in METHODS:
         run = _train_config(config, method)
         model = build(run.arch, len(splits.classes), run.side)
         RunFolder(run.folder).load_weights("best", model)
         inputs = normalise(images, device, run.input.normalization)
-        columns.append(_column(method_title(method), model.to(device).eval(), inputs))
+        strength = _strength(model.to(device).eval(), inputs)
+        lanes.append(Lane(_title(method, results[method]), strength))
     path = config.out / "picture.png"
-    draw_columns(path, images, foregrounds, columns)
+    title = "The image, its foreground outlined. The background, too, suggests the class."
+    draw_lanes(path, images, [sample.foreground for sample in samples], title, lanes)
     return path
 
 
-def _column(name: str, model: nn.Module, inputs: Tensor) -> Column:
-    """VJP and published mask of a model in evaluation mode; inputs are normalised, (B, 3, H, W)."""
+def _title(method: str, test: dict[str, Any]) -> str:
+    return (
+        f"{method_title(method)}: accuracy {test['accuracy']:.3f}, energy inside the foreground "
+        f"{test['foreground_energy']:.3f}"
+    )
+
+
+def _strength(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Σ_c |R|, (B, H, W), of a model in evaluation mode; inputs are normalised, (B, 3, H, W)."""
     inputs.requires_grad_()
-    R = decision_vjp(model(inputs), inputs)
-    # decision_vjp has no scale of its own, so the mask's absolute epsilon must not act
-    mask = foreground_mask(R, WINDOW, epsilon=1e-30)
-    return Column(name, R.abs().sum(dim=1).cpu(), mask.squeeze(1).cpu())
+    return decision_vjp(model(inputs), inputs).abs().sum(dim=1).cpu()

@@ -13,7 +13,7 @@ class DemoConfig:
     """Folder for both runs, the picture and the report; those in it are replaced."""
     epochs: int = 8
     """Passes over the training images."""
-    images: int = 4000
+    images: int = 2000
     """Images to train and validate on; a quarter as many to test on."""
     objective: Literal["calibrated", "published"] = "calibrated"
     """Of the S-IB run."""

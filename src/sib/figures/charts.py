@@ -10,19 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Lightness differs as well as hue, and shapes differ too, for who cannot tell the colours.
+from sib.figures.text import fitted
+
+# Lightness and shape differ as well as hue, for readers who cannot tell the hues apart.
 COLOURS = (
     *("#3b82b8", "#d97b3f", "#4f9d69", "#a06cc0", "#bf9b30"),
     *("#7d8790", "#c4526b", "#2f9e9e", "#8a5a3c", "#55579e"),
 )
 SHAPES = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":")
+SVG_DASHES = {"-": "none", "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
 INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 INK = {"light": "#22272b", "dark": "#dfe3e6"}
 
 
 class Picture(NamedTuple):
-    """One figure as two data URIs, with words for who cannot see it."""
+    """One figure as two data URIs, with a text for readers who cannot see it."""
 
     light: str
     dark: str
@@ -39,6 +42,8 @@ def curve_figure(
 ) -> Figure:
     """One quantity over the epochs, one line a run; runs of a group share a colour.
 
+    The names of the groups are not drawn: `legend` gives them for all figures of a page at once.
+
     Args:
         runs: each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``.
         title: of the figure.
@@ -47,27 +52,39 @@ def curve_figure(
     """
     figure = Figure(figsize=(4.4, 3), layout="constrained")
     axis = figure.subplots()
-    groups = list(dict.fromkeys(run["group"] for run in runs))
-    for place, group in enumerate(groups):
-        for index, run in enumerate([run for run in runs if run["group"] == group]):
+    for place, group in enumerate(_groups(runs)):
+        for run in (run for run in runs if run["group"] == group):
             known = [(e["epoch"], value(e)) for e in run["epochs"] if value(e) is not None]
             axis.plot(
                 *zip(*known, strict=True) if known else ([], []),
                 color=COLOURS[place % len(COLOURS)],
                 linestyle=DASHES[place % len(DASHES)],
-                linewidth=1.3,
+                linewidth=1.6,
                 alpha=0.9,
-                label=group if index == 0 and known else None,
             )
-    axis.set_title(title, fontsize=10)
+    axis.set_title(fitted(title, 3.8, 10), fontsize=10)
     axis.set_xlabel("epoch")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.ticklabel_format(axis="y", useOffset=False)
     axis.set_ylabel(label)
     _quiet(axis)
-    if len(groups) > 1:
-        axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def legend(runs: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Name, colour and dashes (of an SVG stroke) of each group in `curve_figure`."""
+    return [
+        {
+            "name": group,
+            "colour": COLOURS[place % len(COLOURS)],
+            "dashes": SVG_DASHES[DASHES[place % len(DASHES)]],
+        }
+        for place, group in enumerate(_groups(runs))
+    ]
+
+
+def _groups(runs: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(run["group"] for run in runs))
 
 
 def scatter_figure(points: list[dict[str, Any]]) -> Figure:
@@ -76,15 +93,22 @@ def scatter_figure(points: list[dict[str, Any]]) -> Figure:
     Args:
         points: each with ``group``, ``name``, ``accuracy`` and ``localisation``.
     """
-    figure = Figure(figsize=(5.6, 3.9), layout="constrained", dpi=120)
-    axis = figure.subplots()
     groups = list(dict.fromkeys(point["group"] for point in points))
+    width = 5.6
+    counts = {group: sum(point["group"] == group for point in points) for group in groups}
+    labels = {
+        group: fitted(f"{group} ({count} run{'s' * (count > 1)})", width - 0.6, 9)
+        for group, count in counts.items()
+    }
+    lines = sum(1 + label.count("\n") for label in labels.values())
+    figure = Figure(figsize=(width, 3.7 + 0.19 * lines), layout="constrained", dpi=120)
+    axis = figure.subplots()
     for index, group in enumerate(groups):
         own = [point for point in points if point["group"] == group]
         axis.scatter(
             [point["accuracy"] for point in own],
             [point["localisation"] for point in own],
-            label=f"{group} ({len(own)} run{'s' * (len(own) > 1)})",
+            label=labels[group],
             color=COLOURS[index % len(COLOURS)],
             marker=SHAPES[index % len(SHAPES)],
             s=46,
@@ -94,8 +118,8 @@ def scatter_figure(points: list[dict[str, Any]]) -> Figure:
     axis.set_ylabel("energy inside the foreground,\nmean over methods")
     axis.margins(0.15)
     _quiet(axis)
-    if groups:
-        axis.legend(frameon=False)
+    if groups:  # below the axes, where a long name hides no point
+        figure.legend(loc="outside lower left", frameon=False, fontsize=9)
     return figure
 
 
@@ -114,5 +138,5 @@ def _svg(draw: Callable[[], Figure], ink: str) -> str:
 
 
 def data_uri(kind: str, content: bytes) -> str:
-    """Bytes as the address of an image that needs no file."""
+    """Bytes as a data URI."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -6,6 +6,13 @@ from typing import Any
 
 from sib.figures.charts import Picture, both_themes, curve_figure
 
+Runs = list[dict[str, Any]]
+"""Each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``."""
+Quantity = tuple[str, str, Callable[[dict], Any]]
+"""Title, unit, and what gives the quantity of a record."""
+CONSTANT = 0.01
+"""A quantity that changes by less than this share of its magnitude is not worth a figure."""
+
 
 def _selection(record: dict[str, Any]) -> dict[str, Any]:
     """What an epoch measured on validation, or on test where the run chose its epoch there."""
@@ -20,56 +27,60 @@ def _of_record(key: str, record: dict[str, Any]) -> Any:
     return record.get(key)
 
 
-Quantity = tuple[str, str, Callable[[dict], Any]]
-QUANTITIES: list[Quantity] = [
+MAIN: list[Quantity] = [
     ("cross-entropy on the training images", "nats", lambda e: e.get("cross_entropy")),
     ("accuracy on the split that chooses the epoch", "", lambda e: _selection(e).get("accuracy")),
     (
-        "foreground energy of the VJP on that split",
+        "energy of the VJP inside the foreground, same split",
         "",
         lambda e: _selection(e).get("foreground_energy"),
     ),
+]
+DETAIL: list[Quantity] = [
     ("gradient of the method's terms over cross-entropy's", "", lambda e: e.get("gradient_ratio")),
     ("scale of R", "mean of |R|", lambda e: e.get("reconstruction_scale")),
     ("mask: area above 0.5", "share of the pixels", lambda e: e.get("mask_area")),
     ("mask: area between 0.1 and 0.9", "share of the pixels", lambda e: e.get("mask_softness")),
 ]
-
-
 BY_TERM = (
     ("term {}", "", "terms"),
     ("weight of term {}", "", "weights"),
 )
 
 
-def _quantities(runs: list[dict[str, Any]]) -> list[Quantity]:
-    """The quantities of all runs, then those of each term that any of them has."""
+def curves(runs: Runs) -> list[Picture]:
+    """What every method has: a figure for each quantity that changes in some run."""
+    return _drawn(runs, MAIN)
+
+
+def term_curves(runs: Runs) -> list[Picture]:
+    """What a method logs about its own terms: a figure for each quantity that changes."""
     records = [record for run in runs for record in run["epochs"]]
     names = list(dict.fromkeys(name for record in records for name in record.get("terms", {})))
-    found = list(QUANTITIES)
+    found: list[Quantity] = []
     for name in names:
         for title, unit, group in BY_TERM:
             found.append((title.format(name), unit, partial(_of_term, group, name)))
         ratio = f"{name}_gradient_ratio"
         title = f"gradient of term {name} over cross-entropy's"
         found.append((title, "", partial(_of_record, ratio)))
-    return found
+    return _drawn(runs, found + DETAIL)
 
 
-def curves(runs: list[dict[str, Any]]) -> list[Picture]:
-    """A figure for each quantity that any run has logged.
-
-    Args:
-        runs: each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``.
-    """
-    return [
-        _curve(runs, quantity)
-        for quantity in _quantities(runs)
-        if any(quantity[2](record) is not None for run in runs for record in run["epochs"])
-    ]
+def _drawn(runs: Runs, quantities: list[Quantity]) -> list[Picture]:
+    return [_curve(runs, quantity) for quantity in quantities if _changes(runs, quantity[2])]
 
 
-def _curve(runs: list[dict[str, Any]], quantity: Quantity) -> Picture:
+def _changes(runs: Runs, value: Callable[[dict], Any]) -> bool:
+    """Whether any run has a curve to draw, and not a level line."""
+    for run in runs:
+        known = [value(record) for record in run["epochs"] if value(record) is not None]
+        if known and max(known) - min(known) > CONSTANT * max(abs(max(known)), abs(min(known))):
+            return True
+    return False
+
+
+def _curve(runs: Runs, quantity: Quantity) -> Picture:
     title, _, value = quantity
     known = {run["name"]: [value(e) for e in run["epochs"]] for run in runs}
     last = "; ".join(

@@ -10,9 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from sib.figures.text import fitted
 from sib.utils.files import write_whole
 
 COLUMNS = 5
+PANEL = 2.3
+"""Inches of a panel's width."""
+LINE = 0.2
+"""Inches of a line of text."""
 POSITIVE, SIGNED = "inferno", "RdBu_r"
 
 
@@ -25,20 +30,26 @@ def draw_overlays(
         path: of the PNG.
         image: uint8 (3, H, W).
         maps: (H, W) by method, scaled to [−1, 1].
-        title: above; names with ``$`` are shown as they are.
+        title: above; names with ``$`` are shown as they are. Long text is broken into lines.
         footer: below.
     """
     columns = min(COLUMNS, 1 + len(maps))
     rows = math.ceil((1 + len(maps)) / columns)
-    figure = Figure(figsize=(2.3 * columns, 2.45 * rows + 0.8), layout="constrained", dpi=120)
+    width = PANEL * columns
+    title, footer = fitted(title, width, 11), fitted(footer, width, 8)
+    names = [fitted(method.replace("_", " "), PANEL, 10) for method in maps]
+    lines = title.count("\n") + footer.count("\n")
+    lines += rows * max((name.count("\n") for name in names), default=0)
+    height = 2.45 * rows + 0.8 + LINE * lines
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=120)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     axes.flat[0].imshow(image.permute(1, 2, 0).numpy())
     axes.flat[0].set_title("image", fontsize=10)
-    for axis, (method, attribution) in zip(axes.flat[1:], maps.items(), strict=False):
+    for axis, name, attribution in zip(axes.flat[1:], names, maps.values(), strict=False):
         overlay(axis, image, attribution)
-        axis.set_title(method.replace("_", " "), fontsize=10)
+        axis.set_title(name, fontsize=10, parse_math=False)
     # a name may hold $, which matplotlib would read as mathematics
     figure.suptitle(title, fontsize=11, parse_math=False)
     figure.supxlabel(footer, fontsize=8, parse_math=False)
@@ -105,7 +116,9 @@ def draw_map(
     if not attribution.isfinite().all():
         raise ValueError("attribution must be finite; it holds NaN or infinity")
     attribution = attribution.detach().cpu().double()
-    figure = Figure(figsize=(5.2, 2.9), layout="constrained", dpi=120)
+    width = 5.2
+    title = fitted(title, width, 11)
+    figure = Figure(figsize=(width, 2.9 + LINE * title.count("\n")), layout="constrained", dpi=120)
     left, right = figure.subplots(1, 2)
     left.imshow(image.cpu().permute(1, 2, 0).numpy())
     overlay(right, image.cpu(), attribution / attribution.abs().max().clamp_min(1e-300))

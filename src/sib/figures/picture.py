@@ -1,57 +1,80 @@
-"""A picture of images, foregrounds, VJPs and masks."""
+"""A picture of images and of what each model looks at in them."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
+from sib.figures.text import fitted
+from sib.utils.files import write_whole
 
-class Column(NamedTuple):
+PANEL, LABEL = 1.3, 0.3
+"""Inches of a panel's side, and of the line above a row of them."""
+PLATE, OUTLINE = "#fdfdfc", "#00d5ff"
+
+
+class Lane(NamedTuple):
     """What one model shows for a batch of images."""
 
-    name: str
+    title: str
     strength: Tensor
-    """(B, H, W), Σ_c |R|."""
-    mask: Tensor
-    """(B, H, W), the foreground found from R."""
+    """(B, H, W), not negative: Σ_c |R|."""
 
 
-def draw_columns(
-    path: Path, images: Tensor, foregrounds: list[Tensor | None], columns: list[Column]
+def draw_lanes(
+    path: Path, images: Tensor, foregrounds: list[Tensor | None], title: str, lanes: list[Lane]
 ) -> None:
-    """Write one row per image: the image with its foreground outlined, then each model's maps.
+    """Write a row of images, and below it a row of maps for each model.
 
     Args:
         path: of the PNG.
         images: uint8 (B, 3, H, W).
-        foregrounds: B of bool (1, H, W), or None.
-        columns: two panels each, the VJP (each image scaled to its own 99.5th percentile) and the
-            mask M (0 to 1).
+        foregrounds: B of bool (1, H, W), or None; outlined in every panel.
+        title: above the images.
+        lanes: each map is scaled to its own 99.5th percentile.
     """
-    titles = ["image, foreground outlined"]
-    titles += [f"{column.name}: {what}" for column in columns for what in ("VJP Σ|R|", "mask M")]
-    rows, width = len(images), len(titles)
-    figure = Figure(figsize=(2.1 * width, 2.05 * rows + 0.5), layout="constrained", dpi=110)
-    axes = figure.subplots(rows, width, squeeze=False)
-    for row, (image, foreground) in enumerate(zip(images, foregrounds, strict=True)):
-        axes[row, 0].imshow(image.permute(1, 2, 0).numpy())
-        outline(axes[row, 0], foreground)
-        for index, column in enumerate(columns):
-            strength, mask = column.strength[row], column.mask[row]
+    width, rows = PANEL * len(images), 1 + len(lanes)
+    figure = Figure(
+        figsize=(width, (PANEL + LABEL) * rows), layout="constrained", dpi=110, facecolor=PLATE
+    )
+    parts = figure.subfigures(rows, 1, squeeze=False)[:, 0]
+    for part, name in zip(parts, [title, *(lane.title for lane in lanes)], strict=True):
+        part.set_facecolor(PLATE)
+        part.suptitle(fitted(name, width, 10), x=0.01, ha="left", fontsize=10, parse_math=False)
+    for axis, image in zip(_axes(parts[0], foregrounds), images, strict=True):
+        axis.imshow(image.permute(1, 2, 0).numpy())
+    for part, lane in zip(parts[1:], lanes, strict=True):
+        for axis, strength in zip(_axes(part, foregrounds), lane.strength, strict=True):
             top = strength.flatten().double().quantile(0.995).item() or 1.0
-            axes[row, 1 + 2 * index].imshow(strength.numpy(), cmap="magma", vmin=0, vmax=top)
-            axes[row, 2 + 2 * index].imshow(mask.detach().numpy(), cmap="gray", vmin=0, vmax=1)
-            outline(axes[row, 1 + 2 * index], foreground)
-            outline(axes[row, 2 + 2 * index], foreground)
-    for axis in axes.flat:
+            axis.imshow(strength.numpy(), cmap="magma", vmin=0, vmax=top)
+    content = BytesIO()
+    figure.savefig(content, format="png", facecolor=PLATE)
+    write_whole(path, _with_palette(content))
+
+
+def _with_palette(content: BytesIO) -> bytes:
+    """The PNG with 256 colours, which makes it a third as large."""
+    small = BytesIO()
+    with Image.open(content) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            small, format="PNG", optimize=True
+        )
+    return small.getvalue()
+
+
+def _axes(part: Any, foregrounds: list[Tensor | None]) -> list[Any]:
+    """One panel for each image, its foreground outlined."""
+    axes = list(part.subplots(1, len(foregrounds), squeeze=False)[0])
+    for axis, foreground in zip(axes, foregrounds, strict=True):
         axis.set_axis_off()
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=9)
-    figure.savefig(path)
+        outline(axis, foreground)
+    return axes
 
 
 def outline(axis: Any, foreground: Tensor | None) -> None:
     """Draw the outline of a foreground, bool (1, H, W), where it has any pixel."""
     if foreground is not None and bool(foreground.any()):
-        axis.contour(foreground[0].float().numpy(), levels=[0.5], colors="#00d5ff", linewidths=0.8)
+        axis.contour(foreground[0].float().numpy(), levels=[0.5], colors=OUTLINE, linewidths=0.9)

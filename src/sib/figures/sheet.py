@@ -9,9 +9,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sib.figures.picture import outline
+from sib.figures.text import fitted
 from sib.utils.files import write_whole
 
 COLUMNS = 6
+PANEL = 2.0
+"""Inches of a picture's width."""
+LINE = 0.14
+"""Inches of a line of a caption."""
 
 
 class Picture(NamedTuple):
@@ -34,18 +39,21 @@ def draw_sheet(path: Path, title: str, pictures: list[Picture]) -> None:
     """
     columns = min(COLUMNS, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure = Figure(
-        figsize=(2.0 * max(columns, 3), 2.15 * rows + 0.5), layout="constrained", dpi=110
-    )
-    figure.suptitle(_plain(title), fontsize=10)
+    width = PANEL * max(columns, 3)
+    title = fitted(title, width, 10)
+    captions = [fitted(picture.caption, width / columns, 7) for picture in pictures]
+    lines = title.count("\n") + rows * max(caption.count("\n") for caption in captions)
+    height = 2.15 * rows + 0.5 + LINE * lines
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=110)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
-    for axis, picture in zip(axes.flat, pictures, strict=False):
+    for axis, picture, caption in zip(axes.flat, pictures, captions, strict=False):
         axis.imshow(picture.image.permute(1, 2, 0).numpy())
         outline(axis, picture.foreground)
         axis.annotate(
-            _plain(picture.caption),
+            caption,
             (0.5, 0),
             (0, -3),
             xycoords="axes fraction",
@@ -53,12 +61,8 @@ def draw_sheet(path: Path, title: str, pictures: list[Picture]) -> None:
             ha="center",
             va="top",
             fontsize=7,
+            parse_math=False,
         )
     content = BytesIO()
     figure.savefig(content, format="png")
     write_whole(path, content.getvalue())
-
-
-def _plain(text: str) -> str:
-    """Text in which matplotlib finds no formula."""
-    return text.replace("$", r"\$")

@@ -1,1 +1,1 @@
-"""What a person looks at: figures."""
+"""Pages about runs and audits: load, compute what is missing, render."""

@@ -1,4 +1,4 @@
-"""The part of a page for people who decide about a classifier: does it use the object?"""
+"""The audit, for people who decide about a classifier: does it use the object?"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from sib import __version__
 from sib.evaluation.audit.figures import ORIGINAL
 from sib.evaluation.audit.source import audit_source
-from sib.evaluation.audit.table import FIGURES, caption, short
+from sib.evaluation.audit.table import caption
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.data import spaced_indices
 from sib.evaluation.stored import Evaluation
-from sib.report import page
-from sib.report.audit_pictures import MAP, columns_of, reliance, rows_of, titles
+from sib.report.audit_pictures import MAP, Row, columns_of, reliance, rows_of, titles
+from sib.report.audit_tables import figures_table, overview_table, shown_table
 from sib.report.audit_words import verdict
+from sib.report.render import render
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
@@ -24,15 +24,16 @@ from sib.utils.progress_bar import progress
 
 Opened = Callable[[Evaluation], tuple[Checkpoint, Any]]
 """Opens an audit's classifier and its data (`sib.data.Splits`)."""
-KINDS = (ORIGINAL, MAP, "exchanged", "blurred", "greyed", "object_alone", "background_alone")
-RELYING_KINDS = (ORIGINAL, MAP, "exchanged", "object_alone", "background_alone")
-EXAMPLES, RELYING = 5, 10
+LOOKING_KINDS = (ORIGINAL, MAP)
+CHANGED_KINDS = (ORIGINAL, "exchanged", "blurred", "greyed", "object_alone", "background_alone")
+RELYING_KINDS = (ORIGINAL, MAP, "exchanged", "background_alone")
+EXAMPLES, RELYING = 6, 10
 METHOD = (
     "The object of each image, as it is annotated, stays where it is, and only what lies around it "
-    "changes. A background of another class comes from another image whose own object was covered, "
-    "in more than one way, since each leaves traces of its own. Annotations that hold a margin of "
-    "background, such as boxes, keep that margin in view, and then the figures understate how much "
-    "a classifier relies on the background."
+    "changes. A background of another class comes from another image whose own object was covered. "
+    "It is covered in more than one way, since each leaves traces of its own. Annotations that "
+    "hold a margin of background, such as boxes, keep that margin in view. Then the figures "
+    "understate how much a classifier relies on the background."
 )
 
 
@@ -43,7 +44,7 @@ def sections(
 
     Args:
         audits: one or more.
-        opened: opens the classifier and the data of each; what it refuses leaves pictures out.
+        opened: opens the classifier and the data of each. If it refuses, there are no pictures.
         device: for the maps.
         console: for the progress bar.
     """
@@ -52,7 +53,12 @@ def sections(
         for number, audit in enumerate(audits):
             runs.append(_run(audit, number, opened, device, console))
             bar(EXAMPLES + RELYING)
-    return {"runs": runs, "method": METHOD}
+    facts = [audit.facts for audit in audits]
+    return {
+        "runs": runs,
+        "method": METHOD,
+        "overview": overview_table(facts) if len(audits) > 1 else None,
+    }
 
 
 def _run(
@@ -67,7 +73,8 @@ def _run(
         "headline": found.headline,
         "sentences": found.sentences,
         "advice": found.advice,
-        "table": _table(facts),
+        "shown": shown_table(facts),
+        "table": figures_table(facts),
         "caption": caption(facts),
         "galleries": [],
         "no_pictures": "",
@@ -93,18 +100,26 @@ def _galleries(
     found = []
     for title, text, kinds, places in (
         (
+            "What it looks at",
+            "Beside each image, parts of it were covered one after the other. Where covering makes "
+            "the classifier less certain of its decision, the picture is red, or bright. Where "
+            "covering makes it more certain, it is blue. The outline is the object. Red inside the "
+            "outline is what you want to see.",
+            LOOKING_KINDS,
+            examples,
+        ),
+        (
             "What happens when the background changes",
-            "A few images, drawn evenly from all. Below each picture stands what the classifier "
-            "names and the probability of its first decision. Another decision is red. In the "
-            "second picture the object is outlined; covering red or bright parts costs certainty "
-            "of the decision, and covering blue ones gives it some.",
-            KINDS,
+            "The same images, which were not chosen by their results. Below each picture is what "
+            "the classifier decides. The number is the probability of its first decision; it "
+            "should change little as long as the object is there. Red: it decides differently.",
+            CHANGED_KINDS,
             examples,
         ),
         (
             "Where it relies on the background most",
             "The images whose decision loses most certainty when the background is exchanged, the "
-            "strongest first.",
+            "strongest first. Look for what their backgrounds have in common.",
             RELYING_KINDS,
             relying,
         ),
@@ -113,28 +128,18 @@ def _galleries(
             continue
         columns = columns_of(audit.scores, kinds)
         rows = rows_of(audit, checkpoint, source, places, columns, choose_device(device))
-        found.append({"title": title, "text": text, "head": titles(columns), "rows": rows})
+        cases = [_case(row, titles(columns)) for row in rows]
+        found.append({"title": title, "text": text, "rows": cases})
     return found
 
 
-def _table(facts: dict[str, Any]) -> dict[str, Any]:
-    rows = facts["conditions"]
-    names = [n for n in FIGURES if any(row.get(n) is not None for row in rows.values())]
-    return {
-        "head": ["background", *(FIGURES[name] for name in names)],
-        "rows": [
-            {"name": short(name), "cells": [_cell(row.get(figure)) for figure in names]}
-            for name, row in rows.items()
-        ],
-    }
-
-
-def _cell(entry: dict[str, Any] | None) -> dict[str, str] | None:
-    if entry is None or entry["mean"] is None:
-        return None
-    half = "" if entry["low"] is None else f"±{(entry['high'] - entry['low']) / 2:.3f}"
-    half = f"{half} {entry['name']}" if "name" in entry else half
-    return {"mean": f"{entry['mean']:.3f}", "half": half, "kind": ""}
+def _case(row: Row, names: list[str]) -> dict[str, Any]:
+    tiles = []
+    for name, cell in zip(names, row.cells, strict=True):
+        said = [{"kind": "bad" if cell.changed else "half", "text": cell.said}] if cell.said else []
+        lines = [{"kind": "name", "text": name}, *said]
+        tiles.append({"run": "", "method": "", "uri": cell.uri, "alt": cell.alt, "lines": lines})
+    return {"title": row.label, "text": row.name.rpartition("/")[2], "tiles": tiles}
 
 
 def write_page(
@@ -148,11 +153,10 @@ def write_page(
     values = {
         "title": "Does the classifier use the object?",
         "audit": sections(audits, opened, device, console),
-        "written_by": f"sib {__version__}",
     }
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, page.render(values, "audit_page.html"))
+        write_whole(out, render("audit_page.html", values))
     except OSError as error:
         raise InputError(f"--page {out} cannot be written: {error.strerror}") from None
     console.print(f"page: {out}", highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The images of an audit again: what the classifier was shown, and what it decided."""
+"""The images of an audit, made again: what the classifier was shown, and what it decided."""
 
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from sib.utils.image_size import plain_size
 from sib.utils.normalization import statistics
 
 MAP = "occlusion"
-"""Explanation that needs no gradient, and that can be put into words."""
+"""An explanation that needs no gradient and can be put into words."""
 TITLES = {
     ORIGINAL: "as it is",
     MAP: "where covering a part costs it most",
@@ -55,7 +55,7 @@ class Cell(NamedTuple):
     alt: str
     said: str
     changed: bool
-    """Whether the decision is another one than for the image as it is, though the object stays."""
+    """Whether the decision differs from that for the image as it is, though the object stays."""
 
 
 class Row(NamedTuple):
@@ -111,12 +111,12 @@ def rows_of(
         device: of the model.
 
     Raises:
-        InputError: the data or the weights are others than those of the audit.
+        InputError: the data or the weights are not those of the audit.
     """
     if list(source.names) != audit.scores.names:
-        raise InputError(f"the images of {audit.folder} are not those of its audit any more")
+        raise InputError(f"the images of {audit.folder} are no longer those of its audit")
     if sha256_of(checkpoint.path) != audit.facts["weights_sha256"]:
-        raise InputError(f"the weights of {audit.folder} are not those of its audit any more")
+        raise InputError(f"the weights of {audit.folder} are no longer those of its audit")
     shown = {
         "image_size": plain_size(checkpoint.image_size),
         "resize": checkpoint.resize,
@@ -226,9 +226,11 @@ def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cel
         change = scores.column(column, "log_odds_change")[place]
         odds = scores.column(ORIGINAL, "log_odds")[place] + change
     if np.isnan(after):
-        return Cell("", f"{name}, {title}", "not possible here", False)
+        return Cell("", "this change is not possible here", "", False)
     share = 1 / (1 + np.exp(-odds))
     said = f"{classes[int(after)]} {share:.2f}"
+    if column == ORIGINAL and before != scores.labels[place]:
+        said += ", wrong"
     if after != before:
         said = f"{classes[int(after)]} ({classes[before]} {share:.2f})"
     marked = after != before and not column.startswith("background_alone")  # which has no object

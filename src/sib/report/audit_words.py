@@ -1,4 +1,4 @@
-"""What an audit says, in plain words."""
+"""The verdict of an audit, in plain words."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -8,9 +8,9 @@ from sib.evaluation.audit.figures import ORIGINAL, SMALLEST
 
 Level = Literal["object", "partly", "background", "unknown"]
 PARTLY, MOSTLY = 0.1, 0.5
-"""Reliance from which on a classifier is said to decide partly, and mostly, by the background."""
+"""Reliance from which on a classifier decides partly, and mostly, by the background."""
 LEAST_SKILL = 0.05
-"""Accuracy above guessing below which nothing is said."""
+"""Accuracy above guessing that a verdict needs."""
 HEADLINES = {
     "object": "It decides by the object.",
     "partly": "It decides by the object, and in part by the background.",
@@ -20,7 +20,7 @@ HEADLINES = {
 
 
 class Verdict(NamedTuple):
-    """What the figures come to."""
+    """What follows from the figures."""
 
     level: Level
     headline: str
@@ -79,28 +79,28 @@ def _sentences(facts: dict[str, Any]) -> list[str]:
     own, exchanged = mean_of(facts, ORIGINAL), mean_of(facts, "exchanged")
     found = [facts["foreground_words"]] * bool(facts["foreground_words"])
     if own is not None:
-        found.append(f"It names the right class for {_of_100(own)} images.")
+        found.append(f"It names the right class for {of_100(own)} images.")
     if own is not None and exchanged is not None:
         moves = "stays at" if abs(own - exchanged) < 0.015 else "falls to"
         moves = moves if exchanged < own + 0.015 else "rises to"
         changed = mean_of(facts, "exchanged", "changed")
         found.append(
             f"Before the background of an image of another class, that {moves} "
-            f"{_of_100(exchanged)}, and {_of_100(changed or 0)} decisions change."
+            f"{of_100(exchanged)}, and {of_100(changed or 0)} decisions change."
         )
     alone = mean_of(facts, "object_alone")
     if alone is not None:
-        found.append(f"Shown the object alone, it is right for {_of_100(alone)}.")
+        found.append(f"Shown the object alone, it is right for {of_100(alone)}.")
     background = mean_of(facts, "background_alone")
     if background is not None:
         found.append(
             f"Shown the background alone, with the object taken out, it is right for "
-            f"{_of_100(background)}; guessing gives {_of_100(guessing(facts))}."
+            f"{of_100(background)}; guessing gives {of_100(guessing(facts))}."
         )
     worst = _worst(facts)
     if worst is not None:
         found.append(
-            f"It does worst on {worst['name']}: {_of_100(worst['mean'])} of its "
+            f"It does worst on {worst['name']}: {of_100(worst['mean'])} of its "
             f"{worst['images']} images."
         )
     return found
@@ -129,7 +129,8 @@ def _advice(facts: dict[str, Any], level: Level) -> list[str]:
         return [*found, "Repeat the audit when the data, the camera or the place of use change."]
     found = [
         "Do not rely on it where backgrounds differ from those of its training images.",
-        "Look at the ten images below: what do their backgrounds have in common?",
+        "Look at the images above where it relies on the background most: what do their "
+        "backgrounds have in common?",
     ]
     if worst is not None:
         found.append(f"Collect training images for {worst['name']}, before many backgrounds.")
@@ -146,5 +147,6 @@ def _worst(facts: dict[str, Any]) -> dict[str, Any] | None:
     return worst if worst["name"] is not None else None
 
 
-def _of_100(share: float) -> str:
+def of_100(share: float) -> str:
+    """A share as so many of 100."""
     return f"{round(100 * share)} of 100"

@@ -4,16 +4,19 @@ from typing import Any
 
 from rich.console import Console
 
-from sib import __version__
 from sib.config.report import ReportConfig
 from sib.evaluation.compare import explanation
 from sib.evaluation.missing import read_or_evaluate
-from sib.figures.curves import curves
-from sib.report import page
+from sib.report import page, tables
+from sib.report.answer import answer
 from sib.report.compute import Computed, compute
 from sib.report.load import Loaded, load
+from sib.report.render import render
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
+
+MOST_NAMED = 3
+"""Groups that the title lists by name."""
 
 
 def report(config: ReportConfig, console: Console) -> None:
@@ -33,7 +36,7 @@ def report(config: ReportConfig, console: Console) -> None:
         )
     )
     computed = compute(config, loaded, console)
-    text = page.render(_values(config, loaded, computed))
+    text = render("report.html", _values(config, loaded, computed))
     try:
         config.out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(config.out, text)
@@ -46,28 +49,19 @@ def _values(config: ReportConfig, loaded: Loaded, computed: Computed) -> dict[st
     """What the template shows."""
     evaluations, found = loaded.evaluations, computed.comparison
     values: dict[str, Any] = {
-        "title": f"What {_listed([group.name for group in loaded.groups])} look at",
-        "lead": _lead(loaded),
-        "summary": page.summary(evaluations, config.methods),
+        "title": _title([group.name for group in loaded.groups]),
+        "answer": answer(loaded),
+        "strip": page.strip(computed, loaded, config.methods),
+        "summary": tables.summary(evaluations, config.methods),
         "scatter": page.scatter(evaluations),
-        "comparison": page.comparison(found, explanation(found)) if found else None,
-        "curves": curves(_logged(loaded)),
-        "warnings": page.warnings(evaluations),
+        "training": page.training(_logged(loaded), evaluations),
+        "comparison": tables.comparison(found, explanation(found)) if found else None,
         "galleries": [
-            page.gallery(
-                section.anchor,
-                section.title,
-                section.text,
-                [computed.rows[place] for place in section.places],
-                computed.shown,
-                config.methods,
-            )
-            for section in computed.sections
+            page.gallery(section, computed, config.methods) for section in computed.sections
         ],
         "no_gallery": computed.no_images,
         "audit": computed.audit,
         "repeat": page.repeat(evaluations),
-        "written_by": f"sib {__version__}",
     }
     return values | {"sections": _sections(values)}
 
@@ -82,26 +76,21 @@ def _logged(loaded: Loaded) -> list[dict[str, Any]]:
     ]
 
 
-def _lead(loaded: Loaded) -> str:
-    facts, count = loaded.evaluations[0].facts, len(loaded.evaluations)
-    return (
-        f"{count} run{'s' * (count > 1)}, {facts['images']} images, {len(facts['classes'])} "
-        "classes. An explanation is good where it lies on the object: the share of it inside the "
-        "annotated foreground is called energy here."
-    )
-
-
 def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
     found = [("summary", "Summary")]
+    if values["training"]:
+        found.append(("training", "Training"))
     if values["comparison"]:
         found.append(("comparison", "How surely the runs differ"))
-    if values["curves"]:
-        found.append(("training", "Training"))
     found += [(section["anchor"], section["title"]) for section in values["galleries"]]
     if values["audit"]:
         found += [(run["anchor"], f"Audit of {run['name']}") for run in values["audit"]["runs"]]
     return [*found, ("repeat", "How to repeat it")]
 
 
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _title(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"What {names[0]} looks at"
+    if len(names) > MOST_NAMED:
+        return f"What {len(names)} classifiers look at"
+    return f"What {', '.join(names[:-1])} and {names[-1]} look at"

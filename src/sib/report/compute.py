@@ -1,4 +1,4 @@
-"""What the page shows and no evaluation holds: comparisons, and maps of the images it draws."""
+"""What the page needs beyond the evaluations: comparisons, and maps of the images it draws."""
 
 from typing import Any, NamedTuple
 
@@ -38,15 +38,15 @@ class Section(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """What was missing."""
+    """What the page shows beyond the evaluations."""
 
     comparison: dict[str, Any] | None
     """As `compare_stored` gives it; None for a single group."""
     sections: list[Section]
     rows: dict[int, Row]
     """Each image that a section shows, by its place."""
-    shown: list[str]
-    """Names of the runs whose maps are drawn."""
+    shown: list[tuple[str, Evaluation]]
+    """The runs whose maps are drawn, each after its name on the page."""
     no_images: str
     """Why there are no images; empty where there are."""
     audit: dict[str, Any] | None = None
@@ -82,16 +82,16 @@ def _audit(config: ReportConfig, loaded: Loaded, console: Console) -> dict[str, 
 def _without_audit(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
     found = compare_stored(loaded.evaluations) if len(loaded.groups) > 1 else None
     shown = [item for item in loaded.first(config.gallery_runs) if item.run is not None]
-    names = [item.name for item in shown]
+    named = list(zip(loaded.labels(shown), shown, strict=True))
     if not shown:
-        return Computed(found, [], {}, names, "only run folders know where their images are.")
+        return Computed(found, [], {}, named, "only run folders know where their images are.")
     sections = [section for section in _sections(config, loaded, shown) if section.places]
     places = sorted({place for section in sections for place in section.places})
     try:
         rows = _rows(config, shown, places, console)
     except _NoImages as reason:
-        return Computed(found, [], {}, names, str(reason))
-    return Computed(found, sections, rows, names, "")
+        return Computed(found, [], {}, named, str(reason))
+    return Computed(found, sections, rows, named, "")
 
 
 class _NoImages(Exception):
@@ -106,21 +106,22 @@ def _sections(config: ReportConfig, loaded: Loaded, shown: list[Evaluation]) -> 
         Section(
             "gallery",
             "Images",
-            "Spread over the split. Each map is divided by its own 99th percentile; the "
-            "foreground is outlined.",
+            "Evenly spaced places of the split. Each map is divided by its own 99th percentile, "
+            "and the object is outlined. Energy is the share of the map inside the outline; below "
+            "it stands the predicted class with its probability.",
             spaced_indices(config.images, len(scores[0].names)),
         ),
         Section(
             "differ",
             "Where the runs differ most",
-            "The largest difference in energy inside the foreground, mean over the methods.",
+            "The images with the largest differences in energy, mean over the methods.",
             gallery.differ_most(scores, own, EXTREMES) if len(loaded.groups) > 1 else [],
         ),
         Section(
             "worst",
             "Worst explanations",
-            "The least energy inside the foreground relative to its size, mean over runs and "
-            "methods.",
+            "The images with the least energy relative to the size of the object, mean over runs "
+            "and methods.",
             gallery.worst(scores, EXTREMES),
         ),
         Section(

@@ -1,4 +1,4 @@
-"""Images of a page: what each run shows in them, and which of them are worth a look."""
+"""Images of a page: each run's maps of them, and which images are worth a look."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -23,7 +23,9 @@ from sib.figures.charts import data_uri
 from sib.figures.pixels import outline, overlay_pixels
 from sib.utils.errors import InputError
 
-SIDE = 144
+ENERGY = "energy_pointing_game"
+SIDE = 176
+"""Pixels of a picture's side."""
 
 
 class Cell(NamedTuple):
@@ -47,6 +49,15 @@ class Row(NamedTuple):
     cells: list[Cell]
 
 
+def energies(run: Scores) -> NDArray[np.float64]:
+    """(N,) energy inside the foreground, mean over the methods that have it for an image."""
+    own = [run.column(*pair) for pair in run.columns if pair[1] == ENERGY]
+    values = np.stack(own) if own else np.full((1, len(run.names)), np.nan)
+    known = np.isfinite(values)
+    sums = np.where(known, values, 0.0).sum(axis=0)
+    return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(0))
+
+
 def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> list[int]:
     """Images whose mean energy inside the foreground differs most between the groups of runs.
 
@@ -55,9 +66,9 @@ def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> li
         groups: (runs,) number of each run's group.
         count: images wanted; fewer where fewer have a value.
     """
-    energies = np.stack([_energy(run) for run in runs])
+    values = np.stack([energies(run) for run in runs])
     means = [
-        energies[[i for i, own in enumerate(groups) if own == group]].mean(axis=0)
+        values[[i for i, own in enumerate(groups) if own == group]].mean(axis=0)
         for group in sorted(set(groups))
     ]
     spread = np.max(means, axis=0) - np.min(means, axis=0)
@@ -67,7 +78,7 @@ def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> li
 def worst(runs: Sequence[Scores], count: int) -> list[int]:
     """Images with the least energy inside a foreground relative to its size, mean over the runs."""
     share = np.array(runs[0].foreground_share)
-    ratio = np.mean([_energy(run) for run in runs], axis=0) / share
+    ratio = np.mean([energies(run) for run in runs], axis=0) / share
     return _largest(-ratio, count)
 
 
@@ -172,14 +183,8 @@ def jpeg_uri(pixels: NDArray[np.uint8]) -> str:
     return data_uri("image/jpeg", content.getvalue())
 
 
-def _energy(run: Scores) -> NDArray[np.float64]:
-    """(N,) energy inside the foreground, mean over the methods that have it."""
-    own = [run.column(*pair) for pair in run.columns if pair[1] == "energy_pointing_game"]
-    return np.mean(own, axis=0) if own else np.full(len(run.names), np.nan)
-
-
 def _energy_of(run: Scores, method: str, place: int) -> float | None:
-    pair = (method, "energy_pointing_game")
+    pair = (method, ENERGY)
     if pair not in run.columns:
         return None
     value: Any = run.column(*pair)[place]

@@ -19,7 +19,7 @@ class Loaded(NamedTuple):
         return [member for group in self.groups for member in group.members]
 
     def first(self, count: int | None) -> list[Evaluation]:
-        """As many as are wanted: the first of each group, then the second, and so on."""
+        """At most ``count``: the first of each group, then the second, and so on."""
         turns = sorted(
             (place, number)
             for number, group in enumerate(self.groups)
@@ -31,6 +31,17 @@ class Loaded(NamedTuple):
             for number, group in enumerate(self.groups)
             for place, member in enumerate(group.members)
             if (place, number) in kept
+        ]
+
+    def labels(self, shown: Sequence[Evaluation]) -> list[str]:
+        """The name of each on a page: its group's, with its seed where the group shows several."""
+        of = {id(member): group for group in self.groups for member in group.members}
+        groups = [of[id(item)].name for item in shown]
+        return [
+            f"{name}, seed {item.run.config['seed']}"
+            if groups.count(name) > 1 and item.run
+            else name
+            for name, item in zip(groups, shown, strict=True)
         ]
 
 

@@ -1,115 +1,56 @@
 """The page: what the template shows, as plain values."""
 
 import shlex
-from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sib.evaluation.compare import points
-from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Evaluation
-from sib.evaluation.tables import arrow
-from sib.figures.charts import Picture, both_themes, scatter_figure
-from sib.objectives.registry import method_title
-from sib.report.gallery import Row
+from sib.figures.charts import Picture, both_themes, legend, scatter_figure
+from sib.figures.curves import Runs, curves, term_curves
+from sib.report.compute import Computed, Section
+from sib.report.gallery import ENERGY, Cell, Row
+from sib.report.load import Loaded
+from sib.report.tables import method_name
 
-TEMPLATES = Path(__file__).parent
-Cell = dict[str, str] | None
-
-
-def render(values: dict[str, Any], template: str = "page.html") -> str:
-    """The page; every value is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(values)
+STRIP = 6
+"""Images of the strip at the top."""
+STRIP_RUNS = 4
+"""Runs of the strip."""
 
 
-def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any]:
-    """One row a run: accuracy, and the energy inside the foreground by method."""
-    shown = [
-        method
-        for method in methods
-        if any("energy_pointing_game" in item.facts["table"].get(method, {}) for item in stored)
-    ]
-    rows = []
-    for item in stored:
-        config = item.run.config if item.run else {}
-        trained_with = config.get("method", "–")
-        energies = [
-            cell(item.facts["table"].get(method, {}).get("energy_pointing_game"))
-            for method in shown
-        ]
-        rows.append(
-            {
-                "name": item.name,
-                "texts": [
-                    method_title(trained_with),
-                    item.facts["arch"],
-                    config.get("seed", "–"),
-                ],
-                "cells": [cell(item.facts["accuracy"]), *energies],
-            }
-        )
-    facts = stored[0].facts
+def strip(computed: Computed, loaded: Loaded, methods: tuple[str, ...]) -> dict[str, Any] | None:
+    """Images, and maps of the first run of each group: one lane for each run and method."""
+    section = next((s for s in computed.sections if s.anchor == "gallery"), None)
+    if section is None or not methods:
+        return None
+    rows = [computed.rows[place] for place in section.places[:STRIP]]
+    lanes = [{"title": "The image, its object outlined", "text": "", "method": "", "images": rows}]
+    first = {id(item) for item in loaded.first(min(STRIP_RUNS, len(loaded.groups)))}
+    for number, (label, item) in enumerate(computed.shown):
+        if id(item) not in first:
+            continue
+        for index, method in enumerate(methods):
+            cells = [row.cells[number * len(methods) + index] for row in rows]
+            if not any(cell.uri for cell in cells):
+                continue
+            text = _of_all(item, method)
+            lanes.append(
+                {"title": label, "text": text, "method": method_name(method), "images": cells}
+            )
     caption = (
-        f"{facts['images']} images of the {facts['options']['split']} split. Mean, and half the "
-        "width of its 95 % bootstrap interval over images."
+        "Images from evenly spaced places of the split, not chosen by their results. A map goes "
+        "from dark to bright, or is red where it speaks for the class and blue where it speaks "
+        "against it."
     )
-    if facts["foreground_share"] is not None:
-        caption += (
-            f" Energy is the share of a map inside the foreground; an even map has "
-            f"{facts['foreground_share']:.3f}."
-        )
-    head = ["run", "trained with", "architecture", "seed", "accuracy"]
-    return {
-        "caption": caption,
-        "head": head + [f"energy, {_spaced(method)}" for method in shown],
-        "rows": rows,
-    }
-
-
-def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
-    """One table a group: its differences to the reference."""
-    tables: list[dict[str, Any]] = []
-    for group in found["groups"]:
-        measures = list(dict.fromkeys(name for row in group["table"].values() for name in row))
-        tables.append(
-            {
-                "caption": f"{group['name']} minus {found['reference']['name']}",
-                "head": ["method", *(f"{MEASURES[name].title} {arrow(name)}" for name in measures)],
-                "rows": [
-                    {
-                        "name": "accuracy",
-                        "cells": [signed_cell(group["accuracy"], True)]
-                        + [None] * (len(measures) - 1),
-                    },
-                    *(
-                        {
-                            "name": _spaced(method),
-                            "cells": [
-                                signed_cell(row[name], MEASURES[name].higher_is_better)
-                                for name in measures
-                            ],
-                        }
-                        for method, row in group["table"].items()
-                    ),
-                ],
-            }
-        )
-    return {"explanation": explanation, "tables": tables}
+    return {"rows": lanes, "caption": caption}
 
 
 def scatter(stored: list[Evaluation]) -> Picture | None:
-    """The scatter of all runs; None where no run has a foreground."""
+    """The scatter of all runs; None where no run has a foreground, or there are only two."""
     found = points(stored)
-    if not found:
+    if len(found) < 3:
         return None
     said = "; ".join(
         f"{point['name']}: accuracy {point['accuracy']:.3f}, energy {point['localisation']:.3f}"
@@ -120,6 +61,25 @@ def scatter(stored: list[Evaluation]) -> Picture | None:
     )
 
 
+def training(runs: Runs, stored: list[Evaluation]) -> dict[str, Any] | None:
+    """The curves of the runs; None where no run has logged anything."""
+    found, warned = curves(runs), warnings(stored)
+    more = term_curves(runs)
+    if not (found or more or warned):
+        return None
+    groups = legend(runs)
+    text = "Only quantities that change during training are drawn."
+    if len(groups) > 1:
+        text = "Runs that differ only in their seed share a colour. " + text
+    return {
+        "text": text,
+        "legend": groups if len(groups) > 1 else [],
+        "curves": found,
+        "more": more,
+        "warnings": warned,
+    }
+
+
 def warnings(stored: list[Evaluation]) -> list[tuple[str, str]]:
     """What runs warned about: the last sentence of each, and in how many epochs there was one."""
     found = []
@@ -127,45 +87,51 @@ def warnings(stored: list[Evaluation]) -> list[tuple[str, str]]:
         epochs = item.run.epochs if item.run else []
         said = [record["warnings"] for record in epochs if record.get("warnings")]
         if said:
-            of = f"in {len(said)} of {len(epochs)} epochs, the last time so"
-            found.append((item.name, f"{of}: {' '.join(said[-1])}"))
+            of = f"in {len(said)} of {len(epochs)} epochs. The last time:"
+            found.append((item.name, f"{of} {' '.join(said[-1])}"))
     return found
 
 
-def gallery(
-    anchor: str,
-    title: str,
-    text: str,
-    rows: list[Row],
-    runs: list[str],
-    methods: tuple[str, ...],
-) -> dict[str, Any]:
+def gallery(section: Section, computed: Computed, methods: tuple[str, ...]) -> dict[str, Any]:
     """One section of images."""
+    labels = [label for label, _ in computed.shown]
     return {
-        "anchor": anchor,
-        "title": title,
-        "text": text,
-        "head": [(run, _spaced(method)) for run in runs for method in methods],
-        "rows": [
-            {
-                "uri": row.uri,
-                "alt": row.alt,
-                "name": row.name.rpartition("/")[2],
-                "label": row.label,
-                "cells": [
-                    {
-                        "uri": shown.uri,
-                        "alt": shown.alt,
-                        "energy": shown.energy,
-                        "first": index % len(methods) == 0,
-                        "right": row.predictions[index // len(methods)][2],
-                        "said": _said(row.predictions[index // len(methods)]),
-                    }
-                    for index, shown in enumerate(row.cells)
-                ],
-            }
-            for row in rows
-        ],
+        "anchor": section.anchor,
+        "title": section.title,
+        "text": section.text,
+        "rows": [_case(computed.rows[place], labels, methods) for place in section.places],
+    }
+
+
+def _case(row: Row, labels: list[str], methods: tuple[str, ...]) -> dict[str, Any]:
+    name = row.name.rpartition("/")[2]
+    lines = [{"kind": "name", "text": row.label}, {"kind": "half", "text": name}]
+    tiles = [{"run": "", "method": "", "uri": row.uri, "alt": row.alt, "lines": lines}]
+    for index, shown in enumerate(row.cells):
+        number, method = index // len(methods), methods[index % len(methods)]
+        tiles.append(_tile(shown, labels[number], method, row.predictions[number]))
+    return {"title": "", "text": "", "tiles": tiles}
+
+
+def _tile(
+    shown: Cell, label: str, method: str, prediction: tuple[str, float, bool]
+) -> dict[str, Any]:
+    name, probability, right = prediction
+    energy = "" if shown.energy is None else f", energy {shown.energy:.2f}"
+    lines = [
+        {"kind": "name", "text": label},
+        {"kind": "half", "text": f"{method_name(method)}{energy}"},
+        {
+            "kind": "half" if right else "bad",
+            "text": f"{name} {probability:.2f}" + ("" if right else ", wrong"),
+        },
+    ]
+    return {
+        "run": label,
+        "method": method_name(method),
+        "uri": shown.uri,
+        "alt": shown.alt,
+        "lines": lines,
     }
 
 
@@ -194,29 +160,10 @@ def repeat(stored: list[Evaluation]) -> list[dict[str, Any]]:
     return found
 
 
-def cell(entry: dict[str, Any] | None) -> Cell:
-    """A mean with half the width of its interval."""
+def _of_all(item: Evaluation, method: str) -> str:
+    """A method's name, and its energy over all images where it is known."""
+    entry = item.facts["table"].get(method, {}).get(ENERGY)
     if entry is None or entry["mean"] is None:
-        return None
-    half = (entry["high"] - entry["low"]) / 2
-    return {"mean": f"{entry['mean']:.3f}", "half": f"±{half:.3f}", "kind": ""}
-
-
-def signed_cell(entry: dict[str, Any], higher_is_better: bool) -> Cell:
-    """A difference, marked where its interval leaves out zero."""
-    shown = cell(entry)
-    if shown is None:
-        return None
-    shown["mean"] = f"{entry['mean']:+.3f}"
-    if entry["low"] > 0 or entry["high"] < 0:
-        shown["kind"] = "good" if (entry["mean"] > 0) == higher_is_better else "bad"
-    return shown
-
-
-def _said(prediction: tuple[str, float, bool]) -> str:
-    name, probability, right = prediction
-    return f"{name} {probability:.2f}" + ("" if right else ", wrong")
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
+        return method_name(method)
+    count = item.facts["annotated"]
+    return f"{method_name(method)}, energy {entry['mean']:.3f} on average over {count} images"

@@ -1,0 +1,88 @@
+"""The tables of an audit, in plain words and with all figures."""
+
+from typing import Any
+
+from sib.evaluation.audit.figures import ORIGINAL
+from sib.evaluation.audit.table import FIGURES, short
+from sib.report.audit_words import guessing, mean_of, of_100, verdict
+
+SHOWN = {
+    ORIGINAL: "the image as it is",
+    "exchanged": "the object before a background of another class",
+    "blurred": "the object before its background, blurred",
+    "greyed": "the object before its background, without colour",
+    "object_alone": "the object alone",
+    "background_alone": "the background alone",
+}
+"""What a classifier is shown, by kind of condition."""
+BRIEFLY = {
+    ORIGINAL: "as it is",
+    "exchanged": "other background",
+    "background_alone": "background alone",
+}
+"""The same for the head of a narrow table."""
+GLOSSARY = (
+    ("accuracy", "Share of the images whose class is right."),
+    ("decisions changed", "Share of the images that get another class than as they are."),
+    (
+        "log-odds change",
+        "How much certainty the first decision gains or loses, on average: log(p / (1 − p)) after "
+        "the change minus before. −1 turns 0.73 into 0.50.",
+    ),
+    ("worst class, worst group", "Accuracy where it is lowest, with its name."),
+)
+
+
+def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
+    """What the classifier was shown, and of 100 images how many it gets right."""
+    rows = []
+    for kind, name in SHOWN.items():
+        right = mean_of(facts, kind)
+        if right is None:
+            continue
+        changed = None if kind == ORIGINAL else mean_of(facts, kind, "changed")
+        if kind == "background_alone":
+            changed = None  # another decision is what one wants there
+        rows.append({"name": name, "cells": [_words(right), _words(changed)]})
+    rows.append({"name": "nothing: guessing", "cells": [_words(guessing(facts)), None]})
+    return {"head": ["it is shown", "the class is right", "it decides differently"], "rows": rows}
+
+
+def overview_table(audits: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row a classifier: the verdict, and the figures that it rests on."""
+    kinds = [kind for kind in BRIEFLY if any(mean_of(facts, kind) is not None for facts in audits)]
+    rows = [
+        {
+            "name": facts["name"],
+            "texts": [verdict(facts).headline],
+            "cells": [_words(mean_of(facts, kind)) for kind in kinds],
+        }
+        for facts in audits
+    ]
+    return {"head": ["classifier", "verdict", *(BRIEFLY[kind] for kind in kinds)], "rows": rows}
+
+
+def figures_table(facts: dict[str, Any]) -> dict[str, Any]:
+    """Every condition with every figure."""
+    rows = facts["conditions"]
+    names = [n for n in FIGURES if any(row.get(n) is not None for row in rows.values())]
+    return {
+        "head": ["background", *(FIGURES[name] for name in names)],
+        "rows": [
+            {"name": short(name), "cells": [_cell(row.get(figure)) for figure in names]}
+            for name, row in rows.items()
+        ],
+        "glossary": GLOSSARY,
+    }
+
+
+def _words(share: float | None) -> dict[str, str] | None:
+    return None if share is None else {"mean": of_100(share), "half": "", "kind": ""}
+
+
+def _cell(entry: dict[str, Any] | None) -> dict[str, str] | None:
+    if entry is None or entry["mean"] is None:
+        return None
+    half = "" if entry["low"] is None else f"±{(entry['high'] - entry['low']) / 2:.3f}"
+    half = f"{half} {entry['name']}" if "name" in entry else half
+    return {"mean": f"{entry['mean']:.3f}", "half": half, "kind": ""}

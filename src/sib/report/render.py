@@ -1,0 +1,41 @@
+"""Templates to one self-contained page."""
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sib import __version__
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    """A page; every value is escaped, and only the page's own script may run.
+
+    Args:
+        template: file name in `TEMPLATES`.
+        values: what it shows.
+    """
+    script = (TEMPLATES / "flip.js").read_text(encoding="utf-8")
+    shared = {"script": script, "script_hash": _hash(script), "written_by": f"sib {__version__}"}
+    return _environment().get_template(template).render(values | shared)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _hash(script: str) -> str:
+    """What a content security policy calls an inline script by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,149 @@
+"""The tables of a page, as plain values."""
+
+from typing import Any
+
+from sib.evaluation.measures import MEASURES
+from sib.evaluation.stored import Evaluation
+from sib.evaluation.tables import arrow
+from sib.objectives.registry import method_title
+from sib.report.gallery import ENERGY
+
+Cell = dict[str, str] | None
+MEANINGS = {
+    "energy_pointing_game": "share of a map's positive values inside the object",
+    "background_leakage": "mean of the map on the background over its mean on the object",
+    "pointing_game": "share of the images whose largest value lies on the object",
+    "top_pixel_iou": "overlap of the object with as many of the map's largest pixels",
+    "relevance_rank_accuracy": "share of those pixels that lie on the object",
+    "sparseness": "how much of a map sits in few pixels, as a Gini index",
+}
+"""What a column's figures are, for the measures that every evaluation has."""
+WRITTEN = {
+    "input_x_gradient": "input × gradient",
+    "smoothgrad": "SmoothGrad",
+    "gradcam": "Grad-CAM",
+    "gradcam_pp": "Grad-CAM++",
+    "layercam": "LayerCAM",
+    "vjp": "VJP",
+    "rise": "RISE",
+}
+"""Methods of explanation whose names are more than words."""
+
+
+def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any]:
+    """One row a run: how it was trained, its accuracy, and the energy by method."""
+    shown = [method for method in methods if any(_has_energy(item, method) for item in stored)]
+    rows = []
+    for item in stored:
+        config = item.run.config if item.run else {}
+        trained_with = config.get("method", "–")
+        energies = [cell(item.facts["table"].get(method, {}).get(ENERGY)) for method in shown]
+        rows.append(
+            {
+                "name": item.name,
+                "texts": [method_title(trained_with)],
+                "cells": [
+                    cell(item.facts["accuracy"]),
+                    *energies,
+                    plain_cell(epochs_words(item)),
+                    plain_cell(config.get("seed", "–")),
+                    plain_cell(item.facts["arch"]),
+                ],
+            }
+        )
+    facts = stored[0].facts
+    caption = (
+        f"{facts['images']} images of the {facts['options']['split']} split. Mean ± half its 95 % "
+        "bootstrap interval over images."
+    )
+    if shown:
+        caption += (
+            " The columns named after a method of explanation hold the energy of its maps; an even "
+            f"map has {facts['foreground_share']:.3f}."
+        )
+    head = ["run", "trained with", "accuracy"]
+    head += [f"energy, {method_name(method)}" for method in shown]
+    return {"caption": caption, "head": [*head, "epochs", "seed", "architecture"], "rows": rows}
+
+
+def _has_energy(item: Evaluation, method: str) -> bool:
+    entry = item.facts["table"].get(method, {}).get(ENERGY)
+    return entry is not None and entry["mean"] is not None
+
+
+def epochs_words(item: Evaluation) -> str:
+    """How many epochs a run has had, and whether it has ended."""
+    if item.run is None:
+        return "–"
+    done, wanted = len(item.run.epochs), item.run.config.get("epochs")
+    if item.run.result is not None:
+        return str(done)
+    return f"{done} of {wanted}, unfinished" if wanted else f"{done}, unfinished"
+
+
+def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
+    """Two tables a group: its differences to the reference in accuracy, and in its maps."""
+    tables = []
+    shown: list[str] = []
+    for group in found["groups"]:
+        measures = list(dict.fromkeys(name for row in group["table"].values() for name in row))
+        shown += [name for name in measures if name not in shown]
+        tables.append(
+            {
+                "title": f"{group['name']} minus {found['reference']['name']}",
+                "accuracy": [
+                    {"name": "all images", "cells": [signed_cell(group["accuracy"], True)]}
+                ],
+                "head": ["explanation", *(_head(name) for name in measures)],
+                "rows": [
+                    {
+                        "name": method_name(method),
+                        "cells": [
+                            signed_cell(row[name], MEASURES[name].higher_is_better)
+                            for name in measures
+                        ],
+                    }
+                    for method, row in group["table"].items()
+                ],
+            }
+        )
+    glossary = [(_head(name), f"{MEANINGS[name]}.") for name in shown if name in MEANINGS]
+    return {"explanation": explanation, "tables": tables, "glossary": glossary}
+
+
+def cell(entry: dict[str, Any] | None) -> Cell:
+    """A mean with half the width of its interval."""
+    if entry is None or entry["mean"] is None:
+        return None
+    half = (entry["high"] - entry["low"]) / 2
+    return {"mean": f"{entry['mean']:.3f}", "half": f"±{half:.3f}", "kind": ""}
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, the minus as wide as the plus."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def plain_cell(value: Any) -> Cell:
+    """A value without an interval."""
+    return {"mean": str(value), "half": "", "kind": ""}
+
+
+def signed_cell(entry: dict[str, Any], higher_is_better: bool) -> Cell:
+    """A difference, marked where its interval leaves out zero."""
+    shown = cell(entry)
+    if shown is None:
+        return None
+    shown["mean"] = signed(entry["mean"])
+    if entry["low"] > 0 or entry["high"] < 0:
+        shown["kind"] = "good" if (entry["mean"] > 0) == higher_is_better else "bad"
+    return shown
+
+
+def method_name(method: str) -> str:
+    """A method of explanation as people write it."""
+    return WRITTEN.get(method, method.replace("_", " "))
+
+
+def _head(measure: str) -> str:
+    return f"{MEASURES[measure].title} {arrow(measure)}"
