@@ -1,15 +1,20 @@
-"""How the reference shows docstrings: their examples as code, wherever they stand in the text."""
+"""How the reference shows docstrings: examples and tables as they stand, wherever they stand."""
+
+import re
 
 import griffe
 
+RULE = re.compile(r" *=+( +=+)+ *")
+
 
 class Examples(griffe.Extension):
-    """Put ``>>>`` lines and their output between fences."""
+    """Put ``>>>`` lines and their output, and plain tables, between fences."""
 
     def on_object(self, *, obj, **others):
         """Change the docstring of each object once it is read."""
-        if obj.docstring is not None and ">>>" in obj.docstring.value:
-            obj.docstring.value = "\n".join(_fenced(obj.docstring.value.splitlines()))
+        if obj.docstring is not None:
+            lines = _fenced_tables(obj.docstring.value.splitlines())
+            obj.docstring.value = "\n".join(_fenced(lines))
 
 
 def _fenced(lines):
@@ -27,3 +32,16 @@ def _fenced(lines):
         yield line
     if inside:
         yield f"{indent}```"
+
+
+def _fenced_tables(lines):
+    """A table has a rule above its head, one below, and one at its end."""
+    rules = 0
+    for line in lines:
+        rule = RULE.fullmatch(line) is not None
+        if rule and rules % 3 == 0:
+            yield "```text"
+        yield line
+        rules += rule
+        if rule and rules % 3 == 0:
+            yield "```"

@@ -58,11 +58,11 @@ def _metrics():
         from sib.metrics.built_in import BUILT_IN
     finally:
         sys.path.remove(str(ROOT / "src"))
-    rows = ["| name | function | class | better | source |", "|---|---|---|---|---|"]
+    rows = ["| name | function, class | better | source |", "|---|---|---|---|"]
     for spec in BUILT_IN:
         function = str(spec.function).partition(":")[2]
         better = "larger" if spec.higher_is_better else "smaller"
         rows.append(
-            f"| {spec.name} | `{function}` | `{spec.class_name}` | {better} | {spec.source} |"
+            f"| {spec.name} | `{function}`, `{spec.class_name}` | {better} | {spec.source} |"
         )
     return "\n".join(rows)
