@@ -19,8 +19,8 @@ from sib.config.audit import AuditConfig
 from sib.config.report import CompareConfig
 from sib.evaluation.audit.command import audit_and_show
 from sib.evaluation.audit.difference import worst_difference
-from sib.evaluation.audit.files import read_audit
 from sib.evaluation.compare import compare
+from sib.evaluation.stored import AUDIT
 from sib.metrics.behaviour import CONDITIONS, FILLS
 from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.utils.errors import InputError
@@ -37,7 +37,7 @@ def data(tmp_path):
 def audited(tmp_path, data, name, *options):
     path = weights(tmp_path, name)
     assert main(["audit", str(path), *arguments(name, data), *options]) == 0
-    return read_audit(tmp_path / f"{name}-evaluation")
+    return AUDIT.read(tmp_path / f"{name}-evaluation")
 
 
 def test_reader_of_the_object(tmp_path, data, capsys):
@@ -145,11 +145,11 @@ def test_files_belong_together(tmp_path, data):
     table = folder / "audit.csv"
     table.write_text(table.read_text().replace("test/blue/0.png", "test/blue/9.png"))
     with pytest.raises(InputError, match=r"is not the file that audit\.json beside it belongs to"):
-        read_audit(folder)
+        AUDIT.read(folder)
     facts = json.loads((folder / "audit.json").read_text())
     (folder / "audit.json").write_text(json.dumps(facts | {"format": 2}))
     with pytest.raises(InputError, match="has format 2, and this sib reads 1"):
-        read_audit(folder)
+        AUDIT.read(folder)
 
 
 def refused(tmp_path, data, capsys, *options, code=2):
@@ -203,7 +203,7 @@ def test_one_run_may_have_its_own_folder(tmp_path):
     (found,) = audit_and_show(
         AuditConfig(runs=(trained(),), out=tmp_path, device="cpu", conditions=("blurred",)), quiet()
     )
-    assert read_audit(tmp_path).facts == json.loads(json.dumps(found.facts))
+    assert AUDIT.read(tmp_path).facts == json.loads(json.dumps(found.facts))
     with pytest.raises(InputError, match="--out is for a single run; got 2"):
         AuditConfig(runs=(trained(), trained(seed=1)), out=tmp_path)
 
@@ -274,7 +274,7 @@ def test_without_annotation_the_start_network_finds_foregrounds(tmp_path, capsys
     page = ["--page", str(tmp_path / "page.html")]
     options = ["--conditions", "exchanged", "object_alone", "--fills", "diffusion"]
     assert main(["audit", str(out), "--device", "cpu", *options, *page]) == 0
-    audit = read_audit(out)
+    audit = AUDIT.read(out)
     assert audit.facts["foreground"] == "found" and audit.facts["scored"] == 18
     assert np.allclose(audit.scores.foreground_share, CalibratedSpatialIB().area, atol=0.01)
     sentence = "No image is annotated: foregrounds were found"

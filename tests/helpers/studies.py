@@ -7,8 +7,9 @@ import numpy as np
 import yaml
 
 from sib.config.stored import as_dict
-from sib.evaluation.evaluate import options, save, summarise
+from sib.evaluation.evaluate import options, summarise
 from sib.evaluation.scores import Scores
+from sib.evaluation.stored import EVALUATION
 from sib.study.description import read_study
 from sib.study.plan import plan_runs
 from sib.utils.files import sha256_of
@@ -85,4 +86,4 @@ def pretend_evaluated(run, split, accuracy, energies):
         "command": ["sib", "evaluate", run.name],
         "versions": {},
     }
-    save(run.evaluation_folder(split), scores, found)
+    EVALUATION.save(run.evaluation_folder(split), scores, found)

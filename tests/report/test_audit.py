@@ -17,8 +17,8 @@ from sib.cli.main import main
 from sib.config.audit import AuditConfig
 from sib.config.report import ReportConfig
 from sib.data.normalization import normalise
-from sib.evaluation.audit.files import read_audit
 from sib.evaluation.audit.measure import open_audited
+from sib.evaluation.stored import AUDIT
 from sib.report.audit_pictures import MAP, columns_of, reliance, rows_of
 from sib.report.audit_words import verdict
 from sib.report.command import report
@@ -40,7 +40,7 @@ def audits(tmp_path_factory):
 
 
 def found(audits, name):
-    return read_audit(audits / f"{name}-evaluation")
+    return AUDIT.read(audits / f"{name}-evaluation")
 
 
 def test_the_verdicts_are_those_of_the_classifiers(audits):
@@ -184,7 +184,7 @@ def test_names_cannot_write_into_the_page(audits, tmp_path):
     def opened(audit):
         raise InputError("the data are gone")
 
-    write_page(tmp_path / "page.html", [read_audit(folder)], opened, "cpu", quiet())
+    write_page(tmp_path / "page.html", [AUDIT.read(folder)], opened, "cpu", quiet())
     text = (tmp_path / "page.html").read_text()
     assert "<img src=x" not in text and "&lt;img src=x" in text and "{{ 7*7 }}&lt;b&gt;" in text
     assert "There are no pictures here: the data are gone" in text

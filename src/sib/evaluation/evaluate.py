@@ -1,10 +1,8 @@
 """Measuring the explanations of a classifier over a split."""
 
 import hashlib
-import json
 import sys
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,17 +20,16 @@ from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import Subset, check_classes, limited, open_run_data
-from sib.evaluation.files import FORMAT, IMAGES, RESULT
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer, print_left_out
 from sib.evaluation.measures import score
-from sib.evaluation.scores import Scores, to_csv
+from sib.evaluation.scores import Scores
 from sib.evaluation.statistics import mean_interval
+from sib.evaluation.stored import EVALUATION
 from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
 from sib.runs.folder import versions
 from sib.utils.errors import InputError
-from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
 from sib.utils.terminal import show_tables
 
@@ -64,7 +61,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         )
     layer = layer_of(checkpoint)
     found = summarise(scores) | {
-        "format": FORMAT,
+        "format": EVALUATION.format,
         **checkpoint.record(),
         "layers": None if layer is None else layer.as_dict(),
         "classes": splits.classes,
@@ -81,7 +78,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     }
     folder = config.out or checkpoint.folder
     distributed.raise_on_all_ranks(
-        lambda: save(folder, scores, found) if distributed.is_main_process() else None
+        lambda: EVALUATION.save(folder, scores, found) if distributed.is_main_process() else None
     )
     return found | {"folder": str(folder)}
 
@@ -304,15 +301,3 @@ def options(config: EvaluateConfig) -> dict[str, Any]:
             if name not in LATER or value != LATER[name]
         },
     }
-
-
-def save(folder: Path, scores: Scores, found: dict[str, Any]) -> None:
-    """Write both files; ``evaluation.json`` holds the other's checksum and comes last."""
-    text = to_csv(scores)
-    found["images_sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / IMAGES, text)
-        write_whole(folder / RESULT, json.dumps(found, indent=1, ensure_ascii=False))
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}") from None

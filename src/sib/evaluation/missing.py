@@ -9,8 +9,7 @@ from rich.console import Console
 
 from sib.config.evaluate import EvaluateConfig
 from sib.evaluation.evaluate import evaluate
-from sib.evaluation.files import RESULT
-from sib.evaluation.stored import Evaluation, read_stored
+from sib.evaluation.stored import EVALUATION, Evaluation, read_stored
 from sib.runs.archive import archived_study, overlaid
 from sib.runs.reader import is_run, read_run
 from sib.utils.errors import InputError
@@ -69,7 +68,7 @@ def _read_all(
     folders: Sequence[Path], config: EvaluateConfig, console: Console, metrics: tuple[str, ...]
 ) -> list[Evaluation]:
     for folder in folders:  # all are looked at before any is evaluated
-        if not is_run(folder) and not (folder / RESULT).exists():
+        if not is_run(folder) and not EVALUATION.exists(folder):
             read_run(folder)  # says what is missing
     return [_read_or_evaluate(replace(config, run=folder), console, metrics) for folder in folders]
 
@@ -78,7 +77,7 @@ def _read_or_evaluate(
     config: EvaluateConfig, console: Console, metrics: tuple[str, ...]
 ) -> Evaluation:
     folder = config.run
-    if not (folder / RESULT).exists():
+    if not EVALUATION.exists(folder):
         if metrics:
             config = replace(config, metrics=metrics)
         console.print(f"{folder} was not evaluated yet", highlight=False, soft_wrap=True)

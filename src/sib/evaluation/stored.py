@@ -1,13 +1,14 @@
-"""Evaluations that were written, read back."""
+"""Evaluations and audits on disk: two files in a folder, which belong together."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sib.evaluation.files import FORMAT, IMAGES, RESULT
-from sib.evaluation.scores import Scores, read_scores
+from sib.evaluation.scores import Scores, read_scores, to_csv
 from sib.runs.reader import Run, is_run, read_json, read_run
 from sib.utils.errors import InputError
+from sib.utils.files import sha256_of, write_whole
 
 
 class Evaluation(NamedTuple):
@@ -31,26 +32,68 @@ Stored = Evaluation
 """Its name in earlier releases."""
 
 
-def read_stored(folder: Path) -> Evaluation:
-    """Read the evaluation in a folder.
+class FilePair(NamedTuple):
+    """The facts about a classifier in one file, which holds the checksum of the scores in another.
 
-    Raises:
-        InputError: it is damaged, of another format, or its two files do not belong together.
+    Both kinds of content, evaluations and audits, are kept this way.
     """
-    facts = read_json(folder / RESULT)
-    if facts.get("format") != FORMAT:
-        raise InputError(
-            f"{folder / RESULT} has format {facts.get('format')!r}, and this sib reads {FORMAT}: "
-            "run sib evaluate again"
-        )
-    try:
-        digest = hashlib.sha256((folder / IMAGES).read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{folder / IMAGES} cannot be read: {error.strerror}") from None
-    if digest != facts.get("images_sha256"):
-        raise InputError(
-            f"{folder / IMAGES} is not the file that {RESULT} beside it belongs to: run sib "
-            "evaluate again"
-        )
-    run = read_run(folder) if is_run(folder) else None
-    return Evaluation(folder, facts, read_scores(folder / IMAGES), run)
+
+    command: str
+    """That writes them, for messages."""
+    result: str
+    """Name of the JSON file of the facts."""
+    images: str
+    """Name of the CSV file of the scores, a line an image."""
+    format: int
+
+    def exists(self, folder: Path) -> bool:
+        """Whether a folder holds such facts."""
+        return (folder / self.result).is_file()
+
+    def save(self, folder: Path, scores: Scores, facts: dict[str, Any]) -> None:
+        """Write both files, the facts last; the checksum is added to them.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        text = to_csv(scores)
+        facts["images_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / self.images, text)
+            write_whole(folder / self.result, json.dumps(facts, indent=1, ensure_ascii=False))
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {error.strerror}") from None
+
+    def read(self, folder: Path) -> Evaluation:
+        """Read both files.
+
+        Raises:
+            InputError: a file is damaged or of another format, or they do not belong together.
+        """
+        facts, images = read_json(folder / self.result), folder / self.images
+        if facts.get("format") != self.format:
+            raise InputError(
+                f"{folder / self.result} has format {facts.get('format')!r}, and this sib reads "
+                f"{self.format}: run {self.command} again"
+            )
+        try:
+            digest = sha256_of(images)
+        except OSError as error:
+            raise InputError(f"{images} cannot be read: {error.strerror}") from None
+        if digest != facts.get("images_sha256"):
+            raise InputError(
+                f"{images} is not the file that {self.result} beside it belongs to: run "
+                f"{self.command} again"
+            )
+        run = read_run(folder) if is_run(folder) else None
+        return Evaluation(folder, facts, read_scores(images), run)
+
+
+EVALUATION = FilePair("sib evaluate", "evaluation.json", "evaluation.csv", format=1)
+AUDIT = FilePair("sib audit", "audit.json", "audit.csv", format=1)
+
+
+def read_stored(folder: Path) -> Evaluation:
+    """Read the evaluation in a folder; errors as of `FilePair.read`."""
+    return EVALUATION.read(folder)

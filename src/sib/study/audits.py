@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sib.evaluation.audit.files import FORMAT, IMAGES, RESULT
+from sib.evaluation.stored import AUDIT
 from sib.runs.reader import read_json
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
@@ -37,20 +37,20 @@ FIGURES = {
 def is_audited(folder: Path, weights: Path) -> bool:
     """Whether a folder holds an undamaged audit of these weights, which may have been removed."""
     try:
-        found = read_json(folder / RESULT)
+        found = read_json(folder / AUDIT.result)
         weighed = sha256_of(weights) if weights.exists() else found.get("weights_sha256")
-        whole = found.get("images_sha256") == sha256_of(folder / IMAGES)
+        whole = found.get("images_sha256") == sha256_of(folder / AUDIT.images)
     except (InputError, OSError):
         return False
-    same = found.get("weights_sha256") == weighed and found.get("format") == FORMAT
+    same = found.get("weights_sha256") == weighed and found.get("format") == AUDIT.format
     return whole and same and found.get("options", {}).get("split") == "test"
 
 
 def audit_figures(folder: Path) -> dict[str, float]:
     """The figures of an audit that it has, by name; none without an audit."""
-    if not (folder / RESULT).is_file():
+    if not (folder / AUDIT.result).is_file():
         return {}
-    conditions = read_json(folder / RESULT).get("conditions", {})
+    conditions = read_json(folder / AUDIT.result).get("conditions", {})
     found = {name: _mean(conditions, figure) for name, figure in FIGURES.items()}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -7,7 +7,7 @@ from typing import Any
 from sib.config.evaluate import EvaluateConfig
 from sib.config.yaml_options import from_arguments, options_of
 from sib.evaluation.evaluate import options
-from sib.evaluation.files import FORMAT, IMAGES, RESULT
+from sib.evaluation.stored import EVALUATION
 from sib.explain import default_methods
 from sib.runs.reader import read_json
 from sib.utils.errors import InputError
@@ -32,15 +32,15 @@ class Evaluation:
         removed since.
         """
         try:
-            found = read_json(folder / RESULT)
-            scores = sha256_of(folder / IMAGES)
+            found = read_json(folder / EVALUATION.result)
+            scores = sha256_of(folder / EVALUATION.images)
             weighed = sha256_of(weights) if weights.exists() else found.get("weights_sha256")
         except (InputError, OSError):
             return False
         table = found.get("table", {})
         known = set(table) | (set() if self.config.methods else set(found.get("unavailable", ())))
         return (
-            found.get("format") == FORMAT
+            found.get("format") == EVALUATION.format
             and found.get("options") == options(self.config) | {"split": split}
             and found.get("images_sha256") == scores
             and found.get("weights_sha256") == weighed

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sib.evaluation.evaluate import RESULT
+from sib.evaluation.stored import EVALUATION
 from sib.runs.reader import read_json
 from sib.study.description import CHOOSE_BY, Study
 from sib.study.evaluation import ENERGY
@@ -142,7 +142,7 @@ def validation_energy(run: Run) -> float:
     Raises:
         InputError: the evaluation is damaged, or none of its images has a value.
     """
-    path = run.folder / VALIDATION / RESULT
+    path = run.folder / VALIDATION / EVALUATION.result
     found = [row.get(ENERGY, {}).get("mean") for row in read_json(path).get("table", {}).values()]
     known = [value for value in found if value is not None]
     if not known or len(known) < len(found):

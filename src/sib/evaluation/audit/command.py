@@ -7,10 +7,9 @@ from rich.console import Console
 from sib import distributed
 from sib.config.audit import AuditConfig
 from sib.evaluation.audit.difference import differences
-from sib.evaluation.audit.files import save_audit
 from sib.evaluation.audit.measure import audit, open_audited
 from sib.evaluation.audit.table import audit_rows, audit_table, difference_rows, difference_table
-from sib.evaluation.stored import Evaluation
+from sib.evaluation.stored import AUDIT, Evaluation
 from sib.utils.terminal import show_tables
 
 
@@ -52,4 +51,4 @@ def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
 def _save(found: Evaluation) -> None:
     """Write the files of an audit, once."""
     if distributed.is_main_process():
-        save_audit(found)
+        AUDIT.save(found.folder, found.scores, found.facts)

@@ -18,7 +18,6 @@ from sib.data import Splits, make_loader
 from sib.data.annotate import sentences
 from sib.data.source import Source
 from sib.evaluation.audit.figures import figures, gaps, majority, overall
-from sib.evaluation.audit.files import FORMAT
 from sib.evaluation.audit.groups import find_groups
 from sib.evaluation.audit.images import AuditImages
 from sib.evaluation.audit.source import audit_source, check_foreground
@@ -26,7 +25,7 @@ from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, open_run_data
 from sib.evaluation.scores import Scores
-from sib.evaluation.stored import Evaluation
+from sib.evaluation.stored import AUDIT, Evaluation
 from sib.metrics.behaviour import behaviour_of, conditions_of
 from sib.runs.folder import versions
 from sib.utils.device import choose_device
@@ -107,7 +106,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
     names = groups[0] if groups else None
     scored = np.isfinite(scores.column("original", "correct"))
     facts: dict[str, Any] = {
-        "format": FORMAT,
+        "format": AUDIT.format,
         **checkpoint.record(),
         "classes": splits.classes,
         "groups": names,

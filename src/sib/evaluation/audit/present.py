@@ -8,9 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from sib.evaluation.audit.difference import differences
-from sib.evaluation.audit.files import has_audit, read_audit
 from sib.evaluation.missing import unpacked
-from sib.evaluation.stored import Evaluation
+from sib.evaluation.stored import AUDIT, Evaluation
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 
@@ -23,8 +22,8 @@ def present_audits(folders: Sequence[Path], console: Console) -> list[Evaluation
     """
     with ExitStack() as stack:
         places = dict(zip(folders, unpacked(folders, stack), strict=True))
-        lacking = [folder for folder, place in places.items() if not has_audit(place)]
-        found = [] if lacking else [read_audit(place) for place in places.values()]
+        lacking = [folder for folder, place in places.items() if not AUDIT.exists(place)]
+        found = [] if lacking else [AUDIT.read(place) for place in places.values()]
         stale = [item.folder for item in found if _is_stale(item)]
     if stale or 0 < len(lacking) < len(folders):
         why = f"{lacking[0]} was not audited" if lacking else f"{stale[0]} has other weights now"
