@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from sib.runs.folder import versions
 from sib.runs.source import PACKAGE, source
+from sib.runs.versions import versions
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "init.defaultBranch=trunk")
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sib import distributed
 from sib.config.train import TrainConfig
@@ -14,6 +13,7 @@ from sib.data.understood import remarks, understood
 from sib.objectives.registry import method_title
 from sib.training.cost import Cost
 from sib.utils.image_size import size_in_words
+from sib.utils.progress_bar import make_bar
 
 
 class ConsoleReporter:
@@ -110,17 +110,8 @@ class ConsoleReporter:
         self, loader: Iterable[Any], title: str, unit: str, total: int, done: int
     ) -> Iterator[Any]:
         """Batches behind a bar that vanishes at the end."""
-        with Progress(
-            TextColumn(title),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(f"{unit}, remaining"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as progress:
-            yield from progress.track(loader, total=total, completed=done)
+        with make_bar(self.console, unit, markup=True) as bar:
+            yield from bar.track(loader, total=total, completed=done, description=title)
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
@@ -28,6 +27,7 @@ from sib.data.sample import MaskFile
 from sib.data.source import Source
 from sib.data.understood import left_out_in_words, named
 from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.progress_bar import make_bar
 from sib.utils.terminal import show_tables
 
 SHOWN = 20
@@ -206,7 +206,7 @@ def _watched(
 ) -> Iterator[list[Finding]]:
     """The batches, behind a progress bar once they take longer than `QUIET`."""
     start, done = time.monotonic(), 0
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with make_bar(console, "images") as bar:
         task = bar.add_task("reading images", total=total, visible=False)
         for batch in batches:
             yield batch

@@ -28,7 +28,7 @@ from sib.evaluation.stored import EVALUATION
 from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
-from sib.runs.folder import versions
+from sib.runs.versions import versions
 from sib.utils.errors import InputError
 from sib.utils.progress_bar import progress
 from sib.utils.terminal import show_tables

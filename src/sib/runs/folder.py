@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +14,11 @@ from sib.config.facts import resumable
 from sib.config.stored import as_dict, differences
 from sib.config.train import TrainConfig
 from sib.config.yaml_file import parse_yaml
-from sib.runs.source import source
-from sib.runs.state_file import TornState, flush_folder, previous_path, read_state, write_state
+from sib.runs.state_file import newest_state, write_state
 from sib.utils.errors import InputError
+from sib.utils.files import write_whole
 from sib.utils.locks import FolderLock
 
-FORMAT = 1
-READABLE = (FORMAT,)
 IMAGES = "images.csv"
 FILES = (
     "config.yaml",
@@ -39,8 +34,6 @@ FILES = (
     "state-before.pt",
     "result.json",
 )
-STATE = {"epoch", "step", "best", "model", "optimizer", "processes"}
-"""What a state must hold for a run to continue from it."""
 
 
 class RunFolder:
@@ -90,9 +83,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock.take()
             self.check_free()
-            self._write("environment.json", json.dumps(environment, indent=2))
+            write_whole(self.path / "environment.json", json.dumps(environment, indent=2))
             if images is not None:
-                self._write(IMAGES, images)
+                write_whole(self.path / IMAGES, images)
             self.save_config(config)  # last, because it is what makes the folder a run
         except OSError as error:
             raise InputError(f"--out {self.path} cannot be written: {error.strerror}") from None
@@ -174,7 +167,7 @@ class RunFolder:
 
     def save_config(self, config: TrainConfig) -> None:
         """Write ``config.yaml``."""
-        self._write("config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
+        write_whole(self.path / "config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``; NaN becomes null."""
@@ -191,14 +184,14 @@ class RunFolder:
             kept = [line for line in whole if json.loads(line)["epoch"] <= epoch]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise InputError(f"{file} is damaged: a line holds no record of an epoch") from None
-        self._write("metrics.jsonl", "".join(line + "\n" for line in kept))
+        write_whole(self.path / "metrics.jsonl", "".join(line + "\n" for line in kept))
 
     def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
         """Write ``NAME.safetensors`` with facts (architecture, classes, …) in its header."""
         weights = {key: value.contiguous() for key, value in model.state_dict().items()}
         # one key, since safetensors writes several in an order that changes between processes
         content = save(weights, {"sib": json.dumps(facts)})
-        self._replace(f"{name}.safetensors", lambda file: Path(file).write_bytes(content))
+        write_whole(self.path / f"{name}.safetensors", content)
 
     def load_weights(self, name: str, model: torch.nn.Module) -> None:
         """Read ``NAME.safetensors`` into the model.
@@ -240,33 +233,12 @@ class RunFolder:
         Raises:
             InputError: there are states, and none is whole or of a known format.
         """
-        newest = self.path / "state.pt"
-        torn = []
-        for path in (newest, previous_path(newest)):
-            if not path.exists():
-                continue
-            try:
-                state = read_state(path)
-            except TornState as error:
-                torn.append(str(error))
-                continue
-            if state.get("format") not in READABLE:
-                raise InputError(
-                    f"{path} has format {state.get('format')!r}, and this sib reads "
-                    f"{', '.join(map(str, READABLE))}"
-                )
-            if not STATE.issubset(state) or not isinstance(state["epoch"], int):
-                raise InputError(f"{path} is damaged: it holds no state of a run")
-            if torn:
-                self.warning = f"{torn[0]}; going on from the state before it, step {state['step']}"
-            return state
-        if torn:
-            raise InputError(f"{torn[0]}, and there is no state before it to go on from")
-        return None
+        state, self.warning = newest_state(self.path / "state.pt")
+        return state
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json``."""
-        self._write("result.json", json.dumps(_plain(result), indent=2))
+        write_whole(self.path / "result.json", json.dumps(_plain(result), indent=2))
 
     def _read(self, name: str, parse: Any) -> dict[str, Any]:
         path = self.path / name
@@ -278,31 +250,6 @@ class RunFolder:
         if not isinstance(content, dict):
             raise InputError(f"{path} is damaged: it holds no options")
         return content
-
-    def _write(self, name: str, text: str) -> None:
-        self._replace(name, lambda file: Path(file).write_text(text, encoding="utf-8"))
-
-    def _replace(self, name: str, write: Any) -> None:
-        temporary = self.path / f".{name}.part"
-        try:
-            write(str(temporary))
-            with open(temporary, "rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path / name)
-        finally:
-            temporary.unlink(missing_ok=True)
-        flush_folder(self.path)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on, and the source of sib itself."""
-    found = {"format": str(FORMAT), "python": platform.python_version()}
-    for package in ("sib", "torch", "torchvision", "numpy", "scikit-learn", "pillow"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found | source()
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,13 @@ from typing import Any, BinaryIO
 
 import torch
 
+from sib.utils.errors import InputError
+from sib.utils.files import flush_folder
+
+FORMAT = 1
+READABLE = (FORMAT,)
+STATE = {"epoch", "step", "best", "model", "optimizer", "processes"}
+"""What a state must hold for a run to continue from it."""
 MAGIC = b"sib-sha\n"
 TRAILER = len(MAGIC) + hashlib.sha256().digest_size
 CHUNK = 1 << 20
@@ -51,6 +58,41 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def newest_state(newest: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """The newest whole state, read without running any code.
+
+    Args:
+        newest: where it should be; where it is torn, its predecessor is read.
+
+    Returns:
+        The state, None where none was saved; and a warning where it is the predecessor.
+
+    Raises:
+        InputError: there are states, and none is whole or of a known format.
+    """
+    torn = []
+    for path in (newest, previous_path(newest)):
+        if not path.exists():
+            continue
+        try:
+            state = read_state(path)
+        except TornState as error:
+            torn.append(str(error))
+            continue
+        if state.get("format") not in READABLE:
+            raise InputError(
+                f"{path} has format {state.get('format')!r}, and this sib reads "
+                f"{', '.join(map(str, READABLE))}"
+            )
+        if not STATE.issubset(state) or not isinstance(state["epoch"], int):
+            raise InputError(f"{path} is damaged: it holds no state of a run")
+        before = f"step {state['step']}"
+        return state, f"{torn[0]}; going on from the state before it, {before}" if torn else None
+    if torn:
+        raise InputError(f"{torn[0]}, and there is no state before it to go on from")
+    return None, None
+
+
 def read_state(path: Path) -> dict[str, Any]:
     """Read a state without running any code.
 
@@ -73,15 +115,6 @@ def read_state(path: Path) -> dict[str, Any]:
 def previous_path(path: Path) -> Path:
     """Path of the predecessor of the newest state."""
     return path.with_name(f"{path.stem}-before{path.suffix}")
-
-
-def flush_folder(folder: Path) -> None:
-    """Make renames in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check(path: Path) -> None:

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from sib.study.pool import Job
+from sib.utils.progress_bar import make_bar
 
 
 class Display:
@@ -45,16 +46,7 @@ class Display:
 @contextmanager
 def display(console: Console, total: int) -> Iterator[Display]:
     """A bar over runs with the names of those in work; plain lines outside of a terminal."""
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("runs, remaining"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
+    with make_bar(console, "runs") as bar:
         yield Display(console, bar, total)
 
 

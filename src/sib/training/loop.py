@@ -9,8 +9,9 @@ from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
 from sib.data.loader import is_worker_crash, single_line
-from sib.runs.folder import FORMAT, RunFolder
+from sib.runs.folder import RunFolder
 from sib.runs.reader import read_epochs
+from sib.runs.state_file import FORMAT
 from sib.training.average import WeightAverage
 from sib.training.diagnostics import TermMonitor, term_weights
 from sib.training.explanations import draw_explanations

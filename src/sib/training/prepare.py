@@ -21,9 +21,10 @@ from sib.data.normalization import normalise
 from sib.distributed.restart import launch, restarts
 from sib.models.outputs import output_note
 from sib.models.start import Start
-from sib.runs.folder import RunFolder, versions
+from sib.runs.folder import RunFolder
 from sib.runs.foreground_file import NAME, FoundForegrounds, write_foregrounds
 from sib.runs.reader import read_epochs, read_run
+from sib.runs.versions import versions
 from sib.tasks.task import Task
 from sib.tracking.group import Trackers
 from sib.tracking.registry import load_tracker, tracker_names

@@ -27,7 +27,7 @@ from sib.evaluation.data import check_classes, open_run_data
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import AUDIT, Evaluation
 from sib.metrics.behaviour import behaviour_of, conditions_of
-from sib.runs.folder import versions
+from sib.runs.versions import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.normalization import statistics
