@@ -37,8 +37,9 @@ from sib.evaluation.scores import FACTS, read_scores
 from sib.models.weights import read_weights
 from sib.runs import foreground_file
 from sib.runs.archive import read_archive, write_archive
-from sib.runs.folder import STATE, RunFolder
+from sib.runs.folder import RunFolder
 from sib.runs.reader import read_run
+from sib.runs.state_file import STATE
 from sib.training import TrainConfig
 from sib.utils.errors import InputError
 

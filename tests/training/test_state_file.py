@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sib.runs.folder import FORMAT, RunFolder
-from sib.runs.state_file import TRAILER, TornState, previous_path, read_state, write_state
+from sib.runs.folder import RunFolder
+from sib.runs.state_file import FORMAT, TRAILER, TornState, previous_path, read_state, write_state
 from sib.utils.errors import InputError
 
 
