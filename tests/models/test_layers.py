@@ -299,11 +299,32 @@ class OfTransformers(nn.Module):
     def forward(self, x):
         tokens = self.vit.embeddings.projection(x).flatten(2).mT
         tokens = torch.cat([torch.ones_like(tokens[:, :1]), tokens], dim=1)
-        for layer in self.vit.encoder.layer:
+        for layer in self.blocks():
             normed = layer.layernorm_before(tokens)
             tokens = tokens + layer.attention(normed, normed, normed)[0]
             tokens = tokens + layer.mix(tokens)
         return Output(self.classifier(tokens[:, 0]))
+
+    def blocks(self):
+        return self.vit.encoder.layer
+
+
+class OfTransformers5(OfTransformers):
+    """The same with the names of release 5."""
+
+    def __init__(self):
+        super().__init__()
+        self.vit.layers = self.vit.encoder.layer
+        del self.vit.encoder
+
+    def blocks(self):
+        return self.vit.layers
+
+
+def test_the_names_of_transformers_5_are_known():
+    model, images = OfTransformers5().eval(), torch.zeros(1, 3, 16, 16)
+    assert cam_layer(model, images).name == "vit.layers.2.layernorm_before"
+    assert str(describe(model, images)) == "vit.layers.2.layernorm_before (8 × 4 × 4, tokens)"
 
 
 @pytest.mark.parametrize("method", [*sorted(set(METHODS) - {"guided_backprop"})])

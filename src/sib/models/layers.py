@@ -58,6 +58,9 @@ RULES = (
     _Rule("blocks.-1.norm1", "patch_embed", rows_first=True),  # timm ViT, DeiT, BEiT, EVA
     _Rule("encoder.layer.-1.layernorm_before", "embeddings", rows_first=True),  # transformers ViT
     _Rule("encoder.layer.-1.norm1", "embeddings", rows_first=True),  # transformers DINOv2
+    _Rule("layers.-1.layernorm_before", "embeddings", rows_first=True),  # the same, from release 5
+    _Rule("layers.-1.norm1", "embeddings", rows_first=True),
+    _Rule("layernorm", "encoder.layers.-1.blocks.-1.layernorm_before"),  # transformers Swin
     _Rule("encoder.stages.-1", "embedder"),  # transformers ResNet, RegNet
     _Rule("encoder.stages.-1", "embeddings"),  # transformers ConvNeXt
     _Rule("permute", "features"),  # torchvision Swin
