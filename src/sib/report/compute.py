@@ -107,8 +107,8 @@ def _sections(config: ReportConfig, loaded: Loaded, shown: list[Evaluation]) -> 
             "gallery",
             "Images",
             "Evenly spaced places of the split. Each map is divided by its own 99th percentile, "
-            "and the object is outlined. Energy is the share of the map inside the outline; below "
-            "it stands the predicted class with its probability.",
+            "and the object is outlined. Energy is the share of the map inside the outline. The "
+            "last line is the predicted class with its probability.",
             spaced_indices(config.images, len(scores[0].names)),
         ),
         Section(

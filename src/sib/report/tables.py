@@ -10,12 +10,12 @@ from sib.report.gallery import ENERGY
 
 Cell = dict[str, str] | None
 MEANINGS = {
-    "energy_pointing_game": "share of a map's positive values inside the object",
-    "background_leakage": "mean of the map on the background over its mean on the object",
-    "pointing_game": "share of the images whose largest value lies on the object",
-    "top_pixel_iou": "overlap of the object with as many of the map's largest pixels",
-    "relevance_rank_accuracy": "share of those pixels that lie on the object",
-    "sparseness": "how much of a map sits in few pixels, as a Gini index",
+    "energy_pointing_game": "Share of a map's positive values inside the object",
+    "background_leakage": "Mean of the map on the background over its mean on the object",
+    "pointing_game": "Share of the images whose largest value lies on the object",
+    "top_pixel_iou": "Overlap (IoU) of the object with as many of the map's largest pixels",
+    "relevance_rank_accuracy": "Share of these pixels that lies on the object",
+    "sparseness": "How much of a map sits in few pixels, as a Gini index",
 }
 """What a column's figures are, for the measures that every evaluation has."""
 WRITTEN = {
