@@ -26,7 +26,9 @@ def strip(computed: Computed, loaded: Loaded, methods: tuple[str, ...]) -> dict[
     if section is None or not methods:
         return None
     rows = [computed.rows[place] for place in section.places[:STRIP]]
-    lanes = [{"title": "The image, its object outlined", "text": "", "method": "", "images": rows}]
+    lanes: list[dict[str, Any]] = [
+        {"title": "The image, its object outlined", "text": "", "method": "", "images": rows}
+    ]
     first = {id(item) for item in loaded.first(min(STRIP_RUNS, len(loaded.groups)))}
     for number, (label, item) in enumerate(computed.shown):
         if id(item) not in first:
