@@ -319,7 +319,7 @@ def test_reconstruction_of_another_shape_is_refused(name):
 
 def test_a_single_value_has_no_variance():
     with pytest.raises(
-        ValueError, match=r"R must have at least 2 values an image; got \(3, 1, 1, 1\)"
+        ValueError, match=r"R must have at least 2 values per image; got \(3, 1, 1, 1\)"
     ):
         SF.background_variance(torch.ones(3, 1, 1, 1), torch.ones(3, 1, 1, 1))
 

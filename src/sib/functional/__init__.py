@@ -1,4 +1,4 @@
-"""The mathematics of the Spatial Information Bottleneck: tensors in, tensors out, torch alone."""
+"""The mathematics of the Spatial Information Bottleneck: tensors in, tensors out, only torch."""
 
 from sib.functional.dependence import hsic, random_projection
 from sib.functional.exchange import exchange_backgrounds

@@ -1,4 +1,4 @@
-"""Foreground whose colours the VJP favours."""
+"""A foreground mask of the colours that the VJP favours."""
 
 import torch
 from torch import Tensor
@@ -8,39 +8,42 @@ from sib.functional.mask import check_window, window_mean
 from sib.functional.shares import energy
 
 LEVELS = 8
-"""Of each channel, which make the colours of an image."""
+"""Number of levels per channel; a pixel's levels together are its colour."""
 PRIOR = 5.0
-"""Pixels of the image's mean that every colour is given, so that a rare one decides nothing."""
+"""Pixels with the image's mean that are added to every colour, so that rare ones weigh little."""
 OWN = 1e-3
-"""Weight of a pixel's own density beside that of its colour."""
+"""Weight of a pixel's own density relative to that of its colour."""
 FLAT = 1e-4
-"""Spread over the largest value, up to which an image counts as constant."""
+"""An image is constant if its spread is at most this fraction of its largest value."""
 
 
 @torch.no_grad()
 def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: float = 0.2) -> Tensor:
     """The part of each image whose colours R favours.
 
-    a = √(mean of Σ_c R_c² over a window × window neighbourhood), over its largest value;
-    ā_p = (Σ_{q ∼ p} a_q + κ a̅) / (n_p + κ), over the n_p pixels q of the same image that have p's
-    colour, a̅ the mean of a, κ = 5; v = mean of ā + 10⁻³ a over the neighbourhood, so that a plain
-    surface is ordered by R and not by rounding; M = 1 on the pixels whose v is among the largest
-    ``area`` of their image, 0 elsewhere. Padding is never counted. A colour is one of 8 levels in
-    each channel, of equal width between the image's least and largest value.
+    The strength a is √(mean of Σ_c R_c² over a window × window neighbourhood), divided by its
+    largest value. It is averaged over the pixels of the same colour:
+    ā_p = (Σ_{q ∼ p} a_q + κ a̅) / (n_p + κ), where q runs over the n_p pixels of the image that
+    have p's colour, a̅ is the mean of a, and κ = 5. Then v = mean of ā + 10⁻³ a over the
+    neighbourhood; the second part orders a plain surface by R instead of by rounding. The mask M
+    is 1 on the share ``area`` of an image's pixels with the largest v, and 0 elsewhere. Padding is
+    never counted. A colour is one of 8 levels in each channel; the levels divide the range between
+    the image's smallest and largest value evenly.
 
-    R of a network in training is noisy, and a mask that is found from R alone confirms itself: the
-    network is told to look where it looks. An object has its colours throughout, so what one part
-    of it earns all of it gets.
+    The R of a network in training is noisy, and a mask found from R alone confirms itself: the
+    network is trained to look where it already looks. An object has the same colours throughout,
+    so strength in one part of it spreads to the whole object.
 
     Args:
         R: (B, C, H, W), any scale.
         images: (B, C', H, W), under any normalisation that keeps the order of a channel's values.
-            Of more than three channels the means of three groups count.
+            More than three channels are reduced to the means of three groups.
         window_size: side of the window in pixels, 1 to min(H, W).
         area: share of the pixels, in (0, 1).
 
     Returns:
-        M, (B, 1, H, W), without gradient; 0 everywhere where v is constant up to 10⁻⁴ of itself.
+        M, (B, 1, H, W), without gradient. All 0 for an image whose v is constant to within 10⁻⁴
+        of its largest value.
 
     Raises:
         ValueError: the window is larger than the image, or the shapes do not fit.

@@ -1,4 +1,4 @@
-"""Which part of an image a map marks: its largest values, or what Otsu's threshold leaves."""
+"""Which part of an image a map marks: its largest values, or those above Otsu's threshold."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from sib.functional import checks
 Area = float | Literal["otsu"]
 """Share of an image that is foreground, in (0, 1), or Otsu's threshold for each image."""
 BINS = 256
-"""Of the histogram in which Otsu's threshold is looked for."""
+"""Bins of the histogram that Otsu's threshold is computed from."""
 
 
 def marked_area(maps: Tensor, area: Area, size: tuple[int, int]) -> Tensor:
@@ -31,9 +31,9 @@ def otsu_area(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """The pixels above Otsu's threshold of each enlarged map.
 
     The map is enlarged bilinearly. A threshold t divides its pixels into two classes with shares
-    w₀(t), w₁(t) and means μ₀(t), μ₁(t); Otsu's is the t with the largest variance between the
-    classes, w₀ w₁ (μ₀ − μ₁)². It is looked for in a histogram of 256 bins, between the smallest
-    and the largest value. So the area follows the image: a large object has a large foreground.
+    w₀(t), w₁(t) and means μ₀(t), μ₁(t). Otsu's threshold is the t with the largest variance between
+    the classes, w₀ w₁ (μ₀ − μ₁)². It is computed from a histogram of 256 bins between the smallest
+    and the largest value. The area adapts to the image: a large object has a large foreground.
 
     Args:
         maps: (B, 1, h, w), floating point.
@@ -58,7 +58,7 @@ def otsu_area(maps: Tensor, size: tuple[int, int]) -> Tensor:
     centres = torch.arange(BINS, dtype=rows.dtype, device=rows.device) + 0.5
     below, sums = counts.cumsum(1), (counts * centres).cumsum(1)
     above, total = rows.shape[1] - below, sums[:, -1:]
-    # n² times the variance between the classes; of equal ones the first, as is usual
+    # n² times the variance between the classes; the first of equal maxima, as is usual
     between = (sums * rows.shape[1] - below * total).square() / (below * above).clamp(min=1)
     best = between[:, :-1].argmax(dim=1, keepdim=True)
     return (bins > best).view_as(enlarged) & (high > low)[..., None, None]
@@ -67,9 +67,9 @@ def otsu_area(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def largest_area(maps: Tensor, area: float, size: tuple[int, int]) -> Tensor:
     """The pixels with the largest values of each enlarged map.
 
-    The map is enlarged bilinearly to n = H · W pixels; foreground is what lies above its value of
-    rank round((1 − area) n). Equal values at that rank are left out, so a constant map has no
-    foreground.
+    The map is enlarged bilinearly to n = H · W pixels. The foreground is every pixel above the
+    value of rank round((1 − area) n). Pixels equal to that value are left out, so a constant map
+    has no foreground.
 
     Args:
         maps: (B, 1, h, w), floating point.
@@ -93,7 +93,7 @@ def largest_area(maps: Tensor, area: float, size: tuple[int, int]) -> Tensor:
 
 
 def centred_disc(area: float, size: tuple[int, int]) -> Tensor:
-    """The pixels nearest to the middle of an image: a guess that knows nothing of the image.
+    """The pixels nearest to the centre of an image: a guess that does not look at the image.
 
     Args:
         area: share of the pixels, in (0, 1).

@@ -35,8 +35,8 @@ def image_batch(name: str, tensor: Tensor) -> None:
 def foreground(tensor: Tensor, images: Tensor, look: bool = False) -> None:
     """Raise unless ``tensor`` is a foreground (B, 1, H, W) of the ``images``, bool or floating.
 
-    Its values must lie in [0, 1]. On a CPU they are looked at; on a GPU, which has to be waited
-    for, where ``look`` says so.
+    Its values must lie in [0, 1]. On a CPU this is always checked. On a GPU the check has to wait
+    for the device, so it is made only if ``look`` is true.
     """
     expected = (images.shape[0], 1, *images.shape[-2:])
     if tensor.shape != expected or not (tensor.is_floating_point() or tensor.dtype == torch.bool):
@@ -57,5 +57,5 @@ def floating(name: str, tensor: Tensor) -> None:
 
 
 def shape(tensor: Tensor) -> str:
-    """The shape of a tensor as it stands in a message."""
+    """The shape of a tensor as it is written in a message."""
     return str(tuple(tensor.shape))

@@ -9,8 +9,8 @@ from sib.functional.precision import to_float64
 def decision_vjp(logits: Tensor, images: Tensor, *, retain_graph: bool = False) -> Tensor:
     """R of each image up to its scale, for maps and their localisation.
 
-    The cotangent p ∘ (p − ‖p‖²) is computed in float64 and divided by its largest entry: in float32
-    a certain network's p is exactly 1, and the share of that class in R would be lost.
+    The cotangent p ∘ (p − ‖p‖²) is computed in float64 and divided by its largest entry. In float32
+    the p of a confident network is exactly 1, and that class would contribute nothing to R.
 
     Args:
         logits: (B, K), from a model in evaluation mode, so that images do not depend on each other.

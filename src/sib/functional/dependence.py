@@ -6,12 +6,12 @@ from torch import Tensor
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
 
-# Each with the smallest batch that it needs.
+# The smallest batch that each estimator needs.
 ESTIMATORS = {"biased": 2, "unbiased": 4}
 
 
 def hsic(z1: Tensor, z2: Tensor, estimator: str = "biased") -> Tensor:
-    """Dependence between two views of the same B samples.
+    """Hilbert-Schmidt independence criterion (HSIC) between two views of the same B samples.
 
     With K = z1 z1ᵀ, L = z2 z2ᵀ and H = I − 11ᵀ/B:
 
@@ -21,10 +21,11 @@ def hsic(z1: Tensor, z2: Tensor, estimator: str = "biased") -> Tensor:
     ``"unbiased"``: [tr(K̃L̃) + 1ᵀK̃1 · 1ᵀL̃1 / ((B−1)(B−2)) − 2/(B−2) · 1ᵀK̃L̃1] / (B(B−3)), with K̃
     and L̃ the kernels with zero diagonals. It can be negative.
 
-    HSIC does not see the sign of z1 or z2, nor any rotation or permutation of their columns.
+    HSIC does not change with the sign of z1 or z2, or with a rotation or permutation of their
+    columns.
 
     Args:
-        z1: (B, D1), one row a sample.
+        z1: (B, D1), one row per sample.
         z2: (B, D2).
         estimator: ``"biased"`` (B ≥ 2) or ``"unbiased"`` (B ≥ 4).
 
@@ -104,10 +105,10 @@ def random_projection(
     Args:
         dim: rows, the dimension to be reduced.
         size: columns, the dimension to reach.
-        generator: source of randomness on any device; the default generator where None.
-        device: where the matrix is wanted. It is drawn on the generator's device, so that one
+        generator: source of randomness on any device; None for torch's default generator.
+        device: device of the result. The matrix is drawn on the generator's device, so that one
             seed gives the same matrix everywhere.
-        dtype: floating-point type; torch's default where None.
+        dtype: floating-point type; None for torch's default.
 
     Returns:
         (dim, size).

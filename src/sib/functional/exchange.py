@@ -1,4 +1,4 @@
-"""Objects before the backgrounds of other images: a background that tells nothing."""
+"""Objects in front of other images' backgrounds, so that the background carries no information."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from sib.functional import checks
 from sib.functional.mask import window_mean
 
 FAR = 0.02
-"""How much the mean of the whole background counts beside the one around a pixel."""
+"""Weight of the mean over the whole background relative to the mean around a pixel."""
 
 
 @torch.no_grad()
@@ -17,21 +17,22 @@ def exchange_backgrounds(
     share: float = 0.7,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Show objects before the backgrounds of other images of the batch.
+    """Show objects in front of the backgrounds of other images in the batch.
 
     x̃_i = F_i x_i + (1 − F_i) β_π(i), with π a random cycle through the annotated images and β_j
-    the image j without its object: β_j = x_j outside of F_j, and inside of it the mean of what is
-    left of x_j in a window of half the image's side, so that no second object appears. An annotated
-    image is changed with probability ``share``, unless it is the only one of its batch. Between
-    such images and their labels the background carries no information, which is what S-IB asks of
-    the VJP.
+    the image j without its object. Outside F_j, β_j = x_j. Inside F_j, β_j is the mean of the
+    background of x_j in a window of half the image's side, so that no second object appears. An
+    annotated image is changed with probability ``share``, unless it is the only one in its batch.
+    In such images the background carries no information about the label, which is what S-IB asks
+    of the VJP.
 
     Args:
         images: (B, C, H, W).
         foreground: F, (B, 1, H, W), bool or in [0, 1]; zero everywhere for an image that is not
             annotated, which is left as it is.
-        share: of the annotated images, in [0, 1].
-        generator: of the choice and the order, on the CPU; torch's default where None.
+        share: probability that an annotated image is changed, in [0, 1].
+        generator: source of randomness on the CPU, for the choice and the order; None for torch's
+            default.
 
     Returns:
         (B, C, H, W), without gradient.
@@ -39,8 +40,8 @@ def exchange_backgrounds(
     Raises:
         ValueError: an argument is out of its range, or the shapes do not fit.
 
-    Source: Xiao et al. 2021 (arXiv 2006.09994, "mixed-rand"), who test with such images; here they
-        are made within a batch, and the object is taken out of the background.
+    Source: Xiao et al. 2021 (arXiv 2006.09994, "mixed-rand"), who test with such images. Here they
+        are made within a batch, and the object is removed from the background.
 
     Example:
         >>> import sib, torch

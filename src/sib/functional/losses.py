@@ -27,10 +27,11 @@ def foreground_alignment(
     estimator: str = "biased",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """How much the reconstruction says about the image inside the foreground.
+    """How much information the reconstruction carries about the image inside the foreground.
 
-    ``"hsic"``: HSIC(a, b), a = R∘M and b = x∘M, flattened to rows of norm 1; with
-    ``projection_dim`` both are multiplied by one random Gaussian matrix and normalised again.
+    ``"hsic"``: HSIC(a, b), where a = R∘M and b = x∘M are flattened to rows of norm 1. With
+    ``projection_dim``, both are multiplied by one random Gaussian matrix and normalised again.
+
     ``"ssim"``: the structural similarity of R∘M and x∘M, each scaled to [0, 1] over the batch.
 
     Args:
@@ -39,14 +40,14 @@ def foreground_alignment(
         mask: (B, 1, H, W), in [0, 1].
         projection_dim: columns of the random matrix; None for no projection.
         kind: ``"hsic"`` (published) or ``"ssim"``.
-        estimator: of HSIC, ``"biased"`` (published) or ``"unbiased"``.
-        generator: of the random matrix.
+        estimator: how HSIC is estimated, ``"biased"`` (published) or ``"unbiased"``.
+        generator: source of randomness for the random matrix; None for torch's default.
 
     Returns:
         A scalar; larger is more aligned.
 
     Raises:
-        ValueError: shapes that do not fit, or a batch too small for the estimator.
+        ValueError: the shapes do not match, or the batch is too small for the estimator.
 
     Source: arXiv 2511.09239; SSIM from Wang et al. 2004, an unused option of the scripts.
 
@@ -65,20 +66,20 @@ def foreground_alignment(
 
 
 def background_variance(R: Tensor, mask: Tensor) -> Tensor:
-    """What the reconstruction still varies by outside the foreground.
+    """Variance of the reconstruction outside the foreground.
 
-    mean_b Var_{c,i,j}[R∘(1 − M)], the unbiased variance over the channels and pixels of an image.
-    It grows with the square of R's scale.
+    mean_b Var_{c,i,j}[R∘(1 − M)]: the unbiased variance over the channels and pixels of an image,
+    averaged over the batch. It grows with the square of R's scale.
 
     Args:
         R: (B, C, H, W).
         mask: (B, 1, H, W), in [0, 1].
 
     Returns:
-        A scalar; smaller is less information in the background.
+        A scalar; smaller means less information in the background.
 
     Raises:
-        ValueError: the shapes do not fit, or an image has a single value, which has no variance.
+        ValueError: the shapes do not match, or an image has a single value, which has no variance.
 
     Source: arXiv 2511.09239.
 
@@ -93,7 +94,7 @@ def background_variance(R: Tensor, mask: Tensor) -> Tensor:
 
 
 def background_magnitude(R: Tensor, mask: Tensor) -> Tensor:
-    """Mean of |R|∘(1 − M) over batch, channels and pixels; arguments as `background_variance`.
+    """Mean of |R|∘(1 − M) over batch, channels and pixels; arguments as in `background_variance`.
 
     Source: published scripts, an unused option.
 
@@ -116,7 +117,7 @@ def background_dependence(
     estimator: str = "biased",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """HSIC of R∘(1 − M) and x∘(1 − M); arguments as `foreground_alignment`.
+    """HSIC of R∘(1 − M) and x∘(1 − M); arguments as in `foreground_alignment`.
 
     Source: published scripts, an unused option.
 
@@ -132,7 +133,7 @@ def background_dependence(
 
 
 def check_terms(R: Tensor, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All three in the precision of R, at least float32; raise where their shapes do not fit."""
+    """All three in the precision of R, at least float32; raise if their shapes do not match."""
     checks.image_batch("images", images)
     if images.shape != R.shape:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Foreground mask: where in the image the reconstruction gathers."""
+"""Foreground mask: where in the image the reconstruction is concentrated."""
 
 import torch
 import torch.nn.functional as F
@@ -24,28 +24,32 @@ def foreground_mask(
 ) -> Tensor:
     """Soft foreground mask of each image, found from its reconstruction alone.
 
+    With Q the soft quantile:
+
     g = |mean_c R|;  n = (g − Q.05(g)) / (Q.95(g) − Q.05(g) + epsilon);
     h = sigmoid(slope (n − Q.8(n)));  d = mean of h over a window × window neighbourhood;
-    M = sigmoid(slope (d − Q.8(d))), with the soft quantile Q. Everything is differentiable.
-    Channels of opposite sign cancel in the mean (published).
+    M = sigmoid(slope (d − Q.8(d))).
 
-    Other kinds, left unused by the published scripts, with s = g / (max g + 1e-6):
+    Everything is differentiable. Channels of opposite sign cancel in the mean (published).
+
+    The published scripts have other kinds that they do not use. With s = g / (max g + 1e-6):
     ``"hard"``: n > Q.8(n), then d ≥ Q.8(d), with true quantiles and no gradient;
     ``"centred"``: sigmoid(slope (s − mean s));
-    ``"area"``: sigmoid(slope (s − t)), t a constant solved for so that the mean of M is ``area``.
+    ``"area"``: sigmoid(slope (s − t)), with the constant t for which the mean of M is ``area``.
 
     Args:
         R: (B, C, H, W), any finite scale; half precision is computed in float32.
         window_size: side of the window in pixels, 1 to min(H, W). An even window reaches one pixel
             further down and right than up and left, and keeps the size.
-        temperature: of the soft quantiles, in ranks, above 0.
-        slope: of the sigmoids, above 0.
+        temperature: width of the soft quantiles in ranks, above 0.
+        slope: slope of the sigmoids, above 0.
         kind: ``"density"`` (published), ``"hard"``, ``"centred"`` or ``"area"``.
         epsilon: keeps the normalisation finite where R is constant. It is absolute: R near
             ``epsilon`` flattens the mask, and R = 0 gives M = 0.5 away from the border.
-        count_include_pad: count the zeros around the image in the window's mean (published; it
-            lowers d to about .5 at an edge and .25 in a corner) or only the pixels inside.
-        area: wanted mean of the mask in (0, 1), for ``kind="area"``.
+        count_include_pad: True counts the zeros around the image in the window's mean (published;
+            d falls to about half at an edge and a quarter in a corner). False counts only the
+            pixels inside.
+        area: target mean of the mask in (0, 1), for ``kind="area"``.
 
     Returns:
         M, shape (B, 1, H, W), in [0, 1].
@@ -80,11 +84,11 @@ def foreground_mask(
 
 
 def guided_mask(mask: Tensor, foreground: Tensor, guidance: float = 1.0) -> Tensor:
-    """The found foreground, led by a known one: (1 − γ) M + γ F.
+    """A mask guided by an annotated foreground: (1 − γ) M + γ F.
 
     Args:
         mask: M, (B, 1, H, W), found from the reconstruction.
-        foreground: F, (B, 1, H, W), bool or in [0, 1]; an image where it is zero everywhere is not
+        foreground: F, (B, 1, H, W), bool or in [0, 1]. An image whose F is zero everywhere is not
             annotated and keeps M.
         guidance: γ in [0, 1]; 1 replaces M.
 
@@ -97,19 +101,19 @@ def guided_mask(mask: Tensor, foreground: Tensor, guidance: float = 1.0) -> Tens
 
 
 def _inverse_spread(low: Tensor, high: Tensor, epsilon: float) -> Tensor:
-    """1 / (high − low + ε); 0 where rounding alone parts them, whose gradient could overflow."""
+    """1 / (high − low + ε); 0 where they differ only by rounding: the gradient could overflow."""
     spread = high - low
     rounding = torch.finfo(high.dtype).eps * high
     return torch.where(spread > rounding, 1 / (spread + epsilon), 0)
 
 
 def window_mean(values: Tensor, window_size: int, count_include_pad: bool = True) -> Tensor:
-    """Mean over a window × window neighbourhood of every pixel, zeros around the image.
+    """Mean over a window × window neighbourhood of every pixel, with zeros around the image.
 
     Args:
         values: (B, 1, H, W).
         window_size: side of the window, even or odd; the output keeps the size of the input.
-        count_include_pad: divide by the window's area, or by its part inside the image.
+        count_include_pad: divide by the window's whole area, or by the part inside the image.
 
     Returns:
         (B, 1, H, W).

@@ -1,9 +1,9 @@
-"""The terms of S-IB in two stages: what each image gives alone, and what a batch makes of it.
+"""The terms of S-IB in two stages: the parts of each image, and the term of the batch's parts.
 
-Images meet in the terms only through these parts: the rows that HSIC compares, the maps that SSIM
-compares, a scalar of the background. So they can be found a few images at a time, or on several
-processes, and be joined before a term is taken; see `sib.tasks.accumulate` and
-`sib.distributed.batch_gather`.
+A term depends on the images only through these parts: the rows that HSIC compares, the maps that
+SSIM compares, or a scalar of the background. Parts can therefore be computed a few images at a
+time, or on several processes, and be joined before the term is computed; see
+`sib.tasks.accumulate` and `sib.distributed.batch_gather`.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from sib.functional.dependence import hsic_of_kernels, random_projection
 from sib.functional.similarity import ssim
 
 Parts = tuple[Tensor, ...]
-"""Tensors with one entry an image, (B, …)."""
+"""Tensors with one entry per image, (B, …)."""
 
 
 class Dependence(NamedTuple):
-    """How HSIC is taken; arguments as of `foreground_alignment`."""
+    """How HSIC is computed; arguments as in `foreground_alignment`."""
 
     projection_dim: int | None = None
     estimator: str = "biased"
@@ -30,12 +30,12 @@ class Dependence(NamedTuple):
 
 
 class BatchGather(NamedTuple):
-    """How the parts of this process are combined with those of others."""
+    """How the parts on this process are combined with those on other processes."""
 
     products: Callable[[Tensor], Tensor]
-    """Rows (B, D) → the products of all rows with one another, a square matrix."""
+    """Rows (B, D) → the inner products of the rows of all processes, a square matrix."""
     values: Callable[[Tensor], Tensor]
-    """(B, …) → the same of all images."""
+    """Values (B, …) → the values of all processes, (B of all, …)."""
 
 
 def alignment_parts(R: Tensor, images: Tensor, mask: Tensor, kind: str) -> Parts:
@@ -52,7 +52,7 @@ def background_parts(R: Tensor, images: Tensor, mask: Tensor, kind: str) -> Part
         return _weighted_rows(R, outside), _weighted_rows(images, outside)
     if kind == "variance":
         if R[0].numel() < 2:
-            raise ValueError(f"R must have at least 2 values an image; got {checks.shape(R)}")
+            raise ValueError(f"R must have at least 2 values per image; got {checks.shape(R)}")
         return (_WeightedVariance.apply(R, outside),)
     return ((R.abs() * outside).mean(dim=(1, 2, 3)),)
 
@@ -85,15 +85,15 @@ def _row_dependence(rows: Parts, dependence: Dependence, gather: BatchGather) ->
 
 
 def _cosines(products: Tensor) -> Tensor:
-    """Kernel matrix of the rows divided by their norms: normalising B² products, not B·D values."""
+    """Kernel matrix of the normalised rows: it divides B² products instead of B·D values."""
     squares = products.diagonal()
-    counts = squares > torch.finfo(products.dtype).tiny ** (2 / 3)  # else x⁻³ᐟ² is not a number
+    counts = squares > torch.finfo(products.dtype).tiny ** (2 / 3)  # below, x⁻³ᐟ² overflows
     inverse_norms = torch.where(counts, squares, 1).rsqrt()
     return products * inverse_norms[:, None] * inverse_norms
 
 
 class _Gram(torch.autograd.Function):
-    """rows rowsᵀ, whose gradient (G + Gᵀ) rows is one product in place of two."""
+    """rows rowsᵀ, whose gradient (G + Gᵀ) rows takes one product instead of two."""
 
     @staticmethod
     def forward(ctx, rows):
@@ -107,11 +107,11 @@ class _Gram(torch.autograd.Function):
 
 
 LOCAL = BatchGather(_Gram.apply, lambda values: values)
-"""The batch of this process is the whole."""
+"""The batch of this process is the whole batch."""
 
 
 class _Weighted(torch.autograd.Function):
-    """values ∘ weight for a weight of one channel (B, 1, H, W)."""
+    """values ∘ weight for a weight with one channel (B, 1, H, W)."""
 
     @staticmethod
     def forward(ctx, values, weight):
@@ -130,7 +130,7 @@ class _WeightedVariance(torch.autograd.Function):
 
     @staticmethod
     def centred(values: Tensor, weight: Tensor) -> Tensor:
-        """values ∘ weight less its mean over an image."""
+        """values ∘ weight minus its mean over an image."""
         weighted = values * weight
         return weighted - weighted.mean(dim=(1, 2, 3), keepdim=True)
 
@@ -143,14 +143,14 @@ class _WeightedVariance(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         values, weight, centred = ctx.saved_tensors
-        if torch.is_grad_enabled():  # as a function of both
+        if torch.is_grad_enabled():  # recomputed as a function of values and weight
             centred = _WeightedVariance.centred(values, weight)
         scale = (2 / (values[0].numel() - 1) * gradient)[:, None, None, None]
         return centred * (scale * weight), scale * _channel_dot(centred, values)
 
 
 def _channel_dot(a: Tensor, b: Tensor) -> Tensor:
-    """Σ_c a_c b_c, (B, 1, H, W), without the product of all channels."""
+    """Σ_c a_c b_c, (B, 1, H, W), without storing the product of all channels."""
     total = a[:, :1] * b[:, :1]
     for channel in range(1, a.shape[1]):
         one = slice(channel, channel + 1)
@@ -161,12 +161,12 @@ def _channel_dot(a: Tensor, b: Tensor) -> Tensor:
 def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
     """values ∘ weight as rows (B, C·H·W), scaled so that squares neither underflow nor overflow.
 
-    Only the direction of a row will count, so a constant factor changes neither the result nor
-    its gradient; it goes into the weight, which has one channel. A row too small for its gradient
-    1 / |row| to be a number counts as zero, and gets no gradient.
+    Only the direction of a row matters later, so a constant factor changes neither the result nor
+    its gradient. The factor is applied to the weight, which has one channel. A row so small that
+    its gradient 1 / |row| would overflow counts as zero and gets no gradient.
     """
     rows = values.detach().flatten(1)
-    largest = torch.maximum(-rows.amin(dim=1), rows.amax(dim=1))  # without a copy |values|
+    largest = torch.maximum(-rows.amin(dim=1), rows.amax(dim=1))  # without copying |values|
     largest = largest * weight.detach().amax(dim=(1, 2, 3))
     smallest = 1e6 * torch.finfo(values.dtype).tiny
     factor = torch.where(largest > smallest, 1 / largest, 0)
@@ -177,5 +177,5 @@ def _unit_range(values: Tensor) -> Tensor:
     low, high = values.amin(), values.amax()
     spread = high - low
     rounding = torch.finfo(values.dtype).eps * torch.maximum(low.abs(), high.abs())
-    # values parted by rounding alone count as constant: their gradient could overflow
+    # values that differ only by rounding count as constant: their gradient could overflow
     return (values - low) * torch.where(spread > rounding, 1 / (spread + 1e-10), 0)

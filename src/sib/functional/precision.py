@@ -1,4 +1,4 @@
-"""The precision of everything after the VJP."""
+"""The precision of everything that is computed after the VJP."""
 
 import torch
 from torch import Tensor
@@ -14,5 +14,5 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def to_float64(tensor: Tensor) -> Tensor:
-    """As float64, where the device has it; MPS does not, and gives float32."""
+    """The tensor in float64, or in float32 on MPS, which has no float64."""
     return tensor.float() if tensor.is_mps else tensor.double()

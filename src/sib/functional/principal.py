@@ -8,9 +8,9 @@ from torch import Tensor
 from sib.functional import checks
 
 SMALLEST_SIDE = 3
-"""Places in a row, so that a map has an interior beside its border."""
+"""Smallest height and width in places, so that a map has an interior as well as a border."""
 CONSTANT = 1e-12
-"""Variance over the mean square, up to which features count as constant."""
+"""Features are constant if their variance is at most this fraction of their mean square."""
 
 
 class PrincipalComponent(NamedTuple):
@@ -25,11 +25,11 @@ class PrincipalComponent(NamedTuple):
 
 
 class FeatureMoments:
-    """Mean and covariance of features over all places of all images, a batch at a time.
+    """Mean and covariance of features over all places of all images, one batch at a time.
 
     With f_i the feature vectors at n places, μ = Σ_i f_i / n and
     Σ = Σ_i (f_i − μ)(f_i − μ)ᵀ / n, in float64. The sums are taken about the mean of the first
-    batch, so that a large mean costs no digits.
+    batch, so that a large mean does not cost precision.
 
     >>> moments = FeatureMoments()
     >>> for features in batches:
@@ -43,13 +43,13 @@ class FeatureMoments:
         self._places = self._border_places = 0
 
     def add(self, features: Tensor) -> None:
-        """Count a batch.
+        """Add a batch.
 
         Args:
-            features: (B, C, h, w), h and w at least 3; C, h and w the same in every batch.
+            features: (B, C, h, w), h and w at least 3; C, h and w are the same in every batch.
 
         Raises:
-            ValueError: the shape is another one, or a value is not finite.
+            ValueError: the shape differs, or a value is not finite.
         """
         check_features(features)
         values = features.detach().cpu().double()
@@ -75,8 +75,8 @@ class FeatureMoments:
     def principal_component(self) -> PrincipalComponent:
         """The unit vector d that maximises dᵀ Σ d.
 
-        Of the two, it is the one with (mean of f over the border places − μ) · d ≤ 0: an object is
-        seldom at the border of its image, so that what is large along d is rather the object.
+        Of d and −d it is the one with (mean of f over the border places − μ) · d ≤ 0. An object is
+        seldom at the border of its image, so large values along d are more likely the object.
 
         Raises:
             ValueError: there were fewer than two images, or their features are constant.
@@ -100,23 +100,24 @@ class FeatureMoments:
 def component_map(features: Tensor, component: PrincipalComponent) -> Tensor:
     """How far each place lies along a principal component: m_p = (f_p − μ) · d.
 
-    Places with m above 0 and places below it differ in what the network sees there more than any
-    other two parts of the images do. Deep Feature Factorization (Collins et al. 2018, arXiv
-    1806.10206) factorises the same matrix of places and channels under a non-negativity
-    constraint; TokenCut (Wang et al. 2022, arXiv 2202.11539) and LOST (Siméoni et al. 2021, arXiv
-    2109.14279) separate the object in one image of a self-supervised transformer, by an eigenvector
-    of its tokens' similarities and from a seed patch. These are relatives; none of them is computed
-    here.
+    The sign of m divides the images along the direction in which the network's features vary most.
+
+    Related methods, none of which is computed here: Deep Feature Factorization (Collins et al.
+    2018, arXiv 1806.10206) factorises the same matrix of places and channels under a
+    non-negativity constraint. TokenCut (Wang et al. 2022, arXiv 2202.11539) and LOST (Siméoni et
+    al. 2021, arXiv 2109.14279) separate the object in a single image with a self-supervised
+    transformer: the first by an eigenvector of the tokens' similarities, the second from a seed
+    patch.
 
     Args:
         features: f, (B, C, h, w), floating point.
-        component: of `FeatureMoments`.
+        component: the result of `FeatureMoments.principal_component`.
 
     Returns:
         m, (B, 1, h, w), float64 on the CPU, without gradient.
 
     Raises:
-        ValueError: the shape is another one, or a value is not finite.
+        ValueError: the shape differs, or a value is not finite.
     """
     check_features(features)
     centred = features.detach().cpu().double() - component.mean[:, None, None]

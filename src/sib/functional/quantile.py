@@ -13,8 +13,9 @@ from sib.functional.selection import order_statistic_indices
 def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 0.1) -> Tensor:
     """Weighted mean of the sorted values around rank q(n − 1).
 
-    Q_q(v) = Σ_i w_i v_(i), w = softmax_i(−|i − q(n − 1)| / temperature), v_(0) ≤ … ≤ v_(n−1).
-    The temperature is in ranks: at 0.1 all weight lies on the nearest order statistic or two.
+    Q_q(v) = Σ_i w_i v_(i), with w = softmax_i(−|i − q(n − 1)| / temperature) and sorted values
+    v_(0) ≤ … ≤ v_(n−1). The temperature is in ranks: at 0.1, nearly all weight is on the one or two
+    nearest order statistics.
 
     Args:
         values: any shape, floating point; half precision is computed in float32.
@@ -26,7 +27,7 @@ def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 
         ``values`` with ``dim`` of size 1.
 
     Raises:
-        ValueError: ``q`` or ``temperature`` out of range, or an empty ``dim``.
+        ValueError: ``q`` or ``temperature`` is out of range, or ``dim`` is empty.
 
     Source: arXiv 2511.09239, published scripts.
 
@@ -46,8 +47,8 @@ def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 
 def soft_quantiles(rows: Tensor, qs: tuple[float, ...], temperature: float) -> list[Tensor]:
     """Soft quantiles of the last dimension of (B, n) at several ``qs``, from one selection.
 
-    The selection is kept out of the graph: a gradient reaches only the few ranks whose weight is
-    not zero, so the backward pass scatters tens of values in place of all n.
+    The selection is kept out of the graph. A gradient reaches only the few ranks whose weight is
+    not zero, so the backward pass scatters tens of values instead of all n.
     """
     checks.positive("temperature", temperature)
     weighted = [_weights(rows.shape[-1], q, temperature, rows.dtype) for q in qs]

@@ -1,4 +1,4 @@
-"""Reconstruction: the decision of a network, decoded back into image space."""
+"""Reconstruction: a network's decision, decoded back into image space."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from sib.functional.precision import at_least_float32
 
 COTANGENTS = ("probabilities", "logits", "margin")
 
-# A VJP of 1e-6 lies under float16's normal range (6e-5), and float32 logits may come from a model
-# in float16. A power of two scales without rounding. The probabilities' cotangent is at most 1/4
-# per logit and vanishes where the network is certain; the others are of order 1, so that less does,
-# and more would leave a factor of 16 below float16's largest number.
+# A VJP of 1e-6 lies below float16's normal range (6e-5), and float32 logits may come from a model
+# in float16. A power of two scales without rounding. The cotangent of the probabilities is at most
+# 1/4 per logit and vanishes where the network is certain. The others are of order 1, so a smaller
+# scale is enough for them, and 2^12 would leave only a factor of 16 below float16's largest number.
 SCALE = {"probabilities": 2.0**12, "logits": 2.0**6, "margin": 2.0**6}
 
 
@@ -20,24 +20,30 @@ def reconstruct(
 ) -> Tensor:
     """Vector-Jacobian product (VJP) of a classifier's output at its input.
 
-    R = ∂/∂x ½ Σ_bk p_bk² = Jᵀp, with p = softmax(logits) and J = ∂p/∂x. With
-    ``cotangent="logits"``: R = ∂/∂x Σ_bk z_bk. R vanishes where p is uniform and where p is
-    one-hot; with ``cotangent="margin"`` it does neither: R = ∂/∂x Σ_b log(p_bt / (1 − p_bt)), t the
-    class of the largest logit, K ≥ 2. Batch norm in train mode makes R of one image depend on the
-    others of its batch.
+    With x the images, z the logits and p = softmax(z), ``cotangent`` chooses between
+
+    ``"probabilities"``: R = ∂/∂x ½ Σ_bk p_bk² = Jᵀp, with J = ∂p/∂x. It vanishes where p is uniform
+    and where p is one-hot.
+
+    ``"logits"``: R = ∂/∂x Σ_bk z_bk.
+
+    ``"margin"``: R = ∂/∂x Σ_b log(p_bt / (1 − p_bt)), with t the class of the largest logit and
+    K ≥ 2. It vanishes in neither case.
+
+    Batch norm in train mode makes the R of one image depend on the other images in its batch.
 
     Args:
         logits: (B, K), computed from ``images`` with gradients enabled.
         images: (B, C, H, W), a tensor that requires a gradient.
-        create_graph: keep R in the graph, so that a loss made of R can be differentiated again.
+        create_graph: keep R in the graph, so that a loss computed from R can be differentiated.
         cotangent: ``"probabilities"`` (published), ``"logits"`` (the sum of the logits) or
             ``"margin"`` (the log-odds of the decision).
 
     Returns:
-        R, shape (B, C, H, W), float32 for half-precision images, else their own precision.
+        R, shape (B, C, H, W), float32 for half-precision images, otherwise in their precision.
 
     Raises:
-        ValueError: the shapes do not fit, or ``logits`` do not depend on ``images``.
+        ValueError: the shapes do not match, or ``logits`` do not depend on ``images``.
 
     Source: arXiv 2511.09239, reconstruction by VJP.
 
@@ -56,19 +62,19 @@ def reconstruct(
 def vector_jacobian_products(
     logits: Tensor, inputs: tuple[Tensor, ...], create_graph: bool, cotangent: str
 ) -> tuple[Tensor, ...]:
-    """The same at the images, and at layers between them and the logits, in one backward pass.
+    """R at the images, and at layers between them and the logits, in one backward pass.
 
     Args:
         logits: (B, K).
         inputs: tensors that ``logits`` depend on, the images first.
-        create_graph: as of `reconstruct`.
-        cotangent: as of `reconstruct`.
+        create_graph: as in `reconstruct`.
+        cotangent: as in `reconstruct`.
 
     Returns:
-        A tensor of the shape of each input.
+        One tensor per input, of the input's shape.
 
     Raises:
-        ValueError: ``logits`` do not depend on one of them.
+        ValueError: ``logits`` do not depend on one of the inputs.
     """
     output, scale = scaled_output(logits, cotangent)
     gradients = torch.autograd.grad(output, inputs, create_graph=create_graph, allow_unused=True)
@@ -83,11 +89,11 @@ def vector_jacobian_products(
 
 
 def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Tensor, float]:
-    """The scalar whose gradient at the images is R, times a scale, and that scale.
+    """A scalar whose gradient at the images is R times a scale, and that scale.
 
     Args:
         logits: (B, K).
-        cotangent: as of `reconstruct`.
+        cotangent: as in `reconstruct`.
     """
     scale = 1.0 if logits.dtype == torch.float64 else SCALE[cotangent]
     logits = at_least_float32(logits)
@@ -101,7 +107,7 @@ def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Ten
 
 
 def check_arguments(logits: Tensor, images: Tensor, cotangent: str) -> None:
-    """Raise ValueError unless R can be made of these."""
+    """Raise ValueError unless R can be computed from these arguments."""
     checks.choice("cotangent", cotangent, COTANGENTS)
     checks.image_batch("images", images)
     checks.floating("logits", logits)

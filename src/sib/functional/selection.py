@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-# Below this length a whole sort is as fast.
+# Shorter rows are sorted completely, which is as fast.
 SHORTEST = 20000
-# Every STRIDE-th value makes the sample. A prime, so that it does not fall into a few columns of
-# an image, whose borders differ from its middle.
+# Every STRIDE-th value is in the sample. A prime, so that the sample does not fall into a few
+# columns of an image, whose borders differ from its middle.
 STRIDE = 17
 # The bracket around a rank reaches this many standard deviations of the sample's rank.
 DEVIATIONS = 4.0
@@ -14,18 +14,18 @@ DEVIATIONS = 4.0
 
 @torch.no_grad()
 def order_statistic_indices(rows: Tensor, windows: list[tuple[int, int]]) -> list[Tensor]:
-    """Where the values of some ranks stand in each row.
+    """The indices of the values of given ranks in each row.
 
-    On a CPU a sorted sample gives two values that enclose the wanted ranks (Floyd & Rivest 1975);
-    only the values between them are sorted. Where they turn out not to enclose them, as happens
-    with many equal values, and on other devices, the rows are sorted.
+    On a CPU a sorted sample gives two values that enclose the requested ranks (Floyd & Rivest
+    1975), and only the values between them are sorted. Whole rows are sorted on other devices, and
+    where the two values turn out not to enclose the ranks, as happens with many equal values.
 
     Args:
         rows: (B, n).
         windows: pairs (first, last) of ranks, both included, 0 ≤ first ≤ last < n.
 
     Returns:
-        For each window the indices (B, last − first + 1), by rising value.
+        For each window the indices (B, last − first + 1), in order of increasing value.
     """
     n = rows.shape[-1]
     if rows.device.type == "cpu" and SHORTEST <= n < 2**24 and not torch.compiler.is_compiling():
@@ -48,7 +48,7 @@ def _argsort(rows: Tensor) -> Tensor:
 def _between(rows: Tensor, sample: Tensor, first: int, last: int) -> Tensor | None:
     """Indices of ranks first … last; None where the sample's bracket does not enclose them."""
     low, high = (value[:, None] for value in _bracket(sample, rows.shape[-1], first, last))
-    # counted in the rows' own type, which sums faster than bool, and exactly below 2^24
+    # counted in the rows' own type, which sums faster than bool and is exact below 2^24
     below = torch.lt(rows, low, out=torch.empty_like(rows)).sum(dim=-1).long()
     row, column = ((rows >= low) & (rows <= high)).nonzero(as_tuple=True)
     counts = row.bincount(minlength=len(rows))

@@ -12,8 +12,9 @@ WINDOW, SIGMA = 11, 1.5
 def ssim(a: Tensor, b: Tensor, data_range: float = 1.0) -> Tensor:
     """Mean structural similarity of two batches of images.
 
-    SSIM = (2 μa μb + c1)(2 σab + c2) / ((μa² + μb² + c1)(σa² + σb² + c2)), with moments under an
-    11 × 11 Gaussian window (σ = 1.5) at every place where it fits, c1 = (0.01 L)², c2 = (0.03 L)².
+    SSIM = (2 μa μb + c1)(2 σab + c2) / ((μa² + μb² + c1)(σa² + σb² + c2)). The moments are weighted
+    by an 11 × 11 Gaussian window (σ = 1.5) at every position where the window fits into the image;
+    c1 = (0.01 L)² and c2 = (0.03 L)².
 
     Args:
         a: (B, C, H, W), H and W at least 11.
