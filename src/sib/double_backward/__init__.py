@@ -1,4 +1,4 @@
-"""What a network needs so that its gradient can be differentiated again, and cheaply."""
+"""Forward passes whose gradient can be differentiated again, at low cost."""
 
 from sib.double_backward.checkpointing import checkpointed, repeated_blocks
 from sib.double_backward.checks import check_graph, check_model

@@ -1,15 +1,15 @@
-"""Batch norm whose gradient's gradient takes a few passes over memory.
+"""Batch norm whose second derivative takes only a few passes over memory.
 
 In train mode, with x̂ = r(x − μ), r = 1/√(σ² + ε), m the mean over batch and pixels of a channel,
-and P u = u − m(u) − x̂ m(u x̂), the VJP of y = γ x̂ + β is gx = γ r P gy. P is symmetric, so for v
-arriving at gx, with ℓ = r Σ v · P gy (per channel):
+and P u = u − m(u) − x̂ m(u x̂), the VJP of y = γ x̂ + β is gx = γ r P gy. P is symmetric. So if v is
+the gradient that arrives at gx, with ℓ = r Σ v · P gy (per channel):
 
     gradient of gy:  γ r P v                    the ordinary backward kernel, applied to v
     gradient of γ:   ℓ
     gradient of x:   −r m(gy x̂) · (γ r P v) − r m(v x̂) · gx − γ ℓ r x̂ / N
 
-The last one is a combination A v + B gy + C x + D with four numbers a channel: with a = m(gy x̂)
-and b = m(v x̂), A = −γ r² a, B = −γ r² b, C = r c, D = γ r² (a m(v) + b m(gy)) − μ C, where
+The last one is A v + B gy + C x + D, with four numbers per channel. With a = m(gy x̂) and
+b = m(v x̂), A = −γ r² a, B = −γ r² b, C = r c, D = γ r² (a m(v) + b m(gy)) − μ C, where
 c = γ r (2 a b r − ℓ / N). So gx need not be kept.
 
 In evaluation mode μ and r are constants: gx = γ r gy, and
@@ -17,7 +17,8 @@ In evaluation mode μ and r are constants: gx = γ r gy, and
     gradient of gy:  γ r v
     gradient of γ:   r Σ v · gy
 
-torch composes the same from about thirty, and ten, elementwise operations.
+torch composes these gradients from about thirty elementwise operations in train mode and ten in
+evaluation mode.
 """
 
 from collections.abc import Callable
@@ -160,7 +161,7 @@ def _kernel(
     mask: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """γ r P gy, Σ gy x̂ and Σ gy."""
-    if weight is None and any(mask[1:]):  # CUDA's kernels make these sums of the weight's kind
+    if weight is None and any(mask[1:]):  # CUDA's kernels take the type of these sums from weight
         weight = torch.ones_like(mean)
     return _aten.native_batch_norm_backward(
         gy, x, weight, None, None, mean, inverse, True, eps, mask

@@ -1,9 +1,9 @@
 """Activation checkpointing that reaches through the second derivative.
 
-For a block y = f(x, θ) torch's own checkpointing forgets what f keeps for its gradient gx = Jᵀgy,
-but not what gx keeps for the gradient of itself, which is more. Here a block keeps x, gy and
-nothing else: its output, its VJP and the gradient of its VJP are each computed from them anew. The
-step's 6 units become 1 (f) + 2 (f, gx) + 4 (f, gx, its gradient) + 3 (f, its gradient) = 10.
+For a block y = f(x, θ), torch's own checkpointing discards what f keeps for its gradient gx = Jᵀgy.
+It does not discard what gx keeps for its own gradient, which is more. Here a block keeps only x and
+gy; its output, its VJP and the gradient of its VJP are each recomputed from them. The step's 6
+units become 1 (f) + 2 (f, gx) + 4 (f, gx, its gradient) + 3 (f, its gradient) = 10.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,9 @@ from sib.utils.random_state import random_state, rng_state
 
 
 def repeated_blocks(model: nn.Module) -> list[nn.Module]:
-    """The outermost modules of a class of its own that a model is a repetition of.
+    """The outermost modules whose class occurs more than once in a model.
 
-    Layers of `torch.nn` do not count, nor a class that occurs once: what remains are a ResNet's or
-    a transformer's blocks.
+    Classes of `torch.nn` do not count. What remains are the blocks of a ResNet or a transformer.
 
     Raises:
         ValueError: the model has none.
@@ -51,10 +50,9 @@ def repeated_blocks(model: nn.Module) -> list[nn.Module]:
 def checkpointed(blocks: list[nn.Module]) -> Iterator[None]:
     """Checkpoint the blocks in forward passes inside; the blocks are the same afterwards.
 
-    Buffers, batch norm's statistics among them, change in the first pass of a block alone, and
-    random numbers are drawn once. A block that takes anything but one tensor, or gives anything
-    else, is left alone; so is one inside of which a forward hook listens, since what it would hear
-    there has no graph.
+    Buffers such as batch norm's statistics change only in the first pass of a block, and random
+    numbers are drawn once. A block that does not map one tensor to one tensor is left alone. So is
+    a block with a forward hook inside, since the hook would receive tensors without a graph.
     """
     blocks = [block for block in blocks if not _is_listened_to(block)]
     try:
@@ -71,7 +69,7 @@ def _is_listened_to(block: nn.Module) -> bool:
 
 
 class _Checkpointed:
-    """Stands in for a block's forward."""
+    """Replaces a block's forward."""
 
     def __init__(self, block: nn.Module) -> None:
         self.block, self.original = block, block.forward
@@ -88,7 +86,7 @@ class _Checkpointed:
 
 
 class _Again(NamedTuple):
-    """Computes a block once more, as it was the first time, and changes nothing."""
+    """Recomputes a block as it was computed the first time, without side effects."""
 
     block: nn.Module
     names: tuple[str, ...]
@@ -110,7 +108,7 @@ class _Again(NamedTuple):
 
 
 class _Block(torch.autograd.Function):
-    """y, of which x alone is kept."""
+    """y, for whose backward pass only x is kept."""
 
     @staticmethod
     def forward(ctx, x, *rest):  # the weights, the block's own forward, and how to repeat it
@@ -135,7 +133,7 @@ class _Block(torch.autograd.Function):
 
 
 class _BlockVJP(torch.autograd.Function):
-    """gx = Jᵀgy, of which gy and x alone are kept."""
+    """gx = Jᵀgy, for whose backward pass only gy and x are kept."""
 
     @staticmethod
     def forward(ctx, gy, x, *rest):
@@ -165,7 +163,7 @@ def _leaf(value: Tensor, take: bool) -> Tensor:
 
 
 def _gradients(output: Tensor, leaves: list[Tensor], direction: Tensor) -> list[Tensor | None]:
-    """Of ⟨output, direction⟩ with respect to each leaf that asks for one."""
+    """The gradient of ⟨output, direction⟩ with respect to each leaf that requires one."""
     asking = [leaf for leaf in leaves if leaf.requires_grad]
     found = iter(torch.autograd.grad(output, asking, direction, allow_unused=True))
     return [next(found) if leaf.requires_grad else None for leaf in leaves]

@@ -1,4 +1,4 @@
-"""Refusals: what cannot be differentiated twice, told before it fails in the backward pass."""
+"""Refuse what cannot be differentiated twice, before it fails in the backward pass."""
 
 from torch import Tensor, nn
 
@@ -8,8 +8,8 @@ SELF_CHECKPOINTED = (
     "model.gradient_checkpointing_disable() in transformers, and give checkpoint=True (sib train "
     "--checkpoint) to save memory"
 )
-"""What is wrong, and the way out."""
-# Autograd nodes that have a gradient but no gradient of that gradient, and the way out.
+"""What is wrong, and how to fix it."""
+# Autograd nodes that have a first but not a second derivative, and how to avoid them.
 _ONCE_ONLY = {
     "ScaledDotProduct": (
         "a fused attention kernel was used, which cannot be differentiated twice: compute the "
@@ -27,11 +27,11 @@ _ONCE_ONLY = {
 
 
 def check_model(model: nn.Module) -> None:
-    """Raise where a model holds a layer that cannot be differentiated twice.
+    """Raise if a model contains a layer that cannot be differentiated twice.
 
     Raises:
-        ValueError: the model holds SyncBatchNorm (pytorch#61222), checkpoints itself by the switch
-            of timm or transformers, or was compiled.
+        ValueError: the model contains SyncBatchNorm (pytorch#61222), checkpoints itself (a switch
+            of timm or transformers), or was compiled.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.SyncBatchNorm):
@@ -47,10 +47,10 @@ def check_model(model: nn.Module) -> None:
 
 
 def check_graph(logits: Tensor) -> None:
-    """Raise where the graph behind ``logits`` holds a step that cannot be differentiated twice.
+    """Raise if the graph of ``logits`` contains a step that cannot be differentiated twice.
 
     Raises:
-        ValueError: fused attention or a compiled model was met; says what to change.
+        ValueError: fused attention or a compiled model was found; the message says what to change.
     """
     waiting, seen = [logits.grad_fn], set()
     while waiting:

@@ -1,8 +1,8 @@
-"""Concatenation whose gradient's gradient is a concatenation.
+"""Concatenation whose second derivative is a concatenation.
 
-The VJP of a concatenation cuts gy into slices. torch differentiates each slice by itself: a tensor
-of zeros as large as gy, a copy into it, and a sum over all of them. DenseNet concatenates up to 24
-maps in each of its 58 layers.
+The VJP of a concatenation cuts gy into slices. torch differentiates each slice separately: it makes
+a tensor of zeros as large as gy, copies the slice into it, and sums all of these tensors. DenseNet
+concatenates up to 24 maps in each of its 58 layers.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +20,10 @@ def cat(
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Stands in for ``torch.cat`` inside `sib.second_order`."""
+    """Replaces ``torch.cat`` inside `sib.second_order`."""
     alike = len({(each.dtype, each.ndim) for each in tensors}) == 1
     plain = out is not None or len(tensors) < 2 or not alike or not torch.is_grad_enabled()
-    # an empty vector may be concatenated with anything, which slices cannot undo
+    # torch concatenates an empty vector with a tensor of any shape, which slices cannot undo
     if plain or not tensors[0].is_floating_point() or any(not each.numel() for each in tensors):
         return func(tensors, dim) if out is None else func(tensors, dim, out=out)
     return _Concatenate.apply(dim, *tensors)

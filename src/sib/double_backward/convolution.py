@@ -1,8 +1,9 @@
-"""2-D convolution whose gradient's gradient runs on the ordinary kernels.
+"""2-D convolution whose second derivative uses the ordinary kernels.
 
-For y = x ∗ w the images' VJP is gx = gyᵀ∗ w. With v arriving at gx, its gradients are v ∗ w for gy
-and, for w, the weight gradient of an ordinary convolution whose input is v. torch computes the
-latter as a convolution with batch and channels exchanged, which is slower on every backend.
+For y = x ∗ w the images' VJP is gx = gyᵀ∗ w. If v is the gradient that arrives at gx, the gradient
+of gy is v ∗ w, and that of w is the weight gradient of an ordinary convolution with input v. torch
+computes the latter as a convolution with batch and channels exchanged, which is slower on every
+backend.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ class Geometry(NamedTuple):
     def backward(
         self, gy: Tensor, x: Tensor, weight: Tensor, mask: list[bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Gradients of x, w and b, each where ``mask`` asks for it."""
+        """Gradients of x, w and b; None where ``mask`` is False."""
         stride, padding, dilation, groups = self
         bias = [weight.shape[0]] if mask[2] else None
         return _aten.convolution_backward(
@@ -51,7 +52,7 @@ def conv2d(
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Stands in for ``torch.conv2d`` inside `sib.second_order`."""
+    """Replaces ``torch.conv2d`` inside `sib.second_order`."""
     plain = input.ndim != 4 or not input.is_floating_point() or not torch.is_grad_enabled()
     autocast = torch.is_autocast_enabled(input.device.type)
     # autocast leaves float64 alone
@@ -90,7 +91,7 @@ class _Convolution(torch.autograd.Function):
 
 
 class _InputGradient(torch.autograd.Function):
-    """gx as a function of gy and w; x stands in a list, since only its shape matters."""
+    """gx as a function of gy and w; x is passed in a list, since only its shape matters."""
 
     @staticmethod
     def forward(ctx, gy, weight, geometry, x):

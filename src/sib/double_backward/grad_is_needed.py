@@ -1,4 +1,4 @@
-"""Which gradients the backward pass that is running will use."""
+"""Which gradients the running backward pass will use."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ import torch
 
 
 def grad_is_needed(ctx: Any, index: int) -> bool:
-    """Whether the gradient of a function's input is used by the current backward pass.
+    """Whether the current backward pass uses the gradient of a function's input.
 
-    ``ctx.needs_input_grad`` only says what required a gradient in the forward pass. Of a
-    convolution inside the VJP of the images nobody wants the weight's gradient, and vice versa in
-    a backward pass for the parameters.
+    ``ctx.needs_input_grad`` only says what required a gradient in the forward pass. The VJP of the
+    images does not use the gradient of a convolution's weight, and a backward pass for the
+    parameters does not use that of the images.
 
     Args:
         ctx: context of a ``torch.autograd.Function`` during its backward.
-        index: of the input.
+        index: position of the input.
 
     Returns:
-        False where the gradient would be thrown away; True in doubt.
+        False if the gradient would be discarded; True in doubt.
     """
     if not ctx.needs_input_grad[index]:
         return False
     node = ctx.next_functions[index][0]
     try:
         return node is not None and torch._C._will_engine_execute_node(node)
-    except (RuntimeError, AttributeError):  # a leaf that is asked for, or a torch without it
+    except (RuntimeError, AttributeError):  # a requested leaf, or a torch without this function
         return True

@@ -1,8 +1,8 @@
-"""Layer norm whose gradient's gradient is composed of few operations.
+"""Layer norm whose second derivative is composed of few operations.
 
 With x̂ = r(x − μ), r = 1/√(σ² + ε), m the mean over the normalised dimensions, u = γ gy and
-P u = u − m(u) − x̂ m(u x̂), the VJP of y = γ x̂ + β is gx = r P u. P is symmetric, so for v arriving
-at gx, with w = r P v:
+P u = u − m(u) − x̂ m(u x̂), the VJP of y = γ x̂ + β is gx = r P u. P is symmetric. So if v is the
+gradient that arrives at gx, with w = r P v:
 
     gradient of gy:  γ w                 w is the ordinary backward kernel, applied to v
     gradient of γ:   Σ gy w              over all rows
@@ -30,19 +30,19 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Stands in for ``torch.nn.functional.layer_norm`` inside `sib.second_order`."""
+    """Replaces ``torch.nn.functional.layer_norm`` inside `sib.second_order`."""
     shape = list(normalized_shape)
     fits = list(input.shape[-len(shape) :]) == shape and input.is_floating_point()
     plain = not torch.is_grad_enabled() or not input.requires_grad or input.numel() == 0
     if plain or not fits:
         return func(input, normalized_shape, weight, bias, eps)
-    if torch.is_autocast_enabled(input.device.type):  # which casts, or leaves it to the kernel
+    if torch.is_autocast_enabled(input.device.type):  # casts to the type that autocast would use
         empty = input.detach().new_empty((0, *shape))
         input = input.to(func(empty, normalized_shape, weight, bias, eps).dtype)
     kinds = {each.dtype for each in (weight, bias) if each is not None}
     if not kinds <= {input.dtype}:
         return func(input, normalized_shape, weight, bias, eps)
-    # the kernels would copy it each time
+    # otherwise the kernels would copy it each time
     return _LayerNorm.apply(input.contiguous(), weight, bias, shape, eps)
 
 

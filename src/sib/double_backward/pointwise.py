@@ -1,13 +1,13 @@
-"""Activation functions whose gradient's gradient is one or two kernels.
+"""Activation functions whose second derivative takes one or two kernels.
 
-For y = f(x) the VJP is gx = f'(x) gy. With v arriving at gx, its gradients are
+For y = f(x) the VJP is gx = f'(x) gy. If v is the gradient that arrives at gx:
 
-    of gy:  f'(x) v          the ordinary backward kernel, applied to v
-    of x:   f''(x) gy v
+    gradient of gy:  f'(x) v          the ordinary backward kernel, applied to v
+    gradient of x:   f''(x) gy v
 
 torch composes f'' of SiLU and GELU from ten to twenty elementwise operations, each with memory of
-its own. For functions made of straight lines, such as ReLU, f'' is 0 almost everywhere; torch
-allocates that zero and adds it to the gradient of x, and here it is left out.
+its own. For piecewise linear functions such as ReLU, f'' is 0 almost everywhere. torch allocates
+this zero and adds it to the gradient of x; here it is left out.
 """
 
 import math
@@ -34,14 +34,14 @@ class Pointwise(NamedTuple):
     slope: Callable[[Tensor, Tensor], Tensor]
     """(g, x) → f'(x) g; (g, y) where the output is kept."""
     curvature: Callable[[Tensor, Tensor], Tensor] | None = None
-    """(g, x) → f''(x) g, which may overwrite g; None for a function made of straight lines."""
+    """(g, x) → f''(x) g, which may overwrite g; None for a piecewise linear function."""
     keeps_output: bool = False
-    """Whether y is kept for the backward pass in place of x, where torch does so too: what is kept
-    must not be changed in place afterwards."""
+    """Whether y is kept for the backward pass instead of x, as torch does too. The kept tensor must
+    not be changed in place afterwards."""
 
 
 def relu(scope: Any, func: Callable[..., Tensor], input: Tensor, inplace: bool = False) -> Tensor:
-    """Stands in for ``F.relu`` inside `sib.second_order`."""
+    """Replaces ``F.relu`` inside `sib.second_order`."""
     in_place = inplace or func in (torch.relu_, Tensor.relu_)
     if _is_left_to_torch(input, in_place):
         return func(input, inplace) if inplace else func(input)
@@ -49,7 +49,7 @@ def relu(scope: Any, func: Callable[..., Tensor], input: Tensor, inplace: bool =
 
 
 def relu6(scope: Any, func: Callable[..., Tensor], input: Tensor, inplace: bool = False) -> Tensor:
-    """Stands in for ``F.relu6`` inside `sib.second_order`."""
+    """Replaces ``F.relu6`` inside `sib.second_order`."""
     if _is_left_to_torch(input, inplace):
         return func(input, inplace)
     return _apply(input, _hardtanh(0.0, 6.0, inplace), inplace)
@@ -63,7 +63,7 @@ def hardtanh(
     max_val: float = 1.0,
     inplace: bool = False,
 ) -> Tensor:
-    """Stands in for ``F.hardtanh`` inside `sib.second_order`."""
+    """Replaces ``F.hardtanh`` inside `sib.second_order`."""
     if min_val >= max_val or _is_left_to_torch(input, inplace):
         return func(input, min_val, max_val, inplace)
     return _apply(input, _hardtanh(min_val, max_val, inplace), inplace)
@@ -72,7 +72,7 @@ def hardtanh(
 def hardsigmoid(
     scope: Any, func: Callable[..., Tensor], input: Tensor, inplace: bool = False
 ) -> Tensor:
-    """Stands in for ``F.hardsigmoid``, whose backward has no derivative in torch."""
+    """Replaces ``F.hardsigmoid``, whose backward pass cannot be differentiated in torch."""
     if _is_left_to_torch(input, inplace):
         return func(input, inplace)
     return _apply(input, _HARDSIGMOID, inplace)
@@ -81,14 +81,14 @@ def hardsigmoid(
 def hardswish(
     scope: Any, func: Callable[..., Tensor], input: Tensor, inplace: bool = False
 ) -> Tensor:
-    """Stands in for ``F.hardswish`` inside `sib.second_order`."""
+    """Replaces ``F.hardswish`` inside `sib.second_order`."""
     if _is_left_to_torch(input, inplace):
         return func(input, inplace)
     return _apply(input, _HARDSWISH, inplace)
 
 
 def silu(scope: Any, func: Callable[..., Tensor], input: Tensor, inplace: bool = False) -> Tensor:
-    """Stands in for ``F.silu`` inside `sib.second_order`."""
+    """Replaces ``F.silu`` inside `sib.second_order`."""
     if _is_left_to_torch(input, inplace):
         return func(input, inplace)
     return _apply(input, _SILU, inplace)
@@ -97,7 +97,7 @@ def silu(scope: Any, func: Callable[..., Tensor], input: Tensor, inplace: bool =
 def gelu(
     scope: Any, func: Callable[..., Tensor], input: Tensor, *, approximate: str = "none"
 ) -> Tensor:
-    """Stands in for ``F.gelu`` inside `sib.second_order`; the tanh approximation is torch's."""
+    """Replaces ``F.gelu`` inside `sib.second_order`; the tanh approximation is left to torch."""
     if approximate != "none" or _is_left_to_torch(input, False):
         return func(input, approximate=approximate)
     return _apply(input, _GELU, False)
@@ -105,14 +105,14 @@ def gelu(
 
 def _is_left_to_torch(input: Tensor, in_place: bool) -> bool:
     plain = not torch.is_grad_enabled() or not input.requires_grad or input.numel() == 0
-    # torch words its refusals of leaves, and knows how views share their memory
+    # torch has the error messages for leaves, and knows how views share their memory
     return plain or (in_place and (input.is_leaf or input._is_view()))
 
 
 def _apply(input: Tensor, kind: Pointwise, in_place: bool) -> Tensor:
     if kind.curvature is None:
         return _PiecewiseLinear.apply(input, kind, in_place)
-    if in_place:  # the copy is what f' and f'' are taken of, so it needs the history of the input
+    if in_place:  # f' and f'' are computed from the copy, so it needs the input's history
         return _CurvedInPlace.apply(input.clone(), input, kind)
     return _Curved.apply(input, kind)
 
@@ -137,7 +137,7 @@ class _PiecewiseLinear(torch.autograd.Function):
 
 
 class _PiecewiseLinearVJP(torch.autograd.Function):
-    """gx as a function of gy, linear in it and otherwise constant."""
+    """gx as a linear function of gy; constant in x almost everywhere."""
 
     @staticmethod
     def forward(ctx, gy, kept, kind):
@@ -246,7 +246,7 @@ _RELU = Pointwise(
 _HARDSIGMOID = Pointwise(
     _aten.hardsigmoid,
     _aten.hardsigmoid_,
-    # torch's own kernel takes 1 / 6 in float32 also for float64
+    # torch's own kernel computes 1 / 6 in float32, even for float64
     lambda g, x: _aten.hardtanh_backward(g, x, -3.0, 3.0).div_(6),
 )
 _HARDSWISH = Pointwise(

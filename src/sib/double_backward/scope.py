@@ -19,23 +19,24 @@ from sib.double_backward.layer_norm import layer_norm
 
 @contextmanager
 def second_order() -> Iterator["Scope"]:
-    """Compute a forward pass whose gradient can be differentiated again, and cheaply.
+    """Compute a forward pass whose gradient can be differentiated again, at low cost.
 
-    Put it around the forward pass; the backward passes may lie outside. The values computed are
+    Put it around the forward pass; the backward passes may be outside. The computed values are
     those of torch. `sib.SpatialIBTask` does this by itself. Inside,
 
-    - attention runs through its plain formula: the flash and memory-efficient kernels have no
-      second derivative (pytorch#116350, pytorch#117974);
-    - ``normalize``, whose second derivative is NaN at zero, is computed as x / √max(Σ x², ε²), and
-      ``hardsigmoid``, whose backward has no derivative in torch, gets one;
+    - attention is computed by its plain formula, since the flash and memory-efficient kernels have
+      no second derivative (pytorch#116350, pytorch#117974);
+    - ``normalize``, whose second derivative is NaN at zero, is computed as x / √max(Σ x², ε²);
+    - ``hardsigmoid``, whose backward pass cannot be differentiated in torch, gets a second
+      derivative;
     - 2-D convolution, batch norm, layer norm, concatenation and the usual activations (ReLU, ReLU6,
-      hardtanh, hardsigmoid, hardswish, SiLU, GELU) get a second derivative made of the same kernels
-      as the first one, or nearly so; torch composes it from slower pieces. Third derivatives of
+      hardtanh, hardsigmoid, hardswish, SiLU, GELU) get a second derivative that uses almost the
+      same kernels as the first; torch composes it from slower operations. Third derivatives of
       batch norm, layer norm, hardswish, SiLU and GELU are refused.
 
     Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
-    The hooks are how activation checkpointing works: it runs a part of the model again during the
-    backward pass, outside this context, and must then meet the same functions.
+    Activation checkpointing uses such hooks: it runs a part of the model again during the backward
+    pass, outside this context, and must then find the same functions.
 
     Example:
         >>> import sib, torch
@@ -51,24 +52,25 @@ def second_order() -> Iterator["Scope"]:
 
 
 def attention_with_second_order() -> AbstractContextManager[None]:
-    """Attention by its plain formula, which can be differentiated twice."""
+    """Compute attention by its plain formula, which can be differentiated twice."""
     return sdpa_kernel(SDPBackend.MATH)
 
 
 class Scope(TorchFunctionMode):
-    """Replaces a few functions of torch by equal ones with a better second derivative."""
+    """Replaces a few functions of torch by equivalent ones with a better second derivative."""
 
     def __init__(self) -> None:
         super().__init__()
         self.images: Tensor | None = None
-        """A tensor that nobody else holds, and whose gradient nobody can ask for …"""
+        """The images, if nothing else refers to this tensor."""
         self.images_done = False
-        """… once this is set: it is skipped from then on, if a convolution is the first layer."""
+        """Whether R has been computed. From then on nothing can ask for the images' gradient, so a
+        convolution that is the first layer skips it."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Called for every function of torch inside the context."""
+        """Called for every torch function inside the context."""
         replacement = _REPLACEMENTS.get(func)
         if replacement is None or _belongs_to_torch():
             return func(*args, **(kwargs or {}))
