@@ -154,7 +154,9 @@ def test_a_plain_loop_must_say_what_to_weigh_by():
     objective = sib.SpatialIB.calibrated(layer=LAYER)
     with objective.recording(model, images.requires_grad_()):
         logits = model(images)
-    with pytest.raises(ValueError, match=r"give cross_entropy=, or make it with balance=False"):
+    with pytest.raises(
+        ValueError, match=r"give cross_entropy=, or construct it with balance=False"
+    ):
         objective(logits, images)
     objective.eval()(logits, images)
 

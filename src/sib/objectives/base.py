@@ -16,11 +16,11 @@ class Parts(NamedTuple):
     """What the terms of a batch are computed from; every tensor has one entry per image."""
 
     values: dict[str, tuple[Tensor, ...]]
-    """By the name of a term: the tensors (B, …) through which it depends on the model."""
+    """The tensors (B, …) through which each term depends on the model, by the term's name."""
     mask: Tensor | None = None
-    """(B, 1, H, W), the foreground that the terms use; None where a method has none."""
+    """(B, 1, H, W), the foreground that the terms use; None if the method has none."""
     reconstruction: Tensor | None = None
-    """(B, C, H, W), the VJP R; None where a method has none."""
+    """(B, C, H, W), the VJP R; None if the method has none."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All tensors that the loss depends on, in the order of the terms."""
@@ -51,18 +51,18 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """What an objective computed for one batch. Everything but the maps is a scalar, by name."""
+    """What an objective computed for one batch: scalars by name, and two maps."""
 
     values: dict[str, Tensor]
-    """The terms as they are, without weights."""
+    """The terms without weights."""
     weighted: dict[str, Tensor]
     """What each term adds to the loss."""
     weights: dict[str, float | Tensor]
-    """What each term's penalty was multiplied by."""
+    """The factor that each term's penalty was multiplied by."""
     mask: Tensor | None = None
-    """(B, 1, H, W), the foreground, in [0, 1]; None where the method has none."""
+    """(B, 1, H, W), the foreground, in [0, 1]; None if the method has none."""
     reconstruction: Tensor | None = None
-    """(B, C, H, W), the VJP R; None where the method has none."""
+    """(B, C, H, W), the VJP R; None if the method has none."""
 
     @property
     def loss(self) -> Tensor:
@@ -96,30 +96,30 @@ class Terms:
 
 
 class Objective(nn.Module, ABC):
-    """One method of training: L = H + Σ_k w_k P_k, with H the classification loss.
+    """One training method: L = H + Σ_k w_k P_k, with H the classification loss.
 
     H is the task's criterion, usually cross-entropy. P_k is the penalty of term k, a scalar that is
-    minimised, and w_k = λ_k β_k its weight: λ_k is configured, β_k comes from ``weighting``. Most
-    terms are their own penalty; where a larger value is better, `penalties` turns it around.
+    minimised. Its weight is w_k = λ_k β_k: λ_k is configured, and ``weighting`` gives β_k. Most
+    terms are their own penalty; if a larger value is better, `penalties` reverses it.
 
     To add a method, write one class with `forward_parts`, `terms` and `term_weights`, and register
     it; CONTRIBUTING.md has an example.
 
     Args:
-        weighting: how β is found; None for `FixedWeights`, β = 1.
+        weighting: how β is computed; None for `FixedWeights`, β = 1.
     """
 
     names: ClassVar[tuple[str, ...]]
-    """Of the terms, in the order in which they are added up."""
+    """Names of the terms, in the order in which they are added up."""
     needs_foreground: ClassVar[bool] = False
-    """Whether a step without known foregrounds makes no sense."""
+    """Whether a step needs annotated foregrounds."""
     couples_images: ClassVar[bool] = False
     """Whether a term depends on how the images of a batch relate to each other, as HSIC does.
-    Other terms are means over the images, so that a batch is the mean of its micro-batches."""
+    Other terms are means over the images, so a batch's term is the mean over its micro-batches."""
     differentiates_twice: ClassVar[bool] = True
     """Whether the loss depends on a gradient of the model's output."""
     compilable: ClassVar[bool] = False
-    """Whether `Task.compile` can make one graph of a step."""
+    """Whether `Task.compile` can compile a step into one graph."""
 
     def __init__(self, weighting: Weighting | None = None) -> None:
         super().__init__()
@@ -142,15 +142,15 @@ class Objective(nn.Module, ABC):
         *,
         create_graph: bool = True,
     ) -> tuple[Tensor, Parts]:
-        """Run the model, and compute what the terms need of each image.
+        """Run the model, and compute what the terms need from each image.
 
         Args:
             model: classifier (B, C, H, W) → (B, K).
             images: (B, C, H, W), floating point.
             labels: (B,), int64 in [0, K), or (B, K), soft labels.
-            foreground: (B, 1, H, W), bool or in [0, 1], where it is known; zero everywhere for an
+            foreground: (B, 1, H, W), bool or in [0, 1], if it is known; zero everywhere for an
                 image that is not annotated.
-            create_graph: keep the parts in the graph, so that a loss made of them can be
+            create_graph: keep the parts in the graph, so that a loss computed from them can be
                 differentiated.
 
         Returns:
@@ -163,10 +163,10 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def term_weights(self) -> dict[str, float]:
-        """λ_k by the name of the term, at least 0."""
+        """λ_k, at least 0, by the name of the term."""
 
     def penalties(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """P_k, what is minimised, from the terms; the same where smaller is better."""
+        """The penalties P_k, which are minimised; the terms themselves if smaller is better."""
         return values
 
     def weights(self) -> dict[str, float | Tensor]:
@@ -182,9 +182,9 @@ class Objective(nn.Module, ABC):
         """The terms with their weights.
 
         Args:
-            parts: as `forward_parts` gave them.
-            weights: by the name of the term; None for those that hold now.
-            share: of these images in their batch, in (0, 1].
+            parts: from `forward_parts`.
+            weights: by the name of the term; None for the current weights.
+            share: the fraction of the batch that these images are, in (0, 1].
         """
         return self.weigh(self.terms(parts), parts, weights, share)
 
@@ -195,14 +195,14 @@ class Objective(nn.Module, ABC):
         weights: dict[str, float | Tensor] | None = None,
         share: float = 1.0,
     ) -> Terms:
-        """The same, from terms that were computed already."""
+        """The terms with their weights, from terms that have been computed already."""
         weights = self.weights() if weights is None else weights
         penalties = self.penalties(values).items()
         weighted = {name: weights[name] * (share * penalty) for name, penalty in penalties}
         return Terms(values, weighted, weights, parts.mask, parts.reconstruction)
 
     def weights_are_due(self, step: int) -> bool:
-        """Whether `update_weights` is to be called before the terms of this step are weighted."""
+        """Whether `update_weights` must be called before the terms of this step are weighted."""
         return self.training and self.weighting.is_due(step)
 
     def update_weights(
@@ -211,17 +211,17 @@ class Objective(nn.Module, ABC):
         """Let the weighting measure β.
 
         Args:
-            batches: one batch as its micro-batches, asked for one at a time: the part of each one
-                in the classification loss and in every penalty, with graph.
-            parameters: those that are trained.
+            batches: one batch as its micro-batches, computed one at a time: what each contributes
+                to the classification loss and to every penalty, with its graph.
+            parameters: the trained parameters.
 
         Returns:
-            As of `Weighting.update`.
+            As `Weighting.update`.
         """
         return self.weighting.update(batches, parameters)
 
     def losses(self, cross_entropy: Tensor, parts: Parts, share: float = 1.0) -> Losses:
-        """What `update_weights` takes of one micro-batch; terms of weight 0 are not measured."""
+        """One micro-batch as `update_weights` takes it; terms of weight 0 are not measured."""
         weights = self.term_weights()
         penalties = {
             name: share * (each if weights[name] else each.detach())
@@ -230,7 +230,7 @@ class Objective(nn.Module, ABC):
         return Losses(share * cross_entropy, penalties)
 
     def check_twice_differentiable(self, logits: Tensor) -> None:
-        """Raise ValueError, for the first logits, where they cannot be differentiated twice."""
+        """Raise ValueError if the first logits cannot be differentiated twice."""
         if not self._graph_is_checked:
             check_graph(logits)
             self._graph_is_checked = True

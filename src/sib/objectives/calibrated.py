@@ -18,35 +18,38 @@ from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import GradientBalancer, Weighting
 
 WINDOW_SHARE = 31 / 224
-"""Side of the window over that of the image: the published one at 224 × 224."""
+"""Side of the window divided by that of the image; the published ratio at 224 × 224."""
 
 
 class CalibratedSpatialIB(SpatialIBObjective):
-    """S-IB in shares, so that one setting serves data sets, architectures and batch sizes.
+    """S-IB in shares, so that one setting works across data sets, architectures and batch sizes.
 
-    loss = Σ_k λ_k β_k ρ_k, with k the image, the last stage (layer) and the finer stages before it.
-    Each ρ_k is a mean over the images: ρ_image = ρ(Σ_c R_c²), ρ_layer = ρ(e(F, G)), ρ_stages = mean
-    over j of ρ(e(F_j, G_j)). Here ρ(v) = Σ v (1 − M) / Σ v is the share of v in the background, and
+    With p the softmax of the logits and t the predicted class, let s = log(p_t / (1 − p_t)). R, G
+    and G_j are the VJPs of s at the image, at the features F of the last stage, and at the features
+    F_j of up to three finer stages before it. One backward pass computes all of them. Unlike
+    ½ Σ p², s has a gradient even where the network is certain.
+
+    M is the part of the image whose colours R favours (see `functional.appearance`); it is treated
+    as a constant. ρ(v) = Σ v (1 − M) / Σ v is the share of v in the background, and
     e(F, G) = Σ_c relu(G_c F_c) the positive attribution of a stage, enlarged bilinearly to the
-    image.
+    image. Then
 
-    β_k = ‖∇H‖ / ‖∇ρ_k‖, norms over all parameters of the gradients of cross-entropy H and of the
-    share, so that λ_k is the norm of a term's gradient over cross-entropy's; see
-    `GradientBalancer`. With ``balance=False``, β = 1. Each process measures its own batch, and
-    between two measurements DistributedDataParallel gives the first one's β to all, as it does with
-    buffers.
+    loss = Σ_k λ_k β_k ρ_k, with k one of image, layer (the last stage) and stages (the finer ones).
 
-    R, G and G_j are the VJPs of s = log(p_t / (1 − p_t)) at the image, at the features F of the
-    last stage and at those of up to three finer stages before it, t being the predicted class. A
-    stage of one place has no term, since its share cannot change.
-    Unlike ½ Σ p², s has a gradient also where the network is certain. M is the part of the image
-    whose colours R favours (see `functional.appearance`), taken as given. ρ is differentiated
-    through both sums: making R small wins nothing, and ρ does not change with R's scale or the
-    batch's size.
+    Each ρ_k is a mean over the images: ρ_image = ρ(Σ_c R_c²), ρ_layer = ρ(e(F, G)), ρ_stages = mean
+    over j of ρ(e(F_j, G_j)). A stage of one place has no term, since its share cannot change. ρ is
+    differentiated through both sums, so a smaller R does not lower it. It depends neither on R's
+    scale nor on the batch size.
 
-    Class activation maps are made at the last stage and gradients at the image; a term at one of
-    them alone leaves the other kind of explanation where it is. The stages between teach the
-    network early on what the background is. One backward pass gives all VJPs. See docs/evidence.md.
+    β_k = ‖∇H‖ / ‖∇ρ_k‖ compares the gradients of cross-entropy H and of the share; the norms are
+    over all parameters. λ_k is therefore the norm of a term's gradient relative to cross-entropy's;
+    see `GradientBalancer`. With ``balance=False``, β = 1. Each process measures its own batch.
+    Between two measurements DistributedDataParallel broadcasts the first process's β, as it does
+    with buffers.
+
+    Class activation maps are computed at the last stage, and gradients at the image. A term at only
+    one of the two leaves the other kind of explanation unchanged. The stages in between teach the
+    network early what the background is. See docs/evidence.md.
 
     >>> import sib, torch
     >>> model, objective = sib.models.SmallResNet(3), sib.SpatialIB.calibrated()
@@ -56,27 +59,27 @@ class CalibratedSpatialIB(SpatialIBObjective):
     >>> cross_entropy = torch.nn.functional.cross_entropy(logits, labels)
     >>> terms = objective(logits, images, cross_entropy=cross_entropy)
 
-    `sib.Task` does all of this by itself. β is in the ``state_dict``. In eval mode it stays as it
-    is.
+    `sib.Task` does all of this by itself. β is in the ``state_dict`` and does not change in eval
+    mode.
 
     Args:
         image_weight: λ_image, at least 0.
         layer_weight: λ_layer, at least 0.
-        stage_weight: λ_stages, at least 0; where the network has no finer stages (transformers over
-            tokens of one size), its term is 0.
-        balance: measure β by a `GradientBalancer`; False for β = 1, so that the weights are those
-            of the shares themselves.
-        balance_floor: as ``floor`` of `GradientBalancer`, in [0, 1].
+        stage_weight: λ_stages, at least 0. The term is 0 if the network has no finer stages, as in
+            transformers whose tokens all have one size.
+        balance: measure β by a `GradientBalancer`; False for β = 1, so that the weights apply to
+            the shares themselves.
+        balance_floor: as ``floor`` in `GradientBalancer`, in [0, 1].
         layer: the last stage, a module or its name; None for the architecture's own.
-        reshape: output of ``layer`` → (B, C, h, w), where it is not a feature map.
+        reshape: output of ``layer`` → (B, C, h, w), if it is not a feature map.
         stages: names of the layers that end the finer stages; None for those that
             `sib.models.stages.finer_stages` finds.
-        area: of the foreground over that of the image, in (0, 1).
-        guidance: as of `SpatialIB`.
-        weighting: in place of what ``balance`` says.
+        area: area of the foreground as a share of the image, in (0, 1).
+        guidance: as in `SpatialIB`.
+        weighting: overrides ``balance``.
 
     Raises:
-        ValueError: a weight is out of its range; in the forward pass, the architecture is unknown
+        ValueError: a weight is out of its range. In the forward pass: the architecture is unknown
             and ``layer`` is not given.
     """
 
@@ -122,17 +125,17 @@ class CalibratedSpatialIB(SpatialIBObjective):
         """Keep the stages' features in the forward pass inside the context.
 
         Args:
-            model: that gives the logits.
+            model: the model that computes the logits.
             images: (B, C, H, W), its input.
 
         Raises:
-            ValueError: the layer is not known, or not a part of the model.
+            ValueError: the layer is unknown, or not a part of the model.
         """
         with self._features.capture(model, images, self._layer[0], self._reshape):
             yield
 
     def captured_parameters(self) -> list[nn.Parameter]:
-        """The parameters of the model of the last forward pass."""
+        """The parameters of the model that ran in the last forward pass."""
         return self._features.parameters()
 
     def term_weights(self) -> dict[str, float]:
@@ -151,7 +154,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         *,
         create_graph: bool = True,
     ) -> Parts:
-        """The shares of each image; arguments and errors as of `forward`."""
+        """The shares of each image; arguments and errors as in `forward`."""
         check_arguments(logits, images, "margin")
         self.check_twice_differentiable(logits)
         features = self._features.pop()
@@ -175,7 +178,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         return Parts(values, mask, R)
 
     def terms(self, parts: Parts) -> dict[str, Tensor]:
-        """ρ of the image, the stages and the layer, means over the batch."""
+        """ρ of the image, the stages and the layer, averaged over the batch."""
         image = parts.values["image"][0].mean()
 
         def mean(name: str) -> Tensor:
@@ -185,30 +188,30 @@ class CalibratedSpatialIB(SpatialIBObjective):
         return {"image": image, "stages": mean("stages"), "layer": mean("layer")}
 
     def extra_repr(self) -> str:
-        """The options, as they show when the module is printed."""
+        """The options that are shown when the module is printed."""
         weights = ("image_weight", "layer_weight", "stage_weight")
         return ", ".join(f"{name}={getattr(self, name)}" for name in weights)
 
     def describe_layers(self, model: nn.Module, images: Tensor) -> LayerDescription:
-        """What is taken as the last stage and the finer stages of a model, to be printed.
+        """Describe which layers serve as the last stage and the finer stages, for printing.
 
-        Arguments and errors as of `sib.models.layers.describe`. A warning about a last stage of one
-        place is not given after it.
+        Arguments and errors as in `sib.models.layers.describe`. The warning about a last stage of
+        one place is not repeated afterwards.
         """
         self._places_are_checked = True
         stages = self._stages if self.stage_weight else ()
         return describe(model, images, self._layer[0], self._reshape, stages)
 
     def _warn_if_one_place(self) -> None:
-        """Warn, for the first features, where the last stage cannot have a term."""
+        """Warn once if the last stage cannot have a term."""
         if self._places_are_checked:
             return
         self._places_are_checked = True
         if self._features.last is None:
             finer = ", ".join(self._features.names)
             warnings.warn(
-                "the last stage has one place, so its share of the background is the same whatever "
-                "the weights are, and it has no term: give layer= a finer one"
+                "the last stage has one place, so its share of the background never changes and it "
+                "has no term: give layer= a finer one"
                 + (f", such as {finer}" if finer else "")
                 + ", or larger images",
                 stacklevel=3,
@@ -226,7 +229,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         return appearance_foreground(R, images, window, self.area)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
-        """Take β from a state of sib 0.1, which kept it as image, layer, stages."""
+        """Load β from a state of sib 0.1, which stored it in the order image, layer, stages."""
         old = state.pop(f"{prefix}factors", None)
         if old is not None and isinstance(self.weighting, GradientBalancer):
             state[f"{prefix}weighting.factors"] = old[[0, 2, 1]]

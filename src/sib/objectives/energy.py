@@ -20,23 +20,24 @@ PLACES = ("final", "input")
 
 
 class EnergyLoss(PerImageObjective):
-    """The positive attribution of an image's class shall lie inside its annotation.
+    """Keep the positive attribution of an image's class inside its annotation.
 
-    loss = CE + λ/B Σ_b (1 − Σ_p F_p A⁺_p / Σ_p A⁺_p) over the annotated images, A⁺ the positive
-    part of Σ_c V_c ∂z_y/∂V_c, input × gradient of the class's logit at the layer V. The paper's
-    loss is −energy; the constant changes nothing but the look of the log. F is averaged over the
-    area of each place of the layer. An image without positive attribution gives no gradient.
+    loss = CE + λ/B Σ_b (1 − Σ_p F_p A⁺_p / Σ_p A⁺_p), summed over the annotated images. F is the
+    annotation, averaged over the area of each place of the layer. A⁺ is the positive part of
+    Σ_c V_c ∂z_y/∂V_c: input × gradient of the class's logit z_y at the layer's output V. The
+    paper's loss is −energy; the constant only affects the values in the log. An image without
+    positive attribution gives no gradient.
 
     Args:
         weight: λ, at least 0.
-        at: ``"final"``, the last stage (the paper's better one), or ``"input"``.
-        layer: the last stage, a module's name; None for the architecture's own.
-        reshape: output of ``layer`` → (B, C, h, w), where it is not a feature map.
-        weighting: as of `Objective`.
+        at: ``"final"``, the last stage (better in the paper), or ``"input"``.
+        layer: name of the last stage's module; None for the architecture's own.
+        reshape: output of ``layer`` → (B, C, h, w), if it is not a feature map.
+        weighting: as in `Objective`.
 
     Raises:
-        ValueError: an argument is out of its range; in the step, an architecture without a known
-            last stage where ``layer`` is not given.
+        ValueError: an argument is out of its range. In the step: the architecture's last stage is
+            unknown and ``layer`` is not given.
 
     Source: Rao, Böhle, Parchami-Araghi and Schiele, ICCV 2023 (arXiv 2303.11932), energy loss.
     """
@@ -67,8 +68,8 @@ class EnergyLoss(PerImageObjective):
         *,
         create_graph: bool = True,
     ) -> tuple[Tensor, Parts]:
-        """Logits, and the share of positive attribution outside of the annotation, (B,)."""
-        assert foreground is not None  # the task sees to it
+        """Logits, and the share of positive attribution outside the annotation, (B,)."""
+        assert foreground is not None  # the task has checked this
         labels = hard_labels(labels, "the energy loss")
         images = images.detach().requires_grad_()
         with second_order() as scope, self._capture(model, images):
@@ -95,7 +96,7 @@ class EnergyLoss(PerImageObjective):
         found = self._features.pop()
         if not found:
             raise ValueError(
-                "the last stage has one place, so no weight can move its energy: give layer= a "
+                "the last stage has one place, so its energy never changes: give layer= a "
                 "finer one, larger images, or at='input'"
             )
         return found[0]

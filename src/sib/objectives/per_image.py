@@ -9,14 +9,14 @@ from sib.objectives.weighting import Weighting
 
 
 class PerImageObjective(Objective):
-    """loss = H + λ β · mean over the images of the batch of the method's term.
+    """loss = H + λ β · mean of the method's term over the images of the batch.
 
-    Images without annotation count in the mean with a term of 0, so that a batch is the mean of its
-    parts, in micro-batches and over processes.
+    Images without annotation count in the mean with a term of 0. A batch is therefore the mean of
+    its parts, in micro-batches and over processes.
 
     Args:
         weight: λ, at least 0.
-        weighting: as of `Objective`.
+        weighting: as in `Objective`.
 
     Raises:
         ValueError: the weight is out of its range.
@@ -39,17 +39,17 @@ class PerImageObjective(Objective):
         return dict.fromkeys(self.names, self.weight)
 
     def _parts(self, term: Tensor) -> Parts:
-        """From the term of each image, (B,)."""
+        """The parts, given the term of each image, (B,)."""
         return Parts({self.names[0]: (term,)})
 
 
 def annotated(foreground: Tensor) -> Tensor:
-    """(B,), whether an image has a foreground."""
+    """Whether each image has a foreground, (B,)."""
     return foreground.flatten(1).any(dim=1)
 
 
 def hard_labels(labels: Tensor, method: str) -> Tensor:
-    """The labels, or ValueError where they are soft: the method explains one class per image."""
+    """The labels; ValueError if they are soft, since the method explains one class per image."""
     if labels.is_floating_point():
         raise ValueError(f"labels must be one class per image for {method}; got soft labels")
     return labels

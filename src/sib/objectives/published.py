@@ -1,4 +1,4 @@
-"""The published objective: HSIC inside the foreground, variance outside of it."""
+"""The published objective: HSIC inside the foreground, variance outside it."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,13 +32,14 @@ BACKGROUNDS = ("variance", "hsic", "magnitude")
 
 
 class SpatialIB(SpatialIBObjective):
-    """Spatial Information Bottleneck: gather the VJP's information inside the foreground.
+    """Spatial Information Bottleneck: concentrate the VJP's information in the foreground.
 
     ``form="linear"``: loss = −λ_fg · alignment + λ_bg · background.
-    ``form="exp"``: loss = λ_fg (exp(−alignment) − 1) + λ_bg (exp(background) − 1), whose gradient
-    is that of the published scripts, λ_fg exp(−HSIC) + λ_bg exp(variance). The constant near 1000
-    is left out, since float32 would resolve only 6e-5 of such a loss. exp overflows where the
-    background term passes 88.
+
+    ``form="exp"``: loss = λ_fg (exp(−alignment) − 1) + λ_bg (exp(background) − 1). Its gradient is
+    that of the published scripts, whose loss is λ_fg exp(−HSIC) + λ_bg exp(variance). Their
+    constant of about 1000 is left out, since float32 would resolve such a loss only to 6e-5. exp
+    overflows if the background term exceeds 88.
 
     >>> import sib, torch
     >>> model, objective = sib.models.SmallResNet(3), sib.SpatialIB()
@@ -52,27 +53,28 @@ class SpatialIB(SpatialIBObjective):
         foreground_weight: λ_fg, at least 0.
         background_weight: λ_bg, at least 0.
         window_size: side of the density window in pixels; it must fit into the images.
-        temperature: of the soft quantiles, in ranks.
-        slope: of the mask's sigmoids.
-        projection_dim: columns of the random projection before HSIC, None for no projection.
+        temperature: width of the soft quantiles, in ranks.
+        slope: slope of the mask's sigmoids.
+        projection_dim: columns of the random projection before HSIC; None for no projection.
         form: ``"linear"`` (published description) or ``"exp"`` (published scripts).
-        cotangent: of the VJP, ``"probabilities"``, ``"logits"`` or ``"margin"``; see
+        cotangent: cotangent of the VJP, ``"probabilities"``, ``"logits"`` or ``"margin"``; see
             `functional.reconstruct`.
         mask: ``"density"``, ``"hard"``, ``"centred"`` or ``"area"``; see
             `functional.foreground_mask`.
         alignment: ``"hsic"`` or ``"ssim"``; see `functional.foreground_alignment`.
         background: ``"variance"``, ``"hsic"`` or ``"magnitude"``; see `functional.losses`.
-        estimator: of HSIC, ``"biased"`` (published) or ``"unbiased"``.
-        area: wanted mean of the mask, for ``mask="area"``.
+        estimator: how HSIC is estimated, ``"biased"`` (published) or ``"unbiased"``.
+        area: target mean of the mask, for ``mask="area"``.
         count_include_pad: count the zeros around the image in the density (published).
-        epsilon: of the mask's normalisation.
-        hsic_scope: which images the terms of a batch see. ``"local"``: those of this process.
-            ``"global"``: those of all processes of torch's process group, which must hold batches
-            of one size and average their gradients, as DistributedDataParallel does; with a
-            projection their generators must be in step.
-        guidance: γ in [0, 1], how far a known foreground replaces the found one, where there is
-            one; see `functional.mask.guided_mask`.
-        generator: of the random projection; torch's default where None.
+        epsilon: keeps the mask's normalisation finite; see `functional.foreground_mask`.
+        hsic_scope: which images the terms are computed over. ``"local"``: those of this process.
+            ``"global"``: those of all processes of torch's process group. These must have batches
+            of the same size and average their gradients, as DistributedDataParallel does. With a
+            projection their generators must have the same state.
+        guidance: γ in [0, 1], how far an annotated foreground replaces the one that was found; see
+            `functional.mask.guided_mask`.
+        generator: source of randomness for the projection; None for torch's default.
+        weighting: as in `Objective`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -160,7 +162,7 @@ class SpatialIB(SpatialIBObjective):
         weighting: Weighting | None = None,
     ) -> "CalibratedSpatialIB":
         """The calibrated objective; `CalibratedSpatialIB` has the formula and the arguments."""
-        from sib.objectives.calibrated import CalibratedSpatialIB  # a sibling, wanted only here
+        from sib.objectives.calibrated import CalibratedSpatialIB  # a sibling, needed only here
 
         return CalibratedSpatialIB(
             image_weight,
@@ -193,7 +195,7 @@ class SpatialIB(SpatialIBObjective):
         *,
         create_graph: bool = True,
     ) -> Parts:
-        """The rows of HSIC and the variance of each image; arguments and errors as of `forward`."""
+        """The rows of HSIC and the variance of each image; arguments and errors as in `forward`."""
         self.check_twice_differentiable(logits)
         with torch.autocast(images.device.type, enabled=False):
             R = reconstruct(logits, images, create_graph, cotangent=self.cotangent)
@@ -204,7 +206,7 @@ class SpatialIB(SpatialIBObjective):
         return parts
 
     def parts_of(self, R: Tensor, images: Tensor, foreground: Tensor | None = None) -> Parts:
-        """What the terms need of each image, from its reconstruction; both (B, C, H, W)."""
+        """What the terms need from each image, given R and the images, both (B, C, H, W)."""
         mask = self._apply_guidance(self._find_foreground(R), images, foreground)
         checked = check_terms(R, images, mask)
         inside = alignment_parts(*checked, self.alignment)
@@ -212,7 +214,7 @@ class SpatialIB(SpatialIBObjective):
         return Parts({"foreground": inside, "background": outside}, mask, R)
 
     def terms(self, parts: Parts) -> dict[str, Tensor]:
-        """The alignment and what is left in the background, scalars."""
+        """The alignment A and the background term V, scalars."""
         dependence = Dependence(self.projection_dim, self.estimator, self.generator)
         gather = batch_gather(self.hsic_scope)
         inside, outside = parts.values["foreground"], parts.values["background"]
@@ -232,7 +234,7 @@ class SpatialIB(SpatialIBObjective):
         }
 
     def extra_repr(self) -> str:
-        """The options, as they show when the module is printed."""
+        """The options that are shown when the module is printed."""
         names = (
             "foreground_weight",
             "background_weight",

@@ -1,4 +1,4 @@
-"""The methods of training by name: one line adds one.
+"""The training methods by name; a new one takes one line.
 
 This module imports no objective, so that the command line can list the methods without torch.
 """
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from sib.objectives.base import Objective
 
 GROUP = "sib.objectives"
-"""Group of entry points by which other packages add methods."""
+"""Entry-point group through which other packages add methods."""
 
 
 class Method(NamedTuple):
     """A method as the command line, the studies and the report know it."""
 
     title: str
-    """How tables and figures call it."""
+    """Its name in tables and figures."""
     objective: str
     """``"module:class"``; empty for plain cross-entropy."""
     needs_foreground: bool = False
-    """Whether it learns nothing but cross-entropy from images without annotation."""
+    """Whether it reduces to cross-entropy on images without annotation."""
 
 
 METHODS: dict[str, Method] = {
@@ -36,17 +36,17 @@ METHODS: dict[str, Method] = {
     "rrr": Method("right reasons", "sib.objectives.right_reasons:RightReasons", True),
     "energy": Method("energy loss", "sib.objectives.energy:EnergyLoss", True),
 }
-"""The methods of `sib` itself."""
+"""The methods that `sib` itself provides."""
 
 
 def method_names() -> tuple[str, ...]:
-    """The names that ``--method`` takes, those of other packages included; loads none of them."""
+    """The names that ``--method`` accepts, other packages' included; loads none of them."""
     others = {entry.name for entry in entry_points(group=GROUP)}
     return (*METHODS, *sorted(others - METHODS.keys()))
 
 
 def check_method(name: str) -> None:
-    """Raise InputError unless there is a method of this name."""
+    """Raise InputError unless a method has this name."""
     names = method_names()
     if name in names:
         return
@@ -56,12 +56,12 @@ def check_method(name: str) -> None:
 
 
 def method_title(name: str) -> str:
-    """How tables and figures call a method; its name where another package adds it."""
+    """A method's title in tables and figures; its name if another package adds it."""
     return METHODS[name].title if name in METHODS else name
 
 
 def needs_foreground(name: str) -> bool:
-    """Whether a method needs annotation; one of another package is loaded to find out."""
+    """Whether a method needs annotation; a method of another package is loaded to find out."""
     return METHODS[name].needs_foreground if name in METHODS else added(name).needs_foreground
 
 
@@ -69,7 +69,7 @@ def load_objective(name: str) -> "type[Objective]":
     """The class behind a method's name.
 
     Raises:
-        InputError: a package that adds it cannot be loaded, or adds something else.
+        InputError: the package that adds it cannot be loaded, or adds something else.
     """
     if name not in METHODS:
         return added(name)
@@ -79,7 +79,7 @@ def load_objective(name: str) -> "type[Objective]":
 
 def added(name: str) -> "type[Objective]":
     """The class that another package adds under a name."""
-    from sib.objectives.base import Objective  # with torch, which listing the methods does not need
+    from sib.objectives.base import Objective  # loads torch, which listing methods does not need
 
     found = load_entry_points(GROUP).get(name)
     if not (isinstance(found, type) and issubclass(found, Objective)):

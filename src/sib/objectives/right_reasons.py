@@ -12,15 +12,16 @@ from sib.objectives.per_image import PerImageObjective, annotated
 
 
 class RightReasons(PerImageObjective):
-    """No gradient of the decision where the annotation says that there is no reason for one.
+    """Penalise the decision's gradient outside the annotated foreground.
 
-    loss = CE + λ/B Σ_b Σ_d (A_bd ∂/∂x_bd Σ_k log p_bk)², with A = 1 − F outside of the foreground F
-    of an annotated image and A = 0 on others. The paper sums over the batch; the mean is taken
-    here, so that λ does not depend on its size, and weight decay is the optimiser's.
+    loss = CE + λ/B Σ_b Σ_d (A_bd ∂/∂x_bd Σ_k log p_bk)², with A = 1 − F for an image with the
+    annotated foreground F, and A = 0 for an image without one. The paper sums over the batch. Here
+    the mean is taken, so that λ does not depend on the batch size. Weight decay is left to the
+    optimiser.
 
     Args:
-        weight: λ, at least 0; the paper sets it so that both terms are of one order.
-        weighting: as of `Objective`.
+        weight: λ, at least 0; the paper chooses it so that both terms are of similar size.
+        weighting: as in `Objective`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -41,7 +42,7 @@ class RightReasons(PerImageObjective):
         create_graph: bool = True,
     ) -> tuple[Tensor, Parts]:
         """Logits, and the squared norm of the masked gradient of each image, (B,)."""
-        assert foreground is not None  # the task sees to it
+        assert foreground is not None  # the task has checked this
         images = images.detach().requires_grad_()
         with second_order() as scope:
             scope.images = images

@@ -13,18 +13,18 @@ from sib.objectives.weighting import Weighting
 
 
 class SaliencyGuided(PerImageObjective):
-    """What the gradient calls unimportant shall not matter.
+    """Pixels that the gradient calls unimportant should not affect the output.
 
-    loss = CE(f(x), y) + λ KL(softmax f(x) ‖ softmax f(x̃)), with x̃ the image in which the share k of
-    the pixels with the smallest |∂f_y/∂x|, mean over channels, is replaced by numbers drawn
-    uniformly between the smallest and the largest value of their channel. Which pixels are
-    replaced is not differentiated. Both passes train the network, batch norm included. The authors'
-    MNIST setting is k = 0.5, λ = 1.
+    loss = CE(f(x), y) + λ KL(softmax f(x) ‖ softmax f(x̃)), with x̃ a copy of the image in which
+    unimportant pixels are replaced. These are the share k of the pixels with the smallest
+    |∂f_y/∂x|, averaged over channels. The new values are drawn uniformly between the smallest and
+    the largest value of their channel. The choice of pixels is not differentiated. Both passes
+    train the network, including batch norm. The authors' MNIST setting is k = 0.5, λ = 1.
 
     Args:
         weight: λ, at least 0.
         masked_share: k, in (0, 1).
-        weighting: as of `Objective`.
+        weighting: as in `Objective`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -76,8 +76,8 @@ def masked_images(images: Tensor, gradient: Tensor, share: float) -> Tensor:
 
     Args:
         images: (B, C, H, W).
-        gradient: (B, C, H, W), of the target's logit.
-        share: of the pixels to be replaced, rounded down to whole pixels.
+        gradient: (B, C, H, W), the gradient of the target's logit.
+        share: share of the pixels that is replaced, rounded down to whole pixels.
 
     Returns:
         (B, C, H, W).

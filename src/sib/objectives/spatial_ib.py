@@ -1,4 +1,4 @@
-"""What the two S-IB objectives share: a forward pass, its VJP, and guidance by annotation."""
+"""What both S-IB objectives share: a forward pass, its VJP, and guidance by annotation."""
 
 import warnings
 from abc import abstractmethod
@@ -15,14 +15,14 @@ from sib.objectives.weighting import Weighting
 
 
 class SpatialIBObjective(Objective):
-    """An objective whose terms are made of the VJP of the logits at the images.
+    """An objective whose terms are computed from the VJP of the logits at the images.
 
-    It can be called in a loop of one's own, with logits that were computed inside
-    `sib.second_order` (and `capture_features`, for an objective that looks inside the model).
+    You can call it in your own loop, with logits computed inside `sib.second_order` (and inside
+    `capture_features`, for an objective that looks inside the model).
 
     Args:
-        weighting: as of `Objective`.
-        guidance: γ in [0, 1], how far a known foreground replaces the one that was found; see
+        weighting: as in `Objective`.
+        guidance: γ in [0, 1], how far an annotated foreground replaces the one that was found; see
             `functional.mask.guided_mask`.
 
     Raises:
@@ -35,7 +35,7 @@ class SpatialIBObjective(Objective):
         super().__init__(weighting)
         self.guidance = guidance
         self.step = 0
-        """Calls in train mode; used where `forward` is not given a step."""
+        """Number of calls in train mode; used if `forward` is not given a step."""
         self._zero_is_checked = False
 
     def forward(
@@ -52,10 +52,10 @@ class SpatialIBObjective(Objective):
         Args:
             logits: (B, K), computed from ``images`` inside `sib.second_order`.
             images: (B, C, H, W), a tensor that requires a gradient.
-            foreground: (B, 1, H, W), bool or in [0, 1], where it is known; it guides the foreground
+            foreground: (B, 1, H, W), bool or in [0, 1], if it is known; it guides the foreground
                 that is found. An image whose foreground is zero everywhere is not annotated.
-            cross_entropy: the scalar beside which the terms will stand, with its graph; needed in
-                train mode where the terms are weighted by its gradient.
+            cross_entropy: the scalar that the terms will be added to, with its graph. Required in
+                train mode if the terms are weighted by its gradient.
             step: number of the batch, from 0. It decides when weights are measured; a loop that
                 resumes passes it. None: the objective counts its calls in train mode.
 
@@ -63,9 +63,9 @@ class SpatialIBObjective(Objective):
             `Terms`.
 
         Raises:
-            ValueError: shapes that do not fit, images without gradient, a batch too small for
-                HSIC, a window larger than the images, a step that cannot be differentiated twice;
-                ``cross_entropy`` is missing where the terms are weighted by it.
+            ValueError: the shapes do not match, the images do not require a gradient, the batch is
+                too small for HSIC, the window is larger than the images, a step cannot be
+                differentiated twice, or ``cross_entropy`` is required and missing.
         """
         step = self.step if step is None else step
         self.step = step + self.training
@@ -73,7 +73,7 @@ class SpatialIBObjective(Objective):
         if cross_entropy is None and self.training and self.weighting.needs_cross_entropy:
             raise ValueError(
                 "this objective weights its terms by cross-entropy's gradient: give "
-                "cross_entropy=, or make it with balance=False and weights of your own"
+                "cross_entropy=, or construct it with balance=False and your own weights"
             )
         parts = self.parts(logits, images, foreground)
         if due and cross_entropy is not None:
@@ -89,7 +89,7 @@ class SpatialIBObjective(Objective):
         *,
         create_graph: bool = True,
     ) -> tuple[Tensor, Parts]:
-        """Run the model, and compute what the terms need; arguments as of `Objective`."""
+        """Run the model, and compute what the terms need; arguments as in `Objective`."""
         images = images.detach().requires_grad_()
         with self.capture_features(model, images), second_order() as scope:
             scope.images = images
@@ -107,14 +107,14 @@ class SpatialIBObjective(Objective):
         *,
         create_graph: bool = True,
     ) -> Parts:
-        """What the terms need of each image; arguments and errors as of `forward`."""
+        """What the terms need from each image; arguments and errors as in `forward`."""
 
     @contextmanager
     def capture_features(self, model: nn.Module, images: Tensor) -> Iterator[None]:
-        """Put around the forward pass; objectives that look inside the model keep what they need.
+        """Keep features of the forward pass inside, for an objective that looks into the model.
 
         Args:
-            model: that gives the logits.
+            model: the model that computes the logits.
             images: (B, C, H, W), its input.
         """
         yield
@@ -127,22 +127,22 @@ class SpatialIBObjective(Objective):
         """The parameters of the model that `capture_features` saw last.
 
         Raises:
-            ValueError: it saw none.
+            ValueError: it has not seen a model.
         """
         raise ValueError(
-            "weights are measured by the gradients of the model's parameters, which only the "
-            "calibrated objective knows in a loop of one's own: use sib.Task"
+            "weights are measured from the gradients of the model's parameters, which only the "
+            "calibrated objective knows in your own loop: use sib.Task"
         )
 
     def _apply_guidance(self, mask: Tensor, images: Tensor, foreground: Tensor | None) -> Tensor:
-        """The mask, replaced by a known foreground as far as ``guidance`` says."""
+        """The mask, blended with an annotated foreground as ``guidance`` says."""
         if foreground is None:
             return mask
         checks.foreground(foreground, images)
         return guided_mask(mask, foreground, self.guidance)
 
     def _warn_if_zero(self, R: Tensor) -> None:
-        """Warn, for the first reconstruction, where it is zero."""
+        """Warn if the first reconstruction is zero."""
         if self._zero_is_checked:
             return
         self._zero_is_checked = True

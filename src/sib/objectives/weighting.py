@@ -1,4 +1,4 @@
-"""How strongly each term pulls: fixed weights, or weights in units of cross-entropy's gradient."""
+"""The strength of each term: fixed weights, or weights relative to cross-entropy's gradient."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -10,43 +10,43 @@ from sib.functional import checks
 from sib.functional.precision import at_least_float32
 
 WEIGHT_UPDATE_INTERVAL = 8
-"""Steps with terms from one measurement of the gradients to the next."""
+"""Number of steps with terms between two measurements of the gradients."""
 HALF_SCALES = (2.0**10, 2.0**4, 1.0)
-"""Scales for losses whose gradients pass through float16: the first without overflow is used."""
+"""Scales for losses whose gradients pass through float16; the first without overflow is used."""
 LARGEST_RISE = 4.0
-"""Most that a factor may grow by from one measurement to the next."""
+"""A factor grows at most this many times from one measurement to the next."""
 STEADY_FROM = 64
-"""Step with terms from which ``steady_interval`` holds."""
+"""Number of the step with terms from which ``steady_interval`` applies."""
 
 
 class Losses(NamedTuple):
-    """One micro-batch as a weighting measures it; scalars with their graph."""
+    """The losses of one micro-batch that a weighting measures; scalars with their graph."""
 
     cross_entropy: Tensor
     penalties: dict[str, Tensor]
 
 
 class Measured(NamedTuple):
-    """The gradients that a weighting computed on one batch; each has all its values in a row."""
+    """The gradients that a weighting computed on one batch; each is one flat tensor."""
 
     parameters: list[nn.Parameter]
-    """Those that the batch's losses depend on."""
+    """The parameters that the batch's losses depend on."""
     cross_entropy: Tensor
     penalties: dict[str, Tensor]
 
 
 class Weighting(nn.Module):
-    """Finds β_k, the factor of each term beside its configured weight λ_k."""
+    """Computes β_k, the factor by which each term's configured weight λ_k is multiplied."""
 
     needs_cross_entropy = False
     """Whether it measures the gradient of the classification loss."""
 
     def bind(self, names: Sequence[str]) -> None:
-        """Learn the names of the terms; an objective calls it once."""
+        """Set the names of the terms; an objective calls this once."""
         self.names = tuple(names)
 
     def is_due(self, step: int) -> bool:
-        """Whether `update` is to be called before the terms of this step are weighted."""
+        """Whether `update` must be called before the terms of this step are weighted."""
         return False
 
     def update(
@@ -55,8 +55,8 @@ class Weighting(nn.Module):
         """Measure β on one batch, given as its micro-batches.
 
         Returns:
-            The gradients of the classification loss and of all penalties, where they were needed
-            for β; None where they were not.
+            The gradients of the classification loss and of all penalties if β needed them, else
+            None.
         """
         return None
 
@@ -66,28 +66,28 @@ class Weighting(nn.Module):
 
 
 class FixedWeights(Weighting):
-    """β = 1: the weights are those that were configured."""
+    """β = 1: the weights are the configured ones."""
 
 
 class GradientBalancer(Weighting):
-    """β_k = ‖∇H‖ / ‖∇P_k‖, so that λ_k is the norm of a term's gradient over cross-entropy's.
+    """β_k = ‖∇H‖ / ‖∇P_k‖: λ_k is the norm of a term's gradient relative to cross-entropy's.
 
-    H is the classification loss and P_k a term's penalty; the norms are taken over all parameters
-    that are trained. The same λ then serve data sets and networks whose terms move at very
-    different rates. β is measured on every ``interval``-th step with terms and holds in between. A
+    H is the classification loss and P_k a term's penalty; the norms are over all trained
+    parameters. The same λ then work for data sets and networks whose terms change at very different
+    rates. β is measured on every ``interval``-th step with terms and is constant in between. A
     measurement costs one backward pass for each term and one for H. Together they make up the
     gradient of the step, so `Task` needs no further backward pass.
 
-    As a network fits its training images, ‖∇H‖ fades, and terms that follow it stop pulling. With
-    ``floor`` above 0 the unit is max(‖∇H‖, floor · largest ‖∇H‖ so far).
+    As a network fits its training images, ‖∇H‖ shrinks, and terms weighted by it lose their effect.
+    With ``floor`` above 0, ‖∇H‖ is replaced by max(‖∇H‖, floor · largest ‖∇H‖ so far).
 
     Args:
-        interval: steps with terms between two measurements, at least 1.
-        floor: in [0, 1].
-        steady_interval: the interval from the 64th step with terms on, when the weights move
-            slowly; None for ``interval`` throughout. A multiple of ``interval`` measures on a part
-            of the same steps. It depends on the number of the step alone, so a resumed run measures
-            on the same steps.
+        interval: number of steps with terms between two measurements, at least 1.
+        floor: smallest unit, as a fraction of the largest ‖∇H‖ so far, in [0, 1].
+        steady_interval: the interval from the 64th step with terms on, when the weights change
+            slowly; None for ``interval`` throughout. A multiple of ``interval`` measures on a
+            subset of the same steps. The interval depends only on the number of the step, so a
+            resumed run measures on the same steps.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -117,26 +117,26 @@ class GradientBalancer(Weighting):
         self.steady_interval = interval if steady_interval is None else steady_interval
 
     def bind(self, names: Sequence[str]) -> None:
-        """Learn the names of the terms; nothing is measured yet."""
+        """Set the names of the terms; nothing is measured yet."""
         super().bind(names)
         self.register_buffer("factors", torch.zeros(len(names)))
         self.register_buffer("largest", torch.zeros(()))
 
     def is_due(self, step: int) -> bool:
-        """On every ``interval``-th step, from the 64th on on every ``steady_interval``-th."""
+        """True on every ``interval``-th step; from the 64th on, every ``steady_interval``-th."""
         return step % (self.interval if step < STEADY_FROM else self.steady_interval) == 0
 
     def update(
         self, batches: Iterable[Losses], parameters: Iterable[nn.Parameter]
     ) -> Measured | None:
-        """Measure β; arguments and result as of `Objective.update_weights`."""
+        """Measure β; arguments and result as in `Objective.update_weights`."""
         gradients = GradientSums(parameters)
         for losses in batches:
             gradients.add([losses.cross_entropy, *(losses.penalties[name] for name in self.names)])
-            del losses  # its graph goes before the next one is made
+            del losses  # frees its graph before the next one is built
         if not gradients.sums:
             return None
-        # buffers keep their type, since DistributedDataParallel sends them between processes
+        # buffers keep their type, since DistributedDataParallel broadcasts them
         cross_entropy, *terms = (gradient.norm() for gradient in gradients.sums)
         device = cross_entropy.device
         norm = cross_entropy.nan_to_num(0, 0, 0).to(self.largest.dtype)
@@ -152,23 +152,23 @@ class GradientBalancer(Weighting):
 
 
 class GradientSums:
-    """The gradients of several losses by the same parameters, added up over micro-batches.
+    """The gradients of several losses with respect to the same parameters, over micro-batches.
 
-    Costs a backward pass for each loss. The graph is kept, so that a step can follow.
+    Each loss costs one backward pass. The graph is kept, so that a step can follow.
 
     Args:
-        parameters: those that do not require a gradient are left out.
+        parameters: the parameters; those that do not require a gradient are left out.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.sums: list[Tensor] = []
-        """One for each loss, all its values in a row."""
+        """One flat tensor for each loss."""
         self.used = [False] * len(self.parameters)
         """Whether any loss depends on a parameter."""
 
     def add(self, losses: Sequence[Tensor]) -> None:
-        """Add the gradients of the losses, scalars, in the same order each time."""
+        """Add the gradients of scalar losses, given in the same order each time."""
         device = losses[0].device.type
         mixed = torch.is_autocast_enabled(device)
         half = mixed and torch.get_autocast_dtype(device) == torch.float16
@@ -204,10 +204,12 @@ class GradientSums:
         return row if scale == 1 else row.div_(scale)
 
     def measured(self, names: Sequence[str]) -> Measured:
-        """The gradients by the parameters that any loss depends on, without a copy if all are.
+        """The gradients with respect to the parameters that some loss depends on.
+
+        They are not copied if every parameter is among these.
 
         Args:
-            names: of the losses after the first, which is the classification loss.
+            names: names of the losses after the first, which is the classification loss.
         """
         sizes = [p.numel() for p in self.parameters]
         rows = self.sums
@@ -225,16 +227,16 @@ class GradientSums:
 
 
 def gradient_norm_ratios(unit: Tensor, norms: Tensor, previous: Tensor) -> Tensor:
-    """Factors that make each term's gradient as long as a unit: unit / ‖∇P_k‖.
+    """Factors that give each term's gradient the same norm: unit / ‖∇P_k‖.
 
-    A batch on which a term is nearly flat would give a factor that no other batch can bear, so a
+    A batch on which a term is nearly flat would give a factor far too large for other batches. So a
     factor grows at most `LARGEST_RISE` times from one measurement to the next.
 
     Args:
         unit: scalar, the norm of the gradient of the classification loss.
         norms: (K,), ‖∇P_k‖.
-        previous: (K,), the factors so far, 0 for one that was never measured. They stay where a
-            gradient is zero or not finite.
+        previous: (K,), the factors so far, 0 for one that was never measured. A factor is kept if
+            its gradient is zero or not finite.
 
     Returns:
         (K,).
