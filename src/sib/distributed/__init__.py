@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sib.distributed.shares import share_out as share_out
     from sib.utils.errors import ProcessLost as ProcessLost
 
-# the command line asks for its launcher before it knows whether torch will be needed
+# the command line needs the launcher before it knows whether it will need torch
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {

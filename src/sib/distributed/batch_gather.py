@@ -1,8 +1,9 @@
-"""The terms of a batch that is spread over processes, one process knowing each part.
+"""The terms of a batch that is distributed over several processes.
 
-Every process computes the same term of the whole batch, and differentiates it by its own part only.
-DistributedDataParallel then takes the mean of the gradients over N processes, where the gradient of
-the term is their sum; so each is multiplied by N here. Nothing is sent in the backward pass.
+Every process computes the same term of the whole batch, and differentiates it with respect to its
+own images only. The gradient of the term is the sum over the N processes, but
+DistributedDataParallel takes the mean, so each gradient is multiplied by N here. The backward pass
+needs no communication.
 """
 
 import torch
@@ -15,11 +16,11 @@ SCOPES = ("local", "global")
 
 
 def batch_gather(scope: str) -> BatchGather:
-    """How the parts of this process are combined with those of the others.
+    """How the parts on this process are combined with those on the others.
 
     Args:
-        scope: ``"local"``: they do not. ``"global"``: those of every process of torch's default
-            process group make one batch; without a process group the same as local.
+        scope: ``"local"``: not at all. ``"global"``: all processes of torch's default process group
+            form one batch; without a process group the same as ``"local"``.
     """
     if scope == "local" or not _several():
         return LOCAL
@@ -44,7 +45,7 @@ def gather(values: Tensor) -> Tensor:
 
 
 def _check_same_size(values: Tensor) -> None:
-    """A collective of different sizes would hang, or mix up images."""
+    """Raise if sizes differ: the collective would hang, or mix up images."""
     mine = torch.tensor([values.shape[0], values[0].numel()], device=values.device)
     sizes = mine.new_empty(dist.get_world_size(), 2)
     dist.all_gather_into_tensor(sizes, mine[None])
@@ -74,7 +75,7 @@ class _Gathered(torch.autograd.Function):
 
 
 class _GlobalProducts(torch.autograd.Function):
-    """rows rowsᵀ of all processes, each of which computes its block of rows alone."""
+    """rows rowsᵀ over all processes, each of which computes only its own block of rows."""
 
     @staticmethod
     def forward(ctx, rows):

@@ -16,7 +16,7 @@ def launched() -> bool:
 
 
 def refuse(what: str) -> None:
-    """Raise InputError where torchrun started several processes for something that needs one."""
+    """Raise InputError if torchrun started several processes for something that needs one."""
     if launched():
         raise InputError(
             f"{what} runs in one process; torchrun is for sib train, evaluate, explain and audit"
@@ -24,18 +24,18 @@ def refuse(what: str) -> None:
 
 
 def joined() -> bool:
-    """Whether this process is part of a process group; without torch loaded it cannot be."""
+    """Whether this process is part of a process group; False while torch is not loaded."""
     group = sys.modules.get("torch.distributed")
     return group is not None and group.is_available() and group.is_initialized()
 
 
 def speaks() -> bool:
-    """Whether this process prints: the first one of a launch does."""
+    """Whether this process prints output; only the first of a launch does."""
     return not launched() or os.environ["RANK"] == "0"
 
 
 def should_report() -> bool:
-    """Whether this process reports errors: the first of all, or of its machine before they meet."""
+    """Whether this process reports errors: rank 0, or local rank 0 before the group is formed."""
     if joined():
         return sys.modules["torch.distributed"].get_rank() == 0
     return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -1,6 +1,6 @@
-"""A run of several processes, started by torchrun: who they are, and how they agree.
+"""A run of several processes started by torchrun: their ranks, and how they agree on values.
 
-Without torchrun there is one process, and everything here is what one process makes of it.
+Without torchrun there is one process, and every function here does what one process needs.
 """
 
 import os
@@ -18,25 +18,25 @@ from sib.distributed.rendezvous import rendezvous
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError, ProcessLost
 
-# what gloo says of a connection whose other end is gone
+# gloo's messages about a connection whose other end is gone
 GONE = ("gloo/transport/", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 T = TypeVar("T")
 
 
 def join(device: str) -> torch.device:
-    """Meet the other processes, where there are any, and choose the device of this one.
+    """Join the other processes, if there are any, and choose the device of this one.
 
     Args:
-        device: ``auto``, ``cpu`` or ``cuda``, one GPU for each process of a machine; alone, any
-            name that `choose_device` takes.
+        device: ``auto``, ``cpu`` or ``cuda`` (one GPU for each process of a machine). Without
+            torchrun, any name that `choose_device` accepts.
 
     Raises:
-        InputError: in every process alike, where one of them cannot have the device.
+        InputError: on every process, if one of them cannot have the device.
     """
     if not launched():
         return choose_device(device)
     if not dist.is_initialized():
-        # numbers that processes agree on stay on the CPU, so that no GPU is waited for
+        # numbers that the processes agree on stay on the CPU, which avoids waiting for a GPU
         gpus = device != "cpu" and torch.cuda.is_available() and dist.is_nccl_available()
         store, own, count = rendezvous()
         backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
@@ -50,12 +50,12 @@ def size() -> int:
 
 
 def rank() -> int:
-    """Of this process, 0 ≤ rank < size."""
+    """Rank of this process, 0 ≤ rank < size."""
     return dist.get_rank() if joined() else 0
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Whether this is the process that writes files and prints output."""
     return rank() == 0
 
 
@@ -95,7 +95,7 @@ def broadcast_object(value: T) -> T:
 
 
 def broadcast_module(module: nn.Module, buffers_only: bool = False) -> None:
-    """Give the module of every process the first one's values."""
+    """Copy the first process's module to all processes."""
     if size() > 1:
         tensors = module.buffers() if buffers_only else module.state_dict().values()
         for tensor in tensors:
@@ -103,10 +103,10 @@ def broadcast_module(module: nn.Module, buffers_only: bool = False) -> None:
 
 
 def raise_on_all_ranks(action: Callable[[], T]) -> T:
-    """Do something in every process that fails in all of them if it fails in one.
+    """Run an action on every process; if it fails on one, raise on all of them.
 
     Raises:
-        InputError: the sentence of the lowest rank that had one.
+        InputError: with the message of the lowest rank that failed.
     """
     result, sentence = None, None
     try:
@@ -118,7 +118,7 @@ def raise_on_all_ranks(action: Callable[[], T]) -> T:
 
 
 def raise_any(sentence: str | None, kind: type[Exception] = InputError) -> None:
-    """Raise in every process the first sentence that one of them has."""
+    """Raise on every process the first message that one of them has."""
     (bad,) = all_reduce_max(sentence is not None)
     if bad:
         raise kind(next(each for each in all_gather_object(sentence) if each is not None))
@@ -126,7 +126,7 @@ def raise_any(sentence: str | None, kind: type[Exception] = InputError) -> None:
 
 @contextmanager
 def translate_lost_peer() -> Iterator[None]:
-    """Tell in one sentence that another process is gone, where torch has a page about it.
+    """Report the loss of another process in one sentence instead of torch's page-long error.
 
     Raises:
         ProcessLost: a collective failed.
@@ -139,13 +139,13 @@ def translate_lost_peer() -> Iterator[None]:
         if not isinstance(error, dist.DistError) and not any(sign in str(error) for sign in GONE):
             raise
         raise ProcessLost(
-            "another process of this run has ended; torchrun says which, and with --max-restarts "
-            "starts all of them again"
+            "another process of this run has ended; torchrun reports which, and restarts all of "
+            "them if given --max-restarts"
         ) from None
 
 
 def rank_seed(seed: int) -> int:
-    """A seed for this process alone; the first one keeps the seed as it is."""
+    """A seed for this process alone; the first process keeps the given seed."""
     if is_main_process():
         return seed
     entropy = np.random.SeedSequence((seed, rank()))
@@ -164,8 +164,8 @@ def _own_device(name: str) -> torch.device:
     place, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if place >= count:
         raise InputError(
-            f"--nproc-per-node must be at most {count}, the number of GPUs of this machine; it has "
-            f"a process number {place + 1}"
+            f"--nproc-per-node must be at most {count}, the number of GPUs of this machine; there "
+            f"is a process number {place + 1}"
         )
     torch.cuda.set_device(place)
     return torch.device("cuda", place)

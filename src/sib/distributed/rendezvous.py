@@ -1,4 +1,4 @@
-"""Where processes find one another, also after torchrun has started them again."""
+"""Where processes find each other, even after torchrun has restarted them."""
 
 import time
 import uuid
@@ -10,12 +10,12 @@ PATIENCE = 1800.0
 
 
 def rendezvous(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
-    """A store that is empty for all processes that meet now, the rank of this one, their number.
+    """An empty store for the processes that meet now, the rank of this one, and their number.
 
-    torchrun keeps one store over its restarts, in which the addresses of processes that are gone
-    still lie; a process that reads one of them fails to connect (pytorch#135712). So the first
-    process draws a name for this meeting, and gives it to each arrival of the others. Arrivals are
-    counted, so that no answer to an earlier one can be taken for it.
+    torchrun keeps one store across restarts. It still holds the addresses of lost processes, and a
+    process that reads one of them fails to connect (pytorch#135712). So the first process draws a
+    name for this meeting and sends it in reply to each arrival of the others. Arrivals are counted,
+    so that a reply to an earlier arrival is never mistaken for the current one.
 
     Args:
         patience: seconds to wait.
@@ -35,7 +35,7 @@ def rendezvous(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
 
 
 def _invite(store: dist.Store, name: str, missing: set[int], deadline: float) -> None:
-    """Answer the latest arrival of each process until all have had the answer."""
+    """Reply to the latest arrival of each process until all have received the reply."""
     while missing:
         for rank in sorted(missing):
             latest = store.add(f"sib/arrivals/{rank}", 0)

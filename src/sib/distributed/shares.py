@@ -1,4 +1,4 @@
-"""Work on a list of items that several processes share, its results in the items' order."""
+"""Divide a list of items among several processes, with results in the items' order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -13,12 +13,12 @@ Result = TypeVar("Result")
 
 
 def own_places(count: int, chunk: int = 1) -> list[int]:
-    """The places of this process: of the chunks of so many items every N-th, by its rank.
+    """The indices of this process's items: every N-th chunk, starting at its rank.
 
     Args:
-        count: items of all processes.
-        chunk: items that stay together, such as those of a batch, so that each process computes
-            the same batches as one process would.
+        count: number of items of all processes.
+        chunk: number of items that stay together, such as those of a batch, so that the batches are
+            those that a single process would compute.
     """
     return [place for place in range(count) if place // chunk % size() == rank()]
 
@@ -26,17 +26,17 @@ def own_places(count: int, chunk: int = 1) -> list[int]:
 def share_out(
     items: Iterable[Item], total: int, action: Callable[[Item], Result]
 ) -> Iterator[Result]:
-    """Results of all processes in the items' order, in the first process; none in the others.
+    """Results of all processes in the items' order, on the first process; none on the others.
 
-    The processes advance together, by an item each at a time, so that an error of one ends all.
+    The processes advance together, one item each at a time, so that an error on one ends all.
 
     Args:
-        items: of this process, every N-th of all.
-        total: items of all processes.
-        action: gives a result, which travels to the first process.
+        items: the items of this process, every N-th of all.
+        total: number of items of all processes.
+        action: computes a result, which is sent to the first process.
 
     Raises:
-        InputError: in every process alike, where reading or the action raised it in one.
+        InputError: on every process, if reading or the action raised it on one.
     """
     waiting = iter(items)
     for start in range(0, total, size()):
@@ -51,7 +51,7 @@ def share_out(
 
 
 def gather_to_main(value: Any) -> list[Any]:
-    """The values of all processes by rank, in the first process; nothing in the others."""
+    """The values of all processes by rank, on the first process; an empty list on the others."""
     if size() == 1:
         return [value]
     values: list[Any] | None = [None] * size() if is_main_process() else None

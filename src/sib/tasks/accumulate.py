@@ -25,19 +25,19 @@ def accumulate(
     foreground: Tensor | None = None,
     step: int | None = None,
 ) -> StepOutput:
-    """Add one batch's gradients to the parameters', holding the graph of few images at a time.
+    """Accumulate the gradients of one batch while holding the graph of only a few images.
 
-    Where the loss is a mean over the images, its gradient is the mean of the micro-batches'. HSIC
-    couples the images of a batch, so there the mean over micro-batches is not the batch. But the
-    loss L depends on an image only through its parts v (the rows of HSIC, the variance of its
-    background). A first pass computes all v without a graph, then ∂L/∂v; a second one
-    differentiates Σ ⟨∂L/∂v, v⟩ of each micro-batch. The gradients are those of the whole batch, at
-    4/3 of its cost where the first pass takes 2 units (forward, VJP) and the second 6. The same is
-    done with the logits where the criterion is not a mean over the images.
+    If the loss is a mean over the images, its gradient is the mean over the micro-batches. HSIC
+    couples the images of a batch, so its gradient is not such a mean. But the loss L depends on an
+    image only through its parts v (the rows of HSIC, the variance of its background). A first pass
+    computes all v without a graph, then ∂L/∂v. A second pass differentiates Σ ⟨∂L/∂v, v⟩ for each
+    micro-batch. The gradients are those of the whole batch. The cost is 4/3 of the whole batch's:
+    the first pass takes 2 units (forward, VJP) and the second 6. If the criterion is not a mean
+    over the images, the logits are treated in the same way.
 
-    Batch norm in train mode takes its statistics from each micro-batch, as gradient accumulation
-    always does, and then the gradients are those of a batch so normalised. Buffers change once
-    for each micro-batch, and dropout draws the same in all passes.
+    Batch norm in train mode takes its statistics from each micro-batch, as in any gradient
+    accumulation; the gradients are then those of a batch normalised in this way. Buffers change
+    once per micro-batch, and dropout draws the same numbers in all passes.
 
     >>> import sib, torch
     >>> task = sib.Task(sib.models.SmallResNet(3), sib.SpatialIB())
@@ -49,12 +49,12 @@ def accumulate(
             in the last micro-batch.
         images: (B, C, H, W), as for the task.
         labels: (B,) or (B, K), as for the task.
-        micro_batch: most images whose graph is held at a time, at least 1. B is cut into equal
-            parts, or nearly so.
-        watch: is given the output of each micro-batch before its backward pass: losses are the
-            micro-batch's shares of those of the batch.
-        loss_scale: the gradients are multiplied by it, as training in float16 needs; what is
-            returned is not.
+        micro_batch: largest number of images whose graph is held at a time, at least 1. The batch
+            is split into parts of nearly equal size.
+        watch: called with the output of each micro-batch before its backward pass. Its losses are
+            the micro-batch's shares of the batch's losses.
+        loss_scale: factor of the gradients, as training in float16 needs; the returned output is
+            not scaled.
         foreground: (B, 1, H, W), as for the task.
         step: as for the task.
 
@@ -128,7 +128,7 @@ def _sum(scalars: list[Tensor]) -> Tensor:
 def _finish(
     task: Task, out: StepOutput, watch: Callable[[StepOutput], None] | None, loss_scale: float
 ) -> None:
-    # a caller's autocast is meant for the forward pass
+    # the caller's autocast is for the forward pass only
     with torch.autocast(out.loss.device.type, enabled=False):
         if watch is not None:
             watch(out)

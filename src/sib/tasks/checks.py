@@ -1,4 +1,4 @@
-"""What a batch and a model's output must be like."""
+"""Checks of a batch and of a model's output."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ def check_batch(images: Tensor, labels: Tensor, values: bool = True, soft: bool 
     Args:
         images: (B, C, H, W), floating point.
         labels: (B,), int64; or (B, K), floating point.
-        values: look at the values too: finite images, soft labels that sum to 1.
+        values: check the values too: finite images, soft labels that sum to 1.
         soft: whether labels (B, K) are probabilities.
     """
     checks.image_batch("images", images)
@@ -69,17 +69,17 @@ def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:
 def checked_calls(
     model: nn.Module, labels: Tensor, values: bool, blocks: list[nn.Module]
 ) -> Iterator[None]:
-    """Inside, the output of each forward pass of the model is checked as soon as it is there.
+    """Check the output of each forward pass of the model inside this context.
 
-    An output that holds its logits, as those of Hugging Face do, is replaced by them; see
-    `logits_in`. Probabilities in their place are warned about once. Passes of other images, such as
-    the single one by which layers are found, are left alone.
+    An output object that contains the logits, as Hugging Face models give, is replaced by them; see
+    `logits_in`. A model that gives probabilities instead causes one warning. Passes of other
+    images, such as the single one that finds the layers, are not checked.
 
     Args:
         model: classifier.
-        labels: of the batch.
-        values: whether labels are compared with the number of classes.
-        blocks: of the model, to be checkpointed in these passes.
+        labels: the labels of the batch.
+        values: compare the labels with the number of classes.
+        blocks: blocks of the model that are checkpointed in these passes.
     """
     running = ExitStack()
 

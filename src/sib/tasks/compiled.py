@@ -1,8 +1,8 @@
-"""The S-IB step as one compiled graph, its inner gradient included.
+"""The S-IB step as one compiled graph, including its inner gradient.
 
-`torch.compile` of the model alone cannot be differentiated twice (pytorch#91469). Here the gradient
-at the images is taken by `torch.func.grad` inside the compiled function, so that the compiler sees
-one graph from images to loss, and differentiates that once.
+A model compiled by `torch.compile` cannot be differentiated twice (pytorch#91469). Here
+`torch.func.grad` computes the gradient at the images inside the compiled function. The compiler
+sees one graph from images to loss, and differentiates it once.
 """
 
 import warnings
@@ -26,16 +26,16 @@ Weights = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 class CompiledStep:
-    """What `Task` computes, compiled; made by `Task.compile`.
+    """The compiled computation of a `Task`; made by `Task.compile`.
 
     The parameters and buffers are inputs of the graph. Batch norm's buffers are written in place,
-    once a step. One graph is made for each shape of a batch and each mode of the model.
+    once per step. One graph is compiled for each batch shape and each mode of the model.
 
     Args:
         model: classifier, (B, C, H, W) → (B, K).
         objective: the published one.
         criterion: the classification loss.
-        options: of `torch.compile`.
+        options: options of `torch.compile`.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class CompiledStep:
         self._whole = self._compile(self._whole_from_weights)
 
     def parts(self, images: Tensor, create_graph: bool = True) -> tuple[Tensor, Parts] | None:
-        """Logits and what the terms need of each image; None where it cannot be compiled."""
+        """Logits and what the terms need from each image; None if it cannot be compiled."""
         with torch.set_grad_enabled(create_graph):
             return self._run(self._parts, images)
 
     def whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Terms] | None:
-        """Logits, classification loss and terms; None where it cannot be compiled.
+        """Logits, classification loss and terms; None if it cannot be compiled.
 
-        Terms that draw random numbers or ask other processes are computed outside of the graph.
+        Terms that draw random numbers or need other processes are computed outside the graph.
         """
         if self.objective.projection_dim is None and self.objective.hsic_scope == "local":
             found = self._run(self._whole, images, labels)
@@ -107,14 +107,14 @@ class CompiledStep:
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         if not labels.is_floating_point():
-            # labels out of range are refused outside of the graph, which must not read past its end
+            # labels out of range are refused outside the graph, which must not index out of bounds
             labels = labels.clamp(0, logits.shape[1] - 1)
         with torch.autocast(logits.device.type, enabled=False):
             return self.criterion(at_least_float32(logits), labels)
 
 
 def check_compilable(objective: Objective | None) -> SpatialIB:
-    """The objective, or ValueError where `CompiledStep` cannot serve it."""
+    """The objective; ValueError if `CompiledStep` does not support it."""
     if isinstance(objective, SpatialIB):
         return objective
     name = "this" if objective is None else type(objective).__name__
@@ -123,7 +123,7 @@ def check_compilable(objective: Objective | None) -> SpatialIB:
 
 
 def _buffers_kept() -> AbstractContextManager[Any]:
-    """A loop may ask for two gradients of one step, so the graph may not eat its own tensors."""
+    """Keep the graph's buffers, since a loop may compute two gradients of one step."""
     config = torch._functorch.config
     return (
         config.patch(donated_buffer=False) if hasattr(config, "donated_buffer") else nullcontext()

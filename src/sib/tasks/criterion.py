@@ -1,4 +1,4 @@
-"""The classification loss beside which an objective's terms stand."""
+"""The classification loss that an objective's terms are added to."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def is_cross_entropy(criterion: Criterion) -> bool:
-    """Whether labels (B, K) are probabilities to this criterion."""
+    """Whether this criterion treats labels (B, K) as probabilities."""
     return criterion is F.cross_entropy or isinstance(criterion, nn.CrossEntropyLoss)
 
 
 def is_mean_over_images(criterion: Criterion) -> bool:
-    """Whether a batch is known to be the mean of its parts, weighted by their sizes.
+    """Whether a batch's loss is known to be the mean over its parts, weighted by their sizes.
 
     Cross-entropy with class weights is not: it divides by the sum of its labels' weights.
     """

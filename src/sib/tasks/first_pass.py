@@ -1,4 +1,4 @@
-"""What a step has to know of the whole batch before the gradient of its first micro-batch."""
+"""What a step needs to know about the whole batch before it differentiates a micro-batch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,23 +20,23 @@ Batches = list[tuple[Tensor, Tensor, Tensor | None]]
 
 
 class FirstPass(NamedTuple):
-    """What was found out about the whole batch."""
+    """What the first pass computed for the whole batch."""
 
     parts: list[PartGradients]
     """One for each micro-batch."""
     cross_entropy: Tensor | None
-    """Of the whole batch; None where it is the sum of the micro-batches'."""
+    """The classification loss of the whole batch; None if it is the sum over the micro-batches."""
     terms: Terms | None
-    """The same of the terms."""
+    """The terms of the whole batch; None if they are sums over the micro-batches."""
     randomness: Callable[[], Any]
-    """Makes the context in which the second pass draws what the first one drew."""
+    """Makes a context in which the second pass draws the same random numbers as the first."""
 
 
 def first_pass(task: Task, batches: Batches, step: int) -> FirstPass:
-    """Run the model without a graph as far as the loss of the batch is not a mean over its images.
+    """Run the model without a graph, where the batch's loss is not a mean over its images.
 
     Args:
-        task: of the step.
+        task: the task.
         batches: the micro-batches.
         step: number of the step.
     """
@@ -75,9 +75,9 @@ def first_pass(task: Task, batches: Batches, step: int) -> FirstPass:
 
 
 def _with_weights(parts: list[PartGradients], objective: Objective | None) -> list[PartGradients]:
-    """The weights of the batch, so that all of its micro-batches have the same ones.
+    """Fix the weights of the terms, so that all micro-batches of the batch use the same ones.
 
-    DistributedDataParallel gives the buffers of the first process to all in its last forward pass.
+    DistributedDataParallel broadcasts the first process's buffers in its last forward pass.
     """
     if objective is None:
         return parts
@@ -87,7 +87,7 @@ def _with_weights(parts: list[PartGradients], objective: Objective | None) -> li
 def _without_graph(
     task: Task, batches: Batches, objective: Objective | None
 ) -> tuple[Tensor, Parts | None]:
-    """Logits of the whole batch, and what its terms need where an objective couples its images."""
+    """Logits of the whole batch, and what its terms need if the objective couples its images."""
     logits, found = [], []
     for images, labels, known in batches:
         if objective is None:
@@ -126,7 +126,7 @@ def _losses(
     parts: list[PartGradients],
     found: Parts | None,
 ) -> Iterator[Losses]:
-    """Each micro-batch's part in the classification loss and in the penalties, with graph."""
+    """What each micro-batch contributes to the classification loss and the penalties."""
     gradients = None if found is None else _gradients_of_penalties(objective, found)
     place = 0
     for (images, labels, known), part in zip(batches, parts, strict=True):
@@ -152,7 +152,7 @@ def _losses(
 
 
 def _gradients_of_penalties(objective: Objective, parts: Parts) -> dict[str, tuple[Tensor, ...]]:
-    """Of each penalty of the batch, with respect to the parts of all its images."""
+    """The gradients of the batch's penalties with respect to the parts of all its images."""
     leaves = [tensor.requires_grad_() for tensor in parts.tensors()]
     penalties = objective.penalties(objective.terms(parts))
     return {
@@ -165,7 +165,7 @@ def _gradients_of_penalties(objective: Objective, parts: Parts) -> dict[str, tup
 
 @contextmanager
 def _buffers_put_back(module: nn.Module) -> Iterator[None]:
-    """The first pass may move batch norm's statistics no further than the second one will."""
+    """Restore the buffers afterwards: only the second pass may update batch norm's statistics."""
     before = [buffer.clone() for buffer in module.buffers()]
     try:
         yield

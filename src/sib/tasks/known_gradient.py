@@ -1,4 +1,4 @@
-"""A loss whose gradient by the parameters is known before its backward pass."""
+"""A loss whose gradient with respect to the parameters is known before its backward pass."""
 
 import weakref
 from collections.abc import Iterator
@@ -14,20 +14,21 @@ from sib.tasks.output import StepOutput
 
 
 def with_known_gradient(out: StepOutput, measured: Measured, scale: float = 1.0) -> StepOutput:
-    """The same output, with a loss that hands out ∇H + scale Σ_k w_k ∇P_k in its backward pass.
+    """The same output, with a loss whose backward pass returns ∇H + scale Σ_k w_k ∇P_k.
 
-    A step that measures the weights of its terms has computed the gradients of the classification
-    loss H and of all penalties P_k, so its own backward pass would repeat that work. Hooks of the
-    parameters, DistributedDataParallel's among them, and a factor on the loss work as ever.
+    A step that measures the weights of its terms has already computed the gradients of the
+    classification loss H and of all penalties P_k; its own backward pass would repeat that work.
+    Parameter hooks, including those of DistributedDataParallel, and factors of the loss work as
+    usual.
 
-    An ordinary backward pass frees the memory of its graph. The graph of the logits and of the
-    terms does not take part here, so after a backward pass without ``retain_graph=True`` these
-    tensors are detached, which frees it as well. Sums made of them before remain differentiable.
+    An ordinary backward pass frees its graph. Here the graph of the logits and terms is not part of
+    the backward pass. After a backward pass without ``retain_graph=True`` these tensors are
+    therefore detached, which frees it too. Sums computed from them before remain differentiable.
 
     Args:
-        out: of a step.
-        measured: the gradients, of the same batch. They are overwritten.
-        scale: of all terms.
+        out: the output of a step.
+        measured: the gradients of the same batch. They are overwritten.
+        scale: factor of all terms.
     """
     assert out.terms is not None
     row = measured.cross_entropy
@@ -43,9 +44,9 @@ def depends_on_model_alone(task: nn.Module, model: nn.Module, criterion: Criteri
     """Whether a loss is known to have no parameters but the model's.
 
     Args:
-        task: holds the model and all else that has parameters.
-        model: of the task.
-        criterion: of the task.
+        task: contains the model and everything else that has parameters.
+        model: the task's model.
+        criterion: the task's criterion.
     """
     if criterion is not F.cross_entropy and not isinstance(criterion, nn.Module):
         return False  # a function may use a parameter of its own
@@ -63,7 +64,7 @@ def _tensors_with_graph(out: StepOutput) -> Iterator[Tensor]:
 
 
 class _KnownGradient(torch.autograd.Function):
-    """A scalar with the given gradient by some tensors, all its values in a row."""
+    """A scalar with a given gradient, one flat tensor, with respect to some tensors."""
 
     @staticmethod
     def forward(ctx, value, row, tensors, *parameters):

@@ -8,20 +8,20 @@ from sib.objectives.base import Terms
 
 
 class StepOutput(NamedTuple):
-    """One step: the loss and everything that it is made of."""
+    """One step: the loss and its components."""
 
     loss: Tensor
     """Scalar to be minimised: the classification loss plus the weighted terms."""
     logits: Tensor
     """(B, K)."""
     cross_entropy: Tensor
-    """Scalar, the classification loss: cross-entropy, or what the task's criterion gives."""
+    """Scalar, the classification loss: cross-entropy, or the task's own criterion."""
     terms: Terms | None = None
-    """The objective's terms; None for a step without them."""
+    """The objective's terms; None for a step without terms."""
     weighted_terms: dict[str, Tensor] = {}  # noqa: RUF012  a NamedTuple's default is never changed
-    """What each term adds to the loss; together with the classification loss they make it up."""
+    """What each term adds to the loss. Their sum plus the classification loss is the loss."""
     weights: dict[str, float | Tensor] = {}  # noqa: RUF012
-    """What each term's penalty was multiplied by."""
+    """The factor that each term's penalty was multiplied by."""
 
     @classmethod
     def of(

@@ -1,4 +1,4 @@
-"""How a few images of a larger batch enter its loss."""
+"""How some of a batch's images contribute to its loss."""
 
 from typing import NamedTuple
 
@@ -12,20 +12,20 @@ from sib.tasks.output import StepOutput
 
 
 class PartGradients(NamedTuple):
-    """What `sib.accumulate` knows of the whole batch when a micro-batch enters its loss."""
+    """What `sib.accumulate` knows about the whole batch when it computes a micro-batch's loss."""
 
     share: float
-    """Of these images in the batch, in (0, 1]."""
+    """The fraction of the batch that these images are, in (0, 1]."""
     regularized: bool = True
     """Whether the step has terms."""
     weights: dict[str, float | Tensor] | None = None
-    """Of the terms, where these are means over the images …"""
+    """Weights of the terms, if these are means over the images."""
     terms: tuple[Tensor, ...] | None = None
-    """… and where they are not, the gradient of the batch's weighted terms with respect to the
-    parts of these images."""
+    """If the terms are not means over the images: the gradient of the batch's weighted terms with
+    respect to the parts of these images."""
     logits: Tensor | None = None
     """Gradient of the batch's classification loss with respect to the logits of these images; None
-    where that loss is a mean over the images."""
+    if that loss is a mean over the images."""
 
     def classification_loss(self, criterion: Criterion, logits: Tensor, labels: Tensor) -> Tensor:
         """What these images add to the classification loss of the batch."""
@@ -34,12 +34,12 @@ class PartGradients(NamedTuple):
         return (self.logits * at_least_float32(logits)).sum()
 
     def coupled_output(self, cross_entropy: Tensor, logits: Tensor, parts: Parts) -> StepOutput:
-        """The output where the terms couple the images: Σ ⟨∂L/∂v, v⟩ has the terms' gradient.
+        """The output if the terms couple the images: Σ ⟨∂L/∂v, v⟩ has the terms' gradient.
 
         Args:
             cross_entropy: what these images add to the classification loss.
             logits: (B, K).
-            parts: v, of these images.
+            parts: v, the parts of these images.
         """
         assert self.terms is not None
         gradients = parts.with_tensors(self.terms).values

@@ -1,4 +1,4 @@
-"""Two tasks by their own names: with the published objective, and without one."""
+"""Two tasks with names of their own: with the published objective, and without an objective."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from sib.tasks.task import Task
 
 
 class SpatialIBTask(Task):
-    """`Task` with an S-IB objective: the published one where none is given.
+    """`Task` with an S-IB objective; the published one by default.
 
     Args:
-        model: as of `Task`.
+        model: as in `Task`.
         objective: None for the published defaults.
         options: the keyword arguments of `Task`.
 
@@ -33,8 +33,8 @@ class CrossEntropyTask(Task):
     """`Task` without an objective: the baseline.
 
     Args:
-        model: as of `Task`.
-        validate: as of `Task`.
+        model: as in `Task`.
+        validate: as in `Task`.
 
     Example:
         >>> import sib

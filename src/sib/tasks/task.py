@@ -27,9 +27,9 @@ BATCH_NORM_MODES = ("train", "frozen")
 class Task(nn.Module):
     """A classifier, an objective and a classification loss as one module.
 
-    loss = criterion(logits, labels) + Σ_k w_k P_k, with the terms of `Objective`. The images'
-    gradient, attention that can be differentiated twice and float32 for everything after the logits
-    are seen to.
+    loss = criterion(logits, labels) + Σ_k w_k P_k, with the terms of `Objective`. The task sets
+    ``requires_grad`` on the images, uses attention that can be differentiated twice, and computes
+    everything after the logits in float32.
 
     >>> import sib, torch
     >>> task = sib.Task(sib.models.SmallResNet(3), sib.SpatialIB())
@@ -37,30 +37,32 @@ class Task(nn.Module):
     >>> task.backward(out.loss)  # or out.loss.backward(), slower
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); differentiable twice and not compiled, where the
-            objective differentiates its gradient.
-        objective: None for the classification loss alone, the baseline.
+        model: classifier (B, C, H, W) → (B, K). If the objective differentiates its gradient, it
+            must be differentiable twice and not compiled.
+        objective: the terms; None for the classification loss alone, the baseline.
         criterion: any callable (logits (B, K), labels) → scalar; None for cross-entropy. Labels are
             int64 (B,), or floating point (B, K): soft labels.
-        validate: look at the values of each batch (finite images, labels in range). On a GPU the
-            check waits for the device once a step.
-        every_n_steps: k, at least 1: the terms on every k-th step only, their loss × k, as
-            StyleGAN2 takes its gradient penalty (Karras et al. 2020, section 3.3). A step costs
-            1 + 1/k plain ones on average. A deviation from the method where k > 1.
-        fraction: in (0, 1]: the terms on the first part of each batch, of at least as many images
-            as the objective needs. The parts pass through the model one after another, so that
-            batch norm takes statistics from each. A step costs 1 + fraction plain ones. A deviation
-            where it is below 1.
-        checkpoint: keep the inputs of the model's repeated blocks alone and recompute the rest
-            where it is needed; see `sib.double_backward.checkpointing`. The same gradients for less
-            memory and nearly twice the operations; batch norm sees the whole batch, which
-            micro-batches do not give.
-        batch_norm: ``"train"``: batch norm follows the mode of the task. ``"frozen"``: its running
-            statistics are used and stay as they are, also in train mode; its weight and bias train.
+        validate: check the values of each batch (finite images, labels in range). On a GPU the
+            check waits for the device once per step.
+        every_n_steps: k, at least 1. The terms are computed only on every k-th step, and their loss
+            is multiplied by k, as in StyleGAN2's gradient penalty (Karras et al. 2020, section
+            3.3). A step costs as much as 1 + 1/k plain steps on average. k > 1 deviates from the
+            method.
+        fraction: in (0, 1]. The terms are computed on this first part of each batch, with at least
+            as many images as the objective needs. Both parts of the batch pass through the model
+            separately, and batch norm takes statistics from each. A step costs as much as
+            1 + fraction plain steps. A fraction below 1 deviates from the method.
+        checkpoint: keep only the inputs of the model's repeated blocks and recompute the rest when
+            it is needed; see `sib.double_backward.checkpointing`. It gives the same gradients with
+            less memory and nearly twice the operations. Unlike in micro-batches, batch norm sees
+            the whole batch.
+        batch_norm: ``"train"``: batch norm follows the mode of the task. ``"frozen"``: it uses its
+            running statistics and does not change them, even in train mode; its weight and bias
+            are trained.
 
     Raises:
-        ValueError: the model holds SyncBatchNorm or was compiled; a number is out of its range;
-            there is no block to be checkpointed.
+        ValueError: the model contains SyncBatchNorm or was compiled, a number is out of its range,
+            or there is no block to checkpoint.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Task(nn.Module):
         if objective is not None:
             check_model(model)
         if checkpoint:
-            repeated_blocks(model)  # says where there are none
+            repeated_blocks(model)  # raises if there are none
         checks.whole_number("every_n_steps", every_n_steps)
         checks.choice("batch_norm", batch_norm, BATCH_NORM_MODES)
         if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
@@ -89,7 +91,7 @@ class Task(nn.Module):
         self.validate, self.checkpoint, self.batch_norm = validate, checkpoint, batch_norm
         self.every_n_steps, self.fraction = every_n_steps, fraction
         self.step = 0
-        """Number of the next step, where `forward` is not given one."""
+        """Number of the next step, used if `forward` is not given one."""
         self._part: PartGradients | None = None
         self._compiled: CompiledStep | None = None
         self._freeze_batch_norm()
@@ -105,10 +107,10 @@ class Task(nn.Module):
         """Loss of one batch.
 
         Args:
-            images: (B, C, H, W), finite, floating point. The tensor itself is left as it is.
+            images: (B, C, H, W), finite, floating point. The tensor itself is not changed.
             labels: (B,), int64 in [0, K); or (B, K), soft labels.
-            foreground: (B, 1, H, W), bool or in [0, 1], where it is known: it replaces the one that
-                is found. An image whose foreground is zero everywhere is not annotated.
+            foreground: (B, 1, H, W), bool or in [0, 1], if it is known; it replaces the foreground
+                that is found. An image whose foreground is zero everywhere is not annotated.
             step: number of the step, from 0. It decides which steps have terms and when weights are
                 measured; a loop that resumes passes it. None: the task counts its calls in train
                 mode.
@@ -117,9 +119,9 @@ class Task(nn.Module):
             `StepOutput`.
 
         Raises:
-            ValueError: shapes or dtypes that do not fit, images that are not finite, labels out of
-                range, a batch too small for the objective, gradients switched off, a foreground
-                that is needed and missing.
+            ValueError: shapes or dtypes do not match, an image is not finite, a label is out of
+                range, the batch is too small for the objective, gradients are switched off, or a
+                required foreground is missing.
         """
         self._check(images, labels, foreground)
         part = self._part
@@ -161,8 +163,8 @@ class Task(nn.Module):
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of the parameters, and of nothing else.
 
-        ``loss.backward()`` also computes the images' gradient, a double backward of the first
-        layer that nobody uses.
+        ``loss.backward()`` also computes the images' gradient: a second derivative of the first
+        layer that is not used.
         """
         parameters = [p for p in self.parameters() if p.requires_grad]
         if not parameters:
@@ -170,15 +172,15 @@ class Task(nn.Module):
         torch.autograd.backward(loss, inputs=parameters)
 
     def compile(self, **options: Any) -> None:
-        """Compile the step, its inner gradient included, as one graph by `torch.compile`.
+        """Compile the step, including its inner gradient, into one graph with `torch.compile`.
 
         Gradients, buffers and results are those of the uncompiled step up to rounding. The first
-        step, and the first with another batch size or another mode of the model, takes long. Where
-        a model or a version of torch cannot be compiled, a warning says so and the step runs
-        uncompiled. The model itself stays as it is, and so do the names of its weights.
+        step takes long, and so does the first with another batch size or mode of the model. If the
+        model or this version of torch cannot be compiled, a warning says so and the step runs
+        uncompiled. The model and the names of its weights do not change.
 
         Args:
-            options: of `torch.compile`, such as ``backend`` or ``mode``.
+            options: options of `torch.compile`, such as ``backend`` or ``mode``.
 
         Raises:
             ValueError: the task is checkpointed, or its objective looks inside the model.
@@ -189,7 +191,7 @@ class Task(nn.Module):
         self._compiled = CompiledStep(self.model, objective, self.criterion, options)
 
     def take_step(self, step: int | None = None) -> int:
-        """The number of the coming step; in train mode the next one will follow it."""
+        """The number of the coming step; in train mode the counter then advances by one."""
         step = self.step if step is None else step
         self.step = step + self.training
         return step
@@ -205,7 +207,7 @@ class Task(nn.Module):
         return self.objective.weights_are_due(step // self.every_n_steps)
 
     def num_regularized(self, batch: int) -> int:
-        """How many of a batch's images the terms are computed for."""
+        """The number of a batch's images that the terms are computed for."""
         assert self.objective is not None
         count = max(round(self.fraction * batch), self.objective.min_batch, 2)
         # batch norm in train mode needs two images at its smallest maps
@@ -230,7 +232,7 @@ class Task(nn.Module):
         *,
         create_graph: bool = True,
     ) -> tuple[Tensor, Parts]:
-        """Logits and what the terms need of each image; arguments and errors as of `forward`."""
+        """Logits and what the terms need from each image; arguments and errors as in `forward`."""
         if self.objective is None:
             raise ValueError("a task without an objective has no parts")
         self._check(images, labels, foreground)
@@ -247,15 +249,15 @@ class Task(nn.Module):
             raise ValueError(f"model must be differentiable twice: {SELF_CHECKPOINTED}") from None
 
     def checked_calls(self, labels: Tensor) -> Any:
-        """Inside, each forward pass of the model is checked against the labels."""
+        """Check each forward pass of the model inside against the labels."""
         blocks = repeated_blocks(self.model) if self.checkpoint else []
         return checked_calls(self.model, labels, self.validate, blocks)
 
     @contextmanager
     def as_part_of_batch(self, part: PartGradients) -> Iterator[None]:
-        """Inside, `forward` computes how these images enter the loss of a larger batch.
+        """Make `forward` compute what these images contribute to the loss of a larger batch.
 
-        The gradient of that loss is theirs in the gradient of the batch. `sib.accumulate` uses it.
+        The gradient of this loss is their part of the batch's gradient. Used by `sib.accumulate`.
         """
         self._part = part
         try:
@@ -275,7 +277,7 @@ class Task(nn.Module):
             checks.foreground(foreground, images, look=self.validate)
 
     def _check_terms(self, foreground: Tensor | None) -> None:
-        """Raise ValueError where the terms cannot be computed."""
+        """Raise ValueError if the terms cannot be computed."""
         if not torch.is_grad_enabled():
             raise ValueError("the loss needs gradients: call the task outside torch.no_grad()")
         if foreground is None and self.objective and self.objective.needs_foreground:
@@ -285,7 +287,7 @@ class Task(nn.Module):
             raise ValueError("a compiled step takes no foreground")
 
     def _compiled_output(self, images: Tensor, labels: Tensor) -> StepOutput | None:
-        """The whole step; None where it is not compiled."""
+        """The whole step; None if it is not compiled."""
         if self._compiled is None:
             return None
         found = self._compiled.whole(images.detach(), labels)
@@ -298,7 +300,7 @@ class Task(nn.Module):
     def _compiled_parts(
         self, images: Tensor, labels: Tensor, create_graph: bool = True
     ) -> tuple[Tensor, Parts] | None:
-        """Logits and parts; None where they are not compiled."""
+        """Logits and parts; None if they are not compiled."""
         if self._compiled is None:
             return None
         found = self._compiled.parts(images.detach(), create_graph)
@@ -325,7 +327,7 @@ class Task(nn.Module):
     def _output_of_part(
         self, logits: Tensor, parts: Parts, labels: Tensor, part: PartGradients
     ) -> StepOutput:
-        """How these images enter the loss of a larger batch, terms included."""
+        """What these images contribute to the loss of a larger batch, including the terms."""
         assert self.objective is not None
         cross_entropy = self._classification_loss(logits, labels, part)
         if part.terms is not None:
