@@ -1,8 +1,8 @@
-"""Metrics of where an explanation lies, of whether it is true to the model, and of behaviour.
+"""Metrics of where an explanation lies, whether it is faithful to the model, and of behaviour.
 
-`METRICS` holds them all by name. Each is a function of tensors and a torchmetrics class, which is a
-mean over images. Nothing is loaded until it is used: the functions need no torchmetrics, and those
-of a map alone need torch alone.
+`METRICS` contains all of them by name. Each is a function of tensors and a torchmetrics class that
+takes the mean over images. Nothing is loaded until it is used. The functions do not need
+torchmetrics, and those that take only a map need only torch.
 
 Example:
     >>> import sib, torch

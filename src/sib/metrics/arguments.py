@@ -1,4 +1,4 @@
-"""What every measure of a map checks and shares."""
+"""Checks and helpers that all metrics of a map share."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from sib.functional.precision import to_float64
 
 
 def check_maps(attribution: Tensor, foreground: Tensor | None = None) -> None:
-    """Raise unless the maps, and the foregrounds where there are any, can be measured."""
+    """Raise unless the maps, and the foregrounds if given, can be measured."""
     if foreground is None:
         if attribution.ndim != 3 or attribution.numel() == 0:
             raise ValueError(

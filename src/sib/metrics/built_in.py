@@ -1,7 +1,7 @@
-"""The table of all metrics of this package: one entry for each.
+"""The table of this package's metrics, one entry for each.
 
-It holds the place of each function, not the function itself, so that reading it loads neither torch
-nor torchmetrics.
+It names the module of each function instead of importing it, so that reading the table loads
+neither torch nor torchmetrics.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The energy that a map has by chance, and what it gains over that."""
+"""The energy that a map has by chance, and how far a map exceeds it."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ WIDTH = 0.25
 
 
 def even_energy(foreground: Tensor) -> Tensor:
-    """Energy of a map that is the same everywhere: the foreground's share of the area.
+    """Energy of a constant map: the foreground's share of the area.
 
     c = |F| / HW, with the foreground F. In [0, 1].
 
@@ -44,8 +44,8 @@ def centre_energy(foreground: Tensor, *, width: float = WIDTH) -> Tensor:
 
     Args:
         foreground: (B, H, W), bool.
-        width: standard deviation as a share of each side, above 0; the larger, the nearer to
-            `even_energy`.
+        width: standard deviation as a share of each side, above 0. A larger width brings the value
+            closer to `even_energy`.
 
     Returns:
         (B,), NaN for an image without foreground.
@@ -74,9 +74,9 @@ def centre_energy(foreground: Tensor, *, width: float = WIDTH) -> Tensor:
 
 
 def chance_corrected(values: Tensor, chance: Tensor) -> Tensor:
-    """What values gain over chance, as a share of what is left to gain.
+    """Gain over chance, as a share of the largest possible gain: (e − c) / (1 − c).
 
-    (e − c) / (1 − c). At most 1, larger is better; 0 at chance, negative below.
+    At most 1, larger is better; 0 at chance, negative below.
 
     Args:
         values: e, (B,), at most 1, such as `foreground_energy`.
@@ -84,7 +84,7 @@ def chance_corrected(values: Tensor, chance: Tensor) -> Tensor:
             network.
 
     Returns:
-        (B,), NaN where there is nothing to gain (c = 1), or where either is NaN.
+        (B,), NaN if no gain is possible (c = 1), or if either is NaN.
 
     Raises:
         ValueError: the shapes differ.
@@ -107,11 +107,11 @@ def chance_corrected(values: Tensor, chance: Tensor) -> Tensor:
 
 
 def energy_gain(attribution: Tensor, foreground: Tensor) -> Tensor:
-    """Energy on the object over that of an even map, as a share of what is left to gain.
+    """Gain in energy on the object over a constant map, as a share of the largest possible gain.
 
-    (e − c) / (1 − c), e = `foreground_energy`, c = `even_energy`. At most 1, larger is better; 0
-    for an even map, negative for a map that avoids the object. Comparable between objects of
-    different sizes, which the energy is not.
+    (e − c) / (1 − c), with e = `foreground_energy` and c = `even_energy`. At most 1, larger is
+    better; 0 for a constant map, negative for a map that avoids the object. Unlike the energy, it
+    is comparable between objects of different sizes.
 
     Args:
         attribution: (B, H, W).
@@ -122,7 +122,7 @@ def energy_gain(attribution: Tensor, foreground: Tensor) -> Tensor:
         attribution.
 
     Raises:
-        ValueError: the shapes do not fit, or ``foreground`` is not bool.
+        ValueError: the shapes do not match, or ``foreground`` is not bool.
 
     Source: Wang et al. 2020, Score-CAM, for the energy; Cohen 1960 for the correction.
 
@@ -139,22 +139,23 @@ def energy_gain(attribution: Tensor, foreground: Tensor) -> Tensor:
 def energy_gain_over_centre(
     attribution: Tensor, foreground: Tensor, *, width: float = WIDTH
 ) -> Tensor:
-    """Energy on the object over that of the centre prior, as a share of what is left to gain.
+    """Gain in energy on the object over the centre prior, as a share of the largest possible gain.
 
-    As `energy_gain`, with c = `centre_energy`: 0 for a map that only knows that objects are in the
-    middle.
+    As `energy_gain`, with c = `centre_energy`. It is 0 for a map that only marks the middle of the
+    image.
 
     Args:
         attribution: (B, H, W).
         foreground: (B, H, W), bool.
-        width: of the prior, as a share of each side, above 0.
+        width: standard deviation of the prior as a share of each side, above 0.
 
     Returns:
         (B,), NaN for an image without foreground, without background, or with no positive
         attribution.
 
     Raises:
-        ValueError: the shapes do not fit, ``foreground`` is not bool, or ``width`` is not above 0.
+        ValueError: the shapes do not match, ``foreground`` is not bool, or ``width`` is not
+            above 0.
 
     Source: as `energy_gain`, and Judd et al. 2009 for the prior.
 

@@ -1,4 +1,4 @@
-"""Removed pixels, filled in from those that are left."""
+"""Removed pixels, filled in from the remaining ones."""
 
 import numpy as np
 import torch
@@ -29,9 +29,9 @@ def impute(
 
     The filled value of a removed pixel i solves Σ_j w_ij (x_i − x_j) = 0, the sum over its
     neighbours inside the image, with w = 1/6 for the four direct ones and 1/12 for the four
-    diagonal ones. Neighbours that are removed themselves are unknowns of the same system, so the
-    fill is a discrete harmonic function that diffuses inwards from the border of what is left.
-    Gaussian noise keeps the filled place from being recognised by its smoothness.
+    diagonal ones. Neighbours that are removed themselves are unknowns of the same system. The fill
+    is thus a discrete harmonic function that diffuses inwards from the remaining pixels. Gaussian
+    noise keeps the filled area from being recognised by its smoothness.
 
     The sparse system of each image is solved exactly, in float64 on the CPU.
 
@@ -39,13 +39,13 @@ def impute(
         images: (B, C, H, W), floating point.
         removed: (B, 1, H, W), bool.
         noise: standard deviation of the noise on filled pixels, at least 0.
-        seed: of the noise, which is the same for every image of a batch.
+        seed: seed of the noise, which is the same for every image of a batch.
 
     Returns:
-        (B, C, H, W), of the dtype of the images; NaN for an image of which nothing is left.
+        (B, C, H, W), in the images' dtype; NaN for an image whose pixels are all removed.
 
     Raises:
-        ValueError: the shapes do not fit, or an argument is out of its range.
+        ValueError: the shapes do not match, or an argument is out of its range.
 
     Source: Rong et al. 2022, A consistent and efficient evaluation strategy for attribution
         methods (arXiv 2202.00449), section 4.2, noisy linear imputation.
@@ -80,7 +80,7 @@ def impute(
 
 
 def _solve(image: Array, removed: Array) -> Array:
-    """Values (U, C) of the U removed pixels of an image (C, H, W), of which some are left."""
+    """Values (U, C) for the U removed pixels of an image (C, H, W) that has others left."""
     from scipy.sparse import csc_matrix
     from scipy.sparse.linalg import splu
 

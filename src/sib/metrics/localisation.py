@@ -11,7 +11,7 @@ def foreground_energy(attribution: Tensor, foreground: Tensor) -> Tensor:
 
     E = Σ_{ij ∈ foreground} max(a_ij, 0) / Σ_ij max(a_ij, 0), the energy-based pointing game. In
     [0, 1], larger is better; an attribution spread evenly scores the foreground's share of the
-    area. Negative attribution counts as none.
+    area. Negative attribution counts as 0.
 
     Args:
         attribution: (B, H, W).
@@ -21,7 +21,7 @@ def foreground_energy(attribution: Tensor, foreground: Tensor) -> Tensor:
         (B,), NaN for an image without foreground or with no positive attribution.
 
     Raises:
-        ValueError: the shapes do not fit, or ``foreground`` is not bool.
+        ValueError: the shapes do not match, or ``foreground`` is not bool.
 
     Source: Wang et al. 2020, Score-CAM, section 4.3.
 
@@ -40,24 +40,24 @@ def foreground_energy(attribution: Tensor, foreground: Tensor) -> Tensor:
 def background_leakage(
     attribution: Tensor, foreground: Tensor, *, ceiling: float = 100.0
 ) -> Tensor:
-    """Mean positive attribution outside the foreground over that inside.
+    """Mean positive attribution outside the foreground, divided by the mean inside.
 
-    L = mean_{ij ∉ foreground} max(a_ij, 0) / mean_{ij ∈ foreground} max(a_ij, 0), cut at
-    ``ceiling``: a map with nothing inside has L = ∞, and one such image would make the mean over
-    images infinite. In [0, ceiling], smaller is better; an attribution spread evenly scores 1,
-    whatever the object's size. Negative attribution counts as none.
+    L = mean_{ij ∉ foreground} max(a_ij, 0) / mean_{ij ∈ foreground} max(a_ij, 0), clipped at
+    ``ceiling``. A map with nothing inside has L = ∞, and a single such image would make the mean
+    over images infinite. In [0, ceiling], smaller is better; an attribution spread evenly scores 1,
+    whatever the object's size. Negative attribution counts as 0.
 
     Args:
         attribution: (B, H, W).
         foreground: (B, H, W), bool.
-        ceiling: largest value, above 0; ``math.inf`` leaves the ratio as it is.
+        ceiling: largest value, above 0; ``math.inf`` does not clip the ratio.
 
     Returns:
         (B,), NaN for an image without foreground, without background, or with no positive
         attribution.
 
     Raises:
-        ValueError: the shapes do not fit, ``foreground`` is not bool, or ``ceiling`` is not
+        ValueError: the shapes do not match, ``foreground`` is not bool, or ``ceiling`` is not
             above 0.
 
     Source: own; compare the inside-total relevance ratio of Kohlbrenner et al. 2020.
@@ -81,9 +81,9 @@ def background_leakage(
 def pointing_game(attribution: Tensor, foreground: Tensor) -> Tensor:
     """Whether the largest attribution lies inside the foreground.
 
-    P = 1 if argmax_ij a_ij ∈ foreground else 0. Where several pixels share the largest value, P
-    is the share of them that lies inside: the chance of a hit for a pixel drawn among them. In
-    [0, 1], larger is better. There is no margin around the object.
+    P = 1 if argmax_ij a_ij ∈ foreground else 0. If several pixels share the largest value, P is the
+    share of them that lies inside: the chance that a random one of them is a hit. In [0, 1], larger
+    is better. No margin around the object is counted as a hit.
 
     Args:
         attribution: (B, H, W).
@@ -93,7 +93,7 @@ def pointing_game(attribution: Tensor, foreground: Tensor) -> Tensor:
         (B,), NaN for an image without foreground or with no positive attribution.
 
     Raises:
-        ValueError: the shapes do not fit, or ``foreground`` is not bool.
+        ValueError: the shapes do not match, or ``foreground`` is not bool.
 
     Source: Zhang et al. 2018, Top-down neural attention by excitation backprop, there
         with a margin of 15 pixels.
@@ -112,12 +112,12 @@ def pointing_game(attribution: Tensor, foreground: Tensor) -> Tensor:
 
 
 def top_pixel_iou(attribution: Tensor, foreground: Tensor) -> Tensor:
-    """Overlap of the foreground with as many pixels of the largest attribution.
+    """Overlap of the foreground with the same number of most attributed pixels.
 
-    IoU = |T ∩ F| / |T ∪ F| = h / (2k − h), F the foreground, k = |F|, T the k pixels of the
-    largest positive attribution, h = |T ∩ F|. Pixels that tie for the last places of T count by
-    their expected number for a random choice among them. In [0, 1], larger is better. A growing
-    function of `relevance_rank_accuracy` that asks for more at the top.
+    With the foreground F, k = |F|, T the k pixels of the largest positive attribution and
+    h = |T ∩ F|: IoU = |T ∩ F| / |T ∪ F| = h / (2k − h). Pixels that tie for the last places of T
+    count by their expected number for a random choice among them. In [0, 1], larger is better. It
+    increases with `relevance_rank_accuracy`, and more steeply near 1.
 
     Args:
         attribution: (B, H, W).
@@ -127,7 +127,7 @@ def top_pixel_iou(attribution: Tensor, foreground: Tensor) -> Tensor:
         (B,), NaN for an image without foreground or with no positive attribution.
 
     Raises:
-        ValueError: the shapes do not fit, or ``foreground`` is not bool.
+        ValueError: the shapes do not match, or ``foreground`` is not bool.
 
     Source: Rao et al. 2023, Studying how to efficiently and effectively guide models with
         explanations, there with a threshold; at the object's area no threshold is needed.
@@ -148,9 +148,9 @@ def top_pixel_iou(attribution: Tensor, foreground: Tensor) -> Tensor:
 def relevance_rank_accuracy(attribution: Tensor, foreground: Tensor) -> Tensor:
     """Share of the k pixels of the largest attribution that lie inside a foreground of k pixels.
 
-    A = |T ∩ F| / |F|, F the foreground, T the |F| pixels of the largest positive attribution;
-    ties for the last places of T count by their expected number. In [0, 1], larger is better; an
-    attribution spread evenly scores the foreground's share of the area.
+    A = |T ∩ F| / |F|, with the foreground F and T the |F| pixels of the largest positive
+    attribution. Ties for the last places of T count by their expected number. In [0, 1], larger is
+    better; an attribution spread evenly scores the foreground's share of the area.
 
     Args:
         attribution: (B, H, W).
@@ -160,7 +160,7 @@ def relevance_rank_accuracy(attribution: Tensor, foreground: Tensor) -> Tensor:
         (B,), NaN for an image without foreground or with no positive attribution.
 
     Raises:
-        ValueError: the shapes do not fit, or ``foreground`` is not bool.
+        ValueError: the shapes do not match, or ``foreground`` is not bool.
 
     Source: Arras et al. 2022, CLEVR-XAI.
 

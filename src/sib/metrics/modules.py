@@ -1,7 +1,7 @@
 """The metrics as torchmetrics classes: means over images, across batches and processes.
 
-Each class is made from its entry in `sib.metrics.registry` when it is first asked for, so a metric
-is described once: ``update`` takes what the function takes, and the function's options are
+Each class is made from its entry in `sib.metrics.registry` when it is first requested, so a metric
+is described only once. ``update`` takes what the function takes, and the function's options are
 arguments of the class.
 """
 
@@ -37,10 +37,10 @@ EXAMPLE_INPUTS = {
 
 
 class ImageMean(Metric):
-    """Mean of a value per image over the images that have one; the others are counted.
+    """Mean over the images that have a value; the others are counted.
 
-    ``compute()`` gives the mean, NaN where no image has a value. ``counts()`` gives how many had
-    one and how many had none. All are sums over the processes under DDP. ``plot()`` draws the
+    ``compute()`` returns the mean, or NaN if no image has a value. ``counts()`` returns the numbers
+    of images with and without a value. Under DDP all processes are included. ``plot()`` draws the
     mean, or a list of means, in the metric's range.
     """
 
@@ -70,9 +70,9 @@ class ImageMean(Metric):
         """Draw a mean, or a list of them, with matplotlib.
 
         Args:
-            val: what ``compute()`` or ``forward()`` gave, or a list of such values; the current
-                mean where None.
-            ax: matplotlib axes to draw into; new ones where None.
+            val: a result of ``compute()`` or ``forward()``, or a list of results; None for the
+                current mean.
+            ax: matplotlib axes to draw into; None for new ones.
 
         Returns:
             The figure, None where axes are given, and the axes.
@@ -94,7 +94,7 @@ class ImageMean(Metric):
 
 
 class FunctionMean(ImageMean):
-    """Mean of a metric's function; the base of all classes that are made here."""
+    """Mean of a metric's function; the base of all classes made here."""
 
     spec: MetricSpec
     init_signature: Signature

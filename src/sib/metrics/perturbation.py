@@ -35,7 +35,7 @@ def insertion_area(
     signed attribution; see `perturbation_curve` for ties and baselines.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         attribution: (B, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
@@ -47,7 +47,7 @@ def insertion_area(
         (B,), NaN for a zero map.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Petsiuk et al. 2018, RISE, where insertion starts from a blurred image.
 
@@ -80,7 +80,7 @@ def deletion_area(
     baseline. In [0, 1], smaller is better.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         attribution: (B, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
@@ -92,7 +92,7 @@ def deletion_area(
         (B,), NaN for a zero map.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Petsiuk et al. 2018, RISE, where deletion ends at a constant image.
 
@@ -122,14 +122,14 @@ def perturbation_curve(
 ) -> Tensor:
     """Probability of the target after each step of insertion or deletion.
 
-    Pixels go from the largest signed attribution to the smallest, all channels together. Ties
-    are broken by one fixed random order of the pixels, not by rows, so that the zeros of a map
-    do not form a pattern. ``"mean"`` is each image's mean colour. ``"blur"`` is a Gaussian of a
-    tenth of the image's shorter side, which hides the object; the one of RISE (σ = 5 of 224
-    pixels, cut at 11) leaves it visible.
+    Pixels are ordered from the largest signed attribution to the smallest, all channels together.
+    Ties are broken by one fixed random order of the pixels instead of by rows, so that the zeros of
+    a map do not form a pattern. ``"mean"`` is each image's mean colour. ``"blur"`` is a Gaussian
+    blur with σ a tenth of the image's shorter side, which hides the object. The blur of RISE (σ = 5
+    of 224 pixels, cut at 11) leaves it visible.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         attribution: (B, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
@@ -142,7 +142,7 @@ def perturbation_curve(
         (B, S + 1), from none to all of the pixels.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Petsiuk et al. 2018, RISE.
 
@@ -191,7 +191,7 @@ def _area(curve: Tensor, attribution: Tensor) -> Tensor:
 
 
 def pixel_ranks(attribution: Tensor) -> Tensor:
-    """Place (B, H, W) of each pixel in the order of falling attribution, from 0."""
+    """Rank (B, H, W) of each pixel in the order of decreasing attribution, from 0."""
     rows = attribution.flatten(1)
     mixed = torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(0))
     mixed = mixed.to(rows.device)

@@ -1,4 +1,4 @@
-"""The sanity check: does an explanation change when the model forgets what it learned?"""
+"""The sanity check: does an explanation change when the model's parameters are randomised?"""
 
 import copy
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from sib.models.mode import evaluation_mode
 
 
 class Randomisation(NamedTuple):
-    """What became of the maps as the parameters were randomised."""
+    """How the maps changed as the parameters were randomised."""
 
     layers: list[str]
     """(L,) the last module randomised before each comparison, from the head down."""
     correlation: Tensor
-    """(L, B) rank correlation with the map of the model as it was; NaN for a constant map."""
+    """(L, B) rank correlation with the original model's map; NaN for a constant map."""
 
 
 def parameter_randomisation(
@@ -36,28 +36,28 @@ def parameter_randomisation(
 ) -> Randomisation:
     """Rank correlation of the maps before and after randomising the model from the head down.
 
-    ρ_l = Spearman(a(x; θ), a(x; θ_l)), θ_l with the parameters of the last l modules redrawn
-    from N(mean, variance) of each parameter tensor itself, so that the logits keep their scale.
-    In [−1, 1], smaller is better at every depth: a method whose maps stay the same does not depend
-    on the model.
-    The cascade follows the order in which modules are registered, backwards, and works on a copy.
+    ρ_l = Spearman(a(x; θ), a(x; θ_l)). In θ_l the parameters of the last l modules are redrawn from
+    N(mean, variance) of each parameter tensor, so that the logits keep their scale. In [−1, 1],
+    smaller is better at every depth: a method whose maps do not change does not depend on the
+    model.
+    The cascade goes backwards through the modules as they are registered, and works on a copy.
     Ranks are those of the signed map, ties share their mean rank.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         targets: (B,) classes, one class for all, or None for those that the whole model predicts.
         method: one of `sib.explain.METHODS`.
-        comparisons: depths at which maps are compared, evenly spread, the last at the bottom;
-            fewer where the model has fewer modules with parameters.
-        seed: of the drawn parameters.
+        comparisons: number of depths at which maps are compared, evenly spaced, the last at the
+            bottom. It is reduced if the model has fewer modules with parameters.
+        seed: seed of the drawn parameters.
         options: further options of `sib.explain.attribute`; ``layer`` as a name.
 
     Returns:
         `Randomisation`.
 
     Raises:
-        ValueError: an argument that is not allowed, or a model without parameters.
+        ValueError: an argument is not allowed, or a model without parameters.
 
     Source: Adebayo et al. 2018, Sanity checks for saliency maps.
 
@@ -110,17 +110,17 @@ def full_randomisation(
     The last comparison of `parameter_randomisation`. In [−1, 1], smaller is better.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         targets: (B,) classes, one class for all, or None for those that the whole model predicts.
         method: one of `sib.explain.METHODS`.
-        seed: of the drawn parameters.
+        seed: seed of the drawn parameters.
 
     Returns:
         (B,), NaN where a map is constant.
 
     Raises:
-        ValueError: as `parameter_randomisation`.
+        ValueError: as in `parameter_randomisation`.
 
     Source: Adebayo et al. 2018, Sanity checks for saliency maps.
 
@@ -164,13 +164,13 @@ def _ranks(rows: Tensor) -> Tensor:
 
 
 def randomised_copy(model: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy of a model whose parameters are all redrawn, as `parameter_randomisation` does.
+    """A copy of a model with all parameters redrawn, as in `parameter_randomisation`.
 
-    Buffers, such as the running statistics of batch norm, stay.
+    Buffers, such as the running statistics of batch norm, are kept.
 
     Args:
-        model: left as found.
-        seed: of the drawn parameters.
+        model: left unchanged.
+        seed: seed of the drawn parameters.
 
     Returns:
         The copy.

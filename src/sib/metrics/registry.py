@@ -1,7 +1,7 @@
-"""Every metric by name: one registry, from which all lists of metrics derive.
+"""Every metric by name: the single registry from which all lists of metrics are derived.
 
-A new metric is one file with its function, and one entry in `sib.metrics.built_in`. Metrics from
-outside are registered by a call or by an entry point of their package.
+A new metric takes one file with its function, and one entry in `sib.metrics.built_in`. Other
+packages add metrics by a call of `register` or by an entry point.
 """
 
 import math
@@ -40,7 +40,7 @@ class Registry(Mapping[str, MetricSpec]):
         self._complete = False
 
     def add(self, spec: MetricSpec) -> None:
-        """Add a metric; raise ValueError where its name or class name is taken."""
+        """Add a metric; raise ValueError if its name or class name is taken."""
         self._load_others()
         for other in self._specs.values():
             if spec.name == other.name:
@@ -53,7 +53,7 @@ class Registry(Mapping[str, MetricSpec]):
         self._specs[spec.name] = spec
 
     def remove(self, name: str) -> None:
-        """Remove a metric; raise ValueError where there is none of that name."""
+        """Remove a metric; raise ValueError if none has this name."""
         if name not in self:
             raise ValueError(f"there is no metric named {name}")
         del self._specs[name]
@@ -109,18 +109,18 @@ def register(
 ) -> MetricSpec:
     """Add a metric under a name, for ``sib evaluate --metrics`` and as a torchmetrics class.
 
-    What it needs is read from its function: the parameters that can be given by position must be
-    named as `INPUTS`; those after ``*`` are options with defaults.
+    Its inputs are read from its function's signature. The positional parameters must have names
+    from `INPUTS`; those after ``*`` are options with defaults.
 
     Args:
         name: a Python name that no other metric has.
         function: (attribution (B, H, W), foreground (B, H, W), …) → values (B,), NaN for an image
             without a value.
-        title: head of its column; the name with spaces where empty.
+        title: column heading; if empty, the name with spaces.
         range: smallest and largest value.
         higher_is_better: direction.
         source: publication.
-        class_name: name of the torchmetrics class; made from ``name`` where empty.
+        class_name: name of the torchmetrics class; if empty, made from ``name``.
         differentiable: whether the values have a gradient with respect to the attribution.
 
     Returns:
@@ -150,7 +150,7 @@ def register(
 
 
 def unregister(name: str) -> None:
-    """Remove a metric from `METRICS`, such as one to be registered again in a notebook.
+    """Remove a metric from `METRICS`, for example to register it again in a notebook.
 
     Raises:
         ValueError: there is no metric of that name.

@@ -1,4 +1,4 @@
-"""ROAD: does the decision survive when the pixels of a map are removed and debiased?"""
+"""ROAD: does the decision survive when pixels are removed in the order of a map and imputed?"""
 
 from collections.abc import Sequence
 
@@ -34,29 +34,29 @@ def road_curve(
     """Whether the target is still predicted as more and more pixels are removed.
 
     r_s = 1 if argmax_k z_k(x_s) = t else 0, with x_s the image x without the p_s per cent of its
-    pixels that have the largest (or smallest) signed attribution. Their place is filled by noisy
-    linear imputation, see `impute`: neither a new edge nor a colour tells the network which pixels
-    are gone, which a constant or a blur does. Ties are broken by one fixed random order.
+    pixels that have the largest (or smallest) signed attribution. They are filled by noisy linear
+    imputation, see `impute`. Unlike a constant or a blur, it leaves no edge or colour that reveals
+    which pixels were removed. Ties are broken by one fixed random order.
 
-    Each percentage needs a sparse system to be solved for each image, about 0.1 to 0.3 s at
+    Each percentage solves one sparse system per image, which takes about 0.1 to 0.3 s at
     224 × 224 pixels.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         attribution: (B, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
         order: ``"most"`` removes the most relevant pixels first, ``"least"`` the least relevant.
         percentages: p, S numbers above 0 and below 100.
         noise: standard deviation of the noise on imputed pixels, in the units of the images.
-        seed: of the noise.
+        seed: seed of the noise.
         batch_size: images in one forward pass.
 
     Returns:
         (B, S), 1 or 0.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Rong et al. 2022, A consistent and efficient evaluation strategy for attribution
         methods (arXiv 2202.00449).
@@ -101,25 +101,25 @@ def road_most_relevant(
 ) -> Tensor:
     """Share of the percentages at which the decision survives removal of the most relevant pixels.
 
-    R = mean_s r_s of `road_curve` with ``order="most"``. In [0, 1], smaller is better. Its mean
-    over images is the accuracy of Rong et al., averaged over percentages, where ``targets`` are
-    the labels.
+    R = mean_s r_s of `road_curve` with ``order="most"``. In [0, 1], smaller is better. If
+    ``targets`` are the labels, its mean over images is the accuracy of Rong et al., averaged over
+    percentages.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         attribution: (B, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
         percentages: numbers above 0 and below 100.
         noise: standard deviation of the noise on imputed pixels.
-        seed: of the noise.
+        seed: seed of the noise.
         batch_size: images in one forward pass.
 
     Returns:
         (B,), NaN for a zero map.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Rong et al. 2022 (arXiv 2202.00449), MoRF.
 
@@ -150,24 +150,24 @@ def road_least_relevant(
 ) -> Tensor:
     """Share of the percentages at which the decision survives removal of the least relevant pixels.
 
-    R = mean_s r_s of `road_curve` with ``order="least"``. In [0, 1], larger is better: what the
-    map calls unimportant can go.
+    R = mean_s r_s of `road_curve` with ``order="least"``. In [0, 1], larger is better: pixels that
+    the map calls unimportant should not matter.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         attribution: (B, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
         percentages: numbers above 0 and below 100.
         noise: standard deviation of the noise on imputed pixels.
-        seed: of the noise.
+        seed: seed of the noise.
         batch_size: images in one forward pass.
 
     Returns:
         (B,), NaN for a zero map.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Rong et al. 2022 (arXiv 2202.00449), LeRF.
 

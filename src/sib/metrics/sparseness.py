@@ -11,9 +11,9 @@ def gini_sparseness(attribution: Tensor) -> Tensor:
     """Gini index of the attribution's magnitude.
 
     G = Σ_{i=1}^n (2i − n − 1) |a|_(i) / (n Σ_i |a|_i), |a|_(1) ≤ … ≤ |a|_(n). 0 for an even map,
-    1 − 1/n for a single pixel: in [0, 1), larger is sparser, which is counted as better. Negative
-    attribution counts by its magnitude. It needs no foreground,
-    and it says nothing about where the attribution lies.
+    1 − 1/n for a single pixel: in [0, 1), larger is sparser, which counts as better. Negative
+    attribution counts by its magnitude. It needs no foreground, and says nothing about where the
+    attribution lies.
 
     Args:
         attribution: (B, H, W).

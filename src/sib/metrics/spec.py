@@ -16,27 +16,27 @@ class MetricSpec:
     """A metric, what it needs, and how to read it."""
 
     name: str
-    """In options, files and tables, such as ``"pointing_game"``."""
+    """Name in options, files and tables, such as ``"pointing_game"``."""
     title: str
-    """Short form for the head of a column."""
+    """Short form for a column heading."""
     function: str | Callable[..., Any]
-    """Values (B,) of a batch, NaN for an image without one; or its place, ``"module:name"``."""
+    """Values (B,) of a batch, NaN for an image without one; or its path, ``"module:name"``."""
     needs: tuple[str, ...] = ()
-    """Names from `INPUTS`; read from the function's positional parameters where empty."""
+    """Names from `INPUTS`; if empty, read from the function's positional parameters."""
     range: tuple[float, float] = (-math.inf, math.inf)
     """Smallest and largest value."""
     higher_is_better: bool = True
     source: str = "own"
     """Publication, or ``"own"``."""
     class_name: str = ""
-    """Name of its torchmetrics class; made from ``name`` where empty."""
+    """Name of its torchmetrics class; if empty, made from ``name``."""
     default: bool = False
-    """Whether ``sib evaluate`` computes it without being asked; counts for built-in ones alone."""
+    """Whether ``sib evaluate`` computes it by default; only used for built-in metrics."""
     differentiable: bool = False
     """Whether its values have a gradient with respect to the attribution."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a field is not allowed."""
+        """Raise ValueError if a field is not allowed."""
         if not self.name.isidentifier():
             raise ValueError(f"the name of a metric must be a Python name; got {self.name!r}")
         if not self.needs and callable(self.function):
@@ -55,16 +55,16 @@ class MetricSpec:
 
     @property
     def needs_foreground(self) -> bool:
-        """Whether it has values only where the foreground is known."""
+        """Whether it has values only if the foreground is known."""
         return "foreground" in self.needs
 
     @property
     def needs_model(self) -> bool:
-        """Whether it runs the classifier, and so costs more than a look at the map."""
+        """Whether it runs the classifier, and so costs more than a metric of the map alone."""
         return "model" in self.needs
 
     def load(self) -> Callable[..., Any]:
-        """The function itself, imported where it is given by its place."""
+        """The function itself, imported if it is given by its path."""
         if callable(self.function):
             return self.function
         module, _, name = self.function.partition(":")
@@ -77,7 +77,7 @@ class MetricSpec:
 
 
 def needs_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the parameters that can be given by position."""
+    """Names of the positional parameters."""
     kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     parameters = signature(function).parameters.values()
     return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)

@@ -1,4 +1,4 @@
-"""Is the map about the class it explains, or the same for every class?"""
+"""Is a map specific to the class that it explains, or the same for every class?"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ OTHERS = ("runner_up", "least_likely")
 
 
 class Mosaics(NamedTuple):
-    """Images of distinct classes side by side, one mosaic for each image that has a place."""
+    """Images of distinct classes side by side, one mosaic for each image that can have one."""
 
     images: Tensor
     """(M, C, nH, nW)."""
@@ -42,11 +42,11 @@ def class_correlation(
     """Rank correlation between the map of another class and that of the target.
 
     ρ = Spearman(a(x; t), a(x; u)), with u the class of the largest (``"runner_up"``) or smallest
-    (``"least_likely"``) logit among the others. In [−1, 1], smaller is better: at 1 the map says
-    nothing about the class. Methods without a target, such as ``"vjp"``, have 1.
+    (``"least_likely"``) logit among the others. In [−1, 1], smaller is better: at 1 the map does
+    not depend on the class. Methods without a target, such as ``"vjp"``, score 1.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K), K at least 2; left as found.
+        model: classifier (B, C, H, W) → (B, K), K at least 2; left unchanged.
         images: (B, C, H, W).
         targets: t, (B,) classes, one class for all, or None for the predicted ones.
         method: one of `sib.explain.METHODS`.
@@ -57,7 +57,7 @@ def class_correlation(
         (B,), NaN where a map is constant.
 
     Raises:
-        ValueError: an argument that is not allowed, or a model of one class.
+        ValueError: an argument is not allowed, or a model of one class.
 
     Source: Rebuffi et al. 2020, There and back again (arXiv 2004.02866), class sensitivity, there
         between the most and the least likely class.
@@ -97,21 +97,22 @@ def grid_pointing_game(
     """Share of a class's positive attribution that falls on its own image in a mosaic.
 
     L = Σ_{p ∈ cell} max(a_p, 0) / Σ_p max(a_p, 0), with the map a of the target in a mosaic of
-    cells × cells images of distinct classes. In [0, 1], larger is better; a map that does not know
-    the class has 1 / cells². It needs no annotation.
+    cells × cells images of distinct classes. In [0, 1], larger is better; a map that does not
+    depend on the class scores 1 / cells² on average. It needs no annotation.
 
-    Each image gets a mosaic of its own: the image in a random cell, and random images of the batch
-    of other, distinct target classes around it. So the batch must mix at least cells² classes.
+    Each image gets its own mosaic: the image in a random cell, and around it random images of the
+    batch with other, distinct target classes. The batch must therefore contain at least cells²
+    classes.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
         method: one of `sib.explain.METHODS`.
         cells: images along each side of the mosaic, at least 2.
         shrink: scale the mosaic down to the size of one image, as networks with a fixed input
-            need; without, it is cells times as high and wide, as in the publication.
-        seed: of the mosaics.
+            size need. Otherwise it is cells times as high and wide, as in the publication.
+        seed: seed of the mosaics.
         options: further options of `sib.explain.attribute`.
 
     Returns:
@@ -119,7 +120,7 @@ def grid_pointing_game(
         positive attribution.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Böhle et al. 2021, Convolutional dynamic alignment networks (arXiv 2104.00032); named
         GridPG by Rao et al. 2022, Towards better understanding attribution methods. There only
@@ -157,19 +158,19 @@ def grid_pointing_game(
 
 
 def make_mosaics(images: Tensor, classes: Tensor, *, cells: int = 2, seed: int = 0) -> Mosaics:
-    """A mosaic for each image, with other images of the batch of distinct classes around it.
+    """A mosaic for each image, surrounded by images of the batch with other, distinct classes.
 
     Args:
         images: (B, C, H, W).
         classes: (B,).
         cells: n, images along each side, at least 1.
-        seed: of the others and of the places.
+        seed: seed of the choice and order of the other images.
 
     Returns:
-        `Mosaics`; empty where the batch has fewer than n² classes.
+        `Mosaics`; empty if the batch has fewer than n² classes.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Böhle et al. 2021 (arXiv 2104.00032).
 

@@ -1,4 +1,4 @@
-"""Does the map stay as it is, as long as the decision does?"""
+"""Does a map stay the same as long as the decision does?"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,14 +18,14 @@ REDUCTIONS = ("max", "mean")
 
 
 class Changes(NamedTuple):
-    """What became of the maps of B images under S small changes."""
+    """How the maps of B images changed under S small changes of the images."""
 
     maps: Tensor
-    """(S, B), norm of the change of the map; NaN where the decision changed."""
+    """(S, B), norm of the map's change; NaN where the decision changed."""
     images: Tensor
-    """(S, B), norm of the change of the image."""
+    """(S, B), norm of the image's change."""
     size: Tensor
-    """(B,), norm of the map before; NaN for a map that is zero or not finite."""
+    """(B,), norm of the original map; NaN for a map that is zero or not finite."""
 
 
 def map_sensitivity(
@@ -40,29 +40,30 @@ def map_sensitivity(
     seed: int = 0,
     **options: Any,
 ) -> Tensor:
-    """Relative change of the map under small changes that leave the decision as it is.
+    """Relative change of the map under small changes that do not alter the decision.
 
-    S = max_s ‖a(x + δ_s) − a(x)‖ / ‖a(x)‖ over those s with argmax z(x + δ_s) = argmax z(x), δ_s
-    uniform in [−ε, ε] for each value of the image, ε = radius · (max x − min x), and a divided by
-    its largest magnitude. In [0, ∞), smaller is better. ``reduction="mean"`` takes the mean over s.
+    S = max_s ‖a(x + δ_s) − a(x)‖ / ‖a(x)‖ over those s with argmax z(x + δ_s) = argmax z(x). The
+    change δ_s is uniform in [−ε, ε] for each value of the image, with ε = radius · (max x − min x),
+    and the map a is divided by its largest magnitude. In [0, ∞), smaller is better.
+    ``reduction="mean"`` takes the mean over s instead.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: x, (B, C, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
         method: one of `sib.explain.METHODS`.
         radius: size of the changes as a share of each image's range, above 0.
         samples: number of changes, at least 1.
         reduction: ``"max"`` or ``"mean"``.
-        seed: of the changes, which are the same for every image of a batch up to their size.
-        options: further options of `sib.explain.attribute`; ``normalize`` is ``"max"`` where not
-            given.
+        seed: seed of the changes, which are equal for all images of a batch up to their size.
+        options: further options of `sib.explain.attribute`; ``normalize`` is
+            ``"max"`` by default.
 
     Returns:
-        (B,), NaN for a zero map, or where every change turned the decision.
+        (B,), NaN for a zero map, or if every change altered the decision.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Yeh et al. 2019, On the (in)fidelity and sensitivity of explanations (arXiv
         1901.09392); divided by the map's norm as in Bhatt et al. 2020.
@@ -94,29 +95,29 @@ def local_lipschitz(
     seed: int = 0,
     **options: Any,
 ) -> Tensor:
-    """Largest change of the map for each unit of change of the image, the decision as it is.
+    """Largest change of the map per unit of the image's change, while the decision stays the same.
 
     L = max_s ‖a(x + δ_s) − a(x)‖ / ‖δ_s‖, a lower bound of the map's local Lipschitz constant,
-    with the changes δ_s and the scaling of `map_sensitivity`. In [0, ∞), smaller is better. It has
-    the unit of a map over that of an image, so it compares maps of one image size and
-    normalisation only.
+    with the changes δ_s and the scaling of `map_sensitivity`. In [0, ∞), smaller is better. Its
+    unit is that of a map divided by that of an image, so it only compares maps with the same image
+    size and normalisation.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: x, (B, C, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
         method: one of `sib.explain.METHODS`.
         radius: size of the changes as a share of each image's range, above 0.
         samples: number of changes, at least 1.
-        seed: of the changes.
-        options: further options of `sib.explain.attribute`; ``normalize`` is ``"max"`` where not
-            given.
+        seed: seed of the changes.
+        options: further options of `sib.explain.attribute`; ``normalize`` is
+            ``"max"`` by default.
 
     Returns:
-        (B,), NaN for a zero map, or where every change turned the decision.
+        (B,), NaN for a zero map, or if every change altered the decision.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Alvarez-Melis & Jaakkola 2018, On the robustness of interpretability methods (arXiv
         1806.08049).
@@ -146,24 +147,24 @@ def map_changes(
     seed: int = 0,
     **options: Any,
 ) -> Changes:
-    """How far maps move under small changes of the images.
+    """How far maps change under small changes of the images.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         targets: (B,) classes, one class for all, or None for the predicted ones.
         method: one of `sib.explain.METHODS`.
         radius: size of the changes as a share of each image's range, above 0.
         samples: number of changes, at least 1.
-        seed: of the changes.
-        options: further options of `sib.explain.attribute`; ``normalize`` is ``"max"`` where not
-            given.
+        seed: seed of the changes.
+        options: further options of `sib.explain.attribute`; ``normalize`` is
+            ``"max"`` by default.
 
     Returns:
         `Changes`.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Example:
         >>> import sib, torch
@@ -204,6 +205,6 @@ def small_change(images: Tensor, radius: float, generator: torch.Generator) -> T
 
 
 def _nanmax(values: Tensor) -> Tensor:
-    """Largest along the first dimension, NaN where all are NaN."""
+    """The largest value along the first dimension, NaN where all are NaN."""
     found = values.nan_to_num(nan=-torch.inf, posinf=torch.inf).amax(dim=0)
     return torch.where(found == -torch.inf, torch.nan, found)

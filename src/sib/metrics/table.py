@@ -1,4 +1,4 @@
-"""The metrics of a map alone, under the names of earlier releases."""
+"""The metrics that need only a map, under the names of earlier releases."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class _MapMeasures(Mapping[str, MapMeasure]):
 
 
 def is_of_a_map(spec: MetricSpec) -> bool:
-    """Whether a metric needs nothing but a map and a foreground."""
+    """Whether a metric needs only a map and a foreground."""
     return set(spec.needs) <= {"attribution", "foreground"}
 
 

@@ -1,4 +1,4 @@
-"""What a map gains over that of the same network with random parameters."""
+"""How far a map exceeds that of the same network with random parameters."""
 
 from typing import Any
 
@@ -25,28 +25,29 @@ def energy_gain_over_untrained(
     seed: int = 0,
     **options: Any,
 ) -> Tensor:
-    """Energy on the object over that of the maps of a network with random parameters.
+    """Gain in energy on the object over the maps of a network with random parameters.
 
-    (e − c) / (1 − c), e = `foreground_energy` of the map, c = that of the map of the same method,
-    image and class for `randomised_copy` of the model. At most 1, larger is better; 0 for a map
-    that a network without training has too, such as one that follows edges.
+    (e − c) / (1 − c), with e the `foreground_energy` of the map, and c that of the map which the
+    same method gives for the same image and class and a `randomised_copy` of the model. At most 1,
+    larger is better. It is 0 for a map that an untrained network has too, such as one that follows
+    edges.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K); left as found.
+        model: classifier (B, C, H, W) → (B, K); left unchanged.
         images: (B, C, H, W).
         attribution: (B, H, W), maps of ``method`` for ``model``.
-        targets: (B,) classes or one class for all, those that the maps explain.
+        targets: the classes that the maps explain, (B,) or one for all.
         foreground: (B, H, W), bool.
         method: one of `sib.explain.METHODS`.
-        seed: of the random parameters.
-        options: further options of `sib.explain.attribute`, those that gave the maps.
+        seed: seed of the random parameters.
+        options: further options of `sib.explain.attribute` that the maps were made with.
 
     Returns:
         (B,), NaN for an image without foreground, or where either map has no positive attribution
         or c = 1.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
 
     Source: Wang et al. 2020 for the energy; Adebayo et al. 2018 for the random parameters.
 

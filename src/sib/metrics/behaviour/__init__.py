@@ -1,8 +1,8 @@
-"""Does a classifier use the object? Its decisions, as the background changes.
+"""Does a classifier use the object? How its decisions change with the background.
 
-Maps say where the gradient lies, and they can be moved without a single decision changing. These
-functions ask the classifier itself: `behaviour_of` audits it over a set, `summarise` gives the
-figures, `values_of` the values of each image for intervals and paired differences.
+Maps show where the gradient lies, and they can change without changing a single decision. These
+functions test the classifier itself. `behaviour_of` audits it over a data set, `summarise` computes
+the figures, and `values_of` the values of each image for intervals and paired differences.
 """
 
 from sib.metrics.behaviour.audit import Table, behaviour_of

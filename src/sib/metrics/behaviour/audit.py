@@ -1,4 +1,4 @@
-"""The whole audit of a classifier over a set."""
+"""The audit of a classifier over a data set."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -50,29 +50,30 @@ def behaviour_of(
     Every image is shown as it is, and once for each condition. Images without foreground, and
     those that are all foreground, are left out: ``scored`` is False and their values are NaN.
 
-    What the foreground holds stays with the object. Boxes, and masks with a margin, keep background
-    in view, so the figures then understate how much a classifier relies on it.
+    Everything inside the foreground stays with the object. Boxes, and masks with a margin, keep
+    some background in view, so the figures then understate how much a classifier relies on it.
 
-    Backgrounds are lent by at most ``donors`` images of the set, spread evenly over its classes.
-    Each image is given one donor of another class, and one of its own class where there is one,
-    which serve for all ways of taking the donor's object out. The draw depends on ``seed`` and on
-    the order of the images, not on the size of the batches.
+    Backgrounds come from at most ``donors`` images of the set, spread evenly over its classes. Each
+    image is given one donor of another class, and one of its own class if there is one. They are
+    used for all ways of removing the donor's object. The draw depends on ``seed`` and on the order
+    of the images, but not on the batch size.
 
     Args:
-        model: classifier (B, C, H, W) → (B, K), K at least 2; left as found.
+        model: classifier (B, C, H, W) → (B, K), K at least 2; left unchanged.
         batches: (images, labels, foreground) or (images, labels, foreground, groups): floating
             point (B, C, H, W), normalised as the model expects; (B,) whole numbers; (B, 1, H, W)
             bool or in [0, 1], zero everywhere where it is unknown; (B,) whole numbers, negative
             where unknown. Read twice, so a list or a loader, not a generator.
         conditions: names from `CONDITIONS`.
-        fill: colour of the place around the object alone, in the units of the images; 0 is the
+        fill: colour around the object when it is shown alone, in the units of the images; 0 is the
             mean colour of normalised images.
-        mean: of the normalisation, for the background without colour.
-        deviation: of the normalisation.
-        noise: standard deviation of the background's noise in units of the image's own.
-        donors: most images that lend their background, at least 2; they are kept in memory.
+        mean: mean of the normalisation, for the background without colour.
+        deviation: standard deviation of the normalisation.
+        noise: standard deviation of the background's noise, relative to the image's own.
+        donors: largest number of images that lend their background, at least 2; they are kept in
+            memory.
         seed: of donors and noise.
-        rank: of this process among those that share the images.
+        rank: rank of this process among those that share the images.
         ranks: number of these processes. Each is given all batches and shows the model batch
             ``rank`` and every ``ranks``-th after it; the table has the images of these alone, and
             their values do not depend on ``ranks``.
@@ -126,7 +127,7 @@ def behaviour_of(
 
 
 def _collect(batches: Batches, chosen: dict[str, Condition], size: int, seed: int) -> Donors | None:
-    """The donors of a first pass; None where no condition needs one."""
+    """The donors, from a first pass; None if no condition needs one."""
     lent = [one for one in chosen.values() if one.kind in (EXCHANGED, SAME_CLASS)]
     reservoir, found = Reservoir(size, seed), 0
     for images, labels, foreground, _ in checked(batches):
@@ -221,7 +222,7 @@ def _effects(
     predicted: Tensor,
     before: Tensor,
 ) -> Table:
-    """What the change did, (B,) each."""
+    """The effects of the change, (B,) each."""
     possible = ~changed.flatten(1).isnan().any(dim=1)
     rows = scored.nonzero().squeeze(1)[possible.cpu()]
     empty = torch.full((len(labels),), torch.nan, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The same object before a changed background."""
+"""The same object in front of a changed background."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,18 @@ Colour = float | Sequence[float] | Tensor
 
 @torch.no_grad()
 def before_background(images: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
-    """Show objects before other backgrounds: F x + (1 − F) β.
+    """Show objects in front of other backgrounds: F x + (1 − F) β.
 
     Args:
         images: x, (B, C, H, W).
         foreground: F, (B, 1, H, W), bool or in [0, 1].
-        background: β, what broadcasts to the images.
+        background: β, a tensor that broadcasts to the images.
 
     Returns:
         (B, C, H, W), without gradient.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not match.
 
     Source: Xiao et al. 2020, Noise or signal (arXiv 2006.09994), "mixed-rand" and "mixed-same"
         where β is another image without its object.
@@ -40,13 +40,13 @@ def before_background(images: Tensor, foreground: Tensor, background: Tensor) ->
     checks.image_batch("images", images)
     checks.foreground(foreground, images, look=True)
     kept = foreground.to(images.dtype)
-    # where, not a product with 0: what is hidden must not matter, not even NaN
+    # where, not a product with 0: hidden values must not matter, not even NaN
     mixed = kept * images + (1 - kept) * background
     return torch.where(kept == 1, images, torch.where(kept == 0, background, mixed))
 
 
 def blur_background(images: Tensor, foreground: Tensor, *, share: float = SHARE) -> Tensor:
-    """Blur the background, without the object's colours running into it.
+    """Blur the background without letting the object's colours bleed into it.
 
     β = G(x (1 − F)) / G(1 − F), with the Gaussian G of `gaussian_blur`.
 
@@ -81,7 +81,7 @@ def blur_background(images: Tensor, foreground: Tensor, *, share: float = SHARE)
 def grey_background(
     images: Tensor, foreground: Tensor, *, mean: Colour = 0.0, deviation: Colour = 1.0
 ) -> Tensor:
-    """Take the colour out of the background; its brightness stays.
+    """Remove the colour of the background, but keep its brightness.
 
     Each pixel shows the mean over channels of its values before normalisation,
     g = mean_c (σ_c x_c + μ_c), normalised again: β_c = (g − μ_c) / σ_c.
@@ -89,8 +89,8 @@ def grey_background(
     Args:
         images: x, (B, C, H, W), normalised.
         foreground: F, (B, 1, H, W), bool or in [0, 1].
-        mean: μ of the normalisation.
-        deviation: σ of the normalisation, not 0.
+        mean: μ, the mean of the normalisation.
+        deviation: σ, the standard deviation of the normalisation, not 0.
 
     Returns:
         (B, C, H, W), without gradient.
@@ -119,13 +119,13 @@ def noise_background(
 ) -> Tensor:
     """Add Gaussian noise to the background.
 
-    β = x + amount · s ε, with s the standard deviation of the image and ε standard normal, cut at
-    the smallest and largest value that the image has in each channel.
+    β = x + amount · s ε, with s the standard deviation of the image and ε standard normal, clipped
+    to the image's smallest and largest value in each channel.
 
     Args:
         images: x, (B, C, H, W).
         foreground: F, (B, 1, H, W), bool or in [0, 1].
-        amount: above 0.
+        amount: standard deviation of the noise relative to the image's, above 0.
         seed: of ε, which is the same for every image, so that no image depends on its batch.
 
     Returns:
@@ -155,7 +155,7 @@ def noise_background(
 
 
 def keep_object(images: Tensor, foreground: Tensor, *, fill: Colour = 0.0) -> Tensor:
-    """Show the object alone, before an even colour.
+    """Show the object alone, in front of a uniform colour.
 
     Args:
         images: (B, C, H, W), normalised.
@@ -168,7 +168,7 @@ def keep_object(images: Tensor, foreground: Tensor, *, fill: Colour = 0.0) -> Te
     Raises:
         ValueError: an argument is not allowed.
 
-    Source: Xiao et al. 2020, Noise or signal (arXiv 2006.09994), "only-FG", there before black.
+    Source: Xiao et al. 2020, Noise or signal (arXiv 2006.09994), "only-FG", with black.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The changes of the images under which a classifier is tried."""
+"""The changes of the images under which a classifier is audited."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ class Condition(NamedTuple):
     title: str
     kind: str
     fill: str = ""
-    """How the object is taken out of an image, where one is."""
+    """How the donor's object is removed, for conditions with a donor."""
 
 
 CONDITIONS: dict[str, Condition] = {
@@ -37,12 +37,12 @@ CONDITIONS: dict[str, Condition] = {
 
 
 class Measure(NamedTuple):
-    """A figure for a condition, and how to read it."""
+    """A figure of a condition, and how to read it."""
 
     title: str
     range: tuple[float, float]
     better: str
-    """Which way is better where the object is shown; the other way for the background alone."""
+    """Which direction is better if the object is shown; the opposite for the background alone."""
     formula: str
     source: str
 
@@ -80,4 +80,4 @@ MEASURES = {
         "Xiao et al. 2020",
     ),
 }
-"""What `summarise` gives."""
+"""The figures that `summarise` computes."""

@@ -1,4 +1,4 @@
-"""What a change of the image does to a decision, and the worst served part of a set."""
+"""How a change of the image affects a decision, and the class or group with the lowest accuracy."""
 
 from typing import NamedTuple
 
@@ -13,18 +13,18 @@ class Worst(NamedTuple):
     """The class or group with the lowest accuracy."""
 
     accuracy: float
-    """In [0, 1], NaN where nothing is known."""
+    """In [0, 1], NaN if nothing is known."""
     group: int
-    """Its number, −1 where nothing is known."""
+    """Its number, −1 if nothing is known."""
     images: int
-    """How many images of it there are."""
+    """Its number of images."""
 
 
 def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
     """Log-odds of a class against all others.
 
-    ℓ_t = log p_t / (1 − p_t) = z_t − log Σ_{k ≠ t} exp z_k, without a detour over p, which rounds
-    to 1. In ℝ, larger means more certain of t.
+    ℓ_t = log p_t / (1 − p_t) = z_t − log Σ_{k ≠ t} exp z_k, computed without p, which rounds to 1.
+    In ℝ, larger means more certain of t.
 
     Args:
         logits: z, (B, K), K at least 2.
@@ -34,7 +34,7 @@ def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
         (B,), float64 where the device has it.
 
     Raises:
-        ValueError: the shapes do not fit, or there is one class only.
+        ValueError: the shapes do not match, or there is one class only.
 
     Source: the definition.
 
@@ -56,10 +56,10 @@ def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def worst_accuracy(correct: Tensor, groups: Tensor) -> Worst:
-    """Accuracy of the class, or group, for which it is lowest.
+    """The lowest accuracy of any class or group.
 
     min_g mean_{i in group g} correct_i. In [0, 1], larger is better. A mean over all images can
-    hide a group that is always wrong. Of groups that share the lowest accuracy the first is named.
+    hide a group that is always wrong. If groups share the lowest accuracy, the first is named.
 
     Args:
         correct: (N,), 1 or 0, NaN for an image without a value, which is left out.
@@ -69,7 +69,7 @@ def worst_accuracy(correct: Tensor, groups: Tensor) -> Worst:
         `Worst`.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not match.
 
     Source: Sagawa et al. 2020, Distributionally robust neural networks for group shifts.
 

@@ -11,16 +11,16 @@ from sib.metrics.behaviour.conditions import EXCHANGED, SAME_CLASS
 from sib.metrics.behaviour.fill import remove_object
 
 CHUNK = 16
-"""Images whose object is taken out at once."""
+"""Number of images whose objects are removed in one batch."""
 
 
 class Candidate(NamedTuple):
     """An image that may lend its background."""
 
     key: float
-    """Those with the smallest ones stay."""
+    """Random key; the images with the smallest keys are kept."""
     place: int
-    """In the set."""
+    """Index in the set."""
     image: Tensor
     """(C, H, W)."""
     foreground: Tensor
@@ -37,7 +37,7 @@ class Reservoir:
         self._classes: dict[int, list[Candidate]] = {}
 
     def add(self, images: Tensor, labels: Tensor, foreground: Tensor, usable: Tensor) -> None:
-        """Look at a batch; images that are not usable only count."""
+        """Add a batch; images that are not usable are only counted."""
         keys = self._random.random(len(images))
         for row, (key, label) in enumerate(zip(keys, labels.tolist(), strict=True)):
             if usable[row]:
@@ -63,7 +63,7 @@ class Reservoir:
         kept.append(candidate._replace(image=image, foreground=foreground))
 
     def donors(self, fills: Sequence[str]) -> "Donors":
-        """What was kept, with the objects taken out in each way."""
+        """The images that were kept, with their objects removed in each way."""
         kept = sorted(
             ((one, label) for label, found in self._classes.items() for one in found),
             key=lambda pair: pair[0].place,
@@ -79,14 +79,14 @@ class Reservoir:
 
 
 class Donors(NamedTuple):
-    """Backgrounds to lend, and who lends them."""
+    """Backgrounds, and the images that they come from."""
 
     labels: np.ndarray
-    """(D,), of the images."""
+    """(D,), classes of the images."""
     indices: np.ndarray
-    """(D,), their places in the set."""
+    """(D,), their indices in the set."""
     backgrounds: dict[str, Tensor]
-    """(D, C, H, W) for each way of taking the object out, NaN where it leaves nothing."""
+    """(D, C, H, W) for each way of removing the object, NaN if no background is left."""
 
     def other_class(self, label: int, draw: float) -> int:
         """Row of a donor of another class, or −1; ``draw`` in [0, 1) chooses."""

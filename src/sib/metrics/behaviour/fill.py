@@ -1,4 +1,4 @@
-"""The object taken out of an image, and its place filled."""
+"""The object removed from an image, and its area filled."""
 
 import torch
 from torch import Tensor
@@ -12,9 +12,9 @@ FILLS = ("surroundings", "diffusion", "tiled")
 
 @torch.no_grad()
 def remove_object(images: Tensor, foreground: Tensor, fill: str = "surroundings") -> Tensor:
-    """Images of the background alone: the object's place shows background instead.
+    """Images of the background alone, with the object's area filled by background.
 
-    No way of filling is free of traces, so conclusions should hold for more than one:
+    Every way of filling leaves traces, so conclusions should hold for more than one:
 
     - ``"surroundings"``: each pixel of the object shows the mean of the background in a window of
       half the image's side around it. Smooth; the outline stays visible.
@@ -30,8 +30,8 @@ def remove_object(images: Tensor, foreground: Tensor, fill: str = "surroundings"
         fill: one of `FILLS`.
 
     Returns:
-        (B, C, H, W), without gradient. An image that the object, or for ``"tiled"`` its box,
-        leaves no background of is NaN.
+        (B, C, H, W), without gradient. NaN for an image that the object, or for ``"tiled"`` its
+        box, covers completely.
 
     Raises:
         ValueError: an argument is not allowed.

@@ -1,4 +1,4 @@
-"""What the audit is given, checked."""
+"""Checks of the audit's inputs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,7 +12,7 @@ Batches = Iterable[Sequence[Tensor]]
 
 
 def checked(batches: Batches) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-    """The batches, each with its groups or None; raise ValueError where one does not fit."""
+    """The batches, each with its groups or None; raise ValueError if one is invalid."""
     shape = None
     for batch in batches:
         if not 3 <= len(batch) <= 4:
@@ -42,7 +42,7 @@ def checked(batches: Batches) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor |
 
 
 def usable(foreground: Tensor) -> Tensor:
-    """(B,) whether there is an object and something around it."""
+    """(B,), whether an image has an object and a background."""
     inside = (foreground > 0).flatten(1)
     return inside.any(dim=1) & ~inside.all(dim=1)
 

@@ -1,4 +1,4 @@
-"""What a classifier decides."""
+"""The decisions of a classifier."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The audit in figures."""
+"""The figures of an audit."""
 
 from typing import Any
 
