@@ -3,8 +3,8 @@
 # make test-fast  a verdict in about a minute: lint, types, formulas, contracts, the command line
 # make docs  the documentation as a site, in site/
 # make bench  time the S-IB step and its head against plain and naive ones, in a short form
-# make torture  the long forms: processes killed, command lines and values generated, each reader
-#               fuzzed for a minute; about half an hour
+# make torture  the long forms: processes killed, published architectures, command lines and values
+#               generated, each reader fuzzed for a minute; about an hour
 # Each makes its own virtual environment in .venv and installs what it needs there.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
@@ -21,13 +21,13 @@ demo: $(INSTALLED)
 	$(BIN)/sib demo --out demo
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-fast: $(INSTALLED) lint
 	$(BIN)/python -m pytest -n 2 $(FAST)
 
 torture: $(INSTALLED)
-	$(BIN)/python -m pytest tests/training/test_kill.py -m torture -s
+	$(BIN)/python -m pytest -m torture -s --timeout 3600 --ignore tests/properties
 	SIB_EXAMPLES=1000 $(BIN)/python -m pytest tests/properties -m 'torture or not torture' --timeout 3600
 	$(BIN)/python -m pip install --quiet atheris || echo "atheris cannot be installed here"
 	$(BIN)/python tests/fuzz/guided.py --seconds 60

@@ -8,6 +8,8 @@ import torch
 
 from helpers.official import MAKERS
 
+pytest_plugins = ["helpers.costs"]
+
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -154,12 +154,27 @@ def test_sib_recipes_ends_with_0(capsys):
 
 
 @pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_two_small_steps(tmp_path, monkeypatch, published_root, name):
+    """The official layout, the real classes and options; eight images, a small network."""
+    root = published_root(RECIPES[name].data)
+    smaller = ["--arch", "small_resnet", "--objective.window-size", "5", "--batch-size", "8"]
+    take_two_steps(name, root, tmp_path, monkeypatch, "--image-size", "16", *smaller)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     """The official layout and the real architecture, classes, batch and options, on 32 pixels."""
     recipe = RECIPES[name]
     per_class = -(-2 * recipe.batch_size // recipe.classes)
     root = official.MAKERS[recipe.data](tmp_path, train_per_class=per_class, test_per_class=1)
-    arguments = ["--root", str(root), "--image-size", "32", "--selection", "test"]
+    config = take_two_steps(name, root, tmp_path, monkeypatch, "--image-size", "32")
+    assert config.batch_size == recipe.batch_size and config.arch == recipe.arch
+
+
+def take_two_steps(name, root, tmp_path, monkeypatch, *options):
+    recipe = RECIPES[name]
+    arguments = ["--root", str(root), "--selection", "test", *options]
     config = parse(["train", name, *arguments, "--device", "cpu", "--workers", "0"])
     splits = open_splits(config)
     assert len(splits.classes) == recipe.classes
@@ -177,7 +192,7 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     # the ratio is a report, as dear as the step
     monkeypatch.setattr(training.train_step, "_gradient_ratios", lambda *_: None)
     for step, batch in enumerate(islice(loader, 2)):
-        assert batch.images.shape == (recipe.batch_size, 3, 32, 32)
+        assert batch.images.shape == (config.batch_size, 3, config.side, config.side)
         training.train_step.run(batch, 0, step, training.progress)
     assert training.progress.batches == 2
     assert training.update.learning_rate == recipe.learning_rate
@@ -188,3 +203,4 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
         not torch.equal(old, new) for old, new in zip(before, task.model.parameters(), strict=True)
     ]
     assert all(changed)
+    return config

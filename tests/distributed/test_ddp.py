@@ -48,7 +48,7 @@ def test_two_ranks_get_the_mean_of_their_gradients(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(work, args=(port, str(tmp_path)), nprocs=2)
+    mp.start_processes(work, (port, str(tmp_path)), nprocs=2, start_method="fork")
     locals_ = []
     for rank in range(2):
         task = make_task()

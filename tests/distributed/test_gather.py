@@ -70,7 +70,7 @@ def uneven(rank, folder):
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(work, args=(str(folder),), nprocs=2)
+    mp.start_processes(work, (str(folder),), nprocs=2, start_method="fork")
     return folder
 
 

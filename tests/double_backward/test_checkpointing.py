@@ -65,7 +65,10 @@ def assert_same(whole, ours, images, labels, micro_batch=100):
         assert torch.equal(a, b), name
 
 
-@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "densenet121", "vit_b_32"])
+TORTURE = [pytest.param(name, marks=pytest.mark.torture) for name in ("resnet50", "vit_b_32")]
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "densenet121", *TORTURE])
 def test_the_published_architectures(arch):
     assert_same(*problem(build(arch, 5, 32), side=32))
 

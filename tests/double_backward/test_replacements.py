@@ -134,8 +134,13 @@ def gradients(task, images, labels, plain, monkeypatch):
     return torch.cat([p.grad.flatten() for p in task.parameters()])
 
 
+def slow(*names):
+    """Architectures that make torture takes."""
+    return [pytest.param(name, marks=pytest.mark.torture) for name in names]
+
+
 @pytest.mark.parametrize(
-    "name", ["small_resnet", "resnet18", "resnet50", "densenet121", "vit_b_32"]
+    "name", ["small_resnet", "resnet18", *slow("resnet50", "densenet121", "vit_b_32")]
 )
 def test_the_step_is_the_one_of_plain_torch(name, monkeypatch):
     """Float64, all parameters: our derivatives against torch's own."""
@@ -147,7 +152,9 @@ def test_the_step_is_the_one_of_plain_torch(name, monkeypatch):
 
 
 @pytest.mark.parametrize("batch_norm", ["train", "frozen"])
-@pytest.mark.parametrize("name", ["resnet18", "densenet121", *OTHER_KINDS])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "efficientnet_b0", *slow("densenet121", *OTHER_KINDS[1:])]
+)
 def test_the_step_of_every_kind_of_network_is_the_one_of_plain_torch(name, batch_norm, monkeypatch):
     """Float64, all parameters, with weights that no longer are those of the start."""
     model = build(name, 5, 64).double()
@@ -168,13 +175,14 @@ def test_the_step_of_every_kind_of_network_is_the_one_of_plain_torch(name, batch
     assert (ours - torchs).norm() <= 1e-10 * torchs.norm()
 
 
-ALL_KINDS = ["resnet18", "resnet50", "densenet121", "vit_b_32", *OTHER_KINDS]
+IN_LOWER_PRECISION = [(name, "float32") for name in ("resnet50", "vit_b_32", *OTHER_KINDS)]
+IN_LOWER_PRECISION += [("resnet18", "bfloat16"), (OTHER_KINDS[-1], "bfloat16")]
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [(name, "float32") for name in ALL_KINDS]
-    + [(name, "bfloat16") for name in ("resnet18", "mobilenet_v3_large", *OTHER_KINDS[-1:])],
+    [("resnet18", "float32"), ("densenet121", "float32"), ("mobilenet_v3_large", "bfloat16")]
+    + [pytest.param(*each, marks=pytest.mark.torture) for each in IN_LOWER_PRECISION],
 )
 def test_the_step_is_the_one_of_plain_torch_in_lower_precision(name, kind, monkeypatch):
     task = sib.SpatialIBTask(build(name, 5, 64).eval(), sib.SpatialIB(1.0, 1e6))

@@ -76,7 +76,7 @@ def test_occlusion_equals_a_slow_reference(size):
     )
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_b_32"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("vit_b_32", marks=pytest.mark.torture)])
 def test_occlusion_equals_captums(name):
     model, images, targets = example(name)
     side = images.shape[2] // 4

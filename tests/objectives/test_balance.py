@@ -296,10 +296,10 @@ def factors_of_two(rank, file, sizes, micro_batch, queue):
 def test_processes_measure_alone_and_go_on_with_the_first_ones_factors(
     sizes, micro_batch, tmp_path
 ):
-    context = mp.get_context("spawn")
+    context = mp.get_context("fork")
     queue = context.Queue()
     arguments = (str(tmp_path / "meet"), sizes, micro_batch, queue)
-    mp.spawn(factors_of_two, arguments, nprocs=2, join=False)
+    mp.start_processes(factors_of_two, arguments, nprocs=2, join=False, start_method="fork")
     results = sorted(queue.get(timeout=120) for _ in range(2))
     (_, _, alone, later), (_, _, _, other_later) = results
     assert later == other_later == pytest.approx(alone, rel=1e-6)

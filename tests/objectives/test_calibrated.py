@@ -84,7 +84,10 @@ def test_logits_from_outside_of_the_recording_are_refused():
         objective.eval()(model(images.requires_grad_()), images)
 
 
-@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "densenet121", "vit_b_32"])
+TORTURE = [pytest.param(name, marks=pytest.mark.torture) for name in ("resnet50", "vit_b_32")]
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "densenet121", *TORTURE])
 def test_the_last_stage_of_the_four_architectures_is_found(arch):
     model = build(arch, 5, 64)
     if arch == "vit_b_32":

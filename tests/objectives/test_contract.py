@@ -222,9 +222,11 @@ def both_processes(rank, file, queue):
 
 
 def test_two_processes_train_on_the_mean_of_their_gradients(tmp_path):
-    context = mp.get_context("spawn")
+    context = mp.get_context("fork")
     queue = context.Queue()
-    mp.spawn(both_processes, (str(tmp_path / "meet"), queue), nprocs=2, join=False)
+    mp.start_processes(
+        both_processes, (str(tmp_path / "meet"), queue), nprocs=2, join=False, start_method="fork"
+    )
     results = dict(queue.get(timeout=120) for _ in range(2))
     data = batch()
     for name in OBJECTIVES:

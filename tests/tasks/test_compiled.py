@@ -9,7 +9,7 @@ from torch import nn
 
 import sib
 from helpers.nets import group_norm_net, small_vit
-from sib.models import build
+from sib.models import SmallResNet, build
 
 BACKEND = "aot_eager"
 """Traces and differentiates as Inductor does, and needs no C++ compiler."""
@@ -69,6 +69,13 @@ def _loud():
         yield
 
 
+def test_a_residual_network_in_float64():
+    eager, compiled, images, labels = problem(SmallResNet(5, 4), dtype=torch.float64)
+    one, other = step(eager, images, labels), step(compiled, images, labels)
+    assert_same(eager, compiled, one, other, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.torture
 @pytest.mark.parametrize("arch", ["resnet18", "resnet50", "densenet121", "vit_b_32"])
 def test_the_published_architectures(arch):
     model = build(arch, 5, 32)

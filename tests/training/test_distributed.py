@@ -151,7 +151,7 @@ def folder(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(work, args=(port, folder), nprocs=2)
+    mp.start_processes(work, (port, folder), nprocs=2, start_method="fork")
     return folder
 
 

@@ -2,19 +2,18 @@
 
 import json
 import os
-import subprocess
-import sys
+import socket
+from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import pytest
 import torch
+import torch.multiprocessing as mp
 import yaml
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-import sib
 from helpers.squares import Squares, write_folder
 from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
@@ -245,28 +244,34 @@ def test_a_dry_run_only_looks_at_the_layer(options, tmp_path):
     assert "to be found before the first step" in text and not (tmp_path / "dry").exists()
 
 
+def command(rank, port, folder, arguments):
+    """The command as torchrun starts it; what it prints goes to a file."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    with open(folder / f"screen-{rank}", "w") as screen, redirect_stdout(screen):
+        assert main(arguments) == 0
+
+
+def in_two_processes(folder, arguments):
+    """What both print."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.start_processes(command, (port, folder, arguments), nprocs=2, start_method="fork")
+    text = "".join((folder / f"screen-{rank}").read_text() for rank in range(2))
+    return " ".join(text.split())
+
+
 def test_two_processes_use_what_the_first_one_finds(options, tmp_path):
     arguments = ["train", "--data", options["data"], "--weights", options["weights"]]
     arguments += ["--input.masks", options["input"].masks, "--arch", "small_resnet"]
     arguments += ["--image-size", "32", "--device", "cpu", "--workers", "0", "--epochs", "1"]
     arguments += ["--batch-size", "8", "--input.cache", str(tmp_path / "cache")]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [
-        "--nproc-per-node",
-        "2",
-        str(Path(__file__).parents[1] / "helpers" / "entry.py"),
-        *arguments,
-    ]
-    source = str(Path(sib.__file__).parents[1])
-    environment = os.environ | {"ENTRY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
-    run_options = {"env": environment, "capture_output": True, "text": True, "timeout": 200}
-    done = subprocess.run([*command, "--out", str(tmp_path / "two")], **run_options)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("of their area lies on the annotated object") == 1
+    arguments += ["--out", str(tmp_path / "two")]
+    text = in_two_processes(tmp_path, arguments)
+    assert text.count("of their area lies on the annotated object") == 1
     before = (tmp_path / "two" / foreground_file.NAME).read_bytes()
-    more = [*command, "--out", str(tmp_path / "two"), "--resume", "--epochs", "2"]
-    done = subprocess.run(more, **run_options)
-    assert done.returncode == 0, done.stderr
+    in_two_processes(tmp_path, [*arguments, "--resume", "--epochs", "2"])
     assert (tmp_path / "two" / foreground_file.NAME).read_bytes() == before
     run(tmp_path / "one", **(options | {"input": InputConfig(masks=options["input"].masks)}))
     assert read_foregrounds(tmp_path / "one").names == read_foregrounds(tmp_path / "two").names

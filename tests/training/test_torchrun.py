@@ -81,6 +81,7 @@ def test_two_processes_leave_one_run_and_one_voice(undisturbed):
     assert json.loads((out / "environment.json").read_text())["processes"] == 2
 
 
+@pytest.mark.torture
 def test_a_run_that_loses_a_process_and_is_stopped_ends_with_the_same_bits(undisturbed, tmp_path):
     """Process 1 dies after step 5, all go on from step 4; SIGTERM to torchrun comes in step 8."""
     stopped = torchrun(tmp_path, accident="lost_then_told_to_stop", restarts=1)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 from dataclasses import replace
 
@@ -19,6 +20,20 @@ from sib.config.train import InputConfig, ObjectiveConfig, OptimizerConfig
 from sib.training import Stopped, TrainConfig, TrainingFailed, train
 from sib.utils.errors import InputError
 from sib.utils.signals import Interrupt
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of one epoch; not to be written into."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    train(tiny(folder, epochs=1), Silent())
+    return folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The same for a test to work in."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 class Asking(Silent):
@@ -84,50 +99,54 @@ def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
     assert result["validation_accuracy"] == best["validation"]["accuracy"]
 
 
-def test_weights_say_what_they_are(tmp_path):
-    train(tiny(tmp_path), Silent())
-    with safe_open(tmp_path / "best.safetensors", framework="pt") as file:
+def test_weights_say_what_they_are(finished):
+    with safe_open(finished / "best.safetensors", framework="pt") as file:
         header = json.loads(file.metadata()["sib"])
-    assert header["arch"] == "small_resnet" and header["image_size"] == 48
+    assert header["arch"] == "small_resnet" and header["image_size"] == 32
     assert len(header["classes"]) == 10
 
 
 def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        train(tiny(tmp_path / name, seed=seed, epochs=1), Silent())
+        train(tiny(tmp_path / name, seed=seed, epochs=1, image_size=16), Silent())
     a, b, c = (load_file(tmp_path / name / "last.safetensors") for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not torch.equal(a["head.weight"], c["head.weight"])
 
 
+def in_three_epochs(out):
+    objective = ObjectiveConfig(kind="published", window_size=5, projection_dim=8)
+    return tiny(out, epochs=3, image_size=16, objective=objective)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(in_three_epochs(folder), Silent())
+    return folder
+
+
 @pytest.mark.parametrize("stop_after", [1, 9])
-def test_a_stopped_run_ends_as_if_never_stopped(tmp_path, stop_after):
+def test_a_stopped_run_ends_as_if_never_stopped(whole, tmp_path, stop_after):
     """Six steps an epoch: stopped before anything was saved, and in the middle of epoch 2."""
-    config = tiny(
-        tmp_path / "whole", epochs=3, objective=ObjectiveConfig(kind="published", projection_dim=8)
-    )
-    train(config, Silent())
-    stopped = replace(config, out=tmp_path / "stopped")
+    stopped = in_three_epochs(tmp_path / "stopped")
     with pytest.raises(KeyboardInterrupt):
         train(stopped, Silent(stop_after))
     train(replace(stopped, resume=True), Silent())
-    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+    assert_equal_runs(whole, tmp_path / "stopped")
 
 
 @pytest.mark.parametrize("step", [1, 8, 12])
-def test_a_run_asked_to_stop_goes_on_from_that_very_step(tmp_path, step):
+def test_a_run_asked_to_stop_goes_on_from_that_very_step(whole, tmp_path, step):
     """Six steps an epoch; after step 12 the signal falls into the validation of epoch 2."""
-    config = tiny(
-        tmp_path / "whole", epochs=3, objective=ObjectiveConfig(kind="published", projection_dim=8)
-    )
-    train(config, Silent())
-    stopped = replace(config, out=tmp_path / "stopped")
+    stopped = in_three_epochs(tmp_path / "stopped")
     with pytest.raises(Stopped, match=f"stopped after step {step}, which is saved"):
         train(stopped, Asking(step))
     reporter = Silent()
     train(replace(stopped, resume=True), reporter)
     assert reporter.seen == 18 - step
-    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+    assert_equal_runs(whole, tmp_path / "stopped")
 
 
 def test_a_second_signal_stops_at_once():
@@ -139,10 +158,9 @@ def test_a_second_signal_stops_at_once():
             signal.raise_signal(signal.SIGINT)
 
 
-def test_resume_refuses_another_configuration_and_names_the_difference(tmp_path):
-    train(tiny(tmp_path, epochs=1), Silent())
+def test_resume_refuses_another_configuration_and_names_the_difference(copied):
     other = tiny(
-        tmp_path,
+        copied,
         epochs=1,
         resume=True,
         objective=ObjectiveConfig(kind="published", background_weight=7.0),
@@ -160,19 +178,17 @@ def test_the_help_lists_what_may_change(capsys):
     assert names == resumable(TrainConfig) - {"resume", "dry_run"}
 
 
-def test_resume_may_go_on_for_more_epochs(tmp_path):
-    train(tiny(tmp_path, epochs=1), Silent())
-    train(tiny(tmp_path, epochs=2, resume=True), Silent())
-    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2]
-    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["epochs"] == 2
+def test_resume_may_go_on_for_more_epochs(copied):
+    train(tiny(copied, epochs=2, resume=True), Silent())
+    assert [line["epoch"] for line in metrics(copied)] == [1, 2]
+    assert yaml.safe_load((copied / "config.yaml").read_text())["epochs"] == 2
 
 
-def test_a_folder_with_a_run_is_never_overwritten(tmp_path):
-    train(tiny(tmp_path, epochs=1), Silent())
-    before = (tmp_path / "metrics.jsonl").read_bytes()
+def test_a_folder_with_a_run_is_never_overwritten(copied):
+    before = (copied / "metrics.jsonl").read_bytes()
     with pytest.raises(InputError, match="holds a run already"):
-        train(tiny(tmp_path, epochs=1, seed=3), Silent())
-    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+        train(tiny(copied, epochs=1, seed=3), Silent())
+    assert (copied / "metrics.jsonl").read_bytes() == before
 
 
 def test_resume_without_a_run_is_refused(tmp_path):
@@ -247,7 +263,7 @@ def test_worker_processes_change_nothing(tmp_path):
         ({"device": "cuda:99"}, "--device cuda:99 is not on this machine"),
         (
             {"objective": ObjectiveConfig(kind="published", window_size=64)},
-            "64 pixels do not fit into 48 × 48",
+            "64 pixels do not fit into 32 × 32",
         ),
         (
             {"objective": ObjectiveConfig(kind="published", background_weight=-1)},
@@ -269,37 +285,31 @@ def test_an_out_folder_that_is_a_file_is_refused(tmp_path):
         train(tiny(tmp_path / "file"), Silent())
 
 
-def test_resume_refuses_other_images(tmp_path):
-    train(tiny(tmp_path, epochs=1), Silent())
-    environment = json.loads((tmp_path / "environment.json").read_text())
+def test_resume_refuses_other_images(copied):
+    environment = json.loads((copied / "environment.json").read_text())
     environment["data"]["splits_sha256"] = "0" * 64
-    (tmp_path / "environment.json").write_text(json.dumps(environment))
+    (copied / "environment.json").write_text(json.dumps(environment))
     with pytest.raises(InputError, match="images are not those"):
-        train(tiny(tmp_path, epochs=2, resume=True), Silent())
+        train(tiny(copied, epochs=2, resume=True), Silent())
 
 
-@pytest.mark.parametrize("epochs", [1, 2])
-def test_a_finished_run_is_not_run_again(tmp_path, epochs):
-    train(tiny(tmp_path, epochs=2), Silent())
-    before = (tmp_path / "result.json").read_bytes()
-    with pytest.raises(InputError, match="has 2 finished epochs; --epochs must be above that"):
-        train(tiny(tmp_path, epochs=epochs, resume=True), Silent())
-    assert (tmp_path / "result.json").read_bytes() == before
+def test_a_finished_run_is_not_run_again(copied):
+    before = (copied / "result.json").read_bytes()
+    with pytest.raises(InputError, match="has 1 finished epoch"):
+        train(tiny(copied, epochs=1, resume=True), Silent())
+    assert (copied / "result.json").read_bytes() == before
 
 
-def test_the_cost_of_a_resumed_run_is_that_of_the_steps_left(tmp_path):
-    train(tiny(tmp_path, epochs=1), Silent())
+def test_the_cost_of_a_resumed_run_is_that_of_the_steps_left(copied):
     reporter = Silent()
-    train(tiny(tmp_path, epochs=3, resume=True), reporter)
+    train(tiny(copied, epochs=3, resume=True), reporter)
     assert reporter.costs[0][1] == 12
 
 
 def test_best_weights_are_those_of_the_best_epoch_after_a_stop_between_state_and_weights(
-    tmp_path, monkeypatch
+    whole, tmp_path, monkeypatch
 ):
-    config = tiny(tmp_path / "whole", epochs=3)
-    train(config, Silent())
-    stopped = replace(config, out=tmp_path / "stopped")
+    stopped = in_three_epochs(tmp_path / "stopped")
 
     def fail(self, *args):
         raise KeyboardInterrupt
@@ -309,40 +319,34 @@ def test_best_weights_are_those_of_the_best_epoch_after_a_stop_between_state_and
         train(stopped, Silent())
     monkeypatch.undo()
     train(replace(stopped, resume=True), Silent())
-    assert_equal_runs(tmp_path / "whole", tmp_path / "stopped")
+    assert_equal_runs(whole, tmp_path / "stopped")
     for name in ("best.safetensors", "result.json"):
-        assert (tmp_path / "stopped" / name).read_bytes() == (
-            tmp_path / "whole" / name
-        ).read_bytes()
+        assert (tmp_path / "stopped" / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_a_torn_last_line_of_metrics_is_dropped(tmp_path):
-    train(tiny(tmp_path, epochs=1), Silent())
-    with open(tmp_path / "metrics.jsonl", "a") as file:
+def test_a_torn_last_line_of_metrics_is_dropped(copied):
+    with open(copied / "metrics.jsonl", "a") as file:
         file.write('{"epoch": 2, "lo')
-    train(tiny(tmp_path, epochs=2, resume=True), Silent())
-    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2]
+    train(tiny(copied, epochs=2, resume=True), Silent())
+    assert [line["epoch"] for line in metrics(copied)] == [1, 2]
 
 
 @pytest.mark.parametrize("name", ["state.pt", "config.yaml", "environment.json"])
 @pytest.mark.parametrize("content", [b"", b"\x80\x02["])
-def test_damaged_files_of_a_run_are_told(tmp_path, name, content):
-    train(tiny(tmp_path, epochs=1), Silent())
-    (tmp_path / name).write_bytes(content)
+def test_damaged_files_of_a_run_are_told(copied, name, content):
+    (copied / name).write_bytes(content)
     with pytest.raises(InputError, match=f"{name} is damaged"):
-        train(tiny(tmp_path, epochs=2, resume=True), Silent())
+        train(tiny(copied, epochs=2, resume=True), Silent())
 
 
-def test_the_stored_configuration_starts_another_run(tmp_path):
+def test_the_stored_configuration_starts_another_run(finished):
     from sib.cli.main import parse
 
-    train(tiny(tmp_path / "a", epochs=1), Silent())
-    config = parse(["train", "--config", str(tmp_path / "a" / "config.yaml"), "--out", "b"])
+    config = parse(["train", "--config", str(finished / "config.yaml"), "--out", "b"])
     assert not config.resume and config.arch == "small_resnet" and str(config.out) == "b"
 
 
-def test_a_dry_run_beside_a_run_counts_all_its_own_steps(tmp_path):
-    train(tiny(tmp_path, epochs=1), Silent())
+def test_a_dry_run_beside_a_run_counts_all_its_own_steps(copied):
     reporter = Silent()
-    train(tiny(tmp_path, dry_run=True), reporter)
+    train(tiny(copied, dry_run=True), reporter)
     assert reporter.costs[0][1] == 12
