@@ -11,35 +11,46 @@ from sib.cli.demo import DemoConfig, demo
 from sib.utils.errors import InputError
 
 
-def test_the_demo_trains_both_methods_and_draws_them(tmp_path):
+def shown(out, **options):
+    """What the demonstration prints."""
     screen = io.StringIO()
-    config = DemoConfig(out=tmp_path, epochs=1, images=100, device="cpu")
-    demo(config, Console(file=screen, width=100))
-    text = screen.getvalue()
+    config = DemoConfig(out=out, epochs=1, images=60, device="cpu", **options)
+    demo(config, Console(file=screen, width=200))
+    return screen.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder_and_screens(tmp_path_factory):
+    """The published objective, then the other one with another seed in the same folder."""
+    out = tmp_path_factory.mktemp("demo")
+    first = shown(out, objective="published")
+    kept = (out / "sib" / "config.yaml").read_text()
+    return out, first, kept, shown(out, seed=1)
+
+
+def test_the_demo_trains_both_methods_and_draws_them(folder_and_screens):
+    folder, _, _, text = folder_and_screens
     for method, name in (("ce", "cross-entropy"), ("sib", "S-IB")):
-        test = json.loads((tmp_path / method / "result.json").read_text())["test"]
+        test = json.loads((folder / method / "result.json").read_text())["test"]
         row = next(line for line in text.splitlines() if line.startswith(f"│ {name}"))
         assert f"{test['accuracy']:.3f}" in row and f"{test['foreground_energy']:.3f}" in row
-    picture = Image.open(tmp_path / "picture.png")
+    picture = Image.open(folder / "picture.png")
     assert min(picture.size) > 500
     assert len(picture.convert("RGB").getcolors(2**24)) > 200  # more than empty axes
-    report = (tmp_path / "report.html").read_text()
+    report = (folder / "report.html").read_text()
     assert "S-IB minus cross-entropy" in report and "data:image/jpeg" in report
 
 
-def test_the_published_objective_can_be_shown(tmp_path):
-    screen = io.StringIO()
-    options = {"epochs": 1, "images": 60, "objective": "published", "device": "cpu"}
-    demo(DemoConfig(out=tmp_path, **options), Console(file=screen, width=200))
-    assert "kind: published" in (tmp_path / "sib" / "config.yaml").read_text()
-    assert "S-IB ran with the published objective, --objective calibrated" in screen.getvalue()
+def test_the_published_objective_can_be_shown(folder_and_screens):
+    _, text, config, _ = folder_and_screens
+    assert "kind: published" in config
+    assert "S-IB ran with the published objective, --objective calibrated" in text
 
 
-def test_the_demo_can_be_run_again(tmp_path):
-    for seed in (0, 1):
-        config = DemoConfig(out=tmp_path, epochs=1, images=60, seed=seed, device="cpu")
-        demo(config, Console(file=io.StringIO()))
-    assert "seed: 1" in (tmp_path / "sib" / "config.yaml").read_text()
+def test_the_demo_can_be_run_again(folder_and_screens):
+    folder, _, before, _ = folder_and_screens
+    assert "seed: 0" in before
+    assert "seed: 1" in (folder / "sib" / "config.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,19 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 import sib
-from sib.models import SmallResNet
+from helpers.nets import group_norm_net
 
 NAMES = ("of the task", "plain", "compiled")
 
 
 def make_task():
     torch.manual_seed(0)
-    return sib.SpatialIBTask(SmallResNet(5, 8), sib.SpatialIB(1.0, 1e6))
+    return sib.SpatialIBTask(group_norm_net(), sib.SpatialIB(1.0, 1e6, window_size=5))
 
 
 def local_batch(rank):
     generator = torch.Generator().manual_seed(rank)
-    return torch.randn(4, 3, 32, 32, generator=generator), torch.arange(4) + rank % 2
+    return torch.randn(4, 3, 16, 16, generator=generator), torch.arange(4) + rank % 2
 
 
 def gradient(task):

@@ -74,7 +74,7 @@ def test_the_example_has_the_gradient_of_its_formula():
 def test_it_is_trained_from_the_command_line(tmp_path):
     install(tmp_path, example())
     options = "--method small_gradient --rival.weight 0.1 --data digits --input.train-size 60 "
-    options += "--input.test-size 20 --arch small_resnet "
+    options += "--input.test-size 20 --arch small_resnet --image-size 16 "
     options += "--epochs 1 --batch-size 20 --workers 0 --device cpu --rival.balance"
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     run = tmp_path / "run"

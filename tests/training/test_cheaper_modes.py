@@ -41,7 +41,7 @@ def test_means_are_over_the_images_that_had_a_value():
 
 
 def test_resume_takes_the_terms_on_the_same_steps(tmp_path):
-    options = {"epochs": 2, "every_n_steps": 2}
+    options = {"epochs": 1, "every_n_steps": 2, "image_size": 16}
     train(tiny(tmp_path / "whole", **options), Silent())
     stopped = tiny(tmp_path / "stopped", **options)
     with pytest.raises(KeyboardInterrupt):

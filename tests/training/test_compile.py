@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers.runs import Silent, metrics, tiny
-from sib.config.options import ObjectiveConfig
+from sib.config.options import InputConfig, ObjectiveConfig
 from sib.tasks.shorthand import SpatialIBTask
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
@@ -23,11 +23,15 @@ def without_compiler(monkeypatch):
 @pytest.mark.usefixtures("without_compiler")
 def test_a_compiled_run_learns_what_an_uncompiled_one_does(tmp_path):
     reporter = Silent()
-    objective = ObjectiveConfig(kind="published")
-    train(tiny(tmp_path / "eager", objective=objective), Silent())
+    options = {
+        "objective": ObjectiveConfig(kind="published", window_size=5),
+        "image_size": 16,
+        "input": InputConfig(train_size=40, test_size=10),
+    }
+    train(tiny(tmp_path / "eager", **options), Silent())
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
-        train(tiny(tmp_path / "compiled", objective=objective, compile=True), reporter)
+        train(tiny(tmp_path / "compiled", compile=True, **options), reporter)
     assert any(said.startswith("compiling the step") for said in reporter.said)
     found = [metrics(tmp_path / name) for name in ("eager", "compiled")]
     for eager, compiled in zip(*found, strict=True):

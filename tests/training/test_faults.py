@@ -89,7 +89,7 @@ def test_a_dead_reading_process_ends_the_run_which_can_go_on(tmp_path):
                         os.kill(child.pid, signal.SIGKILL)
                 yield batch
 
-    options = {"workers": 1, "batch_size": 4, "epochs": 3}
+    options = {"workers": 1, "batch_size": 8, "epochs": 3, "image_size": 16, "method": "ce"}
     train(tiny(tmp_path / "undisturbed", **options), Silent())
     # in a process of its own, because torch raises such errors again and again
     said = in_a_process(lambda: train(tiny(tmp_path / "run", **options), Killing()))

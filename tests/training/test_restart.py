@@ -6,10 +6,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from helpers.runs import Silent, metrics, tiny
+from helpers import runs
+from helpers.runs import Silent, metrics
 from sib.distributed.restart import launch
 from sib.training import train
 from sib.utils.errors import InputError
+
+
+def tiny(out, **options):
+    return runs.tiny(out, image_size=16, method="ce", **options)
 
 
 @pytest.fixture
