@@ -25,7 +25,7 @@ def tiny(out, **options):
         "epochs": 2,
         "workers": 0,
         "device": "cpu",
-        "input": InputConfig(train_size=40, test_size=20),
+        "input": InputConfig(train_size=80, test_size=20),
     }
     return TrainConfig(out=out, **(defaults | options))
 
