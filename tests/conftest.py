@@ -1,5 +1,8 @@
 """Shared fixtures."""
 
+import ctypes
+import gc
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +35,15 @@ def shared_data():
 def stored_names(monkeypatch):
     """The run folder of tests/fixtures names its network ``nets:group_norm_net``."""
     monkeypatch.syspath_prepend(Path(__file__).with_name("helpers"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _free_memory():
+    """What a module's networks took goes back to the system, where the allocator knows how."""
+    yield
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture(scope="session", autouse=True)
