@@ -224,7 +224,7 @@ def test_the_cost_of_explanations_by_forward_passes_is_announced(tmp_path):
     )
     found = evaluate(config, console)
     text = console.file.getvalue()
-    assert "occlusion: 50 forward passes an image" in text
-    assert "rise: 20 forward passes an image" in text
+    assert "occlusion: 50 forward passes per image" in text
+    assert "rise: 20 forward passes per image" in text
     assert list(found["table"]) == ["occlusion", "rise"] and found["options"]["masks"] == 20
     assert "masks" not in options(EvaluateConfig(run=trained()))

@@ -175,8 +175,8 @@ def test_the_announced_cost_is_the_number_of_forward_passes(method, size):
 def test_cost_notes():
     notes = cost_notes(["saliency", "occlusion", "rise"], (224, 224), n_masks=4000)
     assert notes == [
-        "occlusion: 50 forward passes an image",
-        "rise: 4000 forward passes an image",
+        "occlusion: 50 forward passes per image",
+        "rise: 4000 forward passes per image",
     ]
     assert passes(Options(window=1, stride=1), (9, 9)) == 2
 

@@ -102,7 +102,7 @@ def test_a_method_object_of_another_package(package):
     )
     assert sib.explain.method_names()[-1] == "toy"
     assert sib.explain.method_title("toy") == "Toy"
-    assert sib.explain.cost_notes(["toy"], (8, 8)) == ["toy: 5 forward passes an image"]
+    assert sib.explain.cost_notes(["toy"], (8, 8)) == ["toy: 5 forward passes per image"]
 
 
 @pytest.mark.parametrize(

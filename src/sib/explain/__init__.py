@@ -1,6 +1,6 @@
 """Explanation methods behind one call: (model, images, targets) → (B, H, W), raw.
 
-captum and torchcam are loaded by the first call of a method that needs them.
+captum and torchcam are loaded when a method that needs them is first called.
 """
 
 from typing import Any

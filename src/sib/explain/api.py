@@ -55,17 +55,18 @@ def attribute(
     rise                  mean probability of t over the random masks that keep it  ≥ 0
     ====================  ========================================================  ======
 
-    Class activation maps have the resolution of ``layer`` and are enlarged bilinearly. Where an
-    in-place operation follows the layer, A is what it leaves. Their last ReLU is part of their
-    definition; torchcam's min-max scaling is off. The α of gradcam_pp is torchcam's: release
-    0.5.0 takes (∂z_t/∂A)² without the paper's denominator. A layer whose map has one place is
+    Class activation maps have the resolution of ``layer`` and are enlarged bilinearly. If an
+    in-place operation follows the layer, A is its result. The last ReLU is part of their
+    definition; torchcam's min-max scaling is off. The α of gradcam_pp is torchcam's: release 0.5.0
+    uses (∂z_t/∂A)² without the paper's denominator. A layer whose map has only one place is
     refused, because its map is the same everywhere.
 
-    Occlusion and RISE take no gradient, only forward passes, and many of them; `cost_notes` says
-    how many. Other packages add methods by `register`.
+    Occlusion and RISE need no gradient, but many forward passes; `cost_notes` says how many. Other
+    packages add methods with `register`.
 
-    Computed in evaluation mode and full precision, also inside ``torch.no_grad()``. The model's
-    modes, hooks, gradients and flags, the images and the random numbers are left as they were.
+    Maps are computed in evaluation mode and full precision, even inside ``torch.no_grad()``. The
+    model's modes, hooks, gradients and flags, the images, and the state of the random number
+    generators are not changed.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -77,23 +78,23 @@ def attribute(
         layer: module or its name, for class activation maps; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w). Channels last and tokens are recognised
             without it.
-        baseline: x′ of integrated gradients, occlusion and RISE, a number or what broadcasts to
-            the images. 0 is the mean colour of normalised images, not black.
-        n_steps: points on the path of integrated gradients.
-        n_samples: noisy copies for SmoothGrad.
+        baseline: x′ of integrated gradients, occlusion and RISE: a number, or a tensor that
+            broadcasts to the images. 0 is the mean colour of normalised images, not black.
+        n_steps: number of points on the path of integrated gradients.
+        n_samples: number of noisy copies for SmoothGrad.
         noise_level: σ of SmoothGrad as a share of each image's range, max − min; above 0.
         window: sides of occlusion's window as a share of the image's, in (0, 1].
         stride: step between windows as a share of the image's sides, at most ``window``.
-        n_masks: random masks of RISE.
-        seed: of SmoothGrad's noise and RISE's masks, the same for every image, so that a map does
-            not depend on its neighbours in the batch.
+        n_masks: number of random masks for RISE.
+        seed: seed of SmoothGrad's noise and RISE's masks. These are the same for every image, so
+            that a map does not depend on its neighbours in the batch.
         chunk_size: largest number of images in one pass of the methods that need several passes.
 
     Returns:
         (B, H, W), float32, on the model's device.
 
     Raises:
-        ValueError: an argument that is not allowed; ``guided_backprop`` on a model without
+        ValueError: an argument is not allowed; ``guided_backprop`` on a model without
             nn.ReLU; a model whose CAM layer is unknown, where ``layer`` is not given; a CAM layer
             with one place.
         MissingLibraryError: the library of the method is not installed; also a ValueError.
@@ -150,10 +151,10 @@ def attribute_all(
     seed: int = 0,
     chunk_size: int = 32,
 ) -> dict[str, Tensor]:
-    """Several methods at once: `attribute` of each, from shared passes.
+    """Compute several methods at once, sharing passes; each map is that of `attribute`.
 
-    The predicted classes, saliency, input × gradient, the class activation maps and the VJP take
-    one forward pass together; saliency and input × gradient one backward pass.
+    The predicted classes, saliency, input × gradient, the class activation maps and the VJP share
+    one forward pass. Saliency and input × gradient also share one backward pass.
 
     Args:
         methods: names from `method_names`; None for `default_methods`. `available_methods` names
@@ -163,7 +164,7 @@ def attribute_all(
         (B, H, W) maps by method, in the order of ``methods``.
 
     Raises:
-        ValueError: as `attribute`.
+        ValueError: as in `attribute`.
 
     Example:
         >>> import sib, torch
@@ -208,7 +209,7 @@ def _maps(
     place: CamLayer | None,
     options: Options,
 ) -> dict[str, Tensor]:
-    """Maps by method; those that share a pass first, so that its graph is freed before the rest."""
+    """Maps by method. Methods that share a pass come first, so that its graph is freed early."""
     maps: dict[str, Tensor] = {}
     wanted = [method.name for method in methods if method.name in cams.CAMS]
     shared = [method for method in methods if method.shares_pass]
@@ -230,7 +231,7 @@ def _maps(
 
 
 def _checked(method: Method, call: Call) -> Tensor:
-    """What a method gives.
+    """The maps that a method returns, checked.
 
     Raises:
         ValueError: it is not one map for each image.

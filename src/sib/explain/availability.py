@@ -1,4 +1,4 @@
-"""Which methods a model can have."""
+"""Which methods can explain a model."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ from sib.models.layers import CamLayer, Reshape, cam_layer, describe
 def available_methods(
     model: nn.Module, images: Tensor, methods: Sequence[str] | None = None
 ) -> list[str]:
-    """The methods that a model can have without further arguments.
+    """The methods that work for a model without further arguments.
 
-    Guided backpropagation needs nn.ReLU modules, class activation maps a known layer whose map has
-    more than one place.
+    Guided backpropagation needs nn.ReLU modules. Class activation maps need a known layer whose map
+    has more than one place.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -38,12 +38,12 @@ def available_methods(
 def unavailable_methods(
     model: nn.Module, images: Tensor, methods: Sequence[str] | None = None
 ) -> dict[str, str]:
-    """The methods that a model cannot have without further arguments, and why.
+    """The methods that do not work for a model without further arguments, and why.
 
-    Arguments as of `available_methods`.
+    Arguments as in `available_methods`.
 
     Returns:
-        Reasons, a sentence each, by method.
+        Reasons by method, each one sentence.
 
     Example:
         >>> import sib, torch
@@ -66,7 +66,7 @@ def unavailable_methods(
 
 
 def chosen_methods(names: Sequence[str] | None) -> list[Method]:
-    """The methods of a list of names; the default ones for None.
+    """The methods with the given names; the default ones for None.
 
     Raises:
         ValueError: it is not a list, or a name is unknown.

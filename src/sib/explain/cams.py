@@ -1,4 +1,4 @@
-"""Class activation maps, by torchcam."""
+"""Class activation maps, computed by torchcam."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,7 @@ CAMS = {"gradcam": "GradCAM", "gradcam_pp": "GradCAMpp", "layercam": "LayerCAM"}
 
 
 def gradcam(call: Call) -> Tensor:
-    """ReLU Σ_k A_k mean_ij ∂z_t/∂A_kij (B, H, W), ≥ 0, A the activations of the layer.
+    """ReLU Σ_k A_k mean_ij ∂z_t/∂A_kij (B, H, W), ≥ 0, with A the activations of the layer.
 
     Source: Selvaraju et al. 2017.
     """
@@ -43,7 +43,7 @@ def layercam(call: Call) -> Tensor:
 def hooked(
     model: nn.Module, layer: CamLayer | None, methods: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """torchcam's extractors by method, all fed by the forward passes inside the context."""
+    """torchcam's extractors by method; all record the forward passes inside the context."""
     with ExitStack() as stack:
         extractors = {}
         for method in methods:

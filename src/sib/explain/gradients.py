@@ -1,4 +1,4 @@
-"""Gradients at the image; integrated gradients and SmoothGrad by captum."""
+"""Gradients at the image; captum computes integrated gradients and SmoothGrad."""
 
 import torch
 from torch import Tensor
@@ -35,8 +35,8 @@ def vjp(call: Call) -> Tensor:
 def integrated_gradients(call: Call) -> Tensor:
     """Σ_c (x − x′) ∫₀¹ ∂z_t/∂x (x′ + α(x − x′)) dα (B, H, W), signed.
 
-    The integral is a Gauss-Legendre quadrature. Images go through the model in groups of about
-    ``chunk_size`` points of all paths together.
+    The integral is computed by Gauss-Legendre quadrature. The points of all paths pass through the
+    model in groups of about ``chunk_size``.
 
     Source: Sundararajan et al. 2017.
     """
@@ -62,8 +62,8 @@ def integrated_gradients(call: Call) -> Tensor:
 def smoothgrad(call: Call) -> Tensor:
     """Σ_c |mean over n of ∂z_t/∂x (x + σε_n)| (B, H, W), ≥ 0, σ a share of each image's own range.
 
-    captum's NoiseTunnel draws from the global generator, other noise for each image, and takes one
-    σ for all; so captum's Saliency gets images that are noisy already. All see the same ε.
+    captum's NoiseTunnel draws different noise for each image from the global generator, with one σ
+    for all. So noisy images are passed to captum's Saliency instead. All images get the same ε.
 
     Source: Smilkov et al. 2017.
     """

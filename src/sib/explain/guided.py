@@ -1,4 +1,4 @@
-"""Guided backpropagation, by captum."""
+"""Guided backpropagation, computed by captum."""
 
 import warnings
 from collections.abc import Callable
@@ -24,7 +24,7 @@ RELUS: tuple[Callable, ...] = (
 
 
 def check_has_relu(model: nn.Module) -> None:
-    """Raise unless captum finds a ReLU that it can guide."""
+    """Raise unless the model has a ReLU module that captum can modify."""
     if not any(isinstance(module, nn.ReLU) for module in model.modules()):
         raise ValueError(
             "method guided_backprop changes the backward pass of nn.ReLU modules, and this "
@@ -56,7 +56,7 @@ def guided_backprop(call: Call) -> Tensor:
 
 
 class _ReluCount(TorchFunctionMode):
-    """Counts the calls of ReLU, those inside nn.ReLU included."""
+    """Counts the calls of ReLU, including those inside nn.ReLU."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""What an explanation method is, and what its function is given."""
+"""An explanation method, and the arguments of its function."""
 
 import re
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Options:
     chunk_size: int = 32
 
     def check(self, images: Tensor) -> None:
-        """Raise ValueError where a value is not allowed for the images (B, C, H, W)."""
+        """Raise ValueError if a value is not allowed for the images (B, C, H, W)."""
         for name in ("n_steps", "n_samples", "n_masks", "chunk_size"):
             checks.whole_number(name, getattr(self, name))
         checks.whole_number("seed", self.seed, smallest=0)
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Call:
-    """What the function of a method is given; it returns the maps (B, H, W)."""
+    """The argument of a method's function, which returns the maps (B, H, W)."""
 
     model: nn.Module
     """The classifier, in evaluation mode."""
@@ -64,13 +64,13 @@ class Call:
     targets: Tensor
     """(B,) classes to explain."""
     logits: Tensor
-    """(B, K) of the images. Methods with ``shares_pass`` may differentiate them, and must keep
-    their graph; for the others they are detached."""
+    """(B, K), the images' logits. Methods with ``shares_pass`` may differentiate them and must keep
+    their graph; for other methods they are detached."""
     options: Options
     layer: CamLayer | None = None
     """The last stage, for methods with ``needs_layer``."""
     extractors: dict[str, Any] = field(default_factory=dict)
-    """torchcam's, by method."""
+    """torchcam's extractors, by method."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) of other images, differentiable where autograd is on."""
@@ -90,28 +90,28 @@ class Method:
     name: str
     """As users write it: small letters, digits and underscores."""
     title: str
-    """As readers see it."""
+    """The name that is shown to readers."""
     family: Family
-    """What makes the map: gradients at the image, activations of a layer weighted by gradients
-    (class activation maps), or forward passes of changed images."""
+    """What the map is computed from: gradients at the image, activations of a layer weighted by
+    gradients (class activation maps), or forward passes of changed images."""
     function: Callable[[Call], Tensor]
-    """Makes the maps (B, H, W) from a `Call`."""
+    """Computes the maps (B, H, W) from a `Call`."""
     passes: int | Callable[[Options, Size], int] = 3
-    """Cost in forward passes an image; a backward pass counts as two. A number, or a function of
+    """Cost in forward passes per image; a backward pass counts as two. A number, or a function of
     the options and the image's size (H, W)."""
     default: bool = False
-    """Whether ``sib evaluate`` takes it where no methods are named."""
+    """Whether ``sib evaluate`` uses it by default."""
     in_gallery: bool = False
-    """Whether ``sib report`` shows it where no methods are named."""
+    """Whether ``sib report`` shows it by default."""
     needs_layer: bool = False
-    """Whether it looks at the last stage."""
+    """Whether it needs the last stage."""
     needs_relu: bool = False
     """Whether the model must have nn.ReLU modules."""
     shares_pass: bool = False
-    """Whether it works from the logits of one forward pass that several methods share."""
+    """Whether it uses the logits of a forward pass that several methods share."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a value is not allowed."""
+        """Raise ValueError if a value is not allowed."""
         if not isinstance(self.name, str) or not re.fullmatch("[a-z][a-z0-9_]*", self.name):
             raise ValueError(
                 "name of a method must be small letters, digits and underscores, a letter first; "
@@ -122,7 +122,7 @@ class Method:
             raise ValueError(f"function of {self.name} must be callable; got {self.function!r}")
 
     def cost(self, size: Size, options: Options | None = None) -> int:
-        """Forward passes an image of size (H, W); a backward pass counts as two."""
+        """Number of forward passes per image of size (H, W); a backward pass counts as two."""
         if isinstance(self.passes, int):
             return self.passes
         return self.passes(options or Options(), size)

@@ -1,4 +1,4 @@
-"""Putting maps on a common scale, always by request."""
+"""Scale maps to a common range, only on request."""
 
 import torch
 from torch import Tensor
@@ -10,15 +10,15 @@ PERCENTILE = 0.99
 
 
 def normalize_maps(attribution: Tensor, normalize: str) -> Tensor:
-    """Scale each map by a number of its own; signs stay, and a zero map stays zero.
+    """Divide each map by its own scale; signs are kept, and a zero map stays zero.
 
-    A map that holds NaN or an infinity becomes NaN, except under ``"none"``.
+    A map that contains NaN or an infinity becomes NaN, except under ``"none"``.
 
-    - ``"none"``: as it is.
+    - ``"none"``: not scaled.
     - ``"max"``: a / max|a|, in [−1, 1].
     - ``"sum"``: a / Σ|a|, so that magnitudes sum to 1.
-    - ``"percentile"``: a / s cut to [−1, 1], s the 99th percentile of |a|, so that single
-      outlying pixels do not darken the rest. Where s is 0, the largest |a| takes its place.
+    - ``"percentile"``: a / s clipped to [−1, 1], with s the 99th percentile of |a|, so that a few
+      outlying pixels do not darken the rest. If s is 0, the largest |a| replaces it.
 
     Args:
         attribution: (B, H, W), floating point.
@@ -41,7 +41,7 @@ def normalize_maps(attribution: Tensor, normalize: str) -> Tensor:
         return attribution
     largest = attribution.abs().flatten(1).amax(dim=1)
     largest = torch.where(largest.isfinite(), largest, torch.nan)
-    # by the largest value first, since a sum of large or of half-precision values overflows
+    # by the largest value first, since a sum of large or half-precision values could overflow
     scaled = attribution / torch.where(largest == 0, 1, largest)[:, None, None]
     if normalize == "max":
         return scaled
@@ -52,7 +52,7 @@ def normalize_maps(attribution: Tensor, normalize: str) -> Tensor:
 
 
 def _percentile(rows: Tensor) -> Tensor:
-    """The smallest value with at least 99 % of its row at or below it.
+    """The smallest value that at least 99 % of its row do not exceed.
 
     Not `torch.quantile`, which refuses rows of more than 2²⁴ entries.
     """

@@ -1,4 +1,4 @@
-"""Occlusion: how much the logit falls where a part of the image is covered, by captum."""
+"""Occlusion, by captum: how much the logit falls when a part of the image is covered."""
 
 import torch
 from torch import Tensor
@@ -8,12 +8,12 @@ from sib.utils.optional import import_optional
 
 
 def occlusion(call: Call) -> Tensor:
-    """What covering the surroundings of a place costs the target's logit, (B, H, W), signed.
+    """How much the target's logit falls when the area around a pixel is covered, (B, H, W), signed.
 
-    a_ij = mean over the windows that cover ij of z_t(x) − z_t(x with x′ inside the window): above
-    0 where the image speaks for the class. No gradient is taken. Windows are ``window`` × the
-    image's height by ``window`` × its width, moved by ``stride`` × height and width; at the right
-    and the lower border they are cut.
+    a_ij = mean over the windows that cover ij of z_t(x) − z_t(x with x′ inside the window). It is
+    above 0 where the image supports the class. No gradient is needed. A window's sides are
+    ``window`` times the image's, and windows are ``stride`` times the image's sides apart. They are
+    clipped at the right and lower border.
 
     Source: Zeiler and Fergus 2014, section 4.2; the mean over overlapping windows is captum's.
     """
@@ -37,7 +37,7 @@ def occlusion(call: Call) -> Tensor:
 
 
 def passes(options: Options, size: Size) -> int:
-    """Forward passes an image: one for each window, and one of the whole image."""
+    """Forward passes per image: one for each window, and one for the whole image."""
     windows = 1
     for length, covered, step in zip(size, *_window(options, size), strict=True):
         windows *= -(-(length - covered) // step) + 1

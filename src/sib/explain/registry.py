@@ -1,7 +1,7 @@
 """The explanation methods, by name.
 
-A method of this package is a function in the file of its family, and a line in `BUILT_IN`. Another
-package adds one by `register`, or by an entry point in the group ``sib.explanations``.
+A method of this package is a function in the file of its family, and a line in `BUILT_IN`. Other
+packages add methods with `register`, or by an entry point in the group ``sib.explanations``.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ BUILT_IN = (
     Method("occlusion", "occlusion", "perturbation", occlusion.occlusion, occlusion.passes),
     Method("rise", "RISE", "perturbation", rise.rise, lambda options, size: options.n_masks),
 )  # fmt: skip
-"""One line a method."""
+"""One line per method."""
 
 _methods: dict[str, Method] = {method.name: method for method in BUILT_IN}
 _plugins_loaded: list[bool] = []
@@ -48,11 +48,11 @@ _plugins_loaded: list[bool] = []
 def register(
     method: Method | str, function: Callable[[Call], Tensor] | None = None, **facts: Any
 ) -> Method:
-    """Add an explanation method, which `attribute` and every command then know by its name.
+    """Add an explanation method, which `attribute` and every command then accept by its name.
 
     Args:
-        method: a `Method`; or its name, with ``function`` and the further fields of `Method`. The
-            family is ``"gradient"`` and the title is the name where they are not given.
+        method: a `Method`; or its name, with ``function`` and the other fields of `Method`. By
+            default the family is ``"gradient"`` and the title is the name.
         function: `Call` → maps (B, H, W).
         facts: further fields of `Method`.
 
@@ -83,14 +83,14 @@ def register(
 
 
 def get_method(name: str, argument: str = "method") -> Method:
-    """The method of a name.
+    """The method with a name.
 
     Args:
         name: as users write it.
-        argument: what the name was given as, for the message.
+        argument: name of the argument it was given as, for the message.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no method has this name.
         InputError: a package that adds methods cannot be loaded.
 
     Example:
@@ -118,7 +118,7 @@ def method_names() -> tuple[str, ...]:
 
 
 def default_methods() -> tuple[str, ...]:
-    """Names of the methods that ``sib evaluate`` takes where none are named.
+    """Names of the methods that ``sib evaluate`` uses by default.
 
     Example:
         >>> import sib
@@ -130,7 +130,7 @@ def default_methods() -> tuple[str, ...]:
 
 
 def gallery_methods() -> tuple[str, ...]:
-    """Names of the methods that ``sib report`` shows where none are named.
+    """Names of the methods that ``sib report`` shows by default.
 
     Example:
         >>> import sib
@@ -141,7 +141,7 @@ def gallery_methods() -> tuple[str, ...]:
 
 
 def method_title(name: str) -> str:
-    """The title of a method for readers; from its name where the package that adds it is absent.
+    """A method's title; made from its name if the package that adds it is not installed.
 
     Example:
         >>> import sib
@@ -153,7 +153,7 @@ def method_title(name: str) -> str:
 
 
 def method_family(name: str) -> str | None:
-    """``"gradient"``, ``"cam"`` or ``"perturbation"``; None for a method that is not known.
+    """``"gradient"``, ``"cam"`` or ``"perturbation"``; None for an unknown method.
 
     Example:
         >>> import sib
@@ -165,12 +165,12 @@ def method_family(name: str) -> str | None:
 
 
 def cost_notes(methods: Sequence[str], size: Size, **options: Any) -> list[str]:
-    """One line for each method that only forward passes make, with their number for an image.
+    """One line for each method that uses only forward passes, with their number per image.
 
     Args:
         methods: names.
         size: (H, W) of the images.
-        options: those of `attribute` that are not at their defaults.
+        options: options of `attribute` that differ from their defaults.
 
     Example:
         >>> import sib
@@ -179,14 +179,14 @@ def cost_notes(methods: Sequence[str], size: Size, **options: Any) -> list[str]:
     """
     chosen = [get_method(name) for name in methods]
     return [
-        f"{method.name}: {method.cost(size, Options(**options))} forward passes an image"
+        f"{method.name}: {method.cost(size, Options(**options))} forward passes per image"
         for method in chosen
         if method.family == "perturbation"
     ]
 
 
 def _load_plugins() -> None:
-    """Register what installed packages add, once."""
+    """Register the methods that installed packages add, once."""
     if _plugins_loaded:
         return
     before = dict(_methods)
@@ -196,7 +196,7 @@ def _load_plugins() -> None:
                 raise ValueError(f"it is named {found.name!r}")
             register(found) if isinstance(found, Method) else register(name, found)  # type: ignore[arg-type]
         except ValueError as error:
-            _methods.clear()  # all or none, so that the next try meets the same fault
+            _methods.clear()  # all or none, so that the next attempt fails in the same way
             _methods.update(before)
             raise InputError(f"{GROUP}: {name!r} cannot be added: {error}") from None
     _plugins_loaded.append(True)

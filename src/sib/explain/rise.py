@@ -1,4 +1,4 @@
-"""RISE: which of many random masks leave the class probable."""
+"""RISE: how probable the class stays under many random masks."""
 
 from collections.abc import Iterator
 
@@ -16,12 +16,12 @@ KEPT = 0.5
 
 @torch.no_grad()
 def rise(call: Call) -> Tensor:
-    """The mean probability of the class over the random masks that keep a place, (B, H, W), ≥ 0.
+    """Mean probability of the class over the random masks that keep a pixel, (B, H, W), ≥ 0.
 
     a_ij = 1 / (N p) Σ_n p_t(x M_n + x′ (1 − M_n)) M_n,ij, with N = ``n_masks``, p = 0.5 and x′ the
-    baseline. A mask M_n in [0, 1] is a grid of 7 × 7 cells, each 1 with probability p and else 0,
-    enlarged bilinearly and shifted by less than a cell. All images see the same masks. No gradient
-    is taken. The noise of a map falls with 1/√N; the paper takes N = 4000 to 8000.
+    baseline. A mask M_n in [0, 1] is a grid of 7 × 7 cells, each 1 with probability p and otherwise
+    0, enlarged bilinearly and shifted by less than a cell. All images get the same masks. No
+    gradient is needed. The noise of a map falls with 1/√N; the paper uses N = 4000 to 8000.
 
     Source: Petsiuk et al. 2018, arXiv 1806.07421, equation 6 and section 3.2.
     """
@@ -39,8 +39,8 @@ def rise(call: Call) -> Tensor:
 def _masks(call: Call, images: Tensor) -> Iterator[Tensor]:
     """Masks (n, 1, H, W) of the images' size, in chunks.
 
-    All random numbers are drawn first and on the CPU, so that neither the size of the chunks nor
-    the device changes a mask.
+    All random numbers are drawn first and on the CPU, so that masks depend neither on the size of
+    the chunks nor on the device.
     """
     options, (height, width) = call.options, images.shape[2:]
     generator = torch.Generator().manual_seed(options.seed)

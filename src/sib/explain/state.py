@@ -1,4 +1,4 @@
-"""Working with a model and leaving it as it was found."""
+"""Use a model without changing its state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from sib.models.outputs import in_words, logits_in, warn_if_probabilities
 
 @contextmanager
 def gradients_enabled(device: torch.device) -> Iterator[None]:
-    """Autograd on, also inside ``torch.no_grad`` and ``torch.inference_mode``; autocast off."""
+    """Autograd on, even inside ``torch.no_grad`` and ``torch.inference_mode``; autocast off."""
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
@@ -21,7 +21,7 @@ def gradients_enabled(device: torch.device) -> Iterator[None]:
 
 
 def device_of(model: nn.Module, images: Tensor) -> torch.device:
-    """The device of the model's first parameter; the images' where it has none."""
+    """The device of the model's first parameter, or of the images if it has none."""
     first = next(model.parameters(), None)
     return images.device if first is None else first.device
 
@@ -29,8 +29,8 @@ def device_of(model: nn.Module, images: Tensor) -> torch.device:
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """Logits (B, K) of images (B, C, H, W).
 
-    An output that holds them, as models of the transformers library give, is taken too; see
-    `logits_in`. Probabilities in their place are warned about once.
+    An output object that contains them, as in the transformers library, is accepted too; see
+    `logits_in`. A model that gives probabilities instead causes one warning.
 
     Raises:
         ValueError: the model gives something else.
@@ -45,7 +45,7 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
 
 
 class LogitsModule(nn.Module):
-    """A model as a module that gives its logits alone."""
+    """A model as a module that returns only its logits."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
