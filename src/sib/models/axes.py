@@ -1,4 +1,4 @@
-"""Which axes of a layer's output are places and which are features, decided by evidence."""
+"""Which axes of a layer's output are places and which are features, found from a forward pass."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Reshape = Callable[[Tensor], Tensor]
 Grid = tuple[int, int]
 
 MOST_EXTRA = 16
-"""Largest number of class and register tokens that a transformer is taken to have."""
+"""Largest number of class and register tokens that a transformer is assumed to have."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class ChannelsLast:
 
 @dataclass(frozen=True)
 class Tokens:
-    """(B, N, C) → (B, C, h, w), rows first, without the tokens that stand for no place."""
+    """(B, N, C) → (B, C, h, w), row by row, without the tokens that do not belong to a place."""
 
     grid: Grid
     """h, w."""
     extra: int
     """N − hw, the number of class and register tokens."""
     extra_first: bool = True
-    """Whether those stand before the tokens of places, or after them."""
+    """Whether these come before the tokens of places, or after them."""
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """The feature map."""
@@ -44,7 +44,7 @@ class Tokens:
         return tokens[:, first : first + count].transpose(1, 2).unflatten(2, self.grid)
 
     def code(self) -> str:
-        """The same function, to be given as ``reshape``."""
+        """Source code of the same function, for use as ``reshape``."""
         count = self.grid[0] * self.grid[1]
         part = f"[:, {self.extra}:]" if self.extra_first else f"[:, :{count}]"
         return f"lambda t: t{part if self.extra else ''}.mT.unflatten(2, {self.grid})"
@@ -55,9 +55,9 @@ class Axes(NamedTuple):
 
     layout: str
     """``"channels first"`` (B, C, h, w), ``"channels last"`` (B, h, w, C), ``"tokens"`` (B, N, C)
-    or ``"given"``, where the caller gave the reshape."""
+    or ``"given"``, if the caller gave the reshape."""
     reshape: Reshape | None
-    """Output → (B, C, h, w); None where the output is one already."""
+    """Output → (B, C, h, w); None if the output is one already."""
 
 
 def find_axes(
@@ -65,23 +65,23 @@ def find_axes(
 ) -> Axes:
     """The axes of a layer's output.
 
-    A module of torch whose layout is defined decides by its type. Else the axes of places are
-    those whose sizes keep the proportions of the image. Where that leaves more than one reading,
-    and for tokens, whose order no shape shows, places of an image are changed: the right reading
-    is the one whose map changes there.
+    For a module of torch with a defined layout, its type decides. Otherwise the axes of places are
+    those whose sizes have the proportions of the image. A shape may leave more than one
+    interpretation, and does not show the order of tokens. In these cases places of an image are
+    changed: the right interpretation is the one whose map changes there.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
         images: (B, C, H, W) that it takes.
-        name: of the layer.
-        found: `sib.models.trace.trace` of both.
-        rows_first: whether tokens are known to stand row by row, after class and register tokens.
+        name: name of the layer.
+        found: `sib.models.trace.trace` of model and images.
+        rows_first: whether the tokens are known to be row by row, after class and register tokens.
 
     Returns:
         `Axes`.
 
     Raises:
-        ValueError: the output has no places, or its axes cannot be told apart.
+        ValueError: the output has no places, or its axes are ambiguous.
     """
     key = (name, rows_first)
     if key not in found.memory:
@@ -142,7 +142,7 @@ def _axes_of_map(model: nn.Module, images: Tensor, name: str, shape: torch.Size)
 
 
 def keeps_proportions(grid: Grid, size: Grid) -> bool:
-    """Whether one stride makes a map (h, w) of an image (H, W), give or take a border place."""
+    """Whether one stride turns an image (H, W) into a map (h, w), up to one place at the border."""
     if any(cells > length for cells, length in zip(grid, size, strict=True)):
         return False
     smallest = max(length / (cells + 1) for cells, length in zip(grid, size, strict=True))
@@ -154,7 +154,7 @@ def keeps_proportions(grid: Grid, size: Grid) -> bool:
 
 
 def _token_readings(images: Tensor, name: str, found: Trace) -> list[Tokens]:
-    """What N tokens can be: the grid, and whether further tokens stand before or after it."""
+    """Possible layouts of N tokens: the grid, and whether other tokens come before or after it."""
     count = found.shapes[name][1]
     size = (images.shape[2], images.shape[3])
     grid = _grid_of_tokens(count, size, _maps_before(name, found, size))
@@ -165,7 +165,7 @@ def _token_readings(images: Tensor, name: str, found: Trace) -> list[Tokens]:
 
 
 def _maps_before(name: str, found: Trace, size: Grid) -> list[Grid]:
-    """Grids of the feature maps that came before a layer, the latest first."""
+    """Grids of the feature maps before a layer, the latest first."""
     names = list(found.shapes)
     shapes = [found.shapes[each] for each in names[: names.index(name)]]
     maps = [(shape[2], shape[3]) for shape in shapes if len(shape) == 4]
@@ -173,7 +173,7 @@ def _maps_before(name: str, found: Trace, size: Grid) -> list[Grid]:
 
 
 def _grid_of_tokens(count: int, size: Grid, maps: list[Grid]) -> Grid | None:
-    """The grid of a map that was cut into tokens, or halved since; else one like the image."""
+    """The grid of an earlier map, perhaps halved; otherwise one with the image's proportions."""
     halved = [(h >> k, w >> k) for k in range(6) for h, w in maps]
     halved += [(-(-h // 2**k), -(-w // 2**k)) for k in range(1, 6) for h, w in maps]
     halved.sort(key=lambda grid: count != grid[0] * grid[1])

@@ -28,22 +28,22 @@ def build(
     """A classifier with random or given weights, ready to be differentiated twice.
 
     Args:
-        name: a name from `architectures`, ``timm/NAME`` where timm is installed, or
-            ``MODULE:FUNCTION`` of the user's own, called with the number of classes. The module is
-            imported, from the working folder too, and so must be trusted.
+        name: a name from `architectures`, ``timm/NAME`` if timm is installed, or the user's own
+            ``MODULE:FUNCTION``, which is called with the number of classes. The module is imported,
+            also from the working directory, and so must be trusted.
         num_classes: K, outputs of the head.
-        image_size: side of the square images that it will see, or height and width; where not
-            given, that of the weights, or 224.
-        weights: ``"pretrained"`` (the architecture's published ones), a file, or a run folder;
-            random where not given. A head for another number of classes is random.
+        image_size: side of the square images that it will see, or height and width. Default: that
+            of the weights, or 224.
+        weights: ``"pretrained"`` (the architecture's published ones), a file, or a run folder.
+            Default: random. A head for another number of classes is random.
 
     Returns:
         A module (B, 3, H, W) → (B, K).
 
     Raises:
         InputError: an unknown name, fewer than 2 classes, an image size that the architecture does
-            not take, a layer without a second derivative, or weights that cannot be had or are of
-            another architecture.
+            not accept, a layer without a second derivative, or weights that are unavailable or
+            belong to another architecture.
 
     Example:
         >>> import sib
@@ -71,17 +71,17 @@ def build_from(
     image_size: ImageSize,
     classes: list[str] | None = None,
 ) -> tuple[nn.Module, Taken]:
-    """A classifier that starts from weights, and what it took of them.
+    """A classifier that starts from weights, and the tensors that it took from them.
 
     Args:
         start: the weights.
-        name: as for `build`.
+        name: as in `build`.
         num_classes: K.
         image_size: side of the square images, or height and width.
-        classes: (K,) names; the head of weights for other classes is not taken.
+        classes: (K,) names; a head trained for other classes is not taken.
 
     Raises:
-        InputError: as `build`.
+        InputError: as in `build`.
     """
     model = build_random(name, num_classes, image_size)
     head = head_names(name, image_size)
@@ -93,10 +93,10 @@ def build_from(
 
 
 def _restart_head(model: nn.Module, new: list[str]) -> None:
-    """Give a new linear head the usual random start of nn.Linear.
+    """Give a new linear head the usual random initialisation of nn.Linear.
 
-    timm draws from ±1/√K, which for few classes makes logits so large that the first steps undo
-    what the body has learned.
+    timm draws from ±1/√K. With few classes, the logits are then so large that the first steps
+    destroy what the body has learned.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and f"{name}.weight" in new:
@@ -106,7 +106,7 @@ def _restart_head(model: nn.Module, new: list[str]) -> None:
 def head_names(name: str, image_size: ImageSize) -> set[str]:
     """Names of the tensors whose shape depends on the number of classes.
 
-    The random generator is left as it was.
+    The state of the random generator is not changed.
     """
     with torch.random.fork_rng(devices=[]):
         two, three = (_construct(name, count, image_size).state_dict() for count in (2, 3))
@@ -114,7 +114,7 @@ def head_names(name: str, image_size: ImageSize) -> set[str]:
 
 
 def build_random(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
-    """A classifier with random weights, and perhaps without a second derivative; see `build`."""
+    """A classifier with random weights, which may not have a second derivative; see `build`."""
     if num_classes < 2:
         raise InputError(f"num_classes must be at least 2; got {num_classes}")
     image_size = check_size(image_size)
@@ -174,9 +174,10 @@ def _from_module(name: str, num_classes: int) -> nn.Module:
 
 
 def _start_head(model: nn.Module) -> None:
-    """Random weights for a head that starts at zero, as torchvision's ViT has.
+    """Random weights for a head that starts at zero, such as that of torchvision's ViT.
 
-    At a zero head the logits do not depend on the image: the VJP, and with it S-IB, vanish.
+    With a zero head the logits do not depend on the image, so the VJP vanishes and S-IB has no
+    effect.
     """
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if linear and not linear[-1].weight.any():
@@ -185,9 +186,9 @@ def _start_head(model: nn.Module) -> None:
 
 @torch.no_grad()
 def _try(model: nn.Module, name: str, num_classes: int, image_size: ImageSize) -> None:
-    """Two images through the model: a size that it does not take is known before any data.
+    """Pass two images through the model, so that a wrong image size is found before any data.
 
-    From then on the model gives its logits alone; see `give_logits`.
+    From then on the model returns only its logits; see `give_logits`.
     """
     images = torch.zeros(2, 3, *height_width(image_size))
     images[1] = torch.linspace(-1, 1, images[1].numel()).view_as(images[1])

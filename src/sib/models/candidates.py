@@ -8,10 +8,10 @@ from sib.models.trace import Trace, trace
 
 
 def candidate_layers(model: nn.Module, images: Tensor) -> list[str]:
-    """Names of the layers that give a feature map (B, C, h, w) with places, first to last.
+    """Names of the layers whose output is a feature map (B, C, h, w) with places, first to last.
 
-    In a transformer these are the layers that give tokens (B, N, C); the embedding of its patches,
-    a feature map too, is not among them.
+    In a transformer these are the layers whose output is tokens (B, N, C). The patch embedding is
+    left out, although it is a feature map too.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -49,7 +49,7 @@ def describe_candidates(model: nn.Module, images: Tensor, most: int = 10) -> str
 def _reshape_of_tokens(
     model: nn.Module, images: Tensor, candidates: list[str], found: Trace
 ) -> str:
-    """The reshape of the last candidate that gives tokens in a recognised order."""
+    """The reshape of the last candidate whose tokens are in a recognised order."""
     for name in candidates[::-1]:
         if len(found.shapes[name]) != 3:
             return ""

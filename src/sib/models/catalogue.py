@@ -11,12 +11,12 @@ TIMM = "timm/"
 
 
 def torchvision_models() -> Any:
-    """torchvision's models, which the extra ``train`` brings."""
+    """torchvision's models, which the extra ``train`` installs."""
     return import_optional("torchvision.models", "train")
 
 
 def architectures() -> list[str]:
-    """Names that `build` takes, besides ``timm/NAME``: torchvision's classifiers and our own.
+    """Names that `build` accepts besides ``timm/NAME``: torchvision's classifiers and our own.
 
     Example:
         >>> import sib

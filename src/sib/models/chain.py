@@ -1,4 +1,4 @@
-"""The order of layers: which ones everything passes through, and which come after another."""
+"""The order of layers: which ones all data passes through, and which come after another."""
 
 from torch import Tensor, nn
 
@@ -9,10 +9,10 @@ from sib.models.trace import Trace
 def stands_in_a_chain(
     model: nn.Module, name: str, last: str, containers: tuple[type, ...] = (nn.Sequential,)
 ) -> bool:
-    """Whether every module around a layer is nn.Sequential, or stands around the last stage too.
+    """Whether every module that contains a layer is nn.Sequential, or contains the last stage too.
 
-    Classes made from nn.Sequential do not count: those that repeat are checkpointed as a whole, and
-    then nothing inside of them is there to be differentiated.
+    Subclasses of nn.Sequential do not count. Those that repeat are checkpointed as a whole, and
+    then nothing inside them can be differentiated.
     """
     shared = around(last)
     return all(
@@ -21,7 +21,7 @@ def stands_in_a_chain(
 
 
 def around(name: str) -> set[str]:
-    """Names of the modules that a module stands in."""
+    """Names of the modules that contain a module."""
     parts = name.split(".")
     return {".".join(parts[:count]) for count in range(1, len(parts))}
 
@@ -63,5 +63,5 @@ def has_places(shape: tuple[int, ...], images: Tensor) -> bool:
 
 
 def gives_tokens(found: Trace, name: str) -> bool:
-    """Whether a layer gives tokens (B, N, C)."""
+    """Whether a layer's output is tokens (B, N, C)."""
     return name in found.shapes and len(found.shapes[name]) == 3

@@ -1,4 +1,4 @@
-"""What was taken as the last stage of a network, in words."""
+"""A description of the layers that serve as a network's stages."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from sib.models.axes import ChannelsLast, Reshape, Tokens
 
 
 class LayerDescription(NamedTuple):
-    """The layer that maps and terms look at, and the finer stages before it."""
+    """The layer that maps and terms use, and the finer stages before it."""
 
     layer: str
     """Name of the module."""
@@ -44,7 +44,7 @@ class LayerDescription(NamedTuple):
 
     @property
     def has_places(self) -> bool:
-        """Whether the map has more than one place, so that it can tell one from another."""
+        """Whether the map has more than one place, so that places can be compared."""
         return self.shape[1] * self.shape[2] > 1
 
     def as_dict(self) -> dict[str, Any]:

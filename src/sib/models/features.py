@@ -1,4 +1,4 @@
-"""What layers of a model gave in a forward pass, for terms that look inside."""
+"""The outputs of a model's layers in a forward pass, for terms that need them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ class _Stages(NamedTuple):
     """The stages of a model that have places."""
 
     last: str | None
-    """Name of the last stage; None where it has one place."""
+    """Name of the last stage; None if it has one place."""
     reshapes: dict[str, Reshape | None]
     """Output → (B, C, h, w) by name, the last stage first; None where it is one already."""
 
@@ -25,10 +25,10 @@ class _Stages(NamedTuple):
 class FeatureCapture:
     """The outputs of stages, kept from a forward pass until the terms need them.
 
-    A stage whose map has one place is left out: whatever is in that place, all of it is.
+    A stage whose map has one place is left out, since that place holds the whole map.
 
     Args:
-        stages: keep those of the finer stages before the last one as well: the names of their
+        stages: finer stages before the last one whose outputs are kept too: the names of their
             layers, or True for those of `sib.models.stages.finer_stages`.
     """
 
@@ -44,11 +44,11 @@ class FeatureCapture:
         self._found: WeakKeyDictionary[nn.Module, dict[object, _Stages]] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a pickle keeps; all else belongs to one forward pass, or is found anew."""
+        """What a copy or a pickle keeps; the rest belongs to one forward pass or is recomputed."""
         return {"stages": self.stages}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin as a new one."""
+        """Start without features, like a new object."""
         FeatureCapture.__init__(self, **state)
 
     @contextmanager
@@ -59,9 +59,9 @@ class FeatureCapture:
         layer: str | nn.Module | None = None,
         reshape: Reshape | None = None,
     ) -> Iterator[None]:
-        """Keep what the layers give in the forward passes inside the context.
+        """Keep the layers' outputs in the forward passes inside the context.
 
-        Arguments and errors as of `sib.models.layers.cam_layer`.
+        Arguments and errors as in `sib.models.layers.cam_layer`.
         """
         found = self._stages_of(model, images, layer, reshape)
         self.last, self._reshapes = found.last, found.reshapes
@@ -76,7 +76,7 @@ class FeatureCapture:
                 handle.remove()
 
     def parameters(self) -> list[nn.Parameter]:
-        """Those of the model of the last forward pass."""
+        """The parameters of the model that ran in the last forward pass."""
         model = None if self._model is None else self._model()
         return [] if model is None else list(model.parameters())
 
@@ -93,7 +93,7 @@ class FeatureCapture:
         layer: str | nn.Module | None,
         reshape: Reshape | None,
     ) -> "_Stages":
-        """The stages, looked for once for each size of the images."""
+        """The stages, which are found once for each image size."""
         place = cam_layer(model, images, layer, reshape)
         known = self._found.setdefault(model, {})
         key = (place.name, *images.shape[1:])
@@ -114,10 +114,10 @@ class FeatureCapture:
         return _Stages(place.name, {place.name: place.reshape} | reshapes)
 
     def pop(self) -> tuple[Tensor, ...]:
-        """The outputs, once: the last stage's first, then the finer ones'.
+        """Return and forget the outputs: the last stage's first, then the finer ones'.
 
         Raises:
-            ValueError: there is none, or one is no tensor.
+            ValueError: there is no output, or one is not a tensor.
         """
         outputs, self.outputs = self.outputs, {}
         is_new, self._is_new = self._is_new, False
@@ -141,10 +141,10 @@ class FeatureCapture:
 
         Args:
             values: of the output's shape.
-            name: of the stage; the first one where not given.
+            name: name of the stage; the first one by default.
 
         Raises:
-            ValueError: they are none.
+            ValueError: they are not a map.
         """
         name = self.names[0] if name is None else name
         reshape = self._reshapes[name]

@@ -1,4 +1,4 @@
-"""The layer of a trained network whose features tell the object from its surroundings."""
+"""The layer of a trained network whose features separate the object from its surroundings."""
 
 import math
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from sib.models.layers import CamLayer, cam_layer
 from sib.models.trace import Trace, trace
 
 FINE_ENOUGH = 4
-"""Places in a row that a stage must have to be taken without being asked for."""
+"""Smallest height and width, in places, of a stage that is chosen automatically."""
 DEPTH = 0.75
 """Of a transformer: its last blocks gather into the class token what the others still have at its
 place."""
@@ -24,7 +24,7 @@ class ForegroundLayer(NamedTuple):
     name: str
     module: nn.Module
     reshape: Reshape | None
-    """Output → (B, C, h, w); None where the output is one already."""
+    """Output → (B, C, h, w); None if the output is one already."""
     shape: tuple[int, int, int]
     """(C, h, w) of its feature map."""
 
@@ -38,11 +38,11 @@ def foreground_layer(
 ) -> ForegroundLayer:
     """The layer whose features' first principal component is taken as the foreground.
 
-    In a convolutional network it is the middle one of the layers of the last stage, or of the last
-    one before it that has at least 4 × 4 places. The layers of a stage are those through which
-    everything passes and whose maps have one size, up to the layer of `cam_layer`. In a transformer
-    over tokens it is the block at three quarters of the depth, without class and register tokens.
-    Where the last stage has channels last it is the layer of `cam_layer`.
+    In a convolutional network it is the middle layer of the last stage that has at least 4 × 4
+    places. The layers of a stage are those that all data passes through and whose maps have one
+    size, up to the layer of `cam_layer`. In a transformer over tokens it is the block at three
+    quarters of the depth, without class and register tokens. If the last stage has channels last,
+    it is the layer of `cam_layer`.
 
     Found with EfficientNet-Lite0 from its ImageNet weights, 200 training images of each of two
     sets: share of the found area that lies on the butterfly and in the bird's box, at 224 pixels,
@@ -52,14 +52,14 @@ def foreground_layer(
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
-        images: (B, C, H, W) that it takes; one of them passes through it.
-        layer: a module of the model or its name, in place of this rule.
+        images: (B, C, H, W) that it accepts; one of them passes through it.
+        layer: a module of the model or its name; overrides this rule.
 
     Returns:
         `ForegroundLayer`.
 
     Raises:
-        ValueError: as `cam_layer`; or the features have fewer than 3 × 3 places.
+        ValueError: as in `cam_layer`; or the features have fewer than 3 × 3 places.
     """
     place = cam_layer(model, images, layer)
     found = trace(model, images)
@@ -98,7 +98,7 @@ def _middle_of_stage(model: nn.Module, last: CamLayer, found: Trace) -> str:
 
 
 def _block_at_depth(model: nn.Module, name: str, found: Trace) -> str:
-    """The block at three quarters of the depth of the blocks that a layer stands among."""
+    """The block at three quarters of the depth of the blocks that a layer belongs to."""
     parts, shape = name.split("."), found.shapes[name]
     for count in range(1, len(parts)):
         outer = ".".join(parts[:count])

@@ -1,4 +1,4 @@
-"""A trained model made faster for looking at, not for training."""
+"""A trained model made faster for inference."""
 
 import copy
 
@@ -11,14 +11,14 @@ def for_inference(model: nn.Module) -> nn.Module:
     """A copy in evaluation mode whose batch norms are folded into the convolutions before them.
 
     W′ = W γ / √(σ² + ε), b′ = β + (b − μ) γ / √(σ² + ε): the same function of the images up to
-    rounding, with fewer passes over memory. A batch norm stays where it stands elsewhere (densely
-    connected networks), and after a convolution whose weight is computed in each pass
-    (``spectral_norm``, ``weight_norm``, ``prune``). All stay where a model cannot be traced. Module
-    names stay, a folded batch norm becomes an identity. Convolutional weights are laid out channels
-    last.
+    rounding, with fewer passes over memory. A batch norm is kept if it does not follow a
+    convolution directly (densely connected networks), or if the convolution's weight is computed in
+    each pass (``spectral_norm``, ``weight_norm``, ``prune``). All are kept if the model cannot be
+    traced. Module names do not change; a folded batch norm becomes an identity. Convolutional
+    weights are stored channels last.
 
     Args:
-        model: any classifier; left as it is.
+        model: any classifier; not changed.
 
     Returns:
         The copy; its parameters require no gradient.
@@ -61,9 +61,9 @@ def _foldable(model: nn.Module) -> list[tuple[str, str]]:
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Whether a module is a convolution whose weight is a parameter and not made anew in each pass.
+    """Whether a module is a convolution whose weight is a parameter, not computed in each pass.
 
-    ``spectral_norm``, ``weight_norm`` and ``prune`` make it so; folding would lose what they do.
+    ``spectral_norm``, ``weight_norm`` and ``prune`` compute it; folding would lose their effect.
     """
     return type(module) is nn.Conv2d and "weight" in module._parameters and not _is_hooked(module)
 

@@ -1,4 +1,4 @@
-"""The layer whose activations a class activation map weighs, by architecture."""
+"""The layer that class activation maps are computed from, by architecture."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class CamLayer(NamedTuple):
     name: str
     module: nn.Module
     reshape: Reshape | None
-    """Output → (B, C, h, w); None where the output is one already."""
+    """Output → (B, C, h, w); None if the output is one already."""
 
 
 class _Rule(NamedTuple):
@@ -44,14 +44,14 @@ class _Rule(NamedTuple):
     layer: str
     """Path of the layer; −1 is the last child."""
     also: str | None = None
-    """A path that must exist too."""
+    """A second path that must exist."""
     rows_first: bool = False
-    """Whether the layer gives tokens that are known to stand row by row, after class tokens."""
+    """Whether its tokens are known to be row by row, after class tokens."""
 
 
-# The first rule whose paths exist decides. The layer is the last one that still has places: a
-# transformer that reads its class token gives the other tokens no gradient after its last
-# attention, so there it is the normalisation before that attention.
+# The first rule whose paths exist is used. The layer is the last one that still has places. In a
+# transformer that reads its class token, the other tokens have no gradient after the last
+# attention, so it is the normalisation before that attention.
 RULES = (
     _Rule("encoder.layers.-1.ln_1", "conv_proj", rows_first=True),  # torchvision ViT
     _Rule("blocks.-1", "unroll"),  # timm Hiera
@@ -92,15 +92,15 @@ def cam_layer(
 ) -> CamLayer:
     """The layer for class activation maps.
 
-    A network that stands inside another one, as in ``nn.Sequential(Normalize(), resnet18())``, is
-    recognised there. Where the layer of a known architecture is followed by deeper feature maps,
-    the deepest is taken. One image passes through the model to see the shapes.
+    A network inside another one, as in ``nn.Sequential(Normalize(), resnet18())``, is recognised.
+    If deeper feature maps follow the layer of a known architecture, the deepest is used. One image
+    passes through the model to determine the shapes.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
-        images: (B, C, H, W) that the model takes; their size tells which axes are places.
-        layer: a module of the model or its name; None for the one of `choose_layer`, or else the
-            architecture's own.
+        images: (B, C, H, W) that the model accepts; their size shows which axes are places.
+        layer: a module of the model or its name; None for the one set by `choose_layer`, or else
+            the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w). Channels last and tokens are recognised
             without it.
 
@@ -108,8 +108,8 @@ def cam_layer(
         `CamLayer`.
 
     Raises:
-        ValueError: ``layer`` is not a module of the model, takes no part in its forward pass or
-            gives no feature map; or it is needed and missing.
+        ValueError: ``layer`` is not a module of the model, is not used in its forward pass, does
+            not give a feature map, or is required and missing.
 
     Example:
         >>> import sib, torch
@@ -135,10 +135,10 @@ def cam_layer(
 
 
 def choose_layer(model: nn.Module, layer: str) -> None:
-    """Let a model, and every copy of it, have a layer for maps and terms in place of its own.
+    """Set the layer that a model and its copies use for maps and terms, instead of the default.
 
     Args:
-        model: that holds it.
+        model: the model that contains the layer.
         layer: name of a module of the model.
 
     Raises:
@@ -150,7 +150,7 @@ def choose_layer(model: nn.Module, layer: str) -> None:
 
 
 def chosen_layer(model: nn.Module) -> str | None:
-    """The layer that `choose_layer` gave a model; None without one."""
+    """The layer that `choose_layer` set for a model; None if it was not called."""
     layer = getattr(model, CHOSEN, None)
     return layer if isinstance(layer, str) else None
 
@@ -162,7 +162,7 @@ def describe(
     reshape: Reshape | None = None,
     stages: Sequence[str] | None = None,
 ) -> LayerDescription:
-    """What is taken as the last stage and the finer stages, to be printed and recorded.
+    """Describe the layers that serve as the last stage and the finer stages.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -175,7 +175,7 @@ def describe(
         `LayerDescription`; its text is one line.
 
     Raises:
-        ValueError: as `cam_layer`; or a stage is not a feature map of the model.
+        ValueError: as in `cam_layer`; or a stage is not a feature map of the model.
 
     Example:
         >>> import sib, torch
@@ -196,7 +196,7 @@ def describe(
 
 
 def _known_layer(model: nn.Module, images: Tensor) -> tuple[str, bool]:
-    """The layer of a known architecture, and whether its tokens are known to stand row by row."""
+    """The layer of a known architecture, and whether its tokens are known to be row by row."""
     for prefix, network in _networks(model):
         for rule in RULES:
             path = _find(network, rule.layer)
@@ -216,7 +216,7 @@ def _known_layer(model: nn.Module, images: Tensor) -> tuple[str, bool]:
 
 
 def _networks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The model, then ever deeper the child with most of the parameters, each with its prefix."""
+    """The model, then repeatedly the child with most of the parameters, each with its prefix."""
     prefix = ""
     while True:
         yield prefix, model
@@ -288,7 +288,7 @@ def _find(model: nn.Module, path: str) -> str | None:
 
 
 def _before_pooling(network: nn.Module, name: str) -> str:
-    """The last child before a pooling that ends the features, as in VGG; else the features."""
+    """The last child before a final pooling, as in VGG; otherwise the features themselves."""
     children = list(network.get_submodule(name).named_children())
     if not children or not isinstance(children[-1][1], nn.MaxPool2d):
         return name

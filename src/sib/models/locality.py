@@ -20,12 +20,13 @@ def follows_the_image(
     reshape: Callable[[Tensor], Tensor] | None,
     grid: tuple[int, int],
 ) -> bool:
-    """Whether a reading of a layer's output as a map puts changes where they were made.
+    """Whether a layer's output, interpreted as a map, changes where the image was changed.
 
-    An image of noise is changed in up to eight cells of the grid, one at a time. A reading passes
-    if the map changes most in the cell itself for at least three quarters of them. On grids of six
-    cells and more a neighbour counts too. A map that changes anywhere at random passes with a
-    probability of 5 % on a 2 × 2 grid, less than 10⁻⁵ on a 4 × 4 grid and 0.5 % on a 6 × 6 grid.
+    A noise image is changed in up to eight cells of the grid, one at a time. An interpretation
+    passes if the map changes most in the changed cell for at least three quarters of them. On grids
+    with sides of six cells or more, a neighbouring cell counts too. A map that changes at random
+    places passes with a probability of 5 % on a 2 × 2 grid, less than 10⁻⁵ on a 4 × 4 grid and
+    0.5 % on a 6 × 6 grid.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -64,7 +65,7 @@ def _block(cell: int, grid: tuple[int, int], size: tuple[int, int]) -> tuple[sli
 
 
 def _output(model: nn.Module, images: Tensor, name: str) -> Tensor:
-    """What a layer gives."""
+    """A layer's output."""
     kept: list[Tensor] = []
     handle = model.get_submodule(name).register_forward_hook(
         lambda module, inputs, output: kept.append(output)

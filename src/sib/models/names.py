@@ -1,4 +1,4 @@
-"""Which tensor of a file is which tensor of a model, by name."""
+"""Match the tensors of a file to those of a model by name."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ def stripped(name: str) -> Iterator[str]:
 def match_names(
     names: Iterable[str], own: Iterable[str], source: str
 ) -> tuple[dict[str, str], list[str]]:
-    """Pair the names of a file with those of a model; prefixes of wrappers may differ.
+    """Match the names of a file to those of a model; prefixes of wrappers may differ.
 
     Args:
         names: of the file's tensors.
@@ -32,9 +32,9 @@ def match_names(
         source: what messages call the file.
 
     Returns:
-        The file's name of each tensor of the model that was found; and the names that belong to
-        the model in the file but not to this model. Tensors beside the model, such as those of a
-        loss, are in neither.
+        The file's name of each tensor of the model that was found, and the names of the file's
+        model that this model does not have. Tensors outside the model, such as those of a loss, are
+        in neither.
 
     Raises:
         InputError: two tensors of the file fit one of the model.
@@ -58,7 +58,7 @@ def match_names(
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The most similar of some names, as a clause for a message; empty where none is similar."""
+    """The most similar of some names, as a clause for a message; empty if none is similar."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f", nearest is {close[0]}" if close else ""
 
@@ -74,7 +74,7 @@ def _by_bare_name(own: Iterable[str]) -> dict[str, str]:
 
 
 def _prefix(name: str, target: str) -> str:
-    """What stands before a name in the file."""
+    """The prefix of a name in the file."""
     bare = list(stripped(target))[-1]
     return name.removesuffix(bare)
 

@@ -1,4 +1,4 @@
-"""What a model gives: logits, logits inside something else, or probabilities in their place."""
+"""What a model returns: logits, an object that contains logits, or probabilities."""
 
 import warnings
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 Kind = Literal["logits", "probabilities", "log-probabilities"]
 TOLERANCE = 1e-4
-"""How far the probabilities of an image may sum to something else than 1."""
+"""Largest difference from 1 in the sum of an image's probabilities."""
 LAST = {nn.Softmax: "softmax", nn.LogSoftmax: "log-softmax", nn.Sigmoid: "sigmoid"}
-"""Modules whose input is the logits, where they come last."""
+"""Modules whose input is the logits, if they come last."""
 NOTE = "_sib_output_note"
 """Attribute of a model, so that its copies have it too."""
 
@@ -20,10 +20,10 @@ _checked: WeakSet[nn.Module] = WeakSet()
 
 
 def logits_in(output: Any) -> Any:
-    """The logits (B, K) in what a model gives.
+    """The logits (B, K) in a model's output.
 
-    Taken are a tensor, the attribute or the entry ``logits`` (models of Hugging Face), and the only
-    tensor of two axes in a tuple or list. Anything else is returned as it came.
+    Accepted are a tensor, the attribute or entry ``logits`` (Hugging Face models), and the only
+    tensor with two axes in a tuple or list. Anything else is returned unchanged.
     """
     if isinstance(output, Tensor):
         return output
@@ -49,7 +49,7 @@ def kind_of(logits: Tensor) -> Kind:
 
 
 def warn_if_probabilities(model: nn.Module, logits: Tensor) -> None:
-    """Warn, once for each model, where it gives probabilities in place of logits."""
+    """Warn, once for each model, if it gives probabilities instead of logits."""
     if model in _checked:
         return
     _checked.add(model)
@@ -63,11 +63,11 @@ def warn_if_probabilities(model: nn.Module, logits: Tensor) -> None:
 
 
 def give_logits(model: nn.Module, images: Tensor) -> None:
-    """Let a model give its logits, where it gives them inside something else or as probabilities.
+    """Make a model return its logits if it returns probabilities, or an object with the logits.
 
-    A softmax, log-softmax or sigmoid module that comes last is passed over, so that its input is
-    the output. Of other probabilities p the output is log p, whose softmax is p. This is done by
-    hooks: the names of modules and weights stay. `output_note` tells what was done.
+    A final softmax, log-softmax or sigmoid module is skipped, so that its input is the output. For
+    other probabilities p the output is log p, whose softmax is p. Hooks do this, so the names of
+    modules and weights do not change. `output_note` says what was done.
 
     Args:
         model: classifier in evaluation mode; changed.
@@ -100,13 +100,13 @@ def give_logits(model: nn.Module, images: Tensor) -> None:
 
 
 def output_note(model: nn.Module) -> str | None:
-    """What `give_logits` did about a softmax inside the model, in words; None for nothing."""
+    """What `give_logits` did about a softmax inside the model, in words; None if nothing."""
     note = getattr(model, NOTE, None)
     return note if isinstance(note, str) else None
 
 
 def in_words(output: Any) -> str:
-    """What a model gives, for a message."""
+    """A model's output in words, for a message."""
     if isinstance(output, Tensor):
         return str(tuple(output.shape))
     if isinstance(output, (tuple, list)):

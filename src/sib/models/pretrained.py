@@ -1,4 +1,4 @@
-"""The published weights of an architecture, of torchvision or timm, and what goes with them."""
+"""The published weights of an architecture in torchvision or timm, and their preprocessing."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ weights themselves expect 0.5/0.5, which is what they get here."""
 
 
 class Facts(NamedTuple):
-    """What an architecture's own configuration says about its images."""
+    """What an architecture's configuration says about its images."""
 
     normalization: dict[str, Any]
     """``mean`` and ``std`` of the three channels, on images in [0, 1]."""
@@ -32,9 +32,9 @@ class Facts(NamedTuple):
 
 
 def published_facts(name: str) -> Facts | None:
-    """What torchvision or timm say about an architecture's images; None where they say nothing.
+    """What torchvision or timm specify about an architecture's images; None if nothing.
 
-    torchvision says it of published weights, timm of all its architectures.
+    torchvision specifies it for published weights, timm for all its architectures.
 
     Args:
         name: as `build` takes it.
@@ -60,7 +60,7 @@ def published_facts(name: str) -> Facts | None:
 def published_weights(name: str, image_size: ImageSize) -> tuple[State, str]:
     """The published weights of an architecture, from the local cache or the network.
 
-    torchvision's lie in ``$TORCH_HOME/hub/checkpoints``, timm's in the cache of Hugging Face.
+    torchvision's are in ``$TORCH_HOME/hub/checkpoints``, timm's in the cache of Hugging Face.
 
     Args:
         name: as `build` takes it.
@@ -70,7 +70,7 @@ def published_weights(name: str, image_size: ImageSize) -> tuple[State, str]:
         The weights, and their file in words.
 
     Raises:
-        InputError: the architecture has none, or they cannot be had.
+        InputError: the architecture has none, or they are unavailable.
     """
     if name.startswith(TIMM):
         return _timm_state(name.removeprefix(TIMM), image_size)

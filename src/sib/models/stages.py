@@ -22,10 +22,11 @@ def finer_stages(
     """Names of the layers that end the stages before the last one.
 
     A stage is all layers whose maps have one size: a half, a quarter, … of the image's side. The
-    maps are (B, C, h, w), (B, h, w, C) or tokens, as `find_axes` tells. The name is that of the
-    last one called through which everything passes. Such a layer stands in nn.Sequential alone, or
-    beside the last stage, because a layer inside a block has paths around it. Layers without places
-    of the image, such as attention between places, do not make a stage.
+    maps are (B, C, h, w), (B, h, w, C) or tokens, as `find_axes` determines. A stage is named after
+    its last called layer that all data passes through. Such a layer is contained only in
+    nn.Sequential, or in modules that contain the last stage too; a layer inside a block has paths
+    around it. Layers whose outputs have no places of the image, such as attention between places,
+    do not form a stage.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -35,7 +36,7 @@ def finer_stages(
         reshape: output of ``last`` → (B, C, h, w); None where it is such a map.
 
     Returns:
-        The next finer stage first; empty where there is none.
+        The next finer stage first; empty if there is none.
     """
     found = trace(model, images)
     coarsest = _last_grid(found, last, reshape)
@@ -61,7 +62,7 @@ def given_stages(model: nn.Module, images: Tensor, names: Sequence[str]) -> list
     """Check the names of stages that a user gives.
 
     Returns:
-        The names, as they came.
+        The names, unchanged.
 
     Raises:
         ValueError: one is not a module that the model calls, is given twice, or gives no feature
@@ -83,7 +84,7 @@ def given_stages(model: nn.Module, images: Tensor, names: Sequence[str]) -> list
 
 
 def map_shape(found: Trace, name: str, reshape: Reshape | None) -> tuple[int, ...]:
-    """(C, h, w) of a layer's feature map; of the output as it is where that is no such map."""
+    """(C, h, w) of a layer's feature map; the shape of its output if that is not a map."""
     output = torch.zeros(found.shapes[name], device="meta")
     return tuple((output if reshape is None else reshape(output)).shape[1:])
 
@@ -107,7 +108,7 @@ def _grids(shape: torch.Size, side: tuple[int, int]) -> set[tuple[int, int]]:
 def _last_with_places(
     model: nn.Module, images: Tensor, names: list[str], halvings: int, found: Trace
 ) -> str | None:
-    """The last of some layers, where its map is that of an image halved so often."""
+    """The last of some layers whose map is that of an image halved this many times."""
     side = (images.shape[2], images.shape[3])
     for name in names[: -TRIES - 1 : -1]:
         try:

@@ -20,17 +20,17 @@ model before anything else."""
 
 @dataclass(frozen=True)
 class Start:
-    """Weights to start from, and what they were trained with."""
+    """Weights to start from, and facts about their training."""
 
     state: State
     source: str
     """What messages call them."""
     normalization: Normalization | None
-    """None where neither the file nor the architecture tells."""
+    """None if neither the file nor the architecture specifies it."""
     normalization_source: str
     image_size: ImageSize | None
     resize: str | None
-    """How their images were resized, in words; None where it is not known."""
+    """How their images were resized, in words; None if it is not known."""
     arch: str | None
     """The architecture that the file names."""
     classes: list[str] | None
@@ -119,7 +119,7 @@ def weights_file(path: Path, which: str = "best") -> Path:
 def find_normalization(
     facts: dict[str, Any], arch: str, file: Path
 ) -> tuple[Normalization | None, str]:
-    """The normalisation that weights want, and where that is known from.
+    """The normalisation that weights expect, and where it comes from.
 
     Args:
         facts: of the file.

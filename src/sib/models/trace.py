@@ -1,4 +1,4 @@
-"""What the modules of a model give when an image passes through it."""
+"""The shapes of a model's outputs when an image passes through it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ class Trace(NamedTuple):
     """A forward pass of one image, without its values."""
 
     shapes: dict[str, torch.Size]
-    """Shape of each module's last output, in the order in which they came. B is 1."""
+    """Shape of each module's last output, in the order of the calls. B is 1."""
     kinds: dict[str, str]
     """Type of the output of each module that was called."""
     outputs: int
     """K, the size of the model's output; 0 where it is not (B, K)."""
     memory: dict[object, Any]
-    """What was found out about the layers, so that it is found out once."""
+    """Cached facts about the layers."""
 
 
 _known: WeakKeyDictionary[nn.Module, dict[object, Trace]] = WeakKeyDictionary()
@@ -31,8 +31,8 @@ _known: WeakKeyDictionary[nn.Module, dict[object, Trace]] = WeakKeyDictionary()
 def trace(model: nn.Module, images: Tensor) -> Trace:
     """Pass the first image through a model, in evaluation mode, and record every output's shape.
 
-    The result is kept for each model and size of the images, because training asks at every step.
-    It is recomputed when a module of the model was replaced.
+    The result is cached for each model and image size, because training needs it at every step. It
+    is recomputed when a module of the model has been replaced.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -64,7 +64,7 @@ def _trace(model: nn.Module, images: Tensor) -> Trace:
 def recorded_shapes(
     model: nn.Module, shapes: dict[str, torch.Size], kinds: dict[str, str] | None = None
 ) -> Iterator[None]:
-    """Write down the shape of each module's last output, in the order in which they came."""
+    """Record the shape of each module's last output, in the order of the calls."""
 
     def record(name: str) -> Callable:
         def hook(module: nn.Module, inputs: object, output: object) -> None:

@@ -1,4 +1,4 @@
-"""Weights put into a model: all of them, or the body's alone for a task of one's own."""
+"""Load weights into a model: all of them, or only the body's for a new task."""
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -16,12 +16,12 @@ STATISTICS = ("running_mean", "running_var")
 
 
 class Taken(NamedTuple):
-    """What a model took from a file."""
+    """The tensors that a model took from a file."""
 
     taken: list[str]
     """Names of the model's tensors that were in the file."""
     new: list[str]
-    """Names of those that keep their random start."""
+    """Names of those that keep their random initialisation."""
     left_out: list[str]
     """Names in the file of the model's tensors that this model does not have."""
 
@@ -36,10 +36,10 @@ class Taken(NamedTuple):
 
 
 def load_into(model: nn.Module, state: State, source: str, name: str) -> None:
-    """Put weights into a model, which must have every tensor of them, and no other.
+    """Load weights into a model, which must have exactly the same tensors.
 
     Args:
-        model: to be changed.
+        model: the model to change.
         state: as `read_weights` gave it.
         source: what messages call the file.
         name: what messages call the model.
@@ -72,10 +72,10 @@ def transfer(
     *,
     keep_head: bool = True,
 ) -> Taken:
-    """Put the weights of a network trained elsewhere into a model for other classes.
+    """Load the weights of a network that was trained elsewhere into a model for other classes.
 
     Args:
-        model: to be changed.
+        model: the model to change.
         state: as `read_weights` gave it.
         head: names of the model's tensors whose shape depends on the number of classes; they keep
             their random start where the file's have another shape.
@@ -139,7 +139,7 @@ def _check_architecture(
 
 
 def _shapes(value: Tensor, own: Tensor, key: str) -> str:
-    """Where two tensors cannot be the same one, in words; empty where they can."""
+    """Why two tensors do not match, in words; empty if they do."""
     if value.shape != own.shape:
         return f"{key} has shape {tuple(value.shape)} in place of {tuple(own.shape)}"
     if value.is_floating_point() != own.is_floating_point():

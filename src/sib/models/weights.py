@@ -1,4 +1,4 @@
-"""Weights from files, read without running any code of theirs."""
+"""Weights from files, read without executing any code in them."""
 
 import argparse
 import json
@@ -18,14 +18,14 @@ NESTED = ("state_dict", "model", "net", "model_state_dict", "model_state")
 
 
 def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
-    """Tensors by the names that the file gives them, and the facts that `sib` wrote beside them.
+    """Tensors by their names in the file, and the facts that `sib` stored with them.
 
     Args:
         path: ``.safetensors``, or what ``torch.save`` wrote of a state dict, alone or under one of
             the usual keys. A Lightning checkpoint (``.ckpt``) is one of these.
 
     Returns:
-        The weights, and the facts; no facts for files of others.
+        The weights and the facts; no facts for files that `sib` did not write.
 
     Raises:
         InputError: the file cannot be read, holds other things than tensors and plain values, or
