@@ -29,7 +29,7 @@ def exchange_backgrounds(
     Args:
         images: (B, C, H, W).
         foreground: F, (B, 1, H, W), bool or in [0, 1]; zero everywhere for an image that is not
-            annotated, which is left as it is.
+            annotated; it is not changed.
         share: probability that an annotated image is changed, in [0, 1].
         generator: source of randomness on the CPU, for the choice and the order; None for torch's
             default.

@@ -13,7 +13,7 @@ TOLERANCE = 0.1
 """How far a map's side may lie from a half, a quarter … of the image's: layers without padding."""
 
 TRIES = 3
-"""Layers of one size that are looked at, the last one first, until one is a map of the image."""
+"""Number of layers of one size that are tried, last first, until one is a map of the image."""
 
 
 def finer_stages(
