@@ -113,17 +113,17 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("epoch: 3", "epoch is no option, perhaps epochs"),
+        ("epoch: 3", "epoch is not an option, perhaps epochs"),
         (
             "objective: {windw_size: 3}",
-            "windw_size is no option, perhaps objective.window",
+            "windw_size is not an option, perhaps objective.window",
         ),
         ("epochs: many", "options.yaml: epochs must be int; got 'many'"),
         (
             "method: sibb",
             "options.yaml: --method 'sibb' is unknown, perhaps sib; allowed are sib, ce",
         ),
-        ("objective.slop: 3", "objective.slop is no option, perhaps objective.slope"),
+        ("objective.slop: 3", "objective.slop is not an option, perhaps objective.slope"),
         ("epochs: [1]", "epochs must be a single value"),
         ("objective: 3", "objective must hold options of its own"),
         (

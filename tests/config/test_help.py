@@ -47,7 +47,7 @@ def test_the_screen_joins_the_lines_of_the_source(capsys):
     text = capsys.readouterr().out.replace("│", " ")
     assert "It sets the data, the architecture and" in " ".join(text.split())
     lines = [line.strip() for line in text.splitlines()]
-    start = lines.index(next(line for line in lines if line.startswith("A published recipe")))
+    start = lines.index(next(line for line in lines if line.startswith("Published recipe")))
     assert len(lines[start]) > 60 and len(lines[start + 1]) > 40
 
 

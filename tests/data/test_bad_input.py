@@ -296,7 +296,7 @@ class TestArguments:
             ({"image_size": 0}, "image_size must be at least 1; got 0"),
             (
                 {"augment": "rotate"},
-                "augment must be of none, flip, crop, randaugment, trivial; got 'rotate'",
+                "augment must be one of none, flip, crop, randaugment, trivial; got 'rotate'",
             ),
             ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
             ({"seed": -1}, "seed must be at least 0; got -1"),

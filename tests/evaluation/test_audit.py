@@ -159,7 +159,7 @@ def refused(tmp_path, data, capsys, *options, code=2):
 
 
 def test_bad_input(tmp_path, data, capsys):
-    assert "--fills names one twice" in refused(tmp_path, data, capsys, "--fills", "tiled", "tiled")
+    assert "--fills has a duplicate" in refused(tmp_path, data, capsys, "--fills", "tiled", "tiled")
     assert "--donors must be at least 2" in refused(tmp_path, data, capsys, "--donors", "1")
     assert "--noise must be above 0" in refused(tmp_path, data, capsys, "--noise", "0")
     groups = tmp_path / "groups.csv"

@@ -98,5 +98,5 @@ def test_a_grid_over_weights_finds_each_beside_the_file(tmp_path, later):
 def test_an_option_that_the_command_lacks_is_named(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text("data: digits\nout: out\nsettings: {a: {method: ce, later: {rate: 2}}}\n")
-    with pytest.raises(InputError, match=r"settings\.a: later is no option"):
+    with pytest.raises(InputError, match=r"settings\.a: later is not an option"):
         read_study(file)

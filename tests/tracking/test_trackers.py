@@ -261,7 +261,7 @@ def test_names_are_checked():
     assert tracker_names("tensorboard,wandb") == ["tensorboard", "wandb"]
     with pytest.raises(InputError, match="--track 'tensorbord' is unknown, perhaps tensorboard"):
         tracker_names("tensorbord")
-    with pytest.raises(InputError, match="names one twice"):
+    with pytest.raises(InputError, match="has a duplicate"):
         tracker_names("wandb,wandb")
 
 

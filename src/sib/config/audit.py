@@ -1,4 +1,4 @@
-"""The options of ``sib audit``; no import of torch, so that its help is quick."""
+"""The options of ``sib audit``. It does not import torch, so that its help is quick."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,63 +29,61 @@ KINDS: tuple[Kind, ...] = (
 )
 FILLS: tuple[Fill, ...] = ("surroundings", "diffusion", "tiled")
 FILLED: tuple[Kind, ...] = ("exchanged", "same_class", "background_alone")
-"""Conditions that take an object out of an image, once for each way of filling its place."""
+"""Conditions that take the object out of an image, once for each way to fill its place."""
 
 
 @dataclass(frozen=True)
 class AuditConfig(NamedClassifierConfig):
     """Test whether a classifier uses the object: change the background and watch its decisions.
 
-    Writes audit.json and audit.csv (a line an image) into the run folder, and compares the runs
-    where several are given. Where no image has a foreground, the network that a run started from
-    finds them, and the audit says so.
+    Writes audit.json and audit.csv (one line per image) into the run folder, and compares the runs
+    if several are given. If no image has a foreground, they are found by the network that a run
+    started from, and the audit says so.
     """
 
     runs: Runs
     """Run folders of sib train, or files of weights (.safetensors, .pt, .pth), which need --data
-    and mostly --arch."""
+    and usually --arch."""
     data: str | None = None
-    """Data set; the run's own where not given."""
+    """Data set. Default: the run's own."""
     root: Path | None = None
-    """Folder of the named data sets; the run's own where not given."""
+    """Folder of the named data sets. Default: the run's own."""
     masks: str | None = None
-    """Folder of foreground masks; the run's own where not given."""
+    """Folder of foreground masks. Default: the run's own."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
-    not given."""
+    """Boxes or masks of a folder's images, as in sib train --input.annotations. Default: the run's
+    own."""
     conditions: tuple[Kind, ...] = KINDS
-    """exchanged, same_class: before the background of an image of another class, or of the same.
-    blurred, greyed, noised: the own background changed. object_alone: before the mean colour.
-    background_alone: without the object."""
+    """exchanged, same_class: the background of an image of another class, or of the same one.
+    blurred, greyed, noised: the image's own background, changed. object_alone: the mean colour as
+    background. background_alone: without the object."""
     fills: tuple[Fill, ...] = FILLS
-    """How the place of an object that is taken out is filled. surroundings: the mean around it.
-    diffusion: the colours of its outline run inwards. tiled: copies of the largest strip beside
-    it."""
+    """How the place of a removed object is filled. surroundings: the mean around it. diffusion: the
+    colours of its outline spread inwards. tiled: copies of the largest strip beside it."""
     groups: Path | None = None
-    """CSV with the columns image and group, for the accuracy of the worst group; groups.csv in the
-    folder of the data where it is there."""
+    """CSV with the columns image and group, for the accuracy of the worst group. Default:
+    groups.csv in the folder of the data, if it exists."""
     page: Path | None = None
-    """Write one HTML page for people who decide about the classifier."""
+    """Also write one HTML page, for people who decide about the classifier."""
     split: Literal["test", "validation", "train"] = "test"
     """Images to audit on."""
     limit: int | None = None
-    """Audit on this many images, one drawn from each of as many equal parts of the split; always
-    the same ones."""
+    """Audit only this many images, spread evenly over the split and always the same."""
     donors: int = 100
-    """Most images that lend their background; they are kept in memory."""
+    """Most images that lend their background, at least 2; they are kept in memory."""
     noise: float = 1.0
-    """Standard deviation of the background's noise in units of the image's own."""
+    """Standard deviation of the background noise, as a multiple of the image's own, above 0."""
     seed: int = 0
-    """Of the donors and the noise."""
+    """Seed of the donors and the noise."""
     resamples: int = 2000
-    """Bootstrap replicates of the intervals."""
+    """Bootstrap replicates for the intervals, at least 100."""
     out: Path | None = None
-    """Folder to write into, for a single run; the run folder, or NAME-evaluation beside a file of
-    weights."""
+    """Folder to write into, for a single run. Default: the run folder, or NAME-evaluation beside a
+    file of weights."""
     batch_size: int = 32
     """Images in a pass."""
     workers: int = 0
-    """Processes that read images; 0 reads in the main one."""
+    """Processes that read images; 0 reads in the main process."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
@@ -99,7 +97,7 @@ class AuditConfig(NamedClassifierConfig):
             if not names:
                 raise InputError(f"--{option} needs at least one name")
             if len(set(names)) < len(names):
-                raise InputError(f"--{option} names one twice: {' '.join(names)}")
+                raise InputError(f"--{option} has a duplicate: {' '.join(names)}")
         check_at_least_one("limit", self.limit)
         check_at_least_one("batch-size", self.batch_size)
         if self.donors < 2:

@@ -1,4 +1,4 @@
-"""What the values of options must be, for the commands about trained classifiers."""
+"""Checks of option values, for the commands about trained classifiers."""
 
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -
     """Raise InputError unless all names are allowed and each is given once."""
     for name in names:
         if name not in allowed:
-            raise InputError(f"--{option} must be of {', '.join(allowed)}; got {name!r}")
+            raise InputError(f"--{option} must be one of {', '.join(allowed)}; got {name!r}")
     if len(set(names)) < len(names):
-        raise InputError(f"--{option} names one twice: {' '.join(names)}")
+        raise InputError(f"--{option} has a duplicate: {' '.join(names)}")
 
 
 def check_distinct(runs: tuple[Path, ...]) -> None:

@@ -6,8 +6,8 @@ from sib.utils.normalization import Normalization as Normalization
 
 Augment = Literal["none", "flip", "crop", "randaugment", "trivial"]
 Resize = Literal["crop", "squash", "pad"]
-"""What brings an image to its size where no random crop does."""
+"""How an image is brought to its size without a random crop."""
 TestSplit = Literal["own", "random"]
-"""Where the test comes from: the data set's own, where it has one, or drawn by the split seed."""
+"""Where the test split comes from: the data set's own, or drawn by the split seed."""
 CROP_AREA = 0.35
 """Smallest share of an image's area that a random crop keeps."""

@@ -19,22 +19,22 @@ class ClassifierConfig:
     """Which weights, of which network, for which images, on which device."""
 
     weights: Literal["best", "last", "ema"] = "best"
-    """Weights of a run folder: those of the best epoch, of the last one, or their average."""
+    """Weights of a run folder. best: of the best epoch. last: of the last epoch. ema: their
+    average."""
     arch: str | None = None
-    """Architecture of a file of weights that does not tell it."""
+    """Architecture, for a file of weights that does not name it."""
     trust_code: bool = False
-    """Import the module that a run or a file names as its own architecture (MODULE:FUNCTION)."""
+    """Import the module that defines a run's or a file's own architecture (MODULE:FUNCTION)."""
     image_size: ImageSizeOption = None
-    """Side of the square input, or its height and width as HxW; where not given, the run's or the
-    file's own, or that of the architecture's published weights, or 224."""
+    """Side of the square input in pixels, or height and width as HxW. Default: the run's or the
+    file's own, that of the architecture's published weights, or 224."""
     resize: Resize | None = None
-    """crop, squash or pad, as --input.resize of sib train; the run's own, or crop, where not
-    given."""
+    """crop, squash or pad, as in sib train --input.resize. Default: the run's own, or crop."""
     normalization: Normalization | None = None
-    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25; where not given, the run's or
-    the file's own, or that of the architecture's published weights."""
+    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25. Default: the run's or the
+    file's own, or that of the architecture's published weights."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
+    """Device: auto, cpu, cuda, cuda:N or mps."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
@@ -44,8 +44,8 @@ class ClassifierConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedClassifierConfig(ClassifierConfig):
-    """The same for commands that need the names of the classes."""
+    """The same for commands that need class names."""
 
     classes: Path | None = None
-    """Text file of the class names, one a line in the order of the outputs, for weights that do not
-    name them."""
+    """Text file with the class names, one per line in the order of the outputs, for weights that do
+    not name them."""

@@ -1,4 +1,4 @@
-"""What ``sib data`` and its commands can be asked for."""
+"""The options of the ``sib data`` commands."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,21 @@ from sib.utils.errors import InputError
 class PrepareConfig:
     """Download a published data set, check its checksums and unpack it.
 
-    Archives that already lie in the root are used. An interrupted download continues
-    where it stopped.
+    Archives that are already in the root are used. An interrupted download continues where it
+    stopped.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """cifar100, cub200, stanford_dogs, imagenet or oxford_pet."""
     root: Path = Path("data")
-    """Folder for the data sets; it is made."""
+    """Folder for the data sets; created if missing."""
 
 
 @dataclass(frozen=True)
 class CheckConfig:
     """Read every image and mask of a data set, and compare its counts with the published ones.
 
-    Exit code 1 where something is wrong.
+    Exits with code 1 if something is wrong.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -36,55 +36,57 @@ class CheckConfig:
     root: Path = Path("data")
     """Folder of the published data sets."""
     masks: str | None = None
-    """Folders only: folder of foreground masks, where they do not lie beside the images."""
+    """Folders only: folder of foreground masks. Default: beside the images."""
     mask_ending: str | None = None
-    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
+    """Folders only: what follows an image's name in its mask's name, such as _label or .png; or
+    none."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
     workers: int | None = None
-    """Processes that read images, 0 for the main one; as many as there are cores if not given."""
+    """Processes that read images; 0 reads in the main process. Default: the number of cores."""
 
 
 @dataclass(frozen=True)
 class ShowConfig:
-    """Draw a sheet of images with their foregrounds outlined and their classes under them."""
+    """Draw a sheet of images, with foregrounds outlined and classes below."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
     out: Path
-    """The PNG to write."""
+    """PNG to write."""
     root: Path = Path("data")
     """Folder of the published data sets."""
     masks: str | None = None
-    """Folders only: folder of foreground masks, where they do not lie beside the images."""
+    """Folders only: folder of foreground masks. Default: beside the images."""
     mask_ending: str | None = None
-    """Folders only: what follows an image's name in its mask's, as _label or .png; or none."""
+    """Folders only: what follows an image's name in its mask's name, such as _label or .png; or
+    none."""
     value_range: str | None = None
-    """Folders of 16-bit images only, LOW-HIGH: the values that become black and white."""
+    """Folders of 16-bit images only: the values that become black and white, as LOW-HIGH."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
     split: Literal["train", "validation", "test"] = "train"
     """Which images."""
     count: int = 24
-    """How many, 1 to 200."""
+    """Number of images, 1 to 200."""
     seed: int = 0
-    """Of the choice."""
+    """Seed of the choice of images."""
     foreground: Literal["annotation", "pretrained"] = "annotation"
     """What is outlined. annotation: what comes with the images. pretrained: what the network of
-    --weights finds in the training images, as sib train --foreground pretrained takes it; how much
-    of it lies on annotated objects is printed."""
+    --weights finds in the training images, as in sib train --foreground pretrained. How much of it
+    lies on annotated objects is printed."""
     arch: str = "resnet18"
-    """With pretrained: the architecture, as of sib train."""
+    """With pretrained: the architecture, as in sib train."""
     weights: str | None = None
-    """With pretrained: pretrained, a file or a run folder, as of sib train."""
+    """With pretrained: pretrained, a file or a run folder, as in sib train."""
     image_size: ImageSizeOption = None
-    """With pretrained: as of sib train. Default: what the weights were trained with, or 224."""
+    """With pretrained: as in sib train. Default: the size of the weights' training, or 224."""
     normalization: str = "auto"
-    """With pretrained: --input.normalization of sib train."""
+    """With pretrained: as sib train --input.normalization."""
     layer: str | None = None
-    """With pretrained: --objective.foreground-layer of sib train."""
+    """With pretrained: as sib train --objective.foreground-layer."""
     area: float | Literal["otsu"] = 0.2
-    """With pretrained: --objective.foreground-area of sib train."""
+    """With pretrained: as sib train --objective.foreground-area."""
     device: str = "auto"
     """With pretrained: auto, cpu, cuda, cuda:N or mps."""
 
@@ -93,35 +95,35 @@ class ShowConfig:
 class MakeSpuriousConfig:
     """Make a data set that tempts a classifier to look at the background.
 
-    Cuts the objects out of an annotated set and shows them before backgrounds that predict the
-    class in training. In the test, background and class are independent. OUT gets train and test
+    Cuts objects out of an annotated set and pastes them before backgrounds that predict the class
+    in training. In the test split, background and class are independent. OUT gets train and test
     with a mask beside each image, groups.csv for the accuracy of the worst group, and
-    make-spurious.json, which says how it was made.
+    make-spurious.json, which records how it was made.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """cub200, oxford_pet, or a folder of your own, with foregrounds."""
+    """Annotated data set: cub200, oxford_pet, or your own folder with foregrounds."""
     out: Path
-    """Folder to make; it must not exist or be empty."""
+    """Folder to create; it must be missing or empty."""
     strength: float = 0.95
-    """Share of each class's training images that are shown before a background of its own family, 0
-    to 1."""
+    """Share of each class's training images that get a background of the class's own family, 0 to
+    1."""
     backgrounds: Literal["images", "procedural", "both"] = "both"
-    """images: other images of the set, their object filled, in families of similar colours.
+    """images: other images of the set, with the object filled in, in families of similar colours.
     procedural: drawn patterns. both: half of the images each."""
     seed: int = 0
-    """Of all draws."""
+    """Seed of all draws."""
     test_backgrounds: int | None = None
-    """Families that each test object is shown before, each once; all where not given, and at most
+    """Families that each test object is shown before, once each, at least 1. Default: all, at most
     10."""
     side: int = 256
-    """Shorter side of the images in pixels; smaller ones keep their size."""
+    """Shorter side of the images in pixels, 16 to 4096; smaller images keep their size."""
     root: Path = Path("data")
-    """Where the published data sets stand."""
+    """Folder of the published data sets."""
     masks: str | None = None
-    """Folder of foreground masks, where they do not lie beside the images."""
+    """Folder of foreground masks. Default: beside the images."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""

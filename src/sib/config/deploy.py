@@ -14,18 +14,18 @@ from sib.utils.errors import InputError
 
 @dataclass(frozen=True)
 class PredictConfig(ClassifierConfig):
-    """Say which classes images show: a line an image, with the most probable classes."""
+    """Predict the classes of images: one line per image, the most probable classes first."""
 
     run: RunPath
-    """Run folder of sib train, or a file of weights, which mostly needs --arch."""
+    """Run folder of sib train, or a file of weights, which usually needs --arch."""
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Image files of any size, or folders of them."""
     top: int = 3
-    """Classes to name for each image, the most probable first."""
+    """Classes to list for each image, the most probable first."""
     table_format: Literal["table", "csv", "json"] = "table"
-    """table, for reading. csv and json hold the same numbers in full."""
+    """table: for reading. csv, json: the same numbers at full precision."""
     out: Path | None = None
-    """File to write the table into; the screen where not given."""
+    """File to write the table into. Default: the screen."""
     batch_size: int = 32
     """Images in a pass."""
 
@@ -43,14 +43,14 @@ class ExportConfig(ClassifierConfig):
     """Write a classifier in a format that runs without sib, checked against the model.
 
     The exported network takes normalised images (B, 3, S, S), with any B, and gives logits (B, K).
-    A file of facts beside it, OUT.json, holds classes, image size and normalisation.
+    A JSON file beside it, OUT.json, records the classes, the image size and the normalisation.
     """
 
     run: RunPath
-    """Run folder of sib train, or a file of weights, which mostly needs --arch."""
+    """Run folder of sib train, or a file of weights, which usually needs --arch."""
     format: Literal["onnx", "pt2", "torchscript", "safetensors"]
     """onnx: needs pip install 'sib[onnx]'. pt2: torch.export. torchscript: torch.jit.trace.
     safetensors: the weights alone."""
     out: Path | None = None
-    """File to write; NAME.onnx, NAME.pt2, NAME.ts or NAME.safetensors in the working folder where
-    not given, with the run's or the file's name."""
+    """File to write. Default: the run's or the file's name in the working folder, with the suffix
+    .onnx, .pt2, .ts or .safetensors."""

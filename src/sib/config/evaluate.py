@@ -12,18 +12,17 @@ from sib.metrics.registry import BUILT_IN
 from sib.utils.errors import InputError
 
 DEFAULT = tuple(spec.name for spec in BUILT_IN if spec.default)
-"""Metrics that need the map alone."""
+"""Metrics that need only the map."""
 DEFAULT_METHODS = (
     *("saliency", "input_x_gradient", "integrated_gradients", "smoothgrad", "guided_backprop"),
     *("gradcam", "gradcam_pp", "layercam", "vjp"),
 )
-"""Explanation methods for the help; their registry loads torch."""
+"""Explanation methods, for the help text: their registry would load torch."""
 MethodNames = Annotated[
     tuple[str, ...],
     tyro.conf.arg(
-        help="Explanation methods; where not given, those of the default ones that the "
-        f"architecture can have. Default: {', '.join(DEFAULT_METHODS)}. Also: occlusion, rise, and "
-        "those of other packages."
+        help=f"Explanation methods. Default: those of {', '.join(DEFAULT_METHODS)} that the "
+        "architecture supports. Also: occlusion, rise, and those of other packages."
     ),
 ]
 
@@ -33,13 +32,13 @@ class AttributionConfig:
     """How maps are computed."""
 
     steps: int = 8
-    """Points on the path of integrated gradients, of Gauss and Legendre."""
+    """Points of the Gauss-Legendre rule on the path of integrated gradients, at least 1."""
     samples: int = 16
-    """Noisy copies for SmoothGrad."""
+    """Noisy copies for SmoothGrad, at least 1."""
     masks: int = 1000
-    """Random masks of RISE, a forward pass each."""
+    """Random masks for RISE, at least 1; each takes one forward pass."""
     chunk: int = 64
-    """Largest number of images in one pass of the methods that need several passes."""
+    """Most images in one pass, for methods that need several passes."""
 
     def check(self) -> None:
         """Raise InputError unless all numbers are at least 1."""
@@ -51,44 +50,45 @@ class AttributionConfig:
 class EvaluateConfig(NamedClassifierConfig):
     """Measure where the explanations of a classifier lie, on the test split.
 
-    Writes evaluation.json and evaluation.csv (a line an image) into the run folder.
+    Writes evaluation.json and evaluation.csv (one line per image) into the run folder.
     """
 
     run: RunPath
     """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which needs --data
-    and mostly --arch."""
+    and usually --arch."""
     methods: MethodNames = ()
-    """Explanation methods; the default ones that the architecture can have where not given."""
+    """Explanation methods. Default: the default ones that the architecture supports."""
     metrics: tuple[str, ...] = DEFAULT
-    """Metrics by name, those of the map alone where not given; a wrong name lists all there are."""
+    """Metrics by name; a wrong name lists all. Default: those that need only the map."""
     target: Literal["predicted", "label"] = "predicted"
-    """Which class is explained: the predicted one, or the image's own."""
+    """Class to explain: the predicted one, or the image's own label."""
     split: Literal["test", "validation", "train"] = "test"
     """Images to measure on."""
     limit: int | None = None
-    """Measure on this many images, one drawn from each of as many equal parts of the split; always
-    the same ones."""
+    """Measure on only this many images, spread evenly over the split and always the same."""
     data: str | None = None
-    """Data set; the run's own where not given. A folder that holds the images that the run recorded
-    is split as recorded; another one is read as it is."""
+    """Data set. A folder with the images that the run recorded is split as recorded; any other is
+    read as it is. Default: the run's own."""
     root: Path | None = None
-    """Folder of the named data sets; the run's own where not given."""
+    """Folder of the named data sets. Default: the run's own."""
     masks: str | None = None
-    """Folder of foreground masks; the run's own where not given."""
+    """Folder of foreground masks. Default: the run's own."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """An image that cannot be read ends the evaluation, or is left out, counted and listed."""
+    """What to do with an image that cannot be read. error: end the evaluation. skip: leave it out,
+    count it and list it."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as --input.annotations of sib train; the run's own where
-    not given."""
+    """Boxes or masks of a folder's images, as in sib train --input.annotations. Default: the run's
+    own."""
     layer: str | None = None
-    """Module whose maps class activation maps are made of, such as layer3; where not given, the
-    run's own layer, or the architecture's."""
+    """Module whose output class activation maps are made of, such as layer3. Default: the run's own
+    layer, or else the architecture's."""
     out: Path | None = None
-    """Folder to write into; the run folder, or NAME-evaluation beside a file of weights."""
+    """Folder to write into. Default: the run folder, or NAME-evaluation beside a file of
+    weights."""
     batch_size: int = 32
     """Images in a pass."""
     workers: int = 0
-    """Processes that read images; 0 reads in the main one."""
+    """Processes that read images; 0 reads in the main process."""
     attribution: AttributionConfig = field(default_factory=AttributionConfig)
 
     def __post_init__(self) -> None:
@@ -105,24 +105,24 @@ class EvaluateConfig(NamedClassifierConfig):
 
 @dataclass(frozen=True)
 class ExplainConfig(NamedClassifierConfig):
-    """Draw what a classifier looks at in images: one figure for each image."""
+    """Draw what a classifier looks at in images, one figure per image."""
 
     run: RunPath
-    """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which mostly needs
+    """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which usually needs
     --arch."""
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Image files, of any size."""
     methods: MethodNames = ()
-    """Explanation methods; the default ones that the architecture can have where not given."""
+    """Explanation methods. Default: the default ones that the architecture supports."""
     target: str | None = None
-    """Class to explain, by name or number; the predicted one where not given."""
+    """Class to explain, by name or number. Default: the predicted one."""
     normalize: Literal["max", "sum", "percentile"] = "percentile"
-    """What maps are divided by before they are drawn; written below the figure."""
+    """What maps are divided by before they are drawn. The figure states it."""
     layer: str | None = None
-    """Module whose maps class activation maps are made of, such as layer3; where not given, the
-    run's own layer, or the architecture's."""
+    """Module whose output class activation maps are made of, such as layer3. Default: the run's own
+    layer, or else the architecture's."""
     out: Path | None = None
-    """Folder for the figures; explanations in the run folder where not given."""
+    """Folder for the figures. Default: explanations in the run folder."""
     attribution: AttributionConfig = field(default_factory=AttributionConfig)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is known about an option besides its type: kept beside it, in the metadata of its field."""
+"""What is known about an option besides its type, kept in the metadata of its field."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from sib.objectives.registry import METHODS
 SPATIAL_IB = ("published", "calibrated")
 """The objectives of method ``sib``; every other method has one objective, of its own name."""
 ADDED = "a method of another package"
-"""Stands for each of them."""
+"""Stands for every such method."""
 RIVALS = (*(name for name in METHODS if name not in ("sib", "ce")), ADDED)
 """The methods that S-IB is compared with."""
 ANNOTATED = tuple(name for name, method in METHODS.items() if method.needs_foreground)
@@ -19,20 +19,20 @@ KEY = "sib"
 
 
 class Facts(NamedTuple):
-    """What is known about one option."""
+    """Facts about one option."""
 
     resume: bool = False
     """Whether it may change when a run is resumed."""
     harmless: bool = False
-    """Whether it changes no result, so that runs which differ in it are repeats of one another."""
+    """Whether it leaves results unchanged, so that runs that differ in it count as repeats."""
     only_for: tuple[str, ...] = ()
-    """Objectives that it belongs to; empty for all, and for plain cross-entropy."""
+    """Objectives that use it; empty for all of them and for plain cross-entropy."""
     only_if: tuple[str, tuple[str, ...]] | None = None
-    """Another option, by its full name, and the values of it that this one needs."""
+    """Another option, by its full name, and the values of that option for which this one counts."""
 
 
 class Option(NamedTuple):
-    """An option of a command with what is known about it."""
+    """An option of a command and what is known about it."""
 
     name: str
     """With dots and underscores, such as ``objective.window_size``."""
@@ -82,11 +82,11 @@ def harmless(kind: type) -> set[str]:
 
 
 def idle(kind: type, values: Mapping[str, Any]) -> set[str]:
-    """Names of the options that do nothing beside the values of the others.
+    """Names of the options that have no effect, given the values of the others.
 
     Args:
         kind: dataclass of the options.
-        values: by full name; what is missing has its default.
+        values: by full name; missing ones have their defaults.
     """
     known = list(options(kind))
     values = {option.name: option.default for option in known} | dict(values)
@@ -94,7 +94,7 @@ def idle(kind: type, values: Mapping[str, Any]) -> set[str]:
 
 
 def deciding(kind: type) -> list[Option]:
-    """The options on whose values it depends whether others do something."""
+    """The options that decide by their values whether others have an effect."""
     known = list(options(kind))
     names = {each.facts.only_if[0] for each in known if each.facts.only_if}
     if any(each.facts.only_for for each in known):
@@ -103,7 +103,7 @@ def deciding(kind: type) -> list[Option]:
 
 
 def refusal(kind: type, values: Mapping[str, Any]) -> str | None:
-    """The sentence about the first option that was changed and does nothing; None without one.
+    """A sentence about the first option that was changed but has no effect; None without one.
 
     Args:
         kind: dataclass of the options.
@@ -117,7 +117,7 @@ def refusal(kind: type, values: Mapping[str, Any]) -> str | None:
 
 
 def objective_of(values: Mapping[str, Any]) -> str:
-    """The objective that the values name: the kind of S-IB, or the method."""
+    """The objective that the values select: the kind of S-IB, or the method."""
     method = str(values.get("method"))
     if method == "sib":
         return str(values["objective.kind"])
@@ -125,7 +125,7 @@ def objective_of(values: Mapping[str, Any]) -> str:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options by their full names."""
+    """Values of nested options, by full name."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
@@ -140,7 +140,7 @@ def _applies(facts: Facts, values: Mapping[str, Any]) -> bool:
 
 
 def _needed(facts: Facts, values: Mapping[str, Any]) -> str:
-    """What an option is for, and what was given in its place."""
+    """What an option is for, and what was given instead."""
     method, objective = values["method"], objective_of(values)
     if not facts.only_for or objective in facts.only_for:
         name, allowed = facts.only_if or ("", ())

@@ -12,38 +12,38 @@ class FineTuningConfig:
     """Options of a run that starts from trained weights; all of them work with random ones too."""
 
     weights: str | None = None
-    """Weights to start from: pretrained (the architecture's own, of torchvision or timm), a file
-    (.safetensors, .pt, .pth, .ckpt) or a run folder; random where not given. They bring their
-    normalisation and their image size. A head for other classes starts at random."""
+    """Weights to start from: pretrained (the architecture's own, from torchvision or timm), a file
+    (.safetensors, .pt, .pth, .ckpt) or a run folder. They set the normalisation and the image size,
+    and a head for other classes starts at random. Default: random weights."""
     batch_norm: Literal["train", "frozen", "auto"] = "auto"
-    """train: batch norm uses the statistics of each batch. frozen: it uses its running statistics,
-    which stay as they are; its weight and bias are trained all the same. auto: frozen where the
-    run starts from weights, train from random ones."""
+    """train: batch norm uses the statistics of each batch. frozen: it uses its running statistics
+    and leaves them unchanged, but its weight and bias are still trained. auto: frozen if the run
+    starts from weights, train otherwise."""
     freeze: str = option("none", resume=True)
-    """What is not trained: none, backbone (all but the head), or names of layers with commas
-    between them, such as conv1,layer1. Batch norm in a frozen layer keeps its statistics."""
+    """What is not trained: none, backbone (all but the head), or names of layers separated by
+    commas, such as conv1,layer1. Batch norm in a frozen layer keeps its statistics."""
     unfreeze_after: int | None = option(None, resume=True)
-    """Train what is frozen from the epoch after this many; never where not given."""
+    """Train the frozen layers too after this many epochs, at least 1. Default: never."""
     ema: float | None = None
     """Keep an exponential moving average of the weights with this decay, between 0 and 1, such as
-    0.999; it is measured each epoch and saved as ema.safetensors. Off where not given."""
+    0.999. It is measured each epoch and saved as ema.safetensors. Default: off."""
     label_smoothing: float = 0.0
     """Share of each label that is spread evenly over all classes, from 0 to below 1."""
     class_weights: Literal["none", "balanced"] = "none"
-    """balanced: weight the cross-entropy of each image by N / (K n), with n of the N training
-    images in its class, one of K."""
+    """balanced: weight the cross-entropy of each image by N / (K n), for N training images, K
+    classes and n images in its class. Use it if classes differ much in size."""
     mixup: float = 0.0
-    """Mix each image with another of its batch, by shares drawn from Beta(ALPHA, ALPHA); 0 for
-    never. Labels become soft, and the foreground is that of both images."""
+    """Mix each image with another of its batch, by shares drawn from Beta(ALPHA, ALPHA). Labels
+    become soft, and both foregrounds count. 0: never."""
     cutmix: float = 0.0
-    """Paste a box of another image of the batch into each, its area drawn as for mixup; 0 for
-    never. Foregrounds are pasted too. With both, each batch takes one of them."""
+    """Paste a box of another image of the batch into each image, its area drawn as for mixup.
+    Foregrounds are pasted too. With both, each batch uses one of them. 0: never."""
     early_stopping: int | None = option(None, resume=True)
-    """Stop after so many epochs without a better one; never where not given."""
+    """Stop after this many epochs without a better one, at least 1. Default: never."""
 
 
 def check_fine_tuning(config: FineTuningConfig) -> None:
-    """Raise InputError where an option is out of its range, or lacks another one."""
+    """Raise InputError where an option is out of its range, or needs another one."""
     for name in ("unfreeze_after", "early_stopping"):
         value = getattr(config, name)
         if value is not None and value < 1:

@@ -9,9 +9,9 @@ from typing import Any, get_args, get_type_hints
 
 
 def join_help(kind: type) -> None:
-    """Give the fields of a dataclass, and of those inside it, their strings as help.
+    """Use the string below each field of a dataclass, nested ones included, as its help text.
 
-    tyro reads the strings by itself, but keeps the line breaks of the source.
+    tyro reads these strings by itself, but keeps the line breaks of the source.
     """
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):

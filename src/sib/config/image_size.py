@@ -9,7 +9,7 @@ from sib.utils.image_size import ImageSize, parse_size, plain_size
 
 
 def _parsed(words: list[str]) -> ImageSize | str | None:
-    """The size, or the text where it is none: the configuration then says so in one sentence."""
+    """The size, or the text itself if it is not one: the configuration then reports that."""
     try:
         return None if words == ["None"] else parse_size(words[0])
     except InputError:

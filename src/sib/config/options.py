@@ -23,26 +23,26 @@ class ObjectiveConfig:
     window_size: int = option(
         31, only_for=("published",), only_if=("objective.mask", ("density", "hard"))
     )
-    """Side of the mask's density window, in pixels; must not exceed the image. 31 suits 224
+    """Side of the mask's density window in pixels, at most the image's side. 31 suits 224
     pixels."""
     temperature: float = option(0.1, only_for=("published",))
     """Temperature of the soft quantiles, in ranks, above 0; smaller is sharper."""
     slope: float = option(10.0, only_for=("published",))
-    """Slope of the mask's sigmoids, above 0; larger is a harder mask."""
+    """Slope of the mask's sigmoids, above 0; larger values make the mask harder."""
     projection_dim: int | None = option(None, only_for=("published",))
-    """Columns of the random projection before HSIC; None: no projection. Saves time with large
-    images."""
+    """Columns of the random projection before HSIC, which saves time with large images. Default: no
+    projection."""
     form: Literal["linear", "exp"] = option("linear", only_for=("published",))
     """How the terms enter the loss. linear: the published description. exp: the published
     scripts."""
     cotangent: Literal["probabilities", "logits", "margin"] = option(
         "probabilities", only_for=("published",)
     )
-    """What the vector-Jacobian product starts from; margin is the log-odds of the decision."""
+    """What the vector-Jacobian product starts from. margin: the log-odds of the decision."""
     mask: Literal["density", "hard", "centred", "area"] = option("density", only_for=("published",))
     """How the foreground is found in the reconstruction."""
     area: float = option(0.1, only_for=("published",), only_if=("objective.mask", ("area",)))
-    """Mean of the mask that --objective.mask area aims at, 0 to 1."""
+    """Mean that --objective.mask area aims at, 0 to 1."""
     alignment: Literal["hsic", "ssim"] = option("hsic", only_for=("published",))
     """Foreground term: HSIC, or structural similarity of reconstruction and image."""
     background: Literal["variance", "hsic", "magnitude"] = option(
@@ -57,36 +57,36 @@ class ObjectiveConfig:
     )
     """Which S-IB objective. calibrated: shares of the background, which need no tuning; its options
     are image-weight, layer-weight, stage-weight, balance, balance-floor, foreground-layer and
-    --stages. published: alignment and background variance; the other options are its own, and all
-    recipes use it."""
+    --stages. published: alignment and background variance, as in all recipes; the other options
+    belong to it."""
     image_weight: float = option(0.1, only_for=("calibrated",))
-    """calibrated only: weight of the share of R's energy in the background, as the ratio of its
-    gradient's norm to cross-entropy's."""
+    """calibrated only: weight of the background's share of R's energy, R being the reconstruction.
+    The unit is the norm of the term's gradient over that of cross-entropy."""
     layer_weight: float = option(0.1, only_for=("calibrated",))
-    """calibrated only: weight of the last stage's share of evidence in the background, in the
+    """calibrated only: weight of the background's share of the evidence at the last stage, in the
     same unit."""
     stage_weight: float = option(0.1, only_for=("calibrated",))
-    """calibrated only: weight of the mean share over the stages between image and last stage, in
-    the same unit."""
+    """calibrated only: weight of the mean background share over the finer stages, in the same
+    unit."""
     balance: bool = option(True, only_for=("calibrated",))
-    """calibrated only: measure the gradients on every eighth batch, so that the weights have
-    their unit. Without it they are plain factors; 0.6, 2 and 2 were chosen for a ResNet-18."""
+    """calibrated only: measure the gradients on every eighth batch, so that the weights keep their
+    unit. Without it they are plain factors; 0.6, 2 and 2 were chosen for a ResNet-18."""
     balance_floor: float | None = option(
         None, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )
-    """calibrated with balance only: cross-entropy's gradient counts as at least this share of its
-    largest norm so far, 0 to 1, so that the terms keep their pull once the network fits. Default:
-    1 if the run starts from weights, 0 if not."""
+    """calibrated with balance only: smallest share of its largest norm so far that the gradient of
+    cross-entropy counts as, 0 to 1. Raise it if the terms fade once the network fits. Default: 1 if
+    the run starts from weights, 0 otherwise."""
     foreground_layer: str | None = option(
         None, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
     )
-    """With --foreground pretrained only: module of the start network whose features tell the
+    """With --foreground pretrained only: module of the start network whose features give the
     foreground. Default: one of its last stage, or at three quarters of a transformer's depth."""
     foreground_area: float | Literal["otsu"] = option(
         0.2, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
     )
-    """With --foreground pretrained only: share of an image that is foreground, between 0 and 1, or
-    otsu, a threshold for each image, so that a large object has a large foreground."""
+    """With --foreground pretrained only: share of each image that is foreground, between 0 and 1,
+    or otsu, a threshold for each image, so that large objects get large foregrounds."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class RivalConfig:
     """The methods that S-IB is compared with."""
 
     weight: float = option(1.0, only_for=RIVALS)
-    """Weight of the method's term beside cross-entropy, at least 0."""
+    """Weight of the method's term relative to cross-entropy, at least 0."""
     balance: bool = option(False, only_for=RIVALS)
-    """Measure gradients as the calibrated objective does, so that weight is the norm of the
-    term's gradient over cross-entropy's, and methods are compared in one unit."""
+    """Measure the gradients as the calibrated objective does, so that weight is the norm of the
+    term's gradient over that of cross-entropy, and methods are compared in one unit."""
     masked_share: float = option(0.5, only_for=("saliency_guided",))
     """saliency_guided only: share of the pixels that are replaced, between 0 and 1."""
     at: Literal["final", "input"] = option("final", only_for=("energy",))
@@ -109,30 +109,31 @@ class OptimizerConfig:
     """How a gradient changes the weights."""
 
     learning_rate: float = 1e-3
-    """Highest learning rate, above 0. Lower it to fine-tune or if the loss is not finite."""
+    """Highest learning rate, above 0. Lower it to fine-tune, or if the loss is not finite."""
     weight_decay: float = 1e-4
     """Decoupled weight decay, at least 0."""
     clip_norm: float | None = None
-    """Largest norm of the whole gradient; None: no clipping."""
+    """Largest norm of the whole gradient, above 0. Default: no clipping."""
     kind: Literal["adamw", "sgd"] = "adamw"
-    """Optimizer: adamw, or sgd with momentum, whose weight decay is part of the gradient."""
+    """Optimizer. adamw: decoupled weight decay. sgd: with momentum; weight decay is part of the
+    gradient."""
     momentum: float = option(0.9, only_if=("optimizer.kind", ("sgd",)))
     """sgd only: momentum, from 0 to below 1."""
     head_learning_rate: float | None = None
-    """Highest learning rate of the head, the layers whose shape depends on the number of classes.
-    Default: learning-rate."""
+    """Highest learning rate of the head, the layers whose shape depends on the number of classes,
+    above 0. Default: --optimizer.learning-rate."""
     layer_decay: float = 1.0
     """Factor on the learning rate from each block to the one before it, counted from the head,
-    above 0 and at most 1; 1 trains all blocks alike."""
+    above 0 and at most 1. Lower it to change early blocks less; 1 trains all blocks alike."""
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """The learning rate over the run."""
+    """How the learning rate changes during the run."""
 
     kind: Literal["cosine", "step"] = "cosine"
-    """Course of the learning rate. cosine: falls to zero at the end. step: times gamma every
-    step_epochs."""
+    """Course of the learning rate. cosine: falls to zero at the end. step: is multiplied by gamma
+    every step_epochs."""
     step_epochs: int = option(30, only_if=("schedule.kind", ("step",)))
     """step only: epochs between two steps, at least 1."""
     gamma: float = option(0.1, only_if=("schedule.kind", ("step",)))
@@ -150,43 +151,43 @@ class InputConfig:
     test_fraction: float = 0.2
     """Share held out for the test where the folder has no test split of its own, 0 to 1."""
     test_split: TestSplit = "own"
-    """own: the data's own test split, where there is one. random: put its images back and hold
-    out test_fraction of each class by split_seed, for repeated splits."""
+    """own: the data's own test split, where there is one. random: merge that split with the rest,
+    and hold out test_fraction of each class by split_seed, for repeated splits."""
     split_seed: int = 0
-    """Seed of the splits that are drawn."""
+    """Seed of the random splits."""
     masks: str | None = None
     """Folder of foreground masks. Default: beside the images."""
     mask_ending: str | None = None
-    """What follows an image's name in the name of its mask beside it, as _label or .png; none where
-    no file beside an image is a mask. _mask, _masks, _seg and the like are known."""
+    """What follows an image's name in the name of its mask, such as _label or .png; none if no file
+    beside an image is a mask. _mask, _masks, _seg and the like are recognised."""
     value_range: str | None = None
-    """Folders of 16-bit images only, LOW-HIGH: the values that become black and white, 0-65535
-    where not given; 0-4095 for images of 12 bits. sib data check says which values are used."""
+    """Folders of 16-bit images only: the values that become black and white, as LOW-HIGH, such as
+    0-4095 for 12-bit images. sib data check lists the values that occur. Default: 0-65535."""
     annotations: str | None = None
     """Boxes or masks of a folder's images: COCO JSON, PASCAL VOC XML, labelme JSON or CSV, a file
     or a folder of files; or a folder of YOLO text files."""
     groups: str | None = None
     """CSV with the columns image and group (a patient, a camera); no group is in two splits."""
     augment: Augment = "none"
-    """Augmentation of the training images. none: resize and centre crop. flip: and a random flip.
+    """Augmentation of the training images. none: resize and centre crop. flip: adds a random flip.
     crop: random resized crop and flip. randaugment, trivial: crop, flip and torchvision's
     RandAugment or TrivialAugment; where these move pixels, the foreground moves along."""
     crop_area: float = option(0.35, only_if=("input.augment", ("crop", "randaugment", "trivial")))
-    """augment crop, randaugment and trivial only: smallest share of the image's area that a crop
-    keeps, above 0 to 1."""
+    """With --input.augment crop, randaugment or trivial only: smallest share of the image's area
+    that a crop keeps, above 0 to 1."""
     resize: Resize = "crop"
-    """What brings an image to its size where no random crop does. crop: the short side is resized,
-    and the centre cropped. squash: height and width are resized, whatever their ratio. pad: the
-    whole image is resized and laid on grey."""
+    """How an image is brought to its size without a random crop. crop: resize the short side and
+    crop the centre. squash: resize height and width, whatever their ratio. pad: resize the whole
+    image and lay it on grey."""
     normalization: Normalization = "auto"
     """Mean and deviation of the channels. half: 0.5. imagenet: those of ImageNet. MEAN/STD: any
-    others, of images in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: what the start weights
-    want, half for random ones."""
+    others, for values in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: those of the start
+    weights, half for random ones."""
     drop_last: bool = False
     """Leave out the last training batch of an epoch if it is not full."""
     cache: str = option("auto", resume=True, harmless=True)
-    """Keep resized images on disk, if the transform before the flip is not random. auto: in
-    ~/.cache/sib if they fit. off: never. Anything else: the folder to keep them in."""
+    """Keep resized images on disk, unless the transform before the flip is random. auto: in
+    ~/.cache/sib if they fit. off: never. Anything else: a folder for them."""
     background_strength: float = option(0.5, only_if=("data", ("digits",)))
     """digits only: how strongly the background predicts the class, 0 to 1."""
     train_size: int = option(4000, only_if=("data", ("digits",)))

@@ -21,7 +21,7 @@ class Transform(NamedTuple):
     augment: Literal["none", "crop"]
     normalization: Literal["half", "imagenet"]
     crop_area: float
-    """Smallest share of the area that a random crop keeps; 0.08 is torchvision's default."""
+    """Smallest share of the area that a random crop keeps; torchvision's default is 0.08."""
     drop_last: bool
 
 
@@ -44,7 +44,7 @@ TRANSFORMS = {
 }
 
 ZERO_HEAD = (
-    "torchvision starts this head at zero, where R = 0 and S-IB cannot start; here its weights "
+    "torchvision starts this head at zero, where R = 0 so that S-IB cannot start; here its weights "
     "start as nn.Linear's usual random ones"
 )
 
@@ -74,11 +74,11 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """How the command line calls it."""
+        """The name on the command line."""
         return f"{self.data}/{self.arch}"
 
     def options(self) -> dict[str, Any]:
-        """Every option of ``sib train`` that the recipe sets, by its name there."""
+        """The options of ``sib train`` that the recipe sets, by full name."""
         transform = TRANSFORMS[self.transform]
         return {
             "data": self.data,
@@ -135,10 +135,10 @@ RECIPES = {
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of a name.
+    """The recipe with a name.
 
     Raises:
-        InputError: there is none; the nearest names are told.
+        InputError: there is no such recipe; the nearest names are listed.
     """
     if name not in RECIPES:
         close = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.3) or list(RECIPES)[:3]
@@ -151,11 +151,11 @@ def find_recipe(name: str) -> Recipe:
 
 @dataclass(frozen=True)
 class RecipesConfig:
-    """List the published recipes, which sib train takes by their names."""
+    """List the published recipes, which sib train takes by name."""
 
 
 def show_recipes(config: RecipesConfig, console: Console) -> None:
-    """Print every recipe, and in words what the table cannot hold."""
+    """Print every recipe, and the notes that do not fit the table."""
     show_tables(console, [_table(padding=1 if console.width >= 100 else 0)])
     console.print()
     legend = Table.grid(padding=(0, 2))

@@ -1,4 +1,4 @@
-"""The options of ``sib compare`` and ``sib report``, which look at several runs."""
+"""The options of ``sib compare`` and ``sib report``, which take several runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +12,26 @@ IN_GALLERY = ("saliency", "gradcam", "vjp")
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Say by how much, and how surely, runs differ on the same images.
+    """Measure by how much, and how surely, runs differ on the same images.
 
-    Runs that differ in their seed alone form a group; every group is compared with the first
-    run's. Runs that were not evaluated yet are evaluated first.
+    Runs that differ only in their seed form a group. Every group is compared with the group of the
+    first run. Runs that were not evaluated yet are evaluated first.
     """
 
     runs: Runs
     """Run folders, two or more."""
     metrics: tuple[str, ...] = ()
-    """Measures to compare; all that every run has where not given."""
+    """Measures to compare. Default: those that every run has."""
     out: Path = Path("comparison")
     """Folder for comparison.json and scatter.png."""
     resamples: int = 2000
     """Bootstrap replicates."""
     data: str | None = None
-    """Data set of runs that must be evaluated; each run's own where not given."""
+    """Data set for runs that must be evaluated. Default: each run's own."""
     device: str = "auto"
-    """For runs that must be evaluated: auto, cpu, cuda, cuda:N or mps."""
+    """Device for runs that must be evaluated: auto, cpu, cuda, cuda:N or mps."""
     trust_code: bool = False
-    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
+    """Import the module that defines a run's own architecture (MODULE:FUNCTION)."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
@@ -45,7 +45,7 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Write one self-contained HTML page about runs: figures, images and how to repeat them.
+    """Write one self-contained HTML page about runs: figures, images and how to repeat the runs.
 
     Runs that were not evaluated yet are evaluated first.
     """
@@ -55,20 +55,20 @@ class ReportConfig:
     out: Path = Path("report.html")
     """HTML file to write."""
     images: int = 12
-    """Images in the gallery."""
+    """Images in the gallery, 1 to 200."""
     gallery_runs: int | None = None
-    """Most runs in the galleries, the first ones of each group in turn; all where not given."""
+    """Most runs in the galleries, taken from each group in turn, at least 1. Default: all."""
     methods: tuple[str, ...] = IN_GALLERY
     """Explanation methods in the gallery."""
     data: str | None = None
-    """Where the images lie now; where the run left them if not given."""
+    """Where the images are now. Default: where the run found them."""
     layer: str | None = None
-    """Module whose maps class activation maps are made of, such as layer3; where not given, each
-    run's own layer, or the architecture's."""
+    """Module whose output class activation maps are made of, such as layer3. Default: each run's
+    own layer, or else the architecture's."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
+    """Device: auto, cpu, cuda, cuda:N or mps."""
     trust_code: bool = False
-    """Import the module that a run names as its own architecture (MODULE:FUNCTION)."""
+    """Import the module that defines a run's own architecture (MODULE:FUNCTION)."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""

@@ -1,4 +1,4 @@
-"""The options of a run as plain values, and in what two runs differ."""
+"""The options of a run as plain values, and how two runs differ in them."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -8,7 +8,7 @@ from sib.config.facts import flatten, harmless, idle
 from sib.config.train import TrainConfig
 from sib.utils.image_size import plain_size
 
-# what a stored run lacks, because sib did not have it then, stood at the default of now, except
+# an option that a stored run lacks, because sib did not have it then, had today's default, except
 BEFORE = {
     "objective.kind": "published",
     "objective.balance": False,
@@ -18,9 +18,9 @@ BEFORE = {
     "objective.foreground_area": 0.2,
 }
 FORMER_LAYERS = ("objective.layer", "rival.layer")
-"""What ``layer`` was called."""
+"""The former name of ``layer``."""
 ONCE = ("resume", "dry_run")
-"""Options of one call, which no file keeps, so that the file can start another run."""
+"""Options of a single call. No file keeps them, so that the file can start another run."""
 
 
 def as_dict(config: TrainConfig) -> dict[str, Any]:
@@ -33,19 +33,19 @@ def as_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def complete(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Every option of a stored run by its full name, those that its sib did not have yet included.
+    """Every option of a stored run by full name, those that its sib did not have yet included.
 
     Args:
-        stored: content of a run's ``config.yaml``.
+        stored: content of the run's ``config.yaml``.
     """
     defaults = flatten(as_dict(TrainConfig(data=str(stored.get("data", "")))))
     return defaults | recorded(stored)
 
 
 def recorded(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The options in a run's ``config.yaml``, nested ones with dots in their names.
+    """The options in a run's ``config.yaml``, by full name.
 
-    Options that came later stand at what runs did before them, where that is not their default.
+    Options added later get the value that matches what runs did before them.
     """
     values = BEFORE | flatten(stored)
     named = [values.pop(name, None) for name in FORMER_LAYERS]
@@ -55,13 +55,13 @@ def recorded(stored: Mapping[str, Any]) -> dict[str, Any]:
 def differences(
     stored: dict[str, Any], config: TrainConfig, may_differ: Collection[str]
 ) -> list[str]:
-    """What was configured differently, a clause for each option.
+    """What was configured differently, one clause per option.
 
     Args:
-        stored: content of a run's ``config.yaml``.
-        config: to compare with.
-        may_differ: names that do not count, those of nested options with dots. Options that do
-            nothing in either run do not count either.
+        stored: content of the run's ``config.yaml``.
+        config: the configuration to compare with.
+        may_differ: full names that do not count. Options that have no effect in either run do not
+        count either.
     """
     before, now = complete(stored), flatten(as_dict(config))
     ignored = idle(TrainConfig, before) & idle(TrainConfig, now) | set(may_differ)
@@ -73,12 +73,12 @@ def differences(
 
 
 def configuration(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What the result of a stored run depends on, except for its seed.
+    """What the result of a stored run depends on, except its seed.
 
     Two runs with the same configuration are repeats of one another.
 
     Args:
-        stored: content of a run's ``config.yaml``.
+        stored: content of the run's ``config.yaml``.
     """
     values = complete(stored)
     left_out = harmless(TrainConfig) | idle(TrainConfig, values) | {"seed"}

@@ -11,52 +11,51 @@ from sib.utils.errors import InputError
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """What each job of --launcher submitit asks the cluster for; its defaults where not given."""
+    """What each job of --launcher submitit requests. Default: the cluster's own values."""
 
     partition: str | None = None
     """Partition to submit to."""
     account: str | None = None
-    """Account that is charged."""
+    """Account to charge."""
     time: int = 24 * 60
-    """Minutes after which a job is ended; it is then reported as failed, and the same command
-    continues it from its last saved step."""
+    """Time limit of a job in minutes. A job that reaches it is reported as failed; the same command
+    then continues it from its last saved step."""
     gpus: int | None = None
-    """GPUs of a job."""
+    """GPUs per job."""
     cpus: int | None = None
-    """CPU cores of a job."""
+    """CPU cores per job."""
     memory: int | None = None
-    """Memory of a job in GB."""
+    """Memory per job in GB."""
     cluster: Literal["slurm", "local"] = "slurm"
-    """local runs the jobs on this machine, to try the options without a cluster."""
+    """local: run the jobs on this machine, to try the options without a cluster."""
 
 
 @dataclass(frozen=True)
 class StudyConfig:
     """Train settings under several seeds, choose on validation, and report them on test.
 
-    The file names the data, the settings and the seeds; docs/study.md explains it. After any stop
-    the same command continues, and finished runs are not repeated.
+    The file names the data, the settings and the seeds; docs/study.md explains it. If the study is
+    stopped, the same command continues it, and finished runs are not repeated.
     """
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """YAML file that describes the study."""
     parallel: int | None = None
-    """Runs at a time, also on one GPU; where neither this nor the file says, as many as there are
-    GPUs, or else CPU cores."""
+    """Runs at a time, also on one GPU. Default: what the file says, or the number of GPUs, or else
+    of CPU cores."""
     launcher: Literal["local", "submitit"] = "local"
-    """local: processes on this machine. submitit: jobs of a Slurm cluster, one for each run, which
-    needs pip install "sib[cluster]" and a folder that all nodes see; --parallel is then the most
-    jobs at a time, all where not given. Ctrl-C asks running jobs to save and stop, cancels those
-    that wait, and the same command continues."""
+    """local: processes on this machine. submitit: Slurm jobs, one per run; needs pip install
+    "sib[cluster]" and a folder that all nodes see, and --parallel limits the jobs at a time
+    (default: no limit). Ctrl-C asks running jobs to save and stop, and cancels waiting ones; the
+    same command continues."""
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
     dry_run: bool = False
-    """List the runs and what is done of them, and stop."""
+    """List the runs and the state of each, and stop."""
     finished: bool = False
-    """Report the runs that are finished, and start none; also while the study runs. Needs no
-    images."""
+    """Report the finished runs without starting any, even while the study runs. Needs no images."""
     pack: bool = False
-    """At the end, pack the records of all runs that have ended, without weights, into one file
-    beside the study's folder, OUT.tar.xz; a study continues from it."""
+    """At the end, pack the records of all ended runs, without weights, into OUT.tar.xz beside the
+    study's folder. A study can continue from it."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""

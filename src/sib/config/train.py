@@ -39,7 +39,7 @@ from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size
 
 BESIDE_OBJECTIVES = ("kind", "foreground_layer", "foreground_area")
-"""Options of a group of objectives that none of them has as an argument."""
+"""Options of a group of objectives that are not arguments of any of them."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class TrainConfig(FineTuningConfig):
     recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = option(
         None, harmless=True
     )
-    """A published recipe, such as cub200/resnet50 (sib recipes lists them). It sets the data,
-    the architecture and the schedule; options that you give win."""
+    """Published recipe, such as cub200/resnet50; sib recipes lists them. It sets the data, the
+    architecture and the schedule. Options that you give override it."""
     data: str = ""
-    """Data set: digits (built in); cifar100, cub200, stanford_dogs, imagenet or oxford_pet,
-    below --root; or a folder of images, FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
-    FOLDER/CLASS/*.jpg."""
+    """Data set. Named ones: digits (built in); cifar100, cub200, stanford_dogs, imagenet or
+    oxford_pet, below --root; or a folder of images, FOLDER/train/CLASS/*.jpg and
+    FOLDER/test/CLASS/*.jpg, or FOLDER/CLASS/*.jpg."""
     root: Path = option(Path("data"), resume=True, harmless=True)
-    """Folder of the published data sets, where sib data prepare puts them."""
+    """Folder of the named data sets. sib data prepare puts them there."""
     out: Path | None = option(None, resume=True, harmless=True)
     """Run folder. Default: runs/DATA-ARCH-METHOD-SEED."""
     arch: str = "resnet18"
-    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or MODULE:FUNCTION of
-    your own, which is called with the number of classes."""
+    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or your own as
+    MODULE:FUNCTION, a function that takes the number of classes."""
     method: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(METHODS)}}}")] = "sib"
     """Training method. sib: cross-entropy plus the S-IB terms. ce: cross-entropy alone, the
     baseline. saliency_guided (Ismail et al. 2021) needs no annotation either. rrr (right for the
@@ -75,77 +75,77 @@ class TrainConfig(FineTuningConfig):
     images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and
     energy."""
     foreground: Literal["colours", "pretrained", "auto"] = option("auto", only_for=("calibrated",))
-    """How the calibrated objective finds the foreground of an image whose annotation is not used.
-    colours: from R, in each batch. pretrained: once, from the features of the network that the run
-    starts from, see --weights. auto: pretrained where the run starts from weights."""
+    """calibrated only: how the foreground of an image without a used annotation is found. colours:
+    in each batch, from the reconstruction R. pretrained: once, by the network of --weights. auto:
+    pretrained if --weights is given, colours otherwise."""
     background_exchange: float = option(0.0, only_for=GUIDED)
-    """Share of the images with a used foreground that are shown in front of the background of
-    another image of their batch, 0 to 1."""
+    """Share of the images with a used foreground whose background is exchanged for that of another
+    image in the batch, 0 to 1."""
     layer: str | None = None
-    """Module that counts as the last stage, such as layer3: class activation maps are made there,
-    and objectives that look inside the network look there. Later commands remember it. Default: the
-    architecture's own."""
+    """Module that counts as the last stage, such as layer3. Class activation maps and objectives
+    that use features take them there, and later commands remember it. Default: the architecture's
+    own."""
     stages: str | None = option(None, only_for=("calibrated",))
     """calibrated only: modules that end the finer stages, separated by commas, such as
-    layer3,layer2; none for no such stages. Default: up to three that are found by their sizes."""
+    layer3,layer2, or none. Default: up to three, found by the sizes of their outputs."""
     selection: Literal["validation", "test"] = "validation"
     """Split on which the best epoch is chosen. validation: images held out of the training
-    split. test: the published way; nothing is held out, and the test figure is optimistic."""
+    split. test: as published; nothing is held out, so the test figure is optimistic."""
     image_size: ImageSizeOption = None
-    """Side of the square input in pixels, or its height and width as HxW. Default: 48 for digits;
-    for all else what the start weights were trained with, or 224."""
+    """Side of the square input in pixels, or height and width as HxW. Default: 48 for digits, the
+    size that the start weights were trained with, or 224."""
     epochs: int = option(30, resume=True)
     """Passes over the training images, at least 1."""
     batch_size: int = 32
-    """Images in a step of one process; N processes take N times as many. Lower it if memory runs
-    out and --micro-batch does not help."""
+    """Images in a step of one process; N processes take N times as many. If memory runs out, try
+    --micro-batch first."""
     micro_batch: int | None = option(None, resume=True)
-    """Most images whose graph is held in memory at once; None: the whole batch. The gradients
-    stay those of the batch, HSIC included, but batch norm uses the statistics of each
-    micro-batch."""
+    """Most images whose graph is in memory at once, at least 1. Lower it if memory runs out. The
+    gradients stay those of the whole batch, HSIC included, but batch norm uses the statistics of
+    each micro-batch. Default: the whole batch."""
     every_n_steps: int = option(1, only_for=SPATIAL_IB)
-    """sib only: compute the terms on every k-th step only, weighted × k. Saves time; deviates
-    from the method."""
+    """sib only: compute the terms on every k-th step, with their weights times k. Raise it to save
+    time; values above 1 deviate from the method."""
     sib_fraction: float = option(1.0, only_for=SPATIAL_IB)
-    """sib only: compute the terms on this part of each batch, above 0 to 1. Saves time; deviates
-    from the method."""
+    """sib only: compute the terms on this share of each batch, above 0 to 1. Lower it to save time;
+    values below 1 deviate from the method."""
     hsic_scope: Literal["local", "global"] = option("local", only_for=("published",))
-    """published only: images that HSIC compares when several processes train. local: those of
-    each process. global: those of all."""
+    """published only: which images HSIC compares when several processes train. local: those of
+    each process. global: those of all processes."""
     seed: int = 0
     """Seed of the weights, the order of the images and the augmentation, at least 0."""
     device: str = option("auto", resume=True, harmless=True)
-    """Where to compute: auto, cpu, cuda, cuda:N or mps."""
+    """Device: auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the model; everything after the logits is float32. bfloat16 and float16 are
     faster on GPUs; in float16 the loss is scaled so that small gradients survive."""
     checkpoint: bool = option(False, resume=True, harmless=True, only_for=SPATIAL_IB)
-    """sib only: keep only the inputs of the model's repeated blocks and recompute the rest in
-    the backward pass. The same gradients for less memory and more time."""
+    """sib only: keep only the inputs of the model's repeated blocks, and recompute the rest in
+    the backward pass. Gives the same gradients with less memory, but takes longer."""
     compile: bool = option(False, only_for=("published",))
     """published only: compile the whole step, its inner gradient included. The first step takes
     long, and CPUs need a C++ compiler. What cannot be compiled runs uncompiled, with a warning."""
     deterministic: bool = False
-    """Restrict cuDNN to algorithms that give the same bits every time. Slower; matters on CUDA
+    """Use only cuDNN algorithms that give the same bits every time. Slower; has an effect on CUDA
     only."""
     workers: int = option(2, resume=True, harmless=True)
-    """Processes that read images, for each process that trains; 0 reads in the main process."""
+    """Processes that read images, per training process; 0 reads in the main process."""
     save_every_steps: int | None = option(None, resume=True, harmless=True)
-    """Save the state after this many steps too. Default: at the end of each epoch only."""
+    """Also save the state after every so many steps. Default: only at the end of each epoch."""
     on_bad_image: Literal["error", "skip"] = option("error", resume=True)
-    """What to do with an image that cannot be read. error: end the run. skip: leave it out,
-    count and list it; this reads the files themselves, without the cache."""
+    """What to do with an image that cannot be read. error: end the run. skip: leave it out, count
+    it and list it; skip does not use --input.cache."""
     bad_steps: int = option(5, resume=True, harmless=True)
-    """Steps in a row with a loss or gradient that is not finite before the run ends; each of
-    them is undone and counted."""
+    """End the run after this many steps in a row with a loss or gradient that is not finite. Each
+    such step is undone and counted."""
     resume: bool = option(False, resume=True, harmless=True)
-    """Continue from the last saved step of the run folder. May be changed then: epochs, out,
+    """Continue from the last saved step of the run folder. These may change: epochs, out,
     root, device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
     freeze, unfreeze-after, early-stopping, track, input.cache."""
     track: str = option("none", resume=True, harmless=True)
-    """Where curves and a picture of explanations are shown while the run trains, besides
-    metrics.jsonl: tensorboard, wandb or mlflow, several with commas between them. Trackers of other
-    packages can be named, too. Needs pip install "sib[NAME]"."""
+    """Trackers that show the curves and a picture of explanations during training: none, or
+    tensorboard, wandb, mlflow, separated by commas. Trackers of other packages can be named, too.
+    Each needs pip install "sib[NAME]"; metrics.jsonl is always written."""
     dry_run: bool = option(False, resume=True, harmless=True)
     """Print what the run would cost, and stop."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -237,7 +237,7 @@ class TrainConfig(FineTuningConfig):
 
     @property
     def stage_names(self) -> tuple[str, ...] | None:
-        """The finer stages that were named; None where they are to be found."""
+        """The named finer stages; None where they are found automatically."""
         if self.stages is None:
             return None
         return () if self.stages == "none" else tuple(self.stages.split(","))
@@ -254,7 +254,7 @@ class TrainConfig(FineTuningConfig):
 
     @property
     def balance_floor(self) -> float:
-        """The least share of its largest norm that cross-entropy's gradient counts as.
+        """Smallest share of its largest norm that the gradient of cross-entropy counts as.
 
         A network that starts from trained weights soon fits its images, and then cross-entropy's
         gradient fades; see docs/evidence.md.
@@ -299,7 +299,7 @@ def _floats(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _check_objective(config: TrainConfig) -> None:
-    """Raise InputError where an option does nothing, or a weight is out of its range."""
+    """Raise InputError where an option has no effect, or a weight is out of its range."""
     objective = config.objective
     sentence = refusal(TrainConfig, flatten(asdict(config)))
     if sentence is not None:
@@ -319,7 +319,7 @@ def _check_objective(config: TrainConfig) -> None:
 
 
 def _check_foreground(config: TrainConfig) -> None:
-    """Raise InputError where foregrounds of a start network are asked for, and there is none."""
+    """Raise InputError where foregrounds from a start network are wanted but there is none."""
     area = config.objective.foreground_area
     if area != "otsu" and not 0 < area < 1:
         raise InputError(
@@ -341,7 +341,7 @@ def _check_foreground(config: TrainConfig) -> None:
 
 
 def _check_rival(config: TrainConfig) -> None:
-    """Raise InputError where an option about rivals or foregrounds is out of its range."""
+    """Raise InputError where an option for rivals or foregrounds is out of its range."""
     _at_least("rival.weight", config.rival.weight, 0)
     if not 0 < config.rival.masked_share < 1:
         raise InputError(
@@ -368,7 +368,7 @@ def _check_rival(config: TrainConfig) -> None:
 
 
 def smallest_batch(estimator: str) -> int:
-    """Fewest images of which an estimator of HSIC has a value."""
+    """Fewest images for which an estimator of HSIC is defined."""
     from sib.functional.dependence import ESTIMATORS  # with torch, which a run loads anyway
 
     return ESTIMATORS[estimator]

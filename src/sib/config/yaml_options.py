@@ -25,7 +25,7 @@ def expand_config(kind: type, arguments: list[str]) -> list[str]:
 
     Args:
         kind: dataclass of the options.
-        arguments: of the command line, without the command.
+        arguments: those of the command line, without the command.
 
     Returns:
         The arguments without ``--config``: the recipe's options, then the files', then the rest.
@@ -66,12 +66,12 @@ def expand_config(kind: type, arguments: list[str]) -> list[str]:
 
 
 def options_of(kind: type, values: dict[Any, Any], where: Path | str) -> list[str]:
-    """Options that a file holds, as arguments; each is tried, so that a wrong one is told.
+    """The options in a file, as arguments. Each is tried, so that a wrong one is reported.
 
     Args:
         kind: dataclass of the options.
         values: nested, or flat with dots.
-        where: the file, and the place in it, for messages.
+        where: the file and the place in it, for messages.
 
     Raises:
         InputError: a key is unknown, or a value not allowed.
@@ -80,12 +80,12 @@ def options_of(kind: type, values: dict[Any, Any], where: Path | str) -> list[st
 
 
 def from_arguments(kind: type, arguments: list[str], where: str) -> Any:
-    """The dataclass that arguments stand for.
+    """Parse arguments into a dataclass.
 
     Args:
         kind: dataclass of the options.
-        arguments: as `options_of` gave them.
-        where: the file, and the place in it, for messages.
+        arguments: as returned by `options_of`.
+        where: the file and the place in it, for messages.
 
     Raises:
         InputError: a value is out of its range.
@@ -107,12 +107,12 @@ def error_behind(stop: BaseException | None) -> InputError | None:
 
 
 def leave_out(values: dict[Any, Any], names: Collection[str], prefix: str = "") -> dict[Any, Any]:
-    """The options without those of the given full names.
+    """The options except those with the given full names.
 
     Args:
         values: nested, or flat with dots.
         names: with dots and underscores.
-        prefix: of the values' own names.
+        prefix: of the names in ``values``.
     """
     found: dict[Any, Any] = {}
     for key, value in values.items():
@@ -125,7 +125,7 @@ def leave_out(values: dict[Any, Any], names: Collection[str], prefix: str = "") 
 
 
 def _arguments(recipe: dict[str, Any], left_out: Collection[str]) -> list[str]:
-    """The options of a recipe as arguments, without those that do nothing for the method."""
+    """The options of a recipe as arguments, without those that have no effect for the method."""
     found: list[str] = []
     for option, value in leave_out(recipe, left_out).items():
         found += (
@@ -139,7 +139,7 @@ def _by_full_name(values: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _deciding(kind: type, arguments: list[str]) -> dict[str, str]:
-    """The values on the command line of the options that others depend on; the last one counts."""
+    """The command line's values of options that others depend on; the last one counts."""
     flags = {known.flag: known.name for known in deciding(kind)}
     flags |= {f"--{known.name}": known.name for known in deciding(kind)}
     found, waiting = {}, iter(arguments)
@@ -158,7 +158,7 @@ def _is_of_a_run(values: dict[Any, Any]) -> bool:
 
 
 def _recipe_of(contents: list[tuple[Path, dict[Any, Any]]]) -> str | None:
-    """The recipe that the last of the files names."""
+    """The recipe named by the last of the files."""
     names = [values[RECIPE] for _, values in contents if values.get(RECIPE) is not None]
     return str(names[-1]) if names else None
 
@@ -205,12 +205,12 @@ def _read(file: Path) -> dict[Any, Any]:
 
 
 def _migrate(values: dict[Any, Any]) -> dict[Any, Any]:
-    """The options of a run from before its objective's weights were balanced, as they are now."""
+    """Update the options of a run from before its objective's weights were balanced."""
     objective = values.get("objective")
     weights = ("image_weight", "layer_weight", "stage_weight")
     if not isinstance(objective, dict) or "balance" in objective:
         return values
-    if not objective.keys() >= {"kind", "slope", *weights}:  # as only a run folder's file has them
+    if not objective.keys() >= {"kind", "slope", *weights}:  # only a run folder's file has them all
         return values
     if objective["kind"] == "calibrated":
         return values | {"objective": objective | {"balance": False}}
@@ -228,7 +228,7 @@ def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) 
             found += _options(kind, {group: {rest: value}}, file, prefix)
             continue
         if name == RECIPE and name in fields:
-            continue  # no option but an argument of its own
+            continue  # not an option but an argument
         if name not in fields:
             raise InputError(_unknown(file, f"{prefix}{key}", name, list(fields), prefix))
         if dataclasses.is_dataclass(fields[name]):
@@ -241,7 +241,7 @@ def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) 
 
 
 def _option(kind: Any, name: str, value: Any, file: Path | str) -> list[str]:
-    """One option, tried alone so that a wrong value is told with its file."""
+    """One option, tried alone so that a wrong value is reported with its file."""
     flag = "--" + name.replace("_", "-")
     if isinstance(value, bool) and kind is bool:
         return [_switch(flag.removeprefix("--"), value)]
@@ -259,7 +259,7 @@ def _option(kind: Any, name: str, value: Any, file: Path | str) -> list[str]:
     except SystemExit:
         allowed = " or ".join(get_args(kind)) if get_origin(kind) is Literal else _name(kind)
         raise InputError(f"{file}: {name} must be {allowed}; got {value!r}") from None
-    if name == "method":  # text to tyro, since other packages add to the names
+    if name == "method":  # text for tyro, since other packages add names
         try:
             check_method(text)
         except InputError as error:
@@ -274,4 +274,4 @@ def _name(kind: Any) -> str:
 def _unknown(file: Path | str, shown: str, name: str, allowed: list[str], prefix: str) -> str:
     close = difflib.get_close_matches(name, allowed, n=1)
     perhaps = f", perhaps {prefix}{close[0]}" if close else f"; allowed are {', '.join(allowed)}"
-    return f"{file}: {shown} is no option{perhaps}"
+    return f"{file}: {shown} is not an option{perhaps}"

@@ -102,7 +102,9 @@ class JointTransform:
     ) -> None:
         self.size = height_width(check_size(image_size))
         if augment not in get_args(Augment):
-            raise InputError(f"augment must be of {', '.join(get_args(Augment))}; got {augment!r}")
+            raise InputError(
+                f"augment must be one of {', '.join(get_args(Augment))}; got {augment!r}"
+            )
         if not 0 < crop_area <= 1:
             raise InputError(f"crop_area must lie above 0 and at most at 1; got {crop_area}")
         if resize not in get_args(Resize):

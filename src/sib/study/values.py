@@ -70,7 +70,7 @@ class Values:
                     f"{self.file}: {key} must hold whole numbers from 0 to 2^63 - 1; got {seed!r}"
                 )
         if len(set(value)) < len(value):
-            raise InputError(f"{self.file}: {key} names one twice: {value}")
+            raise InputError(f"{self.file}: {key} has a duplicate: {value}")
         return tuple(value)
 
     def count(self, key: str) -> int | None:

@@ -73,7 +73,7 @@ def tracker_names(track: str) -> list[str]:
                 "several with commas between them"
             )
     if len(set(names)) < len(names):
-        raise InputError(f"--track names one twice: {track}")
+        raise InputError(f"--track has a duplicate: {track}")
     return names
 
 
