@@ -213,7 +213,7 @@ def test_a_signal_saves_the_step_and_resuming_ends_as_if_never_stopped(tmp_path,
     os.kill(process.pid, number)
     err = process.wait()
     assert process.returncode == expected, err
-    assert "is saved: go on with --resume" in err and "Traceback" not in err
+    assert "is saved: continue with --resume" in err and "Traceback" not in err
     assert not (stopped / "result.json").exists()
     for extra in (["--out", str(stopped), "--resume"], ["--out", str(whole)]):
         process = Forked([*arguments, *extra], tmp_path / "error")
@@ -250,4 +250,4 @@ def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_in_one_sentence(tmp_p
     os.killpg(process.pid, signal.SIGINT)
     err = process.wait()
     assert process.returncode == 130
-    assert err.count("\n") == 1 and "is saved: go on with --resume" in err
+    assert err.count("\n") == 1 and "is saved: continue with --resume" in err

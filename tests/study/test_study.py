@@ -220,7 +220,9 @@ def test_ctrl_c_saves_the_runs_and_the_same_command_goes_on(tmp_path):
         "sib: stopped; 0 of 1 runs are trained and what the others had reached is saved: the same "
         "command continues\n"
     )
-    assert "is saved: go on with --resume" in (tmp_path / "out" / "logs" / "ce-0.log").read_text()
+    assert (
+        "is saved: continue with --resume" in (tmp_path / "out" / "logs" / "ce-0.log").read_text()
+    )
     lock = FolderLock(run)
     lock.take()  # nothing works on it any more
     lock.release()

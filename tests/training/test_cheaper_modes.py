@@ -17,7 +17,7 @@ from sib.utils.errors import InputError
     ("options", "sentence"),
     [
         ({"every_n_steps": 3}, "S-IB terms on one step in 3, weighted × 3"),
-        ({"sib_fraction": 0.5}, "S-IB terms on 0.5 of each batch only"),
+        ({"sib_fraction": 0.5}, "S-IB terms on 0.5 of each batch"),
     ],
 )
 def test_a_run_says_how_it_deviates(options, sentence, tmp_path):

@@ -160,7 +160,7 @@ def folder(tmp_path_factory):
     [
         ("refused_together", "InputError: the second process cannot"),
         ("unreadable", "InputError: photo.jpg is torn"),
-        ("not_finite", "TrainingFailed: no step of epoch 1 could be taken"),
+        ("not_finite", "TrainingFailed: no step of epoch 1 succeeded"),
         ("asked_to_stop", "Stopped: stopped after step 2, which is saved"),
         ("other_images", "InputError: --data digits: process 1 finds other images there"),
         ("bad_device", "InputError: --device must be auto, cpu or cuda under torchrun"),

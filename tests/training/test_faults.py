@@ -77,7 +77,7 @@ def test_too_many_in_a_row_end_the_run_with_the_names_of_the_images(tmp_path):
     sentence = str(failure.value)
     assert "was not finite in 2 steps in a row, the last one step 4 in epoch 1" in sentence
     assert sentence.count("digits/train/") == 16  # the whole batch
-    assert "step 3 is saved" in sentence and "go on with --resume" in sentence
+    assert "step 3 is saved" in sentence and "continue with --resume" in sentence
 
 
 def test_a_dead_reading_process_ends_the_run_which_can_go_on(tmp_path):
@@ -93,8 +93,8 @@ def test_a_dead_reading_process_ends_the_run_which_can_go_on(tmp_path):
     train(tiny(tmp_path / "undisturbed", **options), Silent())
     # in a process of its own, because torch raises such errors again and again
     said = in_a_process(lambda: train(tiny(tmp_path / "run", **options), Killing()))
-    assert said.startswith("TrainingFailed: a process that reads images has died (")
-    assert "is saved in" in said and "go on with --resume" in said
+    assert said.startswith("TrainingFailed: a process that reads images died (")
+    assert "is saved in" in said and "continue with --resume" in said
     train(tiny(tmp_path / "run", resume=True, **options), Silent())
     assert what_it_ends_with(tmp_path / "run") == what_it_ends_with(tmp_path / "undisturbed")
 

@@ -205,7 +205,7 @@ def test_foregrounds_of_other_images_are_refused(options, tmp_path):
     run(tmp_path, **options)
     found = read_foregrounds(tmp_path)
     write_foregrounds(tmp_path, found._replace(names=["elsewhere.png", *found.names[1:]]))
-    with pytest.raises(InputError, match="is of other images: 1 of its"):
+    with pytest.raises(InputError, match="belongs to other images: 1 of its"):
         run(tmp_path, **options, epochs=2, resume=True)
     (tmp_path / foreground_file.NAME).unlink()
     with pytest.raises(InputError, match=r"foregrounds\.safetensors is missing"):

@@ -49,7 +49,7 @@ def test_a_torn_state_gives_way_to_the_one_before_with_a_word(tmp_path):
     content = (tmp_path / "state.pt").read_bytes()
     (tmp_path / "state.pt").write_bytes(content[:-TRAILER] + b"x" * TRAILER)
     assert run.load_state()["step"] == 7
-    assert "its checksum does not fit; going on from the state before it, step 7" in run.warning
+    assert "its checksum does not fit; continuing from the state before it, step 7" in run.warning
 
 
 def test_a_stop_between_the_two_renames_leaves_the_one_before(tmp_path):
@@ -65,7 +65,7 @@ def test_no_state_and_no_whole_state(tmp_path):
     assert run.load_state() is None
     for name in ("state.pt", "state-before.pt"):
         (tmp_path / name).write_bytes(b"torn")
-    with pytest.raises(InputError, match=r"state\.pt is damaged.* no state before it to go on"):
+    with pytest.raises(InputError, match=r"state\.pt is damaged.* no state before it to continue"):
         run.load_state()
 
 

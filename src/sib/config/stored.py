@@ -61,7 +61,7 @@ def differences(
         stored: content of the run's ``config.yaml``.
         config: the configuration to compare with.
         may_differ: full names that do not count. Options that have no effect in either run do not
-        count either.
+            count either.
     """
     before, now = complete(stored), flatten(as_dict(config))
     ignored = idle(TrainConfig, before) & idle(TrainConfig, now) | set(may_differ)

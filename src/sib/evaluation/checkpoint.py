@@ -164,7 +164,7 @@ def open_checkpoint(
         normalization, source = normalization_from(normalization), "as given"
     if normalization is None:
         raise InputError(
-            f"{file} does not tell the normalisation of its images, and {arch} has no published "
+            f"{file} does not state the normalisation of its images, and {arch} has no published "
             "weights to take it from: give --normalization, such as half, imagenet or MEAN/STD"
         )
     _choose_layer(model, layer, facts, file, side)

@@ -1,4 +1,4 @@
-"""Figures of a page: drawn for light and for dark, carried inside it."""
+"""Figures of a page: drawn for light and for dark mode, and embedded in it."""
 
 import base64
 from collections.abc import Callable
@@ -33,22 +33,22 @@ class Picture(NamedTuple):
 
 
 def both_themes(draw: Callable[[], Figure], alt: str) -> Picture:
-    """Draw a figure in dark ink and in light ink, on no background."""
+    """Draw a figure in dark ink and in light ink, on a transparent background."""
     return Picture(_svg(draw, INK["light"]), _svg(draw, INK["dark"]), alt)
 
 
 def curve_figure(
     runs: list[dict[str, Any]], title: str, label: str, value: Callable[[dict], Any]
 ) -> Figure:
-    """One quantity over the epochs, one line a run; runs of a group share a colour.
+    """One quantity over the epochs, one line per run; runs of a group share a colour.
 
-    The names of the groups are not drawn: `legend` gives them for all figures of a page at once.
+    The groups' names are not drawn: `legend` gives them for all figures of a page at once.
 
     Args:
         runs: each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``.
-        title: of the figure.
-        label: of the axis.
-        value: gives the quantity of a record, or None.
+        title: the figure's title.
+        label: the axis label.
+        value: takes the quantity from a record, or returns None.
     """
     figure = Figure(figsize=(4.4, 3), layout="constrained")
     axis = figure.subplots()
@@ -88,7 +88,7 @@ def _groups(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def scatter_figure(points: list[dict[str, Any]]) -> Figure:
-    """Accuracy against localisation, every run a point.
+    """Accuracy against localisation, one point per run.
 
     Args:
         points: each with ``group``, ``name``, ``accuracy`` and ``localisation``.
@@ -130,7 +130,7 @@ def _quiet(axis: Axes) -> None:
 
 def _svg(draw: Callable[[], Figure], ink: str) -> str:
     settings: Any = dict.fromkeys(INKED, ink) | {"text.parse_math": False}
-    # a name may hold $, which would be read as mathematics
+    # a name may hold $, which matplotlib would read as mathematics
     with matplotlib.rc_context(settings):
         content = BytesIO()
         draw().savefig(content, format="svg", transparent=True, metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""Curves over the epochs: what each run logged while it trained."""
+"""Curves over the epochs: what each run logged during training."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,15 +7,15 @@ from typing import Any
 from sib.figures.charts import Picture, both_themes, curve_figure
 
 Runs = list[dict[str, Any]]
-"""Each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``."""
+"""Runs, each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``."""
 Quantity = tuple[str, str, Callable[[dict], Any]]
-"""Title, unit, and what gives the quantity of a record."""
+"""Title, unit, and a function that takes the quantity from a record."""
 CONSTANT = 0.01
-"""A quantity that changes by less than this share of its magnitude is not worth a figure."""
+"""A quantity that changes by less than this share of its magnitude gets no figure."""
 
 
 def _selection(record: dict[str, Any]) -> dict[str, Any]:
-    """What an epoch measured on validation, or on test where the run chose its epoch there."""
+    """What an epoch measured on validation, or on test if the run chose its epoch there."""
     return record.get("validation") or record.get("test") or {}
 
 
@@ -49,12 +49,12 @@ BY_TERM = (
 
 
 def curves(runs: Runs) -> list[Picture]:
-    """What every method has: a figure for each quantity that changes in some run."""
+    """What every method has: one figure for each quantity that changes in some run."""
     return _drawn(runs, MAIN)
 
 
 def term_curves(runs: Runs) -> list[Picture]:
-    """What a method logs about its own terms: a figure for each quantity that changes."""
+    """What a method logs about its own terms: one figure for each quantity that changes."""
     records = [record for run in runs for record in run["epochs"]]
     names = list(dict.fromkeys(name for record in records for name in record.get("terms", {})))
     found: list[Quantity] = []
@@ -72,7 +72,7 @@ def _drawn(runs: Runs, quantities: list[Quantity]) -> list[Picture]:
 
 
 def _changes(runs: Runs, value: Callable[[dict], Any]) -> bool:
-    """Whether any run has a curve to draw, and not a level line."""
+    """Whether any run has a curve to draw that is not level."""
     for run in runs:
         known = [value(record) for record in run["epochs"] if value(record) is not None]
         if known and max(known) - min(known) > CONSTANT * max(abs(max(known)), abs(min(known))):

@@ -15,23 +15,23 @@ from sib.utils.files import write_whole
 
 COLUMNS = 5
 PANEL = 2.3
-"""Inches of a panel's width."""
+"""Width of a panel in inches."""
 LINE = 0.2
-"""Inches of a line of text."""
+"""Height of a line of text in inches."""
 POSITIVE, SIGNED = "inferno", "RdBu_r"
 
 
 def draw_overlays(
     path: Path, image: Tensor, maps: dict[str, Tensor], title: str, footer: str
 ) -> None:
-    """Write the image and each map over it as a PNG.
+    """Write a PNG of the image and each map over it.
 
     Args:
-        path: of the PNG.
+        path: the PNG to write.
         image: uint8 (3, H, W).
         maps: (H, W) by method, scaled to [−1, 1].
-        title: above; names with ``$`` are shown as they are. Long text is broken into lines.
-        footer: below.
+        title: text above. Names with ``$`` are shown literally, and long text is broken into lines.
+        footer: text below.
     """
     columns = min(COLUMNS, 1 + len(maps))
     rows = math.ceil((1 + len(maps)) / columns)
@@ -59,12 +59,12 @@ def draw_overlays(
 
 
 def draw_grid(images: Tensor, maps: dict[str, Tensor], names: list[str]) -> bytes:
-    """A PNG with a row for each image: the image, and each map over it.
+    """Draw a PNG with a row for each image: the image, and each map over it.
 
     Args:
         images: uint8 (B, 3, H, W).
         maps: (B, H, W) by method, scaled to [−1, 1].
-        names: (B,), left of the rows.
+        names: (B,) names, left of the rows.
     """
     rows, columns = len(images), 1 + len(maps)
     figure = Figure(figsize=(2 * columns, 2.05 * rows + 0.3), layout="constrained", dpi=100)
@@ -91,15 +91,15 @@ def draw_map(
 
     Args:
         image: uint8 (3, H, W).
-        attribution: (H, W) of any scale; it is divided by its largest magnitude.
-        path: of a PNG to write; none is written where not given.
-        title: above; ``$`` is shown as it is.
+        attribution: (H, W) on any scale; it is divided by its largest magnitude.
+        path: a PNG to write; none by default.
+        title: text above; ``$`` is shown literally.
 
     Returns:
         The figure; a notebook shows it.
 
     Raises:
-        ValueError: an image or a map of another kind or size, or a map that is not finite.
+        ValueError: an image or a map of a wrong kind or size, or a map that is not finite.
 
     Example:
         >>> import sib, torch
@@ -133,9 +133,9 @@ def draw_map(
 
 
 def overlay(axis: Axes, image: Tensor, attribution: Tensor) -> None:
-    """Draw a map over a grey image, the stronger the more opaque.
+    """Draw a map over a grey image; stronger values are more opaque.
 
-    A map without negative values goes from dark to bright; one with both signs is red where it is
+    A map without negative values runs from dark to bright. One with both signs is red where it is
     positive and blue where it is negative.
 
     Example:

@@ -12,7 +12,7 @@ from sib.figures.text import fitted
 from sib.utils.files import write_whole
 
 PANEL, LABEL = 1.3, 0.3
-"""Inches of a panel's side, and of the line above a row of them."""
+"""Side of a panel in inches, and height of the line above a row."""
 PLATE, OUTLINE = "#fdfdfc", "#00d5ff"
 
 
@@ -27,14 +27,14 @@ class Lane(NamedTuple):
 def draw_lanes(
     path: Path, images: Tensor, foregrounds: list[Tensor | None], title: str, lanes: list[Lane]
 ) -> None:
-    """Write a row of images, and below it a row of maps for each model.
+    """Write a row of images, and a row of maps for each model below it.
 
     Args:
-        path: of the PNG.
+        path: the PNG to write.
         images: uint8 (B, 3, H, W).
         foregrounds: B of bool (1, H, W), or None; outlined in every panel.
-        title: above the images.
-        lanes: each map is scaled to its own 99.5th percentile.
+        title: text above the images.
+        lanes: the rows; each map is scaled to its own 99.5th percentile.
     """
     width, rows = PANEL * len(images), 1 + len(lanes)
     figure = Figure(
@@ -56,7 +56,7 @@ def draw_lanes(
 
 
 def _with_palette(content: BytesIO) -> bytes:
-    """The PNG with 256 colours, which makes it a third as large."""
+    """The PNG with 256 colours, about a third of the size."""
     small = BytesIO()
     with Image.open(content) as image:
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
@@ -66,7 +66,7 @@ def _with_palette(content: BytesIO) -> bytes:
 
 
 def _axes(part: Any, foregrounds: list[Tensor | None]) -> list[Any]:
-    """One panel for each image, its foreground outlined."""
+    """One panel per image, its foreground outlined."""
     axes = list(part.subplots(1, len(foregrounds), squeeze=False)[0])
     for axis, foreground in zip(axes, foregrounds, strict=True):
         axis.set_axis_off()
@@ -75,6 +75,6 @@ def _axes(part: Any, foregrounds: list[Tensor | None]) -> list[Any]:
 
 
 def outline(axis: Any, foreground: Tensor | None) -> None:
-    """Draw the outline of a foreground, bool (1, H, W), where it has any pixel."""
+    """Draw the outline of a foreground, bool (1, H, W), if it has any pixel."""
     if foreground is not None and bool(foreground.any()):
         axis.contour(foreground[0].float().numpy(), levels=[0.5], colors=OUTLINE, linewidths=0.9)

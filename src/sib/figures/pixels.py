@@ -9,7 +9,7 @@ OUTLINE = (0, 213, 255)
 
 
 def overlay_pixels(image: Tensor, attribution: Tensor, foreground: Tensor) -> NDArray[np.uint8]:
-    """A map over the grey image, the stronger the more opaque, the foreground outlined.
+    """A map over the grey image, with the foreground outlined; stronger values are more opaque.
 
     Args:
         image: uint8 (3, H, W).

@@ -14,9 +14,9 @@ from sib.utils.files import write_whole
 
 COLUMNS = 6
 PANEL = 2.0
-"""Inches of a picture's width."""
+"""Width of a picture in inches."""
 LINE = 0.14
-"""Inches of a line of a caption."""
+"""Height of a caption line in inches."""
 
 
 class Picture(NamedTuple):
@@ -30,11 +30,11 @@ class Picture(NamedTuple):
 
 
 def draw_sheet(path: Path, title: str, pictures: list[Picture]) -> None:
-    """Write a PNG of pictures, row by row; on error nothing is left behind.
+    """Write a PNG of pictures, row by row; after an error nothing is left behind.
 
     Args:
-        path: of the PNG.
-        title: above the pictures.
+        path: the PNG to write.
+        title: text above the pictures.
         pictures: at least one.
     """
     columns = min(COLUMNS, len(pictures))

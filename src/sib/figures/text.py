@@ -1,4 +1,4 @@
-"""Text that fits the width it is given, so that no figure cuts it off."""
+"""Text that fits into a given width, so that no figure cuts it off."""
 
 import re
 from functools import cache
@@ -6,18 +6,18 @@ from functools import cache
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 FILLED = 0.95
-"""Share of the width that a line may take: drawing rounds the place of each character."""
+"""Share of the width that a line may take: drawing rounds each character's position."""
 
 
 def fitted(text: str, width: float, size: float) -> str:
-    """Break text into lines that are at most as wide as given.
+    """Break text into lines of at most a given width.
 
     Lines break between words, and inside a word that is wider than a line.
 
     Args:
         text: one line.
         width: in inches.
-        size: of the font, in points.
+        size: font size in points.
     """
     limit = FILLED * width * 72 / size
     lines, line = [], ""
@@ -36,7 +36,7 @@ def fitted(text: str, width: float, size: float) -> str:
 
 
 def _width(text: str) -> float:
-    """Width in units of the font's size."""
+    """Width in units of the font size."""
     return sum(map(_advance, text))
 
 

@@ -1,7 +1,7 @@
-"""The records of a study's runs in one compressed file, and how they are read again.
+"""The records of a study's runs in one compressed file, and how to read them again.
 
 ``leeds.tar.xz`` beside a folder ``leeds`` holds what that folder held, without weights. The names
-inside are the paths below the folder, such as ``runs/ce-0/result.json``.
+inside are paths relative to the folder, such as ``runs/ce-0/result.json``.
 """
 
 import io
@@ -23,18 +23,18 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._+=-]*"
 RECORD = re.compile(
     rf"study\.json|front\.png|runs/{NAME}/(validation/)?{NAME}\.(json|jsonl|yaml|csv)"
 )
-"""All that an archive may hold: no weights, no images, no path that leaves the folder."""
+"""Allowed names in an archive: no weights, no images, no path that leaves the folder."""
 LARGEST_RECORD, LARGEST_ARCHIVE = 2**26, 2**29
-"""Bytes of one record and of all, uncompressed."""
+"""Most bytes of one record and of all, uncompressed."""
 MOST_RECORDS = 2**16
 DECODER_MEMORY = 2**27
-"""Bytes that the decoder may take; a file names the size of its window itself."""
+"""Most bytes of memory for the decoder; a file chooses the size of its window itself."""
 PRESET = 9
 CHUNK = 2**16
 
 
 def archive_of(folder: Path) -> Path:
-    """Where the archive of a study's folder lies: beside it."""
+    """Path of a study's archive, beside its folder."""
     return folder.with_name(folder.name + SUFFIX)
 
 
@@ -42,11 +42,11 @@ def write_archive(archive: Path, records: Mapping[str, bytes]) -> None:
     """Write records as one file; the same records give the same bytes.
 
     Names are sorted, and no time, owner or machine is stored. Another version of liblzma may
-    compress to other bytes.
+    compress to different bytes.
 
     Args:
         archive: the file, replaced as a whole.
-        records: content by name, each of the form of `RECORD`.
+        records: content by name, where names match `RECORD`.
 
     Raises:
         InputError: a name or a size is not allowed, or the file cannot be written.
@@ -74,12 +74,12 @@ def write_archive(archive: Path, records: Mapping[str, bytes]) -> None:
 
 
 def read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """The name and the content of every record.
+    """Yield the name and the content of every record.
 
-    Nothing is written, and no more is decompressed than the limits of this module allow.
+    Nothing is written, and no more is decompressed than this module's limits allow.
 
     Raises:
-        InputError: the file is damaged or cut off, passes a limit, or holds anything but records,
+        InputError: the file is damaged or cut off, exceeds a limit, or holds anything but records,
             such as a link or a path that leaves the folder.
     """
     seen: set[str] = set()
@@ -104,19 +104,19 @@ def read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def restore(folder: Path, into: Path | None = None) -> None:
-    """Write the runs of the archive beside a folder that the folder lacks; without one, nothing.
+    """Extract the runs of a folder's archive that the folder lacks; do nothing without an archive.
 
-    A run that the folder holds already stays as it is.
+    A run that is already in the folder stays unchanged.
 
     Args:
-        folder: of the study.
-        into: where to write; the folder itself where None.
+        folder: the study's folder.
+        into: where to write; None for the folder itself.
 
     Raises:
         InputError: the archive cannot be read, or a file cannot be written.
     """
     archive = archive_of(folder)
-    # what is only looked at for a moment need not survive a loss of power
+    # files that are only read briefly need not survive a loss of power
     write = write_whole if into is None else Path.write_bytes
     into = into or folder
     if not archive.is_file():
@@ -127,7 +127,7 @@ def restore(folder: Path, into: Path | None = None) -> None:
         if not (is_run(folder / _run_of(name)) if _run_of(name) else (folder / name).exists())
     }
     try:
-        # a configuration makes a folder a run, so a stop before it leaves none that lacks a file
+        # config.yaml makes a folder a run, so it comes last: a stop leaves no run that lacks a file
         for name in sorted(records, key=lambda name: (name.endswith("/config.yaml"), name)):
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             write(into / name, records[name])
@@ -137,10 +137,10 @@ def restore(folder: Path, into: Path | None = None) -> None:
 
 @contextmanager
 def overlaid(folder: Path) -> Iterator[Path]:
-    """A folder for the time of reading, with the runs that only the archive of a study has.
+    """A temporary folder with the runs that only the study's archive has.
 
     Args:
-        folder: of the study; nothing is written into it. Errors name it.
+        folder: the study's folder; nothing is written into it. Errors name it.
     """
     with TemporaryDirectory(prefix="sib-records-") as temporary:
         try:
@@ -151,13 +151,13 @@ def overlaid(folder: Path) -> Iterator[Path]:
 
 
 def archived_study(run: Path) -> Path | None:
-    """The folder of the study whose archive holds a run folder that is not there.
+    """The folder of the study whose archive holds a missing run folder.
 
     Args:
         run: such as ``leeds/runs/ce-0`` or ``leeds.tar.xz/runs/ce-0``.
 
     Returns:
-        The study's folder, ``leeds``; None where the run folder is there, or no such archive.
+        The study's folder, ``leeds``; None if the run folder exists, or no such archive does.
     """
     study = run.parent.parent
     if run.parent.name != "runs" or is_run(run):
@@ -168,7 +168,7 @@ def archived_study(run: Path) -> Path | None:
 
 
 def check_has_weights(run: Path) -> None:
-    """Raise InputError where only the archive of a study holds a run, which is without weights."""
+    """Raise InputError if a run exists only in its study's archive, which has no weights."""
     if study := archived_study(run):
         raise InputError(f"{archive_of(study)} holds {run} without its weights")
 
@@ -200,7 +200,7 @@ def read_record(path: Path) -> bytes:
 
 
 def _run_of(name: str) -> str:
-    """The run folder that a record belongs to; empty for those of the study."""
+    """The run folder that a record belongs to; empty for records of the study itself."""
     parts = name.split("/")
     return "/".join(parts[:2]) if len(parts) > 2 else ""
 
@@ -221,7 +221,7 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
         if len(buf) == tarfile.BLOCKSIZE and not any(buf):
-            return super().frombuf(buf, encoding, errors)  # the end, which tarfile signals itself
+            return super().frombuf(buf, encoding, errors)  # the end, which tarfile reports itself
         try:
             member = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:  # tarfile would take damage for the end

@@ -37,17 +37,23 @@ FILES = (
 
 
 class RunFolder:
-    """Files of one training run.
+    """The files of one training run.
 
-    ``config.yaml`` the resolved configuration; ``environment.json`` versions and data;
-    ``images.csv`` the images of each split, where they lie in files;
-    ``metrics.jsonl`` one line an epoch; ``last.safetensors`` and ``best.safetensors`` weights, and
-    ``ema.safetensors`` their average where one is kept; ``foregrounds.safetensors`` the found
-    foregrounds of the training images, where the start network found them; ``tracking.json`` what
-    identifies the run in its trackers;
-    ``state.pt`` what resuming needs, and ``state-before.pt`` the one before; ``result.json`` the
-    end; ``.lock`` the process that works in it. A file is replaced by writing the new one under
-    another name first, so that a stop at any moment leaves the old one or the new one.
+    - ``config.yaml``: the resolved configuration
+    - ``environment.json``: versions and data
+    - ``images.csv``: the images of each split, if they are files
+    - ``metrics.jsonl``: one line per epoch
+    - ``last.safetensors`` and ``best.safetensors``: weights; ``ema.safetensors``: their average, if
+      one is kept
+    - ``foregrounds.safetensors``: the foregrounds of the training images that the start network
+      found, if it did
+    - ``tracking.json``: what identifies the run in its trackers
+    - ``state.pt``: what resuming needs, and ``state-before.pt``: its predecessor
+    - ``result.json``: the final figures
+    - ``.lock``: the process that works in the folder
+
+    A file is replaced by writing the new one under another name first, so that a stop at any moment
+    leaves the old one or the new one.
 
     Args:
         path: the folder.
@@ -57,13 +63,13 @@ class RunFolder:
         self.path = path
         self.lock = FolderLock(path)
         self.warning: str | None = None
-        """What could not be used when the state was read."""
+        """What was wrong with a state that could not be used."""
 
     def check_free(self) -> None:
-        """Raise InputError where the folder holds a run already."""
+        """Raise InputError if the folder already holds a run."""
         if (self.path / "config.yaml").exists():
             raise InputError(
-                f"{self.path} holds a run already: go on with --resume, or choose another --out"
+                f"{self.path} holds a run already: continue with --resume, or choose another --out"
             )
 
     def create(
@@ -72,7 +78,7 @@ class RunFolder:
         """Start a run in a new or empty folder.
 
         Args:
-            config: of the run.
+            config: the run's options.
             environment: versions and data.
             images: content of ``images.csv``.
 
@@ -94,7 +100,7 @@ class RunFolder:
         """Remove the files of a run, and nothing else.
 
         Raises:
-            InputError: a file cannot be removed, or the folder is none.
+            InputError: a file cannot be removed, or the path is not a folder.
         """
         for name in (*FILES, *(f".{name}.part" for name in FILES)):
             try:
@@ -106,8 +112,8 @@ class RunFolder:
         """Raise InputError unless the folder holds a run of this configuration that can continue.
 
         Args:
-            config: of the run that is to continue.
-            state: as `load_state` gave it.
+            config: the options of the run that is to continue.
+            state: as returned by `load_state`.
         """
         changed = differences(self._read("config.yaml", parse_yaml), config, resumable(TrainConfig))
         if changed:
@@ -129,19 +135,19 @@ class RunFolder:
         return self._read("environment.json", json.loads).get("launch") == launch
 
     def check_same_processes(self, processes: int) -> None:
-        """Raise InputError where another number of processes would share the images otherwise."""
+        """Raise InputError if the number of processes, and so their shares of the images, changed."""
         stored = self._read("environment.json", json.loads).get("processes", 1)
         if stored != processes:
             raise InputError(
-                f"--resume: {self.path} was started with {stored} processes and goes on with as "
+                f"--resume: {self.path} was started with {stored} processes and continues with as "
                 f"many; got {processes}"
             )
 
     def check_same_data(self, description: dict[str, Any]) -> None:
-        """Raise InputError where images were added, removed, changed or moved to another split.
+        """Raise InputError if images were added, removed, changed or moved to another split.
 
         Args:
-            description: of the data as it is now, with its ``fingerprint`` where it has one.
+            description: the data as it is now, with its ``fingerprint`` if it has one.
         """
         stored = self._read("environment.json", json.loads).get("data")
         if not isinstance(stored, dict) or not {"splits_sha256", "images"} <= stored.keys():
@@ -177,7 +183,7 @@ class RunFolder:
     def drop_after(self, epoch: int) -> None:
         """Drop the lines of epochs that were logged but never saved."""
         file = self.path / "metrics.jsonl"
-        # the line of a stop in the middle of writing has no end
+        # a line that was being written at a stop has no end
         lines = file.read_text().splitlines(keepends=True) if file.exists() else []
         whole = [line.rstrip("\n") for line in lines if line.endswith("\n")]
         try:
@@ -189,7 +195,7 @@ class RunFolder:
     def save_weights(self, name: str, model: torch.nn.Module, facts: dict[str, Any]) -> None:
         """Write ``NAME.safetensors`` with facts (architecture, classes, …) in its header."""
         weights = {key: value.contiguous() for key, value in model.state_dict().items()}
-        # one key, since safetensors writes several in an order that changes between processes
+        # a single key, since safetensors writes several in an order that varies between processes
         content = save(weights, {"sib": json.dumps(facts)})
         write_whole(self.path / f"{name}.safetensors", content)
 
@@ -208,17 +214,17 @@ class RunFolder:
             raise InputError(f"{path} does not hold this model's weights: {reason}") from None
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Write ``state.pt``: tensors and plain values only; the one before is kept."""
+        """Write ``state.pt``: tensors and plain values only. Its predecessor is kept."""
         write_state(self.path / "state.pt", state)
 
     def open_for_resume(self, patience: float = 0.0) -> dict[str, Any] | None:
         """Lock the folder of a run that is to continue, and return its newest whole state.
 
         Args:
-            patience: seconds to wait for a process that has the folder.
+            patience: seconds to wait for a process that holds the lock.
 
         Raises:
-            InputError: there is no run, another process has it, or no state of it is whole.
+            InputError: there is no run, another process holds it, or none of its states is whole.
         """
         if not (self.path / "config.yaml").exists():
             raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
@@ -226,12 +232,12 @@ class RunFolder:
         return self.load_state()
 
     def load_state(self) -> dict[str, Any] | None:
-        """The newest whole state, read without running any code; None where none was saved.
+        """Read the newest whole state without running any code; None if none was saved.
 
-        Where the newest is torn, `warning` says so and the one before is taken.
+        If the newest is torn, its predecessor is read and `warning` says so.
 
         Raises:
-            InputError: there are states, and none is whole or of a known format.
+            InputError: there are states, but none is whole or of a known format.
         """
         state, self.warning = newest_state(self.path / "state.pt")
         return state

@@ -1,4 +1,4 @@
-"""The found foregrounds of a run's training images, in a file of its folder."""
+"""The found foregrounds of a run's training images, in a file of the run folder."""
 
 import json
 from pathlib import Path
@@ -16,27 +16,27 @@ from sib.utils.files import write_whole
 NAME = "foregrounds.safetensors"
 FORMAT = 1
 FACTS = {"format", "area", "resize", "layer", "image_size", "images"}
-"""What the header must tell."""
+"""Required keys of the header."""
 
 
 class FoundForegrounds(NamedTuple):
-    """Maps of the training images, which mark the foreground."""
+    """Maps of the training images that mark the foreground."""
 
     names: list[str]
-    """(N,) of the images."""
+    """(N,) names of the images."""
     maps: Tensor
     """(N, 1, h, w), float32."""
     facts: dict[str, Any]
-    """How they were found and how good they are, as JSON can hold it; see `FACTS`."""
+    """How they were found and how good they are, as JSON values; see `FACTS`."""
 
 
 def write_foregrounds(folder: Path, found: FoundForegrounds) -> None:
-    """Write the file of a run.
+    """Write a run's file.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    # as bytes of JSON, which hold any file name; the header of a file is limited in its size
+    # as JSON bytes, which hold any file name; a file's header is limited in size
     names = torch.frombuffer(bytearray(json.dumps(found.names).encode()), dtype=torch.uint8)
     content = save(
         {"maps": found.maps.contiguous(), "names": names}, {"sib": json.dumps(found.facts)}
@@ -48,7 +48,7 @@ def write_foregrounds(folder: Path, found: FoundForegrounds) -> None:
 
 
 def read_foregrounds(folder: Path) -> FoundForegrounds:
-    """Read the file of a run, without running any code.
+    """Read a run's file without running any code.
 
     Raises:
         InputError: it is missing, damaged or of an unknown format.
@@ -72,9 +72,9 @@ def read_foregrounds(folder: Path) -> FoundForegrounds:
 
 
 def _problem(maps: Tensor, names: Any, facts: Any) -> str | None:
-    """What is wrong with the content; None for nothing."""
+    """What is wrong with the content; None if nothing is."""
     if not isinstance(facts, dict) or not facts.keys() >= FACTS:
-        return f"its header must tell {', '.join(sorted(FACTS))}"
+        return f"its header must give {', '.join(sorted(FACTS))}"
     if facts["format"] != FORMAT:
         return f"its format is {facts['format']!r}, and this sib reads {FORMAT}"
     area = facts["area"]

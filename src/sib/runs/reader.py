@@ -15,9 +15,9 @@ class Run(NamedTuple):
     config: dict[str, Any]
     """``config.yaml``."""
     environment: dict[str, Any]
-    """``environment.json``: versions and data; empty where it is missing."""
+    """``environment.json``: versions and data; empty if it is missing."""
     epochs: list[dict[str, Any]]
-    """``metrics.jsonl``, a record an epoch."""
+    """``metrics.jsonl``, one record per epoch."""
     result: dict[str, Any] | None
     """``result.json``; None for a run that has not ended."""
 
@@ -36,7 +36,7 @@ def read_run(path: Path) -> Run:
     """Read a run folder.
 
     Raises:
-        InputError: there is no run, or a file of it is damaged.
+        InputError: there is no run, or one of its files is damaged.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist; give a run folder of sib train")
@@ -82,7 +82,7 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
 
 
 def read_epochs(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run's epochs; the last line may be torn by a stop and is then left out.
+    """The records of a run's epochs. The last line may be torn by a stop, and is then left out.
 
     Raises:
         InputError: the file is damaged.
@@ -104,7 +104,7 @@ def read_epochs(folder: Path) -> list[dict[str, Any]]:
 
 
 def _migrate(record: dict[str, Any]) -> dict[str, Any]:
-    """A record as it is written now; sib 0.1 had two terms, beside the other values."""
+    """Bring a record to the current form; sib 0.1 had two terms, beside the other values."""
     if "terms" in record or "foreground" not in record:
         return record
     terms = {name: record[name] for name in ("foreground", "background") if name in record}

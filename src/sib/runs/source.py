@@ -11,22 +11,22 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LARGEST = 2**26
-"""Bytes of a file of git's that is read."""
+"""Most bytes to read of a git file."""
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 REFERENCE = re.compile(r"ref: (refs/[\w./+@-]+)")
 
 
 @cache
 def source(package: Path = PACKAGE) -> dict[str, str]:
-    """What identifies the source code of the package.
+    """Identify the source code of the package.
 
     Args:
         package: folder of the package's modules.
 
     Returns:
-        ``source``, a SHA-256 of its modules; and where the package lies in its own clone,
-        ``commit``, followed by ``with changes`` where a module differs from git's index, or is not
-        in it. A change that is staged and not committed is not noticed; ``source`` differs then.
+        ``source``, a SHA-256 of its modules. If the package lies in its own clone, also ``commit``,
+        followed by ``with changes`` if a module differs from git's index or is missing there. A
+        change that is staged but not committed is not noticed; ``source`` differs then.
     """
     modules = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
     digest = hashlib.sha256()
@@ -36,7 +36,7 @@ def source(package: Path = PACKAGE) -> dict[str, str]:
     found = {"source": digest.hexdigest()[:16]}
     root = package.parents[1]
     if package.parent.name != "src" or not (root / "pyproject.toml").is_file():
-        return found  # a copy among other packages, whatever repository that folder lies in
+        return found  # a copy among other packages, even if that folder is in some repository
     folder = _git_folder(root)
     commit = None if folder is None else _commit(folder)
     if folder is None or commit is None:
@@ -59,7 +59,7 @@ def _git_folder(root: Path) -> Path | None:
 
 
 def _commit(folder: Path) -> str | None:
-    """The commit that is checked out; None where it cannot be read."""
+    """The commit that is checked out; None if it cannot be read."""
     head = _text(folder / "HEAD") or ""
     if COMMIT.fullmatch(head):
         return head
@@ -92,7 +92,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _index(path: Path) -> dict[str, str] | None:
-    """The SHA-1 of each file in git's index, versions 2 and 3; None where it cannot be read.
+    """The SHA-1 of each file in git's index, versions 2 and 3; None if it cannot be read.
 
     Source: git's Documentation/gitformat-index.txt
     """
@@ -118,5 +118,5 @@ def _index(path: Path) -> dict[str, str] | None:
 
 
 def _blob(content: bytes) -> str:
-    """Git's name of a file's content."""
+    """Git's hash of a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

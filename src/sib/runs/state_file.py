@@ -1,4 +1,4 @@
-"""The file that resuming needs: checked by its checksum, with its predecessor kept."""
+"""The file that resuming needs: protected by a checksum, with its predecessor kept."""
 
 import hashlib
 import os
@@ -27,11 +27,11 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write a state, and keep its predecessor as ``state-before.pt``.
 
     The file ends with the SHA-256 of everything before it. It is written under another name and
-    flushed first, so that at any moment there is one whole state: the new one, or its predecessor
-    under either name.
+    flushed first. So at any moment one whole state exists: the new one, or its predecessor under
+    either name.
 
     Args:
-        path: of the newest state.
+        path: path of the newest state.
         state: tensors and plain values.
 
     Raises:
@@ -59,16 +59,16 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def newest_state(newest: Path) -> tuple[dict[str, Any] | None, str | None]:
-    """The newest whole state, read without running any code.
+    """Read the newest whole state without running any code.
 
     Args:
-        newest: where it should be; where it is torn, its predecessor is read.
+        newest: path of the newest state; if it is torn, its predecessor is read.
 
     Returns:
-        The state, None where none was saved; and a warning where it is the predecessor.
+        The state, None if none was saved; and a warning if it is the predecessor.
 
     Raises:
-        InputError: there are states, and none is whole or of a known format.
+        InputError: there are states, but none is whole or of a known format.
     """
     torn = []
     for path in (newest, previous_path(newest)):
@@ -87,9 +87,9 @@ def newest_state(newest: Path) -> tuple[dict[str, Any] | None, str | None]:
         if not STATE.issubset(state) or not isinstance(state["epoch"], int):
             raise InputError(f"{path} is damaged: it holds no state of a run")
         before = f"step {state['step']}"
-        return state, f"{torn[0]}; going on from the state before it, {before}" if torn else None
+        return state, f"{torn[0]}; continuing from the state before it, {before}" if torn else None
     if torn:
-        raise InputError(f"{torn[0]}, and there is no state before it to go on from")
+        raise InputError(f"{torn[0]}, and there is no state before it to continue from")
     return None, None
 
 

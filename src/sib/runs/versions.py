@@ -8,7 +8,7 @@ from sib.runs.state_file import FORMAT
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on, and the source of sib itself."""
+    """Versions of everything that a result depends on, and the source of sib itself."""
     found = {"format": str(FORMAT), "python": platform.python_version()}
     for package in ("sib", "torch", "torchvision", "numpy", "scikit-learn", "pillow"):
         try:

@@ -1,4 +1,4 @@
-"""All trackers of a run behind one object, which no failure of theirs gets past."""
+"""All trackers of a run behind one object, which catches all their failures."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from sib.tracking.registry import Tracker
 from sib.utils.files import write_whole
 
 FILE = "tracking.json"
-"""In the run folder: what identifies the run in each tracker, and how far each one is."""
+"""File in the run folder: the run's identity in each tracker, and how far each one is."""
 FIGURE = "explanations"
 Record = dict[str, Any]
 FAILED = object()
@@ -28,15 +28,15 @@ class Entry(NamedTuple):
 
 
 class Trackers:
-    """Trackers that are told of each epoch; what fails is reported once and counted.
+    """Trackers that follow each epoch; a failure is reported once and counted.
 
-    An epoch whose scalars could not be sent is sent again after the next one, and when the run is
-    resumed, so that curves have no gaps.
+    If the scalars of an epoch could not be sent, they are sent again after the next one, and when
+    the run is resumed, so that curves have no gaps.
 
     Args:
-        trackers: by name, not open yet.
-        folder: of the run.
-        report: is called with a sentence about each tracker's first failure.
+        trackers: by name, not yet open.
+        folder: the run folder.
+        report: called with a sentence about each tracker's first failure.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Trackers:
         """Start or continue the run in each tracker.
 
         Args:
-            options: of the run, by full name.
-            records: of the epochs that are finished.
+            options: the run's options, by full name.
+            records: records of the finished epochs.
         """
         if not self._trackers:
             return
@@ -63,7 +63,7 @@ class Trackers:
             identity = self._try(name, partial(tracker.open, self._folder, options, known.identity))
             if identity is not FAILED:
                 self._is_open.add(name)
-                # of epochs that were sent but never saved, the run will send its own
+                # epochs that were sent but never saved will be sent again by the run
                 last = min(known.epoch, max((r["epoch"] for r in done), default=0))
                 self._entries[name] = self._entries[name]._replace(identity=identity, epoch=last)
                 self._send(name, done)
@@ -72,11 +72,11 @@ class Trackers:
     def log_epoch(
         self, records: Callable[[], Iterable[Record]], figure: Callable[[], bytes]
     ) -> None:
-        """Send the newest epoch, and those before it that were not sent yet.
+        """Send the newest epoch, and earlier ones that were not sent yet.
 
         Args:
-            records: reads those of all finished epochs.
-            figure: draws the explanations of the newest as a PNG; is called where it is needed.
+            records: reads the records of all finished epochs.
+            figure: draws the explanations of the newest as a PNG; called only if needed.
         """
         if not self._is_open:
             return
@@ -113,10 +113,10 @@ class Trackers:
             self._entries[name] = self._entries[name]._replace(epoch=record["epoch"])
 
     def _try(self, name: str, action: Callable[[], Any]) -> Any:
-        """What an action returns; `FAILED` where it raised an exception."""
+        """The result of an action; `FAILED` if it raised an exception."""
         try:
             return action()
-        except Exception as error:  # trackers raise anything, and none of it may end a run
+        except Exception as error:  # trackers may raise anything, which must not end a run
             entry = self._entries[name]
             self._entries[name] = entry._replace(failures=entry.failures + 1)
             self._report_once(name, f"tracker {name} failed, and the run continues", error)
@@ -138,7 +138,7 @@ class Trackers:
             self._reported.add(name)
 
     def _read(self) -> dict[str, Entry]:
-        """What an earlier part of the run left."""
+        """What an earlier part of the run left behind."""
         file = self._folder / FILE
         if not file.exists():
             return {}
@@ -160,7 +160,7 @@ class Trackers:
 
 
 def scalars(record: Record, prefix: str = "") -> dict[str, float]:
-    """The finite numbers of a record by name, with ``/`` between group and name."""
+    """The finite numbers of a record by name; ``/`` separates group and name."""
     found: dict[str, float] = {}
     for key, value in record.items():
         if isinstance(value, dict):

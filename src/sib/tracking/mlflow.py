@@ -1,4 +1,4 @@
-"""MLflow, which its own environment variables configure."""
+"""MLflow, configured by its own environment variables."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,13 @@ from sib.utils.optional import import_optional
 
 EXPERIMENT = "sib"
 LONGEST = 500
-"""Characters of a parameter that every MLflow server takes."""
+"""Characters in a parameter that every MLflow server accepts."""
 PARAMETERS = 100
 """Most parameters in one message."""
 
 
 class MLflow:
-    """A run of MLflow at ``MLFLOW_TRACKING_URI``, in ``MLFLOW_EXPERIMENT_NAME``, or ``sib``."""
+    """An MLflow run at ``MLFLOW_TRACKING_URI``, in ``MLFLOW_EXPERIMENT_NAME`` or else ``sib``."""
 
     def __init__(self) -> None:
         self._library = import_optional("mlflow", "mlflow")
@@ -24,7 +24,7 @@ class MLflow:
         self._run = ""
 
     def open(self, folder: Path, options: dict[str, Any], identity: str | None) -> str:
-        """Start the run with the options as parameters, or continue the one of that identity."""
+        """Start the run with the options as parameters, or continue the one with that identity."""
         self._client = self._library.MlflowClient()
         if identity is not None:
             self._client.update_run(identity, status="RUNNING")

@@ -1,4 +1,4 @@
-"""The trackers by name: one line adds one, and other packages add theirs by an entry point."""
+"""The trackers by name. One line adds one; other packages add theirs by an entry point."""
 
 import difflib
 from importlib import import_module
@@ -10,7 +10,7 @@ from sib.utils.errors import InputError
 from sib.utils.plugins import load_entry_points
 
 GROUP = "sib.trackers"
-"""Group of entry points by which other packages add trackers."""
+"""Entry-point group by which other packages add trackers."""
 NONE = "none"
 METHODS = ("open", "log_scalars", "log_figure", "close")
 TRACKERS = {
@@ -18,28 +18,28 @@ TRACKERS = {
     "wandb": "sib.tracking.wandb:WeightsAndBiases",
     "mlflow": "sib.tracking.mlflow:MLflow",
 }
-"""The trackers of `sib` itself, ``"module:class"``. A class is made without arguments, which
-imports its library."""
+"""The trackers of `sib` itself, as ``"module:class"``. A class takes no arguments, and imports its
+library when it is created."""
 
 
 class Tracker(Protocol):
-    """Shows one run. Any exception counts as a failure and does not end the run."""
+    """Shows one run. Any exception counts as a failure but does not end the run."""
 
     def open(self, folder: Path, options: dict[str, Any], identity: str | None) -> str:
         """Start to show a run, or continue.
 
         Args:
-            folder: of the run; its name is the run's.
-            options: of the run, by full name.
+            folder: the run folder; its name is the run's name.
+            options: the run's options, by full name.
             identity: what `open` returned when the run was started; None for a new run.
 
         Returns:
-            What identifies the run in the tracker.
+            An identity of the run in the tracker.
         """
         ...
 
     def log_scalars(self, values: dict[str, float], step: int) -> None:
-        """Show numbers by name, with ``/`` between group and name, after a step."""
+        """Show numbers by name after a step; ``/`` separates group and name."""
         ...
 
     def log_figure(self, name: str, png: bytes, step: int) -> None:
@@ -47,15 +47,15 @@ class Tracker(Protocol):
         ...
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send what is still pending."""
         ...
 
 
 def tracker_names(track: str) -> list[str]:
-    """The names in the value of ``--track``.
+    """Parse the value of ``--track``.
 
     Args:
-        track: ``"none"``, or names with commas between them.
+        track: ``"none"``, or names separated by commas.
 
     Raises:
         InputError: a name is unknown or given twice.
@@ -70,7 +70,7 @@ def tracker_names(track: str) -> list[str]:
             perhaps = f", perhaps {close[0]}" if close else ""
             raise InputError(
                 f"--track {name!r} is unknown{perhaps}; allowed are {NONE} and {', '.join(known)}, "
-                "several with commas between them"
+                "separated by commas"
             )
     if len(set(names)) < len(names):
         raise InputError(f"--track has a duplicate: {track}")
@@ -78,7 +78,7 @@ def tracker_names(track: str) -> list[str]:
 
 
 def load_tracker(name: str) -> Tracker:
-    """A tracker that is not open yet.
+    """Create a tracker, not yet open.
 
     Raises:
         InputError: its library is not installed, or another package's tracker cannot be loaded.

@@ -32,7 +32,7 @@ class TensorBoard:
         return FOLDER
 
     def log_scalars(self, values: dict[str, float], step: int) -> None:
-        """Add each as a curve, and write them out, so that a stop loses none."""
+        """Add each number to its curve, and flush, so that a stop loses none."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()

@@ -1,4 +1,4 @@
-"""Weights & Biases, which its own environment variables configure."""
+"""Weights & Biases, configured by its own environment variables."""
 
 import os
 import uuid
@@ -12,9 +12,9 @@ PROJECT = "sib"
 
 
 class WeightsAndBiases:
-    """A run of Weights & Biases, in the project of ``WANDB_PROJECT``, or ``sib``.
+    """A run of Weights & Biases, in the project ``WANDB_PROJECT`` or else ``sib``.
 
-    ``WANDB_MODE=offline`` writes below the run folder without network; ``wandb sync`` sends it.
+    ``WANDB_MODE=offline`` writes into the run folder, without network; ``wandb sync`` sends it.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class WeightsAndBiases:
         self._run: Any = None
 
     def open(self, folder: Path, options: dict[str, Any], identity: str | None) -> str:
-        """Start the run, or continue the one of that identity."""
+        """Start the run, or continue the one with that identity."""
         identity = identity or uuid.uuid4().hex[:12]
         self._run = self._library.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
@@ -36,7 +36,7 @@ class WeightsAndBiases:
         return identity
 
     def log_scalars(self, values: dict[str, float], step: int) -> None:
-        """Log all in one step."""
+        """Log all numbers in one step."""
         self._run.log(values, step=step)
 
     def log_figure(self, name: str, png: bytes, step: int) -> None:

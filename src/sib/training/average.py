@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 WARM_UP = 10
-"""Steps by which the decay of a young average lags, so that it does not keep the start weights."""
+"""Steps by which the decay of a young average lags, so that the start weights fade quickly."""
 
 
 class WeightAverage:
@@ -17,8 +17,8 @@ class WeightAverage:
     Floating-point buffers, such as batch norm's statistics, are averaged too; counters are copied.
 
     Args:
-        model: whose weights w are averaged.
-        decay: between 0 and 1.
+        model: the model whose weights w are averaged.
+        decay: d's upper bound, between 0 and 1.
 
     Source: the exponential moving average of TensorFlow, with its ``num_updates``.
     """
@@ -30,12 +30,12 @@ class WeightAverage:
 
     @property
     def own(self) -> dict[str, Tensor]:
-        """The model's own weights, also while it has the average."""
+        """The model's own weights, also while the average is swapped in."""
         return self.model.state_dict() if self._own is None else self._own
 
     @torch.no_grad()
     def update(self) -> None:
-        """After a step."""
+        """Update the average after a step."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (WARM_UP + self.steps))
         for name, value in self.model.state_dict().items():
@@ -46,7 +46,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Give the model the average, and its own weights back."""
+        """Swap the average into the model, and its own weights back on leaving."""
         self._own = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.values)
         try:
@@ -60,7 +60,7 @@ class WeightAverage:
         return {"steps": self.steps, "values": self.values}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
+        """Restore the average from a checkpoint."""
         self.steps = state["steps"]
         for name, value in state["values"].items():
             self.values[name].copy_(value)

@@ -16,21 +16,21 @@ from sib.utils.device import peak_memory, synchronize
 
 
 class Cost(NamedTuple):
-    """Measured on one real batch of the run."""
+    """What one real batch of the run costs."""
 
     parameters: int
-    """Weights to be trained."""
+    """Number of trained weights."""
     plain_step: float
     """Seconds of a cross-entropy step."""
     sib_step: float
-    """Seconds of a step with the method's terms, in the mean over those that measure the weights
-    and those that do not; NaN for plain cross-entropy."""
+    """Seconds of a step with the method's terms, averaged over steps that measure the weights and
+    those that do not; NaN for plain cross-entropy."""
     total: float
-    """Seconds of the whole training, reading images and validation not counted."""
+    """Seconds of the whole training, without reading images and validation."""
     memory: int
-    """Peak in bytes."""
+    """Peak memory in bytes."""
     unused: bool = False
-    """Whether a weight to be trained has no part in the loss."""
+    """Whether some trained weight does not affect the loss."""
 
 
 def estimate_cost(
@@ -43,22 +43,22 @@ def estimate_cost(
     repeats: int = 3,
     foreground: Tensor | None = None,
 ) -> Cost:
-    """Time plain and S-IB steps in turn, on a copy of the model.
+    """Time plain and S-IB steps alternately, on a copy of the model.
 
     Args:
-        task: of the run; it is left as it is, and so are the random generators.
+        task: the run's task; it and the random generators are left unchanged.
         images: (B, 3, H, W), normalised, on the device.
         labels: (B,).
-        steps: optimiser steps of the whole run.
-        context: makes the autocast context of the run.
-        micro_batch: of the run; None for the whole batch at once.
-        repeats: counted steps of each kind, after one that is not counted; the median counts.
+        steps: optimiser steps in the whole run.
+        context: makes the run's autocast context.
+        micro_batch: the run's micro-batch; None for the whole batch at once.
+        repeats: timed steps of each kind, after one that is not timed; their median counts.
         foreground: (B, 1, H, W), for methods that use it.
 
     Returns:
         `Cost`.
     """
-    memo: dict[int, Any] = {}  # one for both, so that a layer the objective names is the copy's
+    memo: dict[int, Any] = {}  # shared, so that a layer named by the objective is the copy's
     model = copy.deepcopy(task.model, memo).train()
     options: dict[str, Any] = {"criterion": task.criterion, "batch_norm": task.batch_norm}
     tasks = [Task(model, **options)]
@@ -89,7 +89,7 @@ def estimate_cost(
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Weights of a model that are trained."""
+    """Number of a model's trained weights."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 

@@ -14,11 +14,11 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def make_criterion(config: FineTuningConfig, class_counts: Sequence[int]) -> Criterion:
-    """The criterion of a run.
+    """The run's criterion.
 
     Args:
-        config: of the run; ``label_smoothing`` and ``class_weights`` are used.
-        class_counts: (K,) training images of each class.
+        config: the run's options; ``label_smoothing`` and ``class_weights`` are used.
+        class_counts: (K,) number of training images in each class.
 
     Returns:
         ``torch.nn.functional.cross_entropy`` itself where neither option is set;
@@ -35,10 +35,10 @@ def make_criterion(config: FineTuningConfig, class_counts: Sequence[int]) -> Cri
 
 
 def balanced_weights(class_counts: Sequence[int]) -> Tensor:
-    """w_k = N / (K n_k), whose mean over the N training images is 1.
+    """Class weights w_k = N / (K n_k), whose mean over the N training images is 1.
 
     Args:
-        class_counts: (K,) images n_k of each class.
+        class_counts: (K,) number n_k of images in each class.
 
     Returns:
         float32 (K,).
@@ -47,7 +47,7 @@ def balanced_weights(class_counts: Sequence[int]) -> Tensor:
         InputError: a class has no image.
     """
     if not class_counts:
-        raise ValueError("class_counts must name the images of each class; got none")
+        raise ValueError("class_counts must give the number of images in each class; got none")
     empty = [place for place, count in enumerate(class_counts) if count < 1]
     if empty:
         raise InputError(
@@ -62,13 +62,13 @@ class WeightedCrossEntropy(nn.CrossEntropyLoss):
     """Mean over the images of w · CE(q, p), with p = softmax(logits).
 
     The label y of an image becomes the distribution q = (1 − ε) onehot(y) + ε / K, and
-    CE(q, p) = −Σ_k q_k log p_k. A soft label takes the place of onehot(y). The weight w is w_y, and
+    CE(q, p) = −Σ_k q_k log p_k. A soft label replaces onehot(y). The weight w is w_y, or
     Σ_k onehot_k w_k for a soft label. It does not depend on the other images of a batch, so the
-    mean over micro-batches is that of the batch; torch's own class weights differ in this.
+    mean over micro-batches equals that of the batch; torch's own class weights differ in this.
 
     Args:
         label_smoothing: ε in [0, 1).
-        class_weights: (K,); all 1 where not given.
+        class_weights: (K,); all 1 by default.
 
     Source: label smoothing, arXiv 1512.00567, section 7.
     """
@@ -86,7 +86,7 @@ class WeightedCrossEntropy(nn.CrossEntropyLoss):
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The criterion of a batch.
+        """Compute the criterion of a batch.
 
         Args:
             logits: (B, K).

@@ -1,4 +1,4 @@
-"""What a step is described by, and whether the S-IB terms are at work in it."""
+"""Values that describe a step, and warnings where the S-IB terms have no effect in it."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def describe_step(out: StepOutput, labels: Tensor) -> dict[str, Tensor]:
 
 
 def term_weights(task: Task) -> dict[str, Any]:
-    """``weights``: what each term's penalty is multiplied by now; empty without an objective."""
+    """``weights``: each term's current weight; empty without an objective."""
     if task.objective is None:
         return {}
     found = task.objective.weights()
@@ -36,11 +36,9 @@ def term_weights(task: Task) -> dict[str, Any]:
 class GradientRatios:
     """Norm of each term's gradient over that of cross-entropy's, over all parameters.
 
-    Costs about a backward pass for each term of the outputs it is given.
+    Costs about one backward pass per term and micro-batch.
 
-    Args:
-        task: whose parameters they are; the factor that makes up for its steps without terms is
-            taken out.
+    task: the task that holds the parameters. Its factor for steps without terms is divided out.
     """
 
     def __init__(self, task: Task) -> None:
@@ -49,15 +47,15 @@ class GradientRatios:
         self.names: list[str] = []
 
     def add(self, out: StepOutput) -> None:
-        """Add the gradients of one micro-batch; the graph is kept, so that the step can follow."""
+        """Add the gradients of one micro-batch. The graph is kept, so that the step can follow."""
         self.names = list(out.weighted_terms)
         self.gradients.add([out.cross_entropy, *out.weighted_terms.values()])
 
     def values(self) -> dict[str, float]:
-        """Of the gradients added so far, in all processes together.
+        """Ratios for the gradients added so far, over all processes.
 
         Returns:
-            ``gradient_ratio`` of the terms together, ``NAME_gradient_ratio`` of each one.
+            ``gradient_ratio`` of all terms together, and ``NAME_gradient_ratio`` of each.
         """
         cross_entropy, *own = (distributed.all_reduce_sum(each) for each in self.gradients.sums)
         names = ["", *(f"{name}_" for name in self.names)]
@@ -67,24 +65,24 @@ class GradientRatios:
 
 
 INERT, DOMINANT = 1e-3, 1.0
-"""Norms of the terms' gradient over cross-entropy's outside of which a run is warned about."""
+"""A run is warned where the terms' gradient norm over cross-entropy's is outside this range."""
 COLLAPSED = 1e-3
-"""Mean |R| over the largest of an epoch so far, below which R counts as collapsed."""
+"""R counts as collapsed where mean |R|, over its largest epoch so far, is below this."""
 
 
 ADVICE = {
     "published": "--objective.background-weight, or take --objective calibrated",
     "calibrated": "--objective.image-weight, --objective.layer-weight and --objective.stage-weight",
 }
-"""What to change, by the objective."""
+"""What to change, by objective."""
 
 
 class TermMonitor:
-    """What a person should change about a run, in plain words, found in the records of its epochs.
+    """Find what a person should change about a run in the records of its epochs, in plain words.
 
     Args:
-        largest_scale: of mean |R| in the epochs before, where a run goes on.
-        objective: ``"published"`` or ``"calibrated"``, whose options the advice names.
+        largest_scale: largest mean |R| of earlier epochs, for a run that continues.
+        objective: ``"published"`` or ``"calibrated"``; the advice names its options.
     """
 
     def __init__(self, largest_scale: float = 0.0, objective: str = "published") -> None:
@@ -94,7 +92,7 @@ class TermMonitor:
     def check(self, record: dict[str, Any]) -> dict[str, str]:
         """Warnings of one epoch by kind: ``"inert"``, ``"dominant"``, ``"collapsed"``."""
         found: dict[str, str] = {}
-        if "reconstruction_scale" not in record:  # of another method
+        if "reconstruction_scale" not in record:  # another method
             return found
         ratio = record.get("gradient_ratio")
         if ratio is not None and ratio < INERT:
@@ -119,7 +117,7 @@ class TermMonitor:
         return found
 
     def unseen(self, found: dict[str, str]) -> list[str]:
-        """Those of a kind that was not said before."""
+        """The warnings whose kind was not reported before."""
         new = [sentence for kind, sentence in found.items() if kind not in self._said]
         self._said |= found.keys()
         return new

@@ -19,12 +19,12 @@ def draw_explanations(
 ) -> bytes:
     """Draw the maps of a few images, always the same ones, as a PNG.
 
-    Draws no random number and leaves the model as it is, so that training is not changed.
+    Draws no random number and leaves the model unchanged, so training is not affected.
 
     Args:
-        model: of the run.
+        model: the run's model.
         source: images to choose from.
-        config: of the run.
+        config: the run's options.
         device: where the model is.
 
     Raises:
@@ -46,7 +46,7 @@ def draw_explanations(
 
 
 def _images(source: Source, config: TrainConfig) -> tuple[Tensor, list[int]]:
-    """uint8 (B, 3, H, W), one from each of B equal parts of the source, and their labels."""
+    """Images, uint8 (B, 3, H, W), one from each of B equal parts of the source; and labels."""
     count = min(IMAGES, len(source))
     transform = JointTransform(config.side, resize=config.input.resize)
     samples = [transform(source[index * len(source) // count]) for index in range(count)]

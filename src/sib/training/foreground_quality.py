@@ -1,4 +1,4 @@
-"""How much of found foregrounds lies on annotated objects."""
+"""How much of the found foregrounds lies on annotated objects."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from sib.functional.area import centred_disc
 class ForegroundQuality:
     """Mean share of the found area that lies on the annotated object, and of the object found.
 
-    For each image |F ∩ A| / |F|, with F the found foreground and A the annotation; beside it the
-    same of a centred disc of the same area, and of the whole image, which is the share |A| / (H W)
-    that an even map would have. Images without annotation, or without a found foreground, do not
-    count. It is the precision of F, the energy-based pointing game of a binary map. Its recall,
-    |F ∩ A| / |A|, says how much of the object was found.
+    For an image with found foreground F and annotation A, the precision is |F ∩ A| / |F|: the
+    energy-based pointing game of a binary map. For comparison, the same is computed for a centred
+    disc of F's area, and for the whole image, where it is |A| / (H W). The recall |F ∩ A| / |A| is
+    the share of the object that was found. Images without an annotation or a found foreground do
+    not count.
 
     Source: Wang et al. 2020 (Score-CAM, arXiv 1910.01279) for the energy-based pointing game.
     """

@@ -1,4 +1,4 @@
-"""The found foregrounds of a run: when they are looked for, kept, read again and used."""
+"""A run's found foregrounds: when they are found, stored, read again and used."""
 
 import dataclasses
 from collections.abc import Callable
@@ -34,18 +34,18 @@ def run_foregrounds(
     """The foregrounds of a run's training images; the first process finds or reads them.
 
     Args:
-        config: of the run, with every ``auto`` decided.
-        task: with the start network, on its device, and the calibrated objective.
-        splits: as they were opened, without a cache.
-        start: the weights that the model has; None where a run continues from a saved state.
-        run: its folder.
-        reporter: is told what happens.
+        config: the run's options, with every ``auto`` decided.
+        task: the task with the start network, on its device, and the calibrated objective.
+        splits: the splits as opened, without a cache.
+        start: the model's weights; None where a run continues from a saved state.
+        run: the run folder.
+        reporter: shows what happens.
 
     Returns:
-        None where the run takes colours, and for a dry run.
+        The foregrounds; None where the run uses colours, and for a dry run.
 
     Raises:
-        InputError: they cannot be found or read, or are those of other images.
+        InputError: they cannot be found or read, or belong to other images.
     """
     if config.foreground != "pretrained":
         if config.is_calibrated:
@@ -65,7 +65,7 @@ def run_foregrounds(
 
 
 def with_foregrounds(config: TrainConfig, splits: Splits, found: FoundForegrounds | None) -> Splits:
-    """The splits with found foregrounds in place of annotation that training may not use.
+    """Replace annotation that training may not use by found foregrounds.
 
     Validation and test keep their annotation, for measuring.
     """
@@ -84,7 +84,7 @@ def with_foregrounds(config: TrainConfig, splits: Splits, found: FoundForeground
 
 
 def describe_foregrounds(found: FoundForegrounds) -> list[str]:
-    """How foregrounds were found, and how good they are, in words."""
+    """Describe how foregrounds were found, and how good they are."""
     facts = found.facts
     shape = " × ".join(map(str, facts["shape"]))
     size = size_in_words(check_size(facts["image_size"]))
@@ -97,14 +97,14 @@ def describe_foregrounds(found: FoundForegrounds) -> list[str]:
 
 
 def describe_area(area: Area) -> str:
-    """The part of an image that a map marks, in words that "the features are largest" ends."""
+    """Describe the part of an image that a map marks; "the features are largest" completes it."""
     if area == "otsu":
         return "by Otsu's threshold the part of each image where"
     return f"the {area:g} of each image where"
 
 
 def describe_quality(quality: dict[str, float] | None) -> str:
-    """A record of `ForegroundQuality` in words; older ones lack recall and area."""
+    """Describe a record of `ForegroundQuality`; older ones lack recall and area."""
     if quality is None:
         return "found foregrounds: not measured, since no training image is annotated"
     covered = f", and they cover {quality['recall']:.3f} of it" if "recall" in quality else ""
@@ -130,12 +130,12 @@ def look_for(
     """Find the foregrounds of the training images; None in a dry run.
 
     Args:
-        config: with every ``auto`` decided.
+        config: the run's options, with every ``auto`` decided.
         model: the start network, on its device.
         area: which part of an image is foreground, see `sib.functional.area.marked_area`.
-        splits: as they were opened, without a cache.
-        start: the weights that the model has.
-        say: is told what happens.
+        splits: the splits as opened, without a cache.
+        start: the model's weights.
+        say: called with a sentence about what happens.
 
     Raises:
         InputError: they cannot be found.
@@ -148,7 +148,7 @@ def look_for(
         option = "--foreground pretrained" if layer is None else "--objective.foreground-layer"
         raise InputError(f"{option}: {error}; or give --foreground colours") from None
     larger = view._replace(image_size=_larger(config.side, start.image_size))
-    if place.reshape is None and _takes(model, larger, layer):  # tokens have one size
+    if place.reshape is None and _takes(model, larger, layer):  # the number of tokens is fixed
         view = larger
     if config.dry_run:
         say("foreground: pretrained, to be found before the first step")
@@ -162,7 +162,7 @@ def look_for(
 
 
 def _view(config: TrainConfig, device: torch.device) -> View:
-    """At the size of the run's input; of the whole image where random crops show any part of it."""
+    """How images are shown: at the run's input size, or whole where random crops show any part."""
     return View(
         config.side,
         config.input.resize if config.input.augment in CACHEABLE else None,
@@ -174,7 +174,7 @@ def _view(config: TrainConfig, device: torch.device) -> View:
 
 
 def _larger(size: ImageSize, trained: ImageSize | None) -> ImageSize:
-    """The size that weights were trained with, where it is larger and shows the same part."""
+    """The size that the weights were trained with, if it is larger and shows the same part."""
     if trained is None:
         return size
     (height, width), (other_height, other_width) = height_width(size), height_width(trained)
@@ -186,7 +186,7 @@ def _takes(model: nn.Module, view: View, layer: str | None) -> bool:
     """Whether a model takes images of a view's size."""
     try:
         find_layer(model, view, layer)
-    except Exception:  # whatever a model raises; the run's own size is taken, and printed
+    except Exception:  # a model may raise anything; the run's own size is used, and printed
         return False
     return True
 
@@ -198,9 +198,9 @@ def _read(
     known, names = set(splits.train.names), set(found.names)
     if not names <= known or (names != known and config.on_bad_image != "skip"):
         raise InputError(
-            f"{run.path / NAME} is of other images: {len(names - known)} of its {len(names)} are "
-            f"not among the {len(known)} training images, and {len(known - names)} of those are "
-            "not in it"
+            f"{run.path / NAME} belongs to other images: {len(names - known)} of its "
+            f"{len(names)} are not among the {len(known)} training images, and "
+            f"{len(known - names)} of those are not in it"
         )
     reporter.info(f"foreground: pretrained, read from {run.path / NAME}")
     return found

@@ -25,22 +25,22 @@ from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, height_width, plain_size
 
 MOST_IMAGES = 2000
-"""From which the principal component is computed; of more, so many are drawn by the seed."""
+"""Images for the principal component; from more, this many are drawn by the seed."""
 MOST_KEPT = 2**29
-"""Bytes of features that are kept between the two looks at the images."""
+"""Bytes of features that are kept between the two passes over the images."""
 BATCH = 32
 
 
 class View(NamedTuple):
-    """How the start network looks at the images."""
+    """How images are shown to the start network."""
 
     image_size: ImageSize
     """Side in pixels, or height and width."""
     resize: Resize | None
-    """As of `JointTransform`; None for the whole image, squashed."""
+    """As in `JointTransform`; None for the whole image, squashed."""
     normalization: str
     device: torch.device
-    """Where the network is."""
+    """Device of the network."""
     workers: int = 0
     """Processes that read images."""
     skip_bad: bool = False
@@ -48,7 +48,7 @@ class View(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What is needed of a batch."""
+    """The needed parts of a batch."""
 
     names: list[str]
     features: Tensor
@@ -67,23 +67,25 @@ def find_foregrounds(
     layer: str | None = None,
     seed: int = 0,
 ) -> FoundForegrounds:
-    """Find the foreground of every image by the features of a trained network.
+    """Find the foreground of every image from the features of a trained network.
 
-    f = features of a layer in evaluation mode, (C, h, w) for each image; d = their first principal
-    component over all places of all images, turned so that the images' border lies on its negative
-    side; m_p = (f_p − μ) · d. The foreground of an image is the part of it that its map m marks:
-    `sib.functional.area.marked_area`. Annotation is read for `ForegroundQuality` alone.
+    Let f be the features of a layer in evaluation mode, (C, h, w) for each image, and d their first
+    principal component over all places of all images, with the sign that puts the images' border on
+    the negative side. The map is m_p = (f_p − μ) · d, with μ the mean of f. The foreground is the
+    part that m marks, see `sib.functional.area.marked_area`. Annotation is used only by
+    `ForegroundQuality`.
 
-    The images are looked at once, or twice where their features do not fit into 512 MiB: first for
-    the component, from at most 2,000 of them drawn by the seed, then for the maps.
+    One pass over the images suffices if their features fit into 512 MiB. Otherwise
+    there are two: the first computes the component, from at most 2,000 images drawn by the seed,
+    and the second the maps.
 
     Args:
         model: the start network.
-        source: of the training images.
-        view: how the network looks at them.
+        source: the training images.
+        view: how images are shown to the network.
         area: share of the pixels of a view, in (0, 1), or ``"otsu"``.
-        layer: whose features; the architecture's own where None, see `foreground_layer`.
-        seed: of the drawing.
+        layer: layer of the features; None for the architecture's own, see `foreground_layer`.
+        seed: seed of the drawing.
 
     Returns:
         `FoundForegrounds`.
@@ -104,7 +106,7 @@ def find_foregrounds(
 
 
 def find_layer(model: nn.Module, view: View, layer: str | None = None) -> ForegroundLayer:
-    """The layer that `find_foregrounds` takes; errors as of `foreground_layer`."""
+    """The layer that `find_foregrounds` uses; raises the errors of `foreground_layer`."""
     images = torch.zeros(1, 3, *height_width(view.image_size), device=view.device)
     return foreground_layer(model, images, layer)
 
@@ -148,7 +150,7 @@ def _find(
 
 
 def _component(batches: Iterator[_Seen], layer: str) -> tuple[PrincipalComponent, int]:
-    """The principal component, and from how many images it is."""
+    """The principal component, and the number of images behind it."""
     moments = FeatureMoments()
     for seen in batches:
         try:

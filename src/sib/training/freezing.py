@@ -1,4 +1,4 @@
-"""Which weights of a run are trained, and from which epoch on."""
+"""Which weights of a run are trained, and from which epoch."""
 
 import difflib
 
@@ -11,14 +11,14 @@ from sib.utils.errors import InputError
 
 
 class Freezing:
-    """Freezes what a configuration names, and trains it from a later epoch on.
+    """Freezes the layers that a configuration names, and trains them from a later epoch on.
 
-    Batch norm in a frozen layer keeps its statistics. The optimiser holds all weights all the time,
-    so that a run can be resumed with others frozen.
+    Batch norm in a frozen layer keeps its statistics. The optimiser always holds all weights, so a
+    run can be resumed with other layers frozen.
 
     Args:
-        model: whose weights are frozen.
-        config: of the run.
+        model: the model to freeze.
+        config: the run's options.
 
     Raises:
         InputError: a layer does not exist, or nothing is left to train.
@@ -43,9 +43,9 @@ class Freezing:
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> bool:
-        """Freeze or train, as an epoch has it; the first epoch is 0.
+        """Freeze or unfreeze the weights for an epoch; the first is 0.
 
-        Call it after ``model.train()``, which undoes the mode of batch norm.
+        Call it after ``model.train()``, which resets the mode of batch norm.
 
         Returns:
             Whether weights that were frozen are now trained.
@@ -62,7 +62,7 @@ class Freezing:
 
 
 def _frozen_names(model: nn.Module, config: TrainConfig) -> list[str]:
-    """Names of the parameters that are frozen."""
+    """Names of the frozen parameters."""
     parameters = [name for name, _ in model.named_parameters()]
     if config.freeze == "none":
         return []

@@ -1,4 +1,4 @@
-"""Learning rates of their own for the head and for each block of a model."""
+"""Separate learning rates for the head and for each block of a model."""
 
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
@@ -16,21 +16,21 @@ class Groups(NamedTuple):
 
     parameters: list[dict[str, Any]]
     scales: list[float]
-    """Factor of each group on the learning rate."""
+    """Each group's factor on the learning rate."""
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> Groups:
-    """The parameters of a model by their learning rates.
+    """Group a model's parameters by learning rate.
 
-    With layer decay d and blocks numbered 0 to L − 1 from the input on, block l has the learning
-    rate lr · d^(L − l); the head has lr, or a rate of its own.
+    With layer decay d and blocks numbered 0 to L − 1 from the input, block l has the learning rate
+    lr · d^(L − l). The head has lr, or a rate of its own.
 
     Args:
-        model: whose parameters they are.
-        config: of the run.
+        model: the model whose parameters are grouped.
+        config: the run's options.
 
     Returns:
-        `Groups`; a single one where all learning rates are alike.
+        `Groups`; a single group if all learning rates are equal.
 
     Source: layer-wise decay as in BEiT, arXiv 2106.08254.
     """
@@ -49,11 +49,11 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> Groups:
 
 
 def blocks(model: nn.Module, head: Collection[str]) -> list[list[str]]:
-    """Names of the body's parameters, block by block, from the input on.
+    """Names of the body's parameters, block by block, from the input.
 
-    A block is a part of a Sequential or ModuleList, or of a module that holds most of the weights
+    A block is a child of a Sequential or ModuleList, or of a module that holds most of the weights
     and has such a container. Modules without a weight of two or more axes, such as norms, belong to
-    the block before them, and a model's own parameters to the first block.
+    the block before them. A model's own parameters belong to the first block.
     """
     total = sum(p.numel() for p in model.parameters())
     found: list[list[str]] = [[]]

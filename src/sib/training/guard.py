@@ -7,11 +7,11 @@ from sib import distributed
 
 
 class StepGuard:
-    """Takes a step back where its loss or gradient is not finite, and counts such steps.
+    """Undoes steps whose loss or gradient is not finite, and counts them.
 
     Args:
-        model: whose gradients and buffers (batch norm's statistics) are guarded.
-        most: steps in a row after which the run must end, at least 1.
+        model: its gradients and buffers (batch norm's statistics) are guarded.
+        most: number of such steps in a row after which the run must end, at least 1.
     """
 
     def __init__(self, model: nn.Module, most: int) -> None:
@@ -24,7 +24,7 @@ class StepGuard:
         self._buffers = [buffer.clone() for buffer in self.model.buffers()]
 
     def accepts(self, loss: Tensor) -> bool:
-        """Whether loss and gradients are finite, in all processes; if not, buffers are put back."""
+        """Whether loss and gradients are finite in all processes; if not, buffers are restored."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         (bad,) = distributed.all_reduce_max(not bool(loss.isfinite() & norm.isfinite()))
@@ -39,9 +39,9 @@ class StepGuard:
         return False
 
     def forgive(self) -> None:
-        """Do not count the last step that was taken back: it overflowed because of a scale."""
+        """Do not count the last undone step: it overflowed because of the loss scale."""
         self.in_a_row -= 1
 
     def exhausted(self) -> bool:
-        """Whether too many steps in a row were taken back."""
+        """Whether too many steps in a row were undone."""
         return self.in_a_row >= self.most

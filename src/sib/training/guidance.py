@@ -24,14 +24,14 @@ def check_annotated(config: TrainConfig, splits: Splits) -> None:
 
 
 def known_foreground(batch: Batch, share: float, seed: int) -> Tensor | None:
-    """The foregrounds of a batch that may be used, (B, 1, H, W) bool, zero for the others.
+    """The foregrounds of a batch that may be used, (B, 1, H, W) bool; all zero for other images.
 
-    A hash of an image's name decides, so that an image is in or out in every epoch and process.
+    A hash of an image's name decides, so the choice is the same in every epoch and process.
 
     Args:
-        batch: of the training split.
-        share: of the annotated images, in [0, 1].
-        seed: of the run.
+        batch: a training batch.
+        share: share of the annotated images, in [0, 1].
+        seed: the run's seed.
 
     Returns:
         None where ``share`` is 0.
@@ -43,11 +43,11 @@ def known_foreground(batch: Batch, share: float, seed: int) -> Tensor | None:
 
 
 def is_chosen(name: str, share: float, seed: int) -> bool:
-    """Whether an image is among the ``share`` of the images whose annotation may be used."""
+    """Whether an image is in the share whose annotation may be used."""
     return _position(name, seed) < share
 
 
 def _position(name: str, seed: int) -> float:
-    """In [0, 1), even over names."""
+    """A number in [0, 1), uniform over names."""
     digest = hashlib.sha256(f"{seed} {name}".encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:6]) / 2**48

@@ -38,13 +38,13 @@ OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is
 
 
 def train(config: TrainConfig, reporter: Reporter) -> dict[str, Any] | None:
-    """Train, choose the best epoch on validation (or as the configuration says), test.
+    """Train, choose the best epoch on validation (or as configured), and test.
 
-    Under torchrun every process calls it with the same configuration, and all of them end alike.
+    Under torchrun every process calls it with the same configuration, and all of them end together.
 
     Args:
-        config: what to do.
-        reporter: is told of every stage, in the first process.
+        config: the run's options.
+        reporter: shows every stage, in the first process.
 
     Returns:
         The content of ``result.json``; None after a dry run.
@@ -52,7 +52,7 @@ def train(config: TrainConfig, reporter: Reporter) -> dict[str, Any] | None:
     Raises:
         InputError: bad input, in one sentence.
         TrainingFailed: the loss is no longer finite.
-        distributed.ProcessLost: another process ended without a word.
+        distributed.ProcessLost: another process ended without an error message.
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     with distributed.translate_lost_peer():
@@ -93,10 +93,10 @@ class Training:
         self.best: dict[str, float] = {}
         self.monitor = TermMonitor(objective=self.config.objective.kind)
         self.state = prepared.state
-        """To go on from."""
+        """The state to continue from."""
 
     def run_all(self) -> dict[str, Any]:
-        """Every epoch that is left, then the test."""
+        """Train every remaining epoch, then test."""
         try:
             if self.config.resume:
                 self._restore()
@@ -110,11 +110,11 @@ class Training:
         except TrainingFailed as failure:
             raise TrainingFailed(f"{failure}; {self._kept()}") from None
         except (RuntimeError, ConnectionError, EOFError) as error:
-            # torch's handler of SIGCHLD raises it anywhere, so what is in memory is not saved
+            # torch's handler of SIGCHLD can raise anywhere, so the state in memory is not saved
             if not is_worker_crash(error):
                 raise
             raise TrainingFailed(
-                f"a process that reads images has died ({single_line(error)}); {self._kept()}"
+                f"a process that reads images died ({single_line(error)}); {self._kept()}"
             ) from None
         finally:
             self.trackers.close()
@@ -124,7 +124,7 @@ class Training:
         return measure(self.task.model, self._read(loader), self.device, normalization)
 
     def _measure_average(self, test: bool = False) -> Measurement | None:
-        """Of the averaged weights, where there are any, where epochs are chosen or on the test."""
+        """Measure the averaged weights; None where no average is kept."""
         if not self.average:
             return None
         with self.average.in_place():
@@ -148,7 +148,7 @@ class Training:
     def _train_epoch(self) -> None:
         self.task.train()
         if self.freezing.set_epoch(self.epoch) and distributed.size() > 1:
-            # DistributedDataParallel exchanges the gradients of what was trained when it was made
+            # DistributedDataParallel exchanges only gradients that were needed when it was built
             self.train_step.parallel = parallel_task(self.task, self.device, unused=True)
         self.loader.set_epoch(self.epoch, self.progress.batches)
         batches = self._read(self.reporter.steps(self.epoch, self.loader))
@@ -160,7 +160,7 @@ class Training:
             start = now
 
     def _finish_step(self, seconds: float) -> None:
-        """Count a step that was tried, average its weights, and save where it is time to."""
+        """Count an attempted step, average its weights, and save if it is time to."""
         self.step += 1
         self.progress.seconds += seconds
         if self.average:
@@ -170,7 +170,7 @@ class Training:
             self._save_state()
 
     def _read(self, batches: Any) -> Iterator[Batch]:
-        """The batches, until any process cannot read one or is asked to stop by a signal."""
+        """Yield batches until any process cannot read one or receives a signal to stop."""
         batches = iter(batches)
         while True:
             batch = next(batches, None)
@@ -185,42 +185,42 @@ class Training:
                 return
             if number:
                 self._stop(number)
-            if batch is not None:  # of a split's last images some processes may have none
+            if batch is not None:  # some processes may have none of a split's last images
                 self.progress.left_out += batch.skipped
                 yield batch
 
     def _stop(self, number: int) -> None:
-        if self.saved != self.step:  # else the model may be the best epoch's, for the test
+        if self.saved != self.step:  # otherwise the model may be the best epoch's
             self._save_state()
         raise Stopped(
-            number, f"stopped after step {self.step}, which is saved: go on with --resume"
+            number, f"stopped after step {self.step}, which is saved: continue with --resume"
         )
 
     def _check_learned(self) -> None:
-        """Raise TrainingFailed after an epoch without a single step."""
+        """Raise TrainingFailed after an epoch in which no step succeeded."""
         if not self.progress.images:
             raise TrainingFailed(
-                f"no step of epoch {self.epoch + 1} could be taken: each one's loss or gradient "
-                "was not finite, or too few of its images could be read; lower "
+                f"no step of epoch {self.epoch + 1} succeeded: each one's loss or gradient was not "
+                "finite, or too few of its images could be read; lower "
                 "--optimizer.learning-rate or the objective's weights"
             )
 
     def _kept(self) -> str:
-        """What is left after a failure."""
+        """Describe what is left after a failure."""
         if self.saved is None:
             return "nothing was saved yet"
-        return f"step {self.saved} is saved in {self.run.path}: go on with --resume"
+        return f"step {self.saved} is saved in {self.run.path}: continue with --resume"
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Say in a sentence that a file could not be written; what was written before stays."""
+        """Report in one sentence that a file could not be written; earlier files stay."""
         try:
             yield
         except OSError as error:
             raise TrainingFailed(f"{self.run.path} cannot be written: {error.strerror}") from None
 
     def _finish_epoch(self, measured: Measurement, averaged: Measurement | None) -> None:
-        """Metrics, then the state that counts the epoch as done, then the weights it stands for."""
+        """Write metrics, then the state that marks the epoch as done, then the weights."""
         self.epoch += 1
         record = {
             "epoch": self.epoch,
@@ -275,7 +275,7 @@ class Training:
         return found > (self.best["accuracy"], -self.best["cross_entropy"])
 
     def _save_state(self) -> None:
-        """Of all processes, by the first one."""
+        """Save the state of all processes; the first one writes it."""
         state = self._state()
         if distributed.is_main_process():
             with self._writing():

@@ -1,4 +1,4 @@
-"""What to do where a step does not fit into memory."""
+"""What to do if a step does not fit into memory."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sib.tasks.accumulate import accumulate
 
-# torch, and oneDNN below it, tell of a lack of CPU memory with a plain RuntimeError
+# torch and oneDNN report a lack of CPU memory with a plain RuntimeError
 WORDS = (
     "can't allocate memory",
     "not enough memory",
@@ -34,18 +34,18 @@ def fitting_micro_batch(
 ) -> int | None:
     """The largest of size/2, size/4, … images at a time with which a step of this batch fits.
 
-    Found by taking such steps; gradients and buffers are not what they were afterwards.
+    Takes such steps to find out; gradients and buffers are changed.
 
     Args:
-        task: of the run.
+        task: the run's task.
         images: (B, 3, H, W), normalised.
         labels: (B,).
-        size: images at a time that did not fit.
-        context: makes the autocast context of the run.
+        size: number of images at a time that did not fit.
+        context: makes the run's autocast context.
         foreground: (B, 1, H, W), for methods that use it.
 
     Returns:
-        The micro-batch; None where not even one image fits.
+        The micro-batch; None if not even one image fits.
     """
     while size > 1:
         size //= 2
@@ -54,7 +54,7 @@ def fitting_micro_batch(
             torch.cuda.empty_cache()
         try:
             with context():
-                # step 0 has the terms, and measures their weights
+                # step 0 has the terms and measures their weights
                 accumulate(task, images, labels, size, foreground=foreground, step=0)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -65,7 +65,7 @@ def fitting_micro_batch(
 
 
 def advice(images: int, fits: int | None) -> str:
-    """What would fit, in words."""
+    """Describe what would fit."""
     if fits is None:
         return f"{images} images at a time do not fit into memory, and neither does one"
     return f"{images} images at a time do not fit into memory; --micro-batch {fits} does"

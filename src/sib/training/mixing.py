@@ -1,4 +1,4 @@
-"""Mixup and CutMix: two images of a batch become one, their labels and foregrounds with them."""
+"""Mixup and CutMix: two images of a batch become one, with their labels and foregrounds."""
 
 from typing import Literal, NamedTuple
 
@@ -17,7 +17,7 @@ class Mixed(NamedTuple):
     labels: Tensor
     """(B, K) soft labels, each row summing to 1."""
     foreground: Tensor | None
-    """(B, 1, H, W) bool; None where none was given. An image without annotation is all False."""
+    """(B, 1, H, W) bool; None if none was given. All False for an image without annotation."""
 
 
 def mixup(
@@ -28,18 +28,18 @@ def mixup(
     share: Tensor,
     foreground: Tensor | None = None,
 ) -> Mixed:
-    """x = λ x_i + (1 − λ) x_j, and the same of the labels.
+    """Mix x = λ x_i + (1 − λ) x_j, and labels likewise.
 
-    The foreground is the union of both, since both objects are seen and both classes are in the
-    label; where either image has no annotation, the mixed one has none.
+    The foreground is the union of both, since both objects are visible and both classes are in the
+    label. If either image has no annotation, the mixed one has none.
 
     Args:
         images: (B, C, H, W).
         labels: (B,) class numbers.
         num_classes: K.
-        partner: (B,) numbers j of the images to mix in.
-        share: (B,) shares λ of each image itself, in [0, 1].
-        foreground: (B, 1, H, W) bool, all False without annotation.
+        partner: (B,) indices j of the images to mix in.
+        share: (B,) share λ of each original image, in [0, 1].
+        foreground: (B, 1, H, W) bool; all False for an image without annotation.
 
     Returns:
         `Mixed`.
@@ -64,20 +64,20 @@ def cutmix(
     centre: Tensor,
     foreground: Tensor | None = None,
 ) -> Mixed:
-    """A box of image j replaces that of image i; λ is the share of the area that i keeps.
+    """Replace a box of image i by that of image j; λ is the share of the area that i keeps.
 
-    The box has the sides √(1 − λ) H and √(1 − λ) W and is cut off at the border, after which λ is
-    counted again. The foreground is cut and pasted in the same way; where either image has no
-    annotation, the mixed one has none.
+    The box has sides √(1 − λ) H and √(1 − λ) W and is clipped at the border; λ is then recomputed.
+    The foreground is cut and pasted likewise. If either image has no annotation, the mixed one has
+    none.
 
     Args:
         images: (B, C, H, W).
         labels: (B,) class numbers.
         num_classes: K.
-        partner: (B,) numbers j of the images that the boxes come from.
+        partner: (B,) indices j of the images that the boxes come from.
         share: (B,) shares λ, in [0, 1].
-        centre: (B, 2) centres of the boxes, row and column, as shares of the sides in [0, 1].
-        foreground: (B, 1, H, W) bool, all False without annotation.
+        centre: (B, 2) centres of the boxes, row and column, relative to the sides, in [0, 1].
+        foreground: (B, 1, H, W) bool; all False for an image without annotation.
 
     Returns:
         `Mixed`.
@@ -95,13 +95,13 @@ def cutmix(
 
 
 class Mixing:
-    """Mixes each batch by mixup or CutMix, drawn anew for each batch and image.
+    """Mixes each batch by mixup or CutMix, with a new draw for each batch and image.
 
     Args:
         num_classes: K.
-        mixup_alpha: λ of mixup is drawn from Beta(α, α) for each image; 0 for no mixup.
-        cutmix_alpha: the same for CutMix. Where both are given, each batch takes one of them, with
-            equal chances.
+        mixup_alpha: α of mixup, whose λ is drawn from Beta(α, α) for each image; 0 for no mixup.
+        cutmix_alpha: the same for CutMix. If both are given, each batch uses one of them,
+            with equal probability.
 
     Random numbers come from torch's global CPU generator.
 
@@ -139,7 +139,7 @@ class Mixing:
 
 
 def make_mixing(config: FineTuningConfig, num_classes: int) -> Mixing | None:
-    """The mixing of a run; None where its configuration has none."""
+    """The run's mixing; None if its configuration has none."""
     if not config.mixup and not config.cutmix:
         return None
     return Mixing(num_classes, config.mixup, config.cutmix)
@@ -152,12 +152,12 @@ def _soft(labels: Tensor, num_classes: int, partner: Tensor, share: Tensor) -> T
 
 
 def _annotated(foreground: Tensor) -> Tensor:
-    """(B, 1, 1, 1): whether there is any foreground."""
+    """Whether there is any foreground, (B, 1, 1, 1)."""
     return foreground.flatten(1).any(dim=1).view(-1, 1, 1, 1)
 
 
 def _boxes(share: Tensor, centre: Tensor, height: int, width: int) -> Tensor:
-    """(B, 1, H, W) bool, True inside the boxes."""
+    """True inside the boxes, (B, 1, H, W) bool."""
     side = (1 - share.double().cpu()).sqrt()
     inside = []
     for axis, length in enumerate((height, width)):

@@ -13,7 +13,7 @@ from sib.training.guard import StepGuard
 from sib.training.schedule import lr_factor
 
 FIRST_SCALE = 2.0**12
-"""Of the loss in float16; it doubles after 2000 good steps and halves after each overflow."""
+"""Initial loss scale in float16. It doubles after 2000 good steps and halves at each overflow."""
 
 
 def make_optimizer(options: OptimizerConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -21,7 +21,7 @@ def make_optimizer(options: OptimizerConfig, groups: list[dict[str, Any]]) -> to
 
     Args:
         options: of the run.
-        groups: of parameters.
+        groups: groups of parameters.
     """
     rate, decay = options.learning_rate, options.weight_decay
     if options.kind == "sgd":
@@ -30,13 +30,13 @@ def make_optimizer(options: OptimizerConfig, groups: list[dict[str, Any]]) -> to
 
 
 class Update:
-    """The optimiser of a run with all that stands between a gradient and the weights.
+    """A run's optimiser and everything between a gradient and the weights.
 
     Args:
-        model: whose weights they are.
-        config: of the run.
+        model: the model to train.
+        config: the run's options.
         device: where the model is.
-        steps: in an epoch.
+        steps: steps in an epoch.
     """
 
     def __init__(
@@ -48,32 +48,32 @@ class Update:
         self.guard = StepGuard(model, config.bad_steps)
         scaled = config.precision == "float16"
         self.scaler = torch.amp.GradScaler(device.type, FIRST_SCALE, enabled=scaled)
-        self.scaler.scale(torch.zeros((), device=device))  # it starts with its first use
+        self.scaler.scale(torch.zeros((), device=device))  # it is initialized by its first use
 
     @property
     def learning_rate(self) -> float:
-        """Of the step that was begun last, where no layer decay acts."""
+        """Learning rate of the latest step, without layer decay."""
         return self.optimizer.param_groups[0]["lr"] / self.scales[0]
 
     @property
     def loss_scale(self) -> float:
-        """What the gradients of the coming step must be multiplied by."""
+        """Factor for the gradients of the coming step."""
         return self.scaler.get_scale()
 
     def set_learning_rate(self, step: int) -> None:
-        """That of a step, counted from the run's first."""
+        """Learning rate of a step, counted from the run's first."""
         rate = lr_factor(self.config.schedule, step, self.steps, self.config.epochs)
         rate *= self.config.optimizer.learning_rate
         for group, scale in zip(self.optimizer.param_groups, self.scales, strict=True):
             group["lr"] = rate * scale
 
     def begin(self) -> None:
-        """Before the forward pass: remember the buffers, forget the gradients."""
+        """Prepare the forward pass: remember the buffers, clear the gradients."""
         self.guard.begin()
         self.optimizer.zero_grad(set_to_none=True)
 
     def finish(self, loss: Tensor) -> bool:
-        """Take the step; False where its loss or gradient was not finite, and it was taken back."""
+        """Take the step; undo it and return False if its loss or gradient is not finite."""
         self.scaler.unscale_(self.optimizer)
         if not self.guard.accepts(loss):
             self._after_bad_step(loss)
@@ -90,7 +90,7 @@ class Update:
         return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the optimiser from a checkpoint."""
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
@@ -100,5 +100,5 @@ class Update:
             return
         (bad_loss,) = distributed.all_reduce_max(not bool(loss.isfinite()))
         if self.loss_scale > 1 and not bad_loss:
-            self.guard.forgive()  # an overflow of scaled gradients is how the scale is found
+            self.guard.forgive()  # the scale is found by overflows
         self.scaler.update(self.loss_scale / 2)

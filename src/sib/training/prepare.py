@@ -1,4 +1,4 @@
-"""Everything before the first step: what can be wrong is told here, in every process alike."""
+"""Everything before the first step: errors are reported here, and alike in every process."""
 
 import copy
 from dataclasses import replace
@@ -57,14 +57,14 @@ from sib.utils.device import describe_device, set_determinism
 from sib.utils.errors import InputError
 
 PATIENCE = 20.0
-"""Seconds for which a restarted run waits for what is left of the one that was lost."""
+"""Seconds that a restarted run waits for the remains of the lost one."""
 MANY = 20_000
-"""Images whose checksums take so long that it is said."""
+"""Number of images whose checksums take long enough to be announced."""
 State = dict[str, Any] | None
 
 
 class Prepared(NamedTuple):
-    """The pieces of a run."""
+    """The parts of a run."""
 
     config: TrainConfig
     task: Task
@@ -72,21 +72,21 @@ class Prepared(NamedTuple):
     """The task, behind DistributedDataParallel where there are several processes."""
     splits: Splits
     loader: Any
-    """Of the training images."""
+    """Number of training images in each class."""
     device: torch.device
     run: RunFolder
     state: State
-    """To go on from."""
+    """The state to continue from."""
     freezing: Freezing
-    """Of the model's weights."""
+    """The record of the model's start weights."""
     trackers: Trackers
-    """Of the first process; those of the others show nothing."""
+    """The first process's reporter; those of the others show nothing."""
 
 
 def prepare(
     config: TrainConfig, device: torch.device, run: RunFolder, reporter: Reporter
 ) -> Prepared | None:
-    """Open the data, build the model, measure what the run will cost, begin the run folder.
+    """Open the data, build the model, measure what the run will cost, create the run folder.
 
     Returns:
         `Prepared`; None after a dry run.
@@ -133,7 +133,7 @@ def prepare(
     found = run_foregrounds(config, task, opened, start, run, reporter)
     splits = with_foregrounds(config, splits, found)
     loader, batch = distributed.raise_on_all_ranks(lambda: _first_batch(config, splits))
-    if not distributed.is_main_process():  # the first process goes on as one that is alone would
+    if not distributed.is_main_process():  # the first process continues as if it were alone
         torch.manual_seed(distributed.rank_seed(config.seed))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
     cost = _cost(config, task, batch, steps, device)
@@ -152,7 +152,7 @@ def prepare(
     if run.lock.warning:
         reporter.info(run.lock.warning)
     if config.compile:
-        reporter.info("compiling the step: the first one of each kind takes long")
+        reporter.info("compiling the step: the first of each kind takes long")
         task.compile()
     parallel = parallel_task(task, device, cost.unused)
     saved = state["epoch"] if state else 0
@@ -162,13 +162,13 @@ def prepare(
 
 
 def _trackers(config: TrainConfig, run: RunFolder, reporter: Reporter) -> Trackers:
-    """Not open yet; a library that is missing is reported before anything is read."""
+    """Trackers that are not open yet; a missing library is reported before anything is read."""
     names = tracker_names(config.track) if distributed.is_main_process() else []
     return Trackers({name: load_tracker(name) for name in names}, run.path, reporter.info)
 
 
 def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
-    """What the run folder allows; only the first process sees it, and tells the others."""
+    """What the run folder allows. Only the first process looks, and informs the others."""
 
     (again,) = distributed.all_reduce_max(restarts())
 
@@ -194,8 +194,8 @@ def _open_the_same(
     """The splits, which must be the same in all processes and as they were before a resume.
 
     Returns:
-        The splits with a description that names their place and content, and the content of
-        ``images.csv`` where the run is to have one.
+        The splits, with a description of their place and content; and the content of
+        ``images.csv`` if the run writes it.
     """
     splits = distributed.raise_on_all_ranks(lambda: open_splits(config))
     found = distributed.all_gather_object(splits.description["splits_sha256"])
@@ -215,7 +215,7 @@ def _identified(
         return splits, None
     parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     if splits.folder is not None and sum(map(len, parts.values())) > MANY:
-        reporter.info("reading the images once, so that the run can tell them from others")
+        reporter.info("reading the images once, to identify them later")
     rows = record_images(parts, splits.classes)
     facts = splits.description | {"given": config.data}
     if splits.folder is not None:
@@ -258,7 +258,7 @@ def _first_batch(config: TrainConfig, splits: Splits) -> tuple[Any, Batch]:
 
 
 def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: torch.device) -> Cost:
-    """Measured on one batch; a batch that does not fit into memory is told with what would."""
+    """Cost of one batch; if it does not fit into memory, the error says what would."""
     images = normalise(batch.images, device, config.input.normalization)
     labels, context = batch.labels.to(device), make_autocast(config, device)
     known = known_foreground(batch, config.known_share, config.seed)
@@ -291,7 +291,7 @@ def _begin(
     if config.resume:
         run.mark_resumed(config)
         if found is not None and not (run.path / NAME).exists():
-            write_foregrounds(run.path, found)  # the run was stopped before it could
+            write_foregrounds(run.path, found)  # the run was stopped before it wrote them
         return
     facts |= {"processes": distributed.size(), "launch": launch()}
     facts["device"] = describe_device(device)
@@ -303,12 +303,12 @@ def _begin(
 
 
 def parallel_task(task: Task, device: torch.device, unused: bool) -> nn.Module:
-    """The task behind DistributedDataParallel where there are several processes.
+    """The task, wrapped in DistributedDataParallel if there are several processes.
 
     Args:
-        task: of the run.
-        device: of this process.
-        unused: whether a weight to be trained may have no part in the loss.
+        task: the run's task.
+        device: this process's device.
+        unused: whether some trained weight may not affect the loss.
     """
     if distributed.size() == 1:
         return task

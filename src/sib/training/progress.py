@@ -1,4 +1,4 @@
-"""How far an epoch has come, and what its steps said so far."""
+"""How far an epoch has come, and the averages of its steps so far."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sib.functional.precision import to_float64
 
 
 class EpochProgress:
-    """Counts and running means of one epoch; the sums stay on the device until asked for."""
+    """Counts and running means of one epoch; the sums stay on the device until requested."""
 
     def __init__(self) -> None:
         self.batches, self.images, self.seconds = 0, 0, 0.0
@@ -19,7 +19,7 @@ class EpochProgress:
         self.counts: dict[str, int] = {}
         """Images behind each sum: not every step has the S-IB terms."""
         self.steps_taken_back = 0
-        """Because their loss or gradient was not finite, or too few of their images were left."""
+        """Steps skipped because loss or gradient was not finite, or too few images were left."""
         self.left_out: list[str] = []
         """What was wrong with the images that were left out."""
 
@@ -37,7 +37,7 @@ class EpochProgress:
         self.steps_taken_back += 1
 
     def record(self) -> dict[str, Any]:
-        """Means over the images that all processes have seen, the speed, and what went wrong."""
+        """Means over the images that all processes have seen, the speed, and any problems."""
         one = next(iter(self.sums.values()))
         counts = one.new_tensor([self.images, *(self.counts[key] for key in self.sums)])
         sums = torch.stack([one.new_tensor(0), *self.sums.values()])
@@ -60,19 +60,19 @@ class EpochProgress:
         return means | speed | faults
 
     def state(self) -> dict[str, Any]:
-        """Everything, as a checkpoint can hold it."""
+        """Everything that a checkpoint must hold."""
         return vars(self) | {"sums": {key: value.cpu() for key, value in self.sums.items()}}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], device: torch.device) -> "EpochProgress":
-        """Go on from `state`."""
+        """Restore the progress from `state`."""
         progress = cls()
         state = dict(state)
-        ratio = state.pop("gradient_ratio", None)  # of a sib that knew the sum of the terms alone
+        ratio = state.pop("gradient_ratio", None)  # older sib: only the sum of the terms
         vars(progress).update(state)
         if ratio is not None:
             progress.gradient_ratios = {"gradient_ratio": ratio}
-        if "counts" not in state:  # of a sib in which every step had every value
+        if "counts" not in state:  # older sib: every step had every value
             progress.counts = dict.fromkeys(state["sums"], progress.images)
         progress.sums = {key: value.to(device) for key, value in state["sums"].items()}
         return progress

@@ -9,7 +9,7 @@ from sib.training.cost import Cost
 
 
 class Reporter(Protocol):
-    """Is told of every stage of a run; see `sib.cli.console`."""
+    """Shows every stage of a run; see `sib.cli.console`."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None: ...
     def info(self, sentence: str) -> None: ...
@@ -24,24 +24,24 @@ class NullReporter:
     """Shows nothing: the reporter of every process but the first."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     def info(self, sentence: str) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     def caching(self, loader: Any) -> Iterator[Any]:
-        """The batches of a cache in the making."""
+        """The batches of a cache that is being built."""
         yield from loader
 
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     def steps(self, epoch: int, loader: Any) -> Iterator[Any]:
         """The batches of an epoch."""
         yield from loader
 
     def epoch(self, record: dict[str, Any]) -> None:
-        """Of no interest."""
+        """Do nothing."""
 
     def result(self, result: dict[str, Any]) -> None:
-        """Of no interest."""
+        """Do nothing."""

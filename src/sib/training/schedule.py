@@ -9,7 +9,7 @@ def lr_factor(schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs:
     """Factor on the highest learning rate at one step.
 
     Args:
-        schedule: kind, steps, warm-up.
+        schedule: kind, step length, warm-up.
         step: number of optimiser steps taken so far.
         steps_per_epoch: at least 1.
         epochs: length of the run.

@@ -1,4 +1,4 @@
-"""The pieces of a run, made from its configuration."""
+"""The parts of a run, built from its configuration."""
 
 import dataclasses
 import os
@@ -30,7 +30,7 @@ from sib.utils.errors import InputError
 from sib.utils.image_size import height_width, size_in_words
 
 LARGEST_SHARE = 0.25
-"""Of the free space, that a cache takes without being asked to."""
+"""Share of the free space that a cache may take without being asked for."""
 
 
 def open_splits(config: TrainConfig) -> Splits:
@@ -59,10 +59,10 @@ def open_splits(config: TrainConfig) -> Splits:
 
 
 def cache_splits(config: TrainConfig, splits: Splits, reporter: Any) -> Splits:
-    """The splits with images that are read from a cache, where the configuration wants one.
+    """The splits, reading images from a cache if the configuration wants one.
 
     Raises:
-        InputError: the folder that was asked for cannot be used, or an image cannot be read.
+        InputError: the requested folder cannot be used, or an image cannot be read.
     """
     wanted, automatic = config.input.cache, config.input.cache == "auto"
     names = {config.selection, "test"} | ({"train"} if config.input.augment in CACHEABLE else set())
@@ -117,10 +117,10 @@ def make_task(
     """The model with the method's objective and the run's criterion.
 
     Args:
-        config: of the run.
-        model: to be trained.
-        device: where it goes.
-        class_counts: (K,) training images of each class, for balanced class weights.
+        config: the run's options.
+        model: the model to train.
+        device: the device to put it on.
+        class_counts: (K,) number of training images in each class, for balanced class weights.
 
     Raises:
         InputError: an option is out of its range, or does not fit the model.
@@ -147,16 +147,16 @@ def make_task(
 
 
 def _check_layer(config: TrainConfig, model: nn.Module) -> None:
-    """Let the model have the layer of the run.
+    """Check the run's layers, and let the model use them.
 
     Raises:
-        InputError: the layers that were named do not fit the model, or none is known where the
-            method needs one.
+        InputError: the named layers do not fit the model, or none is known although the method
+            needs one.
     """
     images = _one_image(config, model)
     try:
         if config.layer is not None:
-            cam_layer(model, images, config.layer)  # says more about names that do not fit
+            cam_layer(model, images, config.layer)  # better message about wrong names
             choose_layer(model, config.layer)
         if not config.looks_inside:
             return
@@ -175,7 +175,7 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
 
 
 def describe_layers(config: TrainConfig, task: Task) -> tuple[LayerDescription | None, list[str]]:
-    """The last stage of a run's model and the finer ones, and sentences about them."""
+    """The last stage of a run's model, the finer ones, and sentences about them."""
     model, objective = task.model, task.objective
     images = _one_image(config, model)
     try:
@@ -184,7 +184,7 @@ def describe_layers(config: TrainConfig, task: Task) -> tuple[LayerDescription |
             found = objective.describe_layers(model, images)
         else:
             found = whole._replace(stages={})
-    except ValueError:  # then the method does without, as was checked
+    except ValueError:  # the method needs no layer, as checked above
         return None, ["layer: not known; class activation maps need --layer"]
     sentences = [f"layer: {found}"]
     if not found.has_places:
@@ -194,10 +194,10 @@ def describe_layers(config: TrainConfig, task: Task) -> tuple[LayerDescription |
 
 
 def one_place(found: LayerDescription, use: str) -> str:
-    """What a last stage of one place means, and what to do."""
+    """Explain what a last stage of one place means, and what to do."""
     finer = next(iter(found.stages), None)
     advice = f"; --layer {finer} is finer" if finer else ""
-    return f"{found.layer} has one place at this image size, which is of no use for {use}{advice}"
+    return f"{found.layer} has one place at this image size, which is useless for {use}{advice}"
 
 
 def _one_image(config: TrainConfig, model: nn.Module) -> torch.Tensor:
@@ -205,7 +205,7 @@ def _one_image(config: TrainConfig, model: nn.Module) -> torch.Tensor:
 
 
 def make_objective(config: TrainConfig, device: torch.device) -> Objective | None:
-    """The objective of a run; None for plain cross-entropy.
+    """The run's objective; None for plain cross-entropy.
 
     Raises:
         ValueError: a value is out of its range.
@@ -233,7 +233,7 @@ def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
 
 
 def describe_objective(config: TrainConfig) -> str:
-    """The S-IB objective of a run and where the other one is, in words."""
+    """Describe the run's S-IB objective, and how to get the other one."""
     own = config.objective
     if own.kind == "calibrated":
         weights = (
@@ -254,19 +254,19 @@ def describe_objective(config: TrainConfig) -> str:
 
 
 def deviations(config: TrainConfig) -> list[str]:
-    """What the configuration does otherwise than the method, in words."""
+    """Where the configuration deviates from the method, in words."""
     found = []
     if config.every_n_steps > 1:
         found.append(
             f"S-IB terms on one step in {config.every_n_steps}, weighted × {config.every_n_steps}"
         )
     if config.sib_fraction < 1:
-        found.append(f"S-IB terms on {config.sib_fraction:g} of each batch only")
+        found.append(f"S-IB terms on {config.sib_fraction:g} of each batch")
     return found
 
 
 def _check_window(config: TrainConfig) -> None:
-    """Raise ValueError where a window does not fit into the images."""
+    """Raise ValueError if a window does not fit into the images."""
     shorter, found = min(height_width(config.side)), size_in_words(config.side)
     if config.objective.alignment == "ssim" and shorter < WINDOW:
         raise ValueError(
@@ -280,7 +280,7 @@ def _check_window(config: TrainConfig) -> None:
 
 
 def make_autocast(config: TrainConfig, device: torch.device) -> Callable[[], torch.autocast]:
-    """Makes the mixed-precision context of a step."""
+    """Make the mixed-precision context of a step."""
     enabled = config.precision != "float32"
     dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
     return lambda: torch.autocast(device.type, dtype=dtype, enabled=enabled)

@@ -22,16 +22,16 @@ AS_OF_TRAIN = {
     "--objective.foreground-area": "--area",
     "; or give --foreground colours": "",
 }
-"""What sentences about a run say, and what they say here."""
+"""Phrases about a run, and their replacements here."""
 OF_THE_NETWORK = ("arch", "weights", "image_size", "normalization", "layer", "area", "device")
-"""Options that have a use only where a network looks at the images."""
+"""Options that are used only if a network looks at the images."""
 
 
 def show(config: ShowConfig, console: Console) -> None:
     """Draw the sheet, with annotated or found foregrounds.
 
     Raises:
-        InputError: as of `sib.data.show.show` and `find_foregrounds`, or an option has no use.
+        InputError: see `sib.data.show.show` and `find_foregrounds`; or an option is unused.
     """
     _check(config)
     if config.foreground == "annotation":
@@ -52,7 +52,7 @@ def _check(config: ShowConfig) -> None:
             raise InputError("--foreground pretrained needs a network: give --weights and --arch")
         if config.split != "train":
             raise InputError(
-                "--foreground pretrained is of the training images, so --split must be train; got "
+                "--foreground pretrained uses the training images, so --split must be train; got "
                 f"{config.split}"
             )
         return
@@ -65,14 +65,14 @@ def _check(config: ShowConfig) -> None:
 
 
 def _found(config: ShowConfig, console: Console) -> tuple[str, Source]:
-    """Name of the data set, and its training images with what the network finds."""
+    """Name of the data set, and its training images with the foregrounds that the network finds."""
 
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
     run = _as_run(config)
     start = read_weights_of(run)
-    assert start is not None  # as was checked
+    assert start is not None  # as checked above
     run = resolve(run, start)
     splits = open_splits(run)
     for sentence in sentences(splits.description):

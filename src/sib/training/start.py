@@ -22,7 +22,7 @@ def read_weights_of(config: TrainConfig) -> Start | None:
     """The weights that a run starts from; None for random ones.
 
     Raises:
-        InputError: they cannot be read, or nothing tells their normalisation.
+        InputError: they cannot be read, or their normalisation is unknown.
     """
     if config.weights is None:
         return None
@@ -31,7 +31,7 @@ def read_weights_of(config: TrainConfig) -> Start | None:
     start = read_start(config.weights, config.arch, config.given_size)
     if config.input.normalization == "auto" and start.normalization is None:
         raise InputError(
-            f"--weights {config.weights} does not tell the normalisation of its images, and "
+            f"--weights {config.weights} does not state the normalisation of its images, and "
             f"{config.arch} has no published weights to take it from: give --input.normalization, "
             "such as half, imagenet or MEAN/STD"
         )
@@ -45,13 +45,13 @@ def resolve(config: TrainConfig, start: Start | None) -> TrainConfig:
     if start is not None:
         normalization, batch_norm = start.normalization or normalization, "frozen"
         foreground = "pretrained"
-        if config.data != DIGITS:  # whose images have a size of their own
+        if config.data != DIGITS:  # whose images have their own size
             size = size or start.image_size
     return _decide(config, normalization, size, batch_norm, foreground)
 
 
 def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainConfig:
-    """The configuration of a run that is resumed, with every ``auto`` as it was decided before.
+    """The configuration of a resumed run, with every ``auto`` as it was decided before.
 
     Args:
         config: as given to the resumed run.
@@ -68,7 +68,7 @@ def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainCon
 def build_model(
     config: TrainConfig, classes: list[str], start: Start | None
 ) -> tuple[nn.Module, dict[str, Any] | None]:
-    """The model of a run, and the record of what it took from the weights.
+    """The run's model, and the record of what it took from the weights.
 
     Raises:
         InputError: the weights do not fit the architecture.
@@ -85,7 +85,7 @@ def build_model(
 
 
 def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) -> list[str]:
-    """What a run took from weights, in words."""
+    """Describe what a run took from weights."""
     return [
         f"weights: {start.source}, {record['words']}",
         f"batch norm: {describe_batch_norm(config)}",
@@ -93,7 +93,7 @@ def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) ->
 
 
 def describe_input(config: TrainConfig, source: str, start: Start | None) -> str:
-    """Size and normalisation of the images, and where the latter is known from, in words."""
+    """Describe size and normalisation of the images, and the source of the latter."""
     resize = f"; the weights' own images: {start.resize}" if start and start.resize else ""
     return (
         f"input: {size_in_words(config.side)} pixels, normalisation {config.input.normalization} "
@@ -102,7 +102,7 @@ def describe_input(config: TrainConfig, source: str, start: Start | None) -> str
 
 
 def normalization_source(given: str, start: Start | None) -> str:
-    """Where the normalisation of a new run is known from.
+    """Where the normalisation of a new run comes from.
 
     Args:
         given: ``input.normalization``, as it was before it was decided.
@@ -114,7 +114,7 @@ def normalization_source(given: str, start: Start | None) -> str:
 
 
 def describe_batch_norm(config: TrainConfig) -> str:
-    """What batch norm does, in words."""
+    """Describe what batch norm does."""
     if config.batch_norm == "frozen":
         return "frozen, so running statistics are used and stay; weight and bias are trained"
     return "train, so each batch's own statistics are used"

@@ -1,4 +1,4 @@
-"""What a run needs to go on: of all processes together, and of each one."""
+"""What a run needs to continue: shared by all processes, and of each one."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from sib.training.progress import EpochProgress
 
 
 def objective_state(task: Task) -> dict[str, Any]:
-    """What an objective has learned of its gradients; empty for other methods."""
+    """What an objective has measured of its gradients; empty for other methods."""
     return {} if task.objective is None else task.objective.state_dict()
 
 
 def restore_objective(task: Task, state: dict[str, Any] | None) -> None:
-    """Put back what `objective_state` gave; None of a run that is older than that."""
+    """Restore what `objective_state` returned; None for a run from before that existed."""
     if task.objective is not None and state:
         task.objective.load_state_dict(state)
 
 
 def process_state(progress: EpochProgress, task: Task, device: torch.device) -> dict[str, Any]:
-    """What differs between processes: how far its epoch has come, and its random generators."""
+    """What differs between processes: the progress of the epoch, and the random generators."""
     return {
         "progress": progress.state(),
         "random": torch.get_rng_state(),
@@ -33,12 +33,12 @@ def process_state(progress: EpochProgress, task: Task, device: torch.device) -> 
 def restore_process(
     states: list[dict[str, Any]], task: Task, device: torch.device
 ) -> EpochProgress:
-    """Put back the random generators of this process, and give its progress.
+    """Restore the random generators of this process, and return its progress.
 
     Args:
-        states: of all processes, as `process_state` gave them, by rank.
-        task: of the run.
-        device: of this process.
+        states: those of all processes, as returned by `process_state`, by rank.
+        task: the run's task.
+        device: this process's device.
     """
     state = states[distributed.rank()]
     torch.set_rng_state(state["random"])

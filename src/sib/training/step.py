@@ -24,13 +24,13 @@ from sib.utils.errors import TrainingFailed
 
 
 class TrainStep:
-    """One step of a run at a time.
+    """Takes one step of a run at a time.
 
     Args:
-        config: of the run.
+        config: the run's options.
         task: holds the model.
-        parallel: the task, behind DistributedDataParallel where there are several processes.
-        update: of the model.
+        parallel: the task, wrapped in DistributedDataParallel if there are several processes.
+        update: the model's optimiser.
         device: where the model is.
         mixing: mixup or CutMix of each batch; None for neither.
     """
@@ -52,17 +52,17 @@ class TrainStep:
         self.smallest = max(2, own)  # batch norm needs two images, too
 
     def run(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
-        """Take a step, or leave the weights as they are where it cannot be a good one.
+        """Take a step, or leave the weights unchanged if it cannot be a good one.
 
         Args:
-            batch: of this process.
-            epoch: that it belongs to; the first is 0.
-            step: its number, counted from the run's first, which is 0.
-            progress: of the epoch; the step is added to it.
+            batch: this process's batch.
+            epoch: the epoch it belongs to; the first is 0.
+            step: the step's number in the run; the first is 0.
+            progress: the epoch's progress; the step is added to it.
 
         Raises:
             TrainingFailed: too many steps in a row were not finite, or the batch does not fit into
-                the memory.
+                memory.
         """
         self.update.set_learning_rate(step)
         (too_few,) = distributed.all_reduce_max(len(batch.names) < self.smallest)
@@ -92,7 +92,7 @@ class TrainStep:
         progress.add(describe_step(out, labels), len(labels))
 
     def _inputs(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """What the task gets of a batch: images, labels and known foregrounds, perhaps mixed."""
+        """What the task gets from a batch: images, labels and known foregrounds, perhaps mixed."""
         images = normalise(batch.images, self.device, self.config.input.normalization)
         known = known_foreground(batch, self.config.known_share, self.config.seed)
         if known is not None:
@@ -107,7 +107,7 @@ class TrainStep:
     def _advice_on_memory(
         self, images: Tensor, labels: Tensor, size: int, known: Tensor | None
     ) -> Iterator[None]:
-        """Inside, a lack of memory becomes TrainingFailed with the micro-batch that would fit."""
+        """Turn a lack of memory into TrainingFailed that names the micro-batch that would fit."""
         try:
             yield
         except (RuntimeError, MemoryError) as error:
@@ -117,7 +117,7 @@ class TrainStep:
             raise TrainingFailed(advice(size, fits)) from None
 
     def _gradient_ratios(self, progress: EpochProgress, step: int) -> GradientRatios | None:
-        """Measured in the first step of an epoch that has terms."""
+        """Ratios of the gradients, measured in an epoch's first step that has terms."""
         if progress.gradient_ratios or not self.task.is_regularized_step(step):
             return None
         return GradientRatios(self.task)

@@ -1,4 +1,4 @@
-"""A model's accuracy and the place of its decision, on one split."""
+"""A model's accuracy, and where its decision looks, on one split."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -20,17 +20,17 @@ class Measurement(NamedTuple):
     """What was measured on one split."""
 
     accuracy: float
-    """Share of the images whose largest logit is their class, in [0, 1]."""
+    """Share of the images whose largest logit is that of their class, in [0, 1]."""
     cross_entropy: float
     """Mean over the images."""
     foreground_energy: float
-    """Mean over the annotated images of the VJP's energy inside the foreground; NaN for none."""
+    """Mean over the annotated images of the VJP's energy inside the foreground; NaN if none."""
     foreground_share: float
-    """Mean share of the area that is foreground: the energy of a map without any preference."""
+    """Mean foreground share of the area: the energy of a map without any preference."""
     images: int
     """Images measured."""
     annotated: int
-    """Images with a foreground and a VJP that is not zero, the ones behind the energy."""
+    """Number of images with a foreground and a nonzero VJP, on which the energy is based."""
 
 
 def measure(
@@ -39,12 +39,12 @@ def measure(
     device: torch.device,
     normalization: Normalization,
 ) -> Measurement:
-    """Measure a model in evaluation mode, and leave its mode as it was.
+    """Measure a model in evaluation mode, and restore its mode.
 
     Args:
         model: classifier (B, 3, H, W) → (B, K).
-        batches: uint8 images with labels and, where annotated, foregrounds; under torchrun those
-            of this process, which are counted together with the others'.
+        batches: uint8 images with labels and, where annotated, foregrounds. Under torchrun these
+            are this process's batches, and the counts of all processes are added.
         device: where the model is.
         normalization: the one that the model was trained with.
 
@@ -70,7 +70,7 @@ def measure(
 
 
 def _measure_batch(batch: Batch, logits: Tensor, R: Tensor) -> Tensor:
-    """Sums over the images, and over those that have an energy or a foreground their numbers."""
+    """Sums over the images, and the numbers of those with an energy or a foreground."""
     labels = batch.labels.to(logits.device)
     foreground = batch.foreground.squeeze(1).to(logits.device)
     energy = foreground_energy(R.abs().sum(dim=1), foreground)
