@@ -98,7 +98,7 @@ def test_explanations(classifier, photos):
     [
         (lambda c: c.predict([]), "at least one image"),
         (lambda c: c.predict("none.png"), r"none\.png"),
-        (lambda c: c.predict([3]), "a path, an image of Pillow or a tensor; got int"),
+        (lambda c: c.predict([3]), "a path, a Pillow image or a tensor; got int"),
         (lambda c: c.predict(torch.zeros(3, 8, 8)), "must be uint8"),
         (lambda c: c.explain(torch.zeros(3, 8, 8, dtype=torch.uint8), target="x"), "got 'x'"),
         (lambda c: c.explain(torch.zeros(3, 8, 8, dtype=torch.uint8), target=10), "0 to 9; got 10"),
@@ -210,7 +210,9 @@ def test_what_cannot_be_exported_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(exporting, "load", load)
     config = ExportConfig(run=trained(), format="pt2", device="cpu", out=tmp_path / "n.pt2")
-    with pytest.raises(InputError, match="--format pt2: small_resnet cannot be exported so: "):
+    with pytest.raises(
+        InputError, match="--format pt2: small_resnet cannot be exported this way: "
+    ):
         exporting.export(config, quiet())
     assert not config.out.exists()
 

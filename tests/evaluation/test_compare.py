@@ -153,4 +153,4 @@ def test_one_run_and_one_run_twice_are_refused(tmp_path, capsys):
 
 def test_seeds_alone_are_nothing_to_compare(tmp_path, capsys):
     said = refused([evaluated("ce", 0), evaluated("ce", 1)], tmp_path, capsys)
-    assert "differ in their seed alone" in said
+    assert "differ only in their seed" in said

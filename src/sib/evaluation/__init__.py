@@ -1,1 +1,1 @@
-"""What can be said about trained classifiers: evaluation, figures, comparison."""
+"""Evaluation of trained classifiers: measurements, figures, comparison."""

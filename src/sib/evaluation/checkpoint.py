@@ -1,4 +1,4 @@
-"""A trained classifier with all that is needed to show it images."""
+"""A trained classifier with everything that is needed to show it images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,30 +38,30 @@ class Checkpoint:
     """A classifier in evaluation mode."""
 
     name: str
-    """The run folder's name, or the weights file's."""
+    """The name of the run folder, or of the weights file."""
     path: Path
     """The weights file."""
     folder: Path
-    """Where what is found out about it is written."""
+    """Folder for what is found out about it."""
     model: nn.Module
     arch: str
     classes: list[str] | None
-    """(K,) names; None where the file does not tell."""
+    """(K,) names; None if the file does not give them."""
     outputs: int
     """K."""
     image_size: ImageSize
     normalization: Normalization
-    """How images are made ready for it."""
+    """How images are prepared for it."""
     run: Run | None
     """The run that it comes from; None for a file of weights."""
     normalization_source: str = ""
-    """Where the normalisation is known from."""
+    """Where the normalisation comes from."""
     resize: Resize = "crop"
     """How images are brought to its size."""
 
     @property
     def input(self) -> str:
-        """What the classifier is shown and what is taken of it, in words."""
+        """Describe what the classifier is shown, and which layer is read."""
         source = f" ({self.normalization_source})" if self.normalization_source else ""
         layer, outputs = chosen_layer(self.model), output_note(self.model)
         return (
@@ -72,7 +72,7 @@ class Checkpoint:
         )
 
     def record(self) -> dict[str, Any]:
-        """What a written evaluation or audit says about the classifier."""
+        """What a written evaluation or audit records about the classifier."""
         return {
             "name": self.name,
             "weights": self.path.name,
@@ -91,7 +91,7 @@ class Checkpoint:
         """Values of the run's 16-bit images that become black and white; see `read_image`.
 
         Raises:
-            InputError: the configuration of the run is damaged.
+            InputError: the run's configuration is damaged.
         """
         options = (self.run.config.get("input") or {}) if self.run else {}
         found = options.get("value_range") if isinstance(options, dict) else None
@@ -121,26 +121,24 @@ def open_checkpoint(
     Args:
         path: run folder, or ``.safetensors``, ``.pt`` or ``.pth``.
         device: where the model goes.
-        which: of a run folder's files of weights.
-        arch: architecture of a file that does not tell its own.
-        image_size: side of the square input, or its height and width; where it is not given, what
-            the file names, or what the architecture's published weights were trained with, or 224.
-        resize: how images are brought to that size, ``"crop"`` where neither this nor the file
-            tells.
-        normalization: of the images; where it is not given, what the file names, or what the
-            architecture's published weights want.
-        layer: module for class activation maps; where it is not given, the one of the run, or the
-            architecture's own.
-        trust_code: whether a module that the file names as its architecture may be imported.
-        fold: batch norms into the convolutions before them, which is faster; without it, the
-            model's parts have the architecture's own names.
+        which: which of a run folder's weights.
+        arch: architecture, for a file that does not name its own.
+        image_size: side of the square input, or its height and width. Default: what the file
+            names, or what the architecture's published weights were trained with, or 224.
+        resize: how images are brought to that size. Default: what the file names, or ``"crop"``.
+        normalization: normalisation of the images. Default: what the file names, or that of the
+            architecture's published weights.
+        layer: module for class activation maps. Default: the run's own, or the architecture's.
+        trust_code: whether to import the module of an architecture that the file names.
+        fold: merge batch norms into the preceding convolutions, which is faster. Otherwise the
+            model's parts keep the architecture's own names.
 
     Returns:
         `Checkpoint`.
 
     Raises:
-        InputError: there are no weights, they are not of this architecture, or their normalisation
-            is not known.
+        InputError: there are no weights, they do not fit the architecture, or their
+            normalisation is not known.
     """
     check_has_weights(path)
     run = read_run(path) if path.is_dir() else None
@@ -148,7 +146,7 @@ def open_checkpoint(
     state, facts = read_weights(file)
     arch = arch or _trusted_arch(facts, file, trust_code)
     if arch is None:
-        raise InputError(f"{path} does not tell its architecture: give --arch")
+        raise InputError(f"{path} does not name its architecture: give --arch")
     check_known(arch)
     published = published_facts(arch)
     side = image_size or told_size(facts, file) or (published.image_size if published else 224)
@@ -199,7 +197,7 @@ def _trusted_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | 
 def _choose_layer(
     model: nn.Module, given: str | None, facts: dict[str, Any], file: Path, size: ImageSize
 ) -> None:
-    """Let a model have the layer that is given, or else the one that its file names."""
+    """Give a model its layer: the given one, or else the one that its file names."""
     if given is not None:
         try:
             given = cam_layer(model, torch.zeros(1, 3, *height_width(size)), given).name
@@ -222,7 +220,7 @@ def _told_resize(facts: dict[str, Any], file: Path) -> Resize:
 
 
 def _outputs(arch: str, image_size: ImageSize, state: State, file: Path) -> int:
-    """K, from the parameters whose shape depends on it."""
+    """The number of classes K, from the parameters whose shapes depend on it."""
     head = sorted(head_names(arch, image_size))
     found, _ = match_names(state, head, str(file))
     sizes = {len(state[name]) for name in found.values() if state[name].ndim}

@@ -1,4 +1,4 @@
-"""Class names that are given for a classifier that does not name its own."""
+"""Class names for a classifier that does not name its own classes."""
 
 import dataclasses
 from pathlib import Path
@@ -9,18 +9,18 @@ from sib.utils.errors import InputError
 
 
 def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
-    """The checkpoint with the class names of a file, one a line in the order of its outputs.
+    """The checkpoint with the class names in a file, one per line in the order of its outputs.
 
     Args:
-        checkpoint: whose own names, where it has any, must be the same.
-        path: of the file; None leaves the checkpoint as it is.
+        checkpoint: the classifier; its own names, if it has any, must be the same.
+        path: the file of names; None leaves the checkpoint unchanged.
 
     Returns:
         `Checkpoint`.
 
     Raises:
-        InputError: the file cannot be read, names a class twice or another number of classes than
-            the checkpoint has outputs, or contradicts the checkpoint's own names.
+        InputError: the file cannot be read, has a duplicate name or another number of names
+            than the checkpoint has outputs, or contradicts the checkpoint's own names.
     """
     if path is None:
         return checkpoint
@@ -28,7 +28,7 @@ def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
     if len(names) != checkpoint.outputs:
         raise InputError(
             f"--classes {path} names {len(names)} classes, and {checkpoint.path} has "
-            f"{checkpoint.outputs} outputs; it needs one name a line for each of them"
+            f"{checkpoint.outputs} outputs; it needs one name per line for each of them"
         )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

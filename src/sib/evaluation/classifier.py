@@ -1,4 +1,4 @@
-"""A trained classifier for code of one's own: `sib.load`."""
+"""A trained classifier for your own code: `sib.load`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,16 +22,16 @@ from sib.utils.image_size import ImageSize
 from sib.utils.normalization import Normalization
 
 Picture = str | Path | Image.Image | Tensor
-"""An image file, an image of Pillow, or uint8 (3, H, W)."""
+"""An image file, a Pillow image, or uint8 (3, H, W)."""
 
 
 class Prediction(NamedTuple):
-    """What a classifier says of N images."""
+    """Predictions for N images."""
 
     probabilities: Tensor
     """(N, K), on the CPU."""
     labels: list[int]
-    """(N,) numbers of the most probable classes."""
+    """(N,) indices of the most probable classes."""
     classes: list[str]
     """(N,) their names."""
 
@@ -41,13 +41,13 @@ class Classifier:
 
     Attributes:
         model: (B, 3, S, S) → (B, K), in evaluation mode, with the architecture's own layer names.
-        classes: (K,) names; numbers as text where the file has none.
-        image_size: S, side of its images, or their height and width.
-        normalization: of its images, see `sib.utils.normalization`.
+        classes: (K,) names; numbers as text if the file has none.
+        image_size: S, the side of its images, or their height and width.
+        normalization: normalisation of its images, see `sib.utils.normalization`.
         resize: how images are brought to that size, ``"crop"``, ``"squash"`` or ``"pad"``.
 
     Args:
-        checkpoint: as `open_checkpoint` gives it.
+        checkpoint: as returned by `open_checkpoint`.
         batch_size: most images in a pass.
     """
 
@@ -62,7 +62,7 @@ class Classifier:
         self._transform = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
 
     def __repr__(self) -> str:
-        """What it is, in a line."""
+        """A one-line description."""
         return f"Classifier({self._checkpoint.input}, {len(self.classes)} classes)"
 
     @property
@@ -74,8 +74,8 @@ class Classifier:
         """An image, resized and cropped as for evaluation: uint8 (3, S, S).
 
         Raises:
-            InputError: a file that cannot be read.
-            ValueError: something that is not an image.
+            InputError: a file cannot be read.
+            ValueError: the argument is not an image.
         """
         image = tv_tensors.Image(_read(picture, self._value_range))
         return self._transform(Sample(image, 0, None)).image.as_subclass(Tensor)
@@ -85,17 +85,17 @@ class Classifier:
         return normalise(self.pixels(picture)[None], self.device, self.normalization)[0]
 
     def predict(self, pictures: Picture | Sequence[Picture]) -> Prediction:
-        """The classes of images.
+        """Predict the classes of images.
 
         Args:
-            pictures: one image or several: files, images of Pillow, or uint8 tensors
-                (3, H, W) or (N, 3, H, W).
+            pictures: one image or several: files, Pillow images, or uint8 tensors (3, H, W) or
+                (N, 3, H, W).
 
         Returns:
-            `Prediction`, also of a single image.
+            `Prediction`, also for a single image.
 
         Raises:
-            InputError: a file that cannot be read.
+            InputError: a file cannot be read.
             ValueError: no image, or something that is not an image.
         """
         found = []
@@ -118,15 +118,15 @@ class Classifier:
         Args:
             pictures: as for `predict`.
             method: one of `sib.explain.METHODS`.
-            target: a class, by number or name; the predicted one of each image where not given.
-            options: of `sib.explain.attribute`, such as ``normalize``.
+            target: a class, by number or name. Default: the predicted class of each image.
+            options: those of `sib.explain.attribute`, such as ``normalize``.
 
         Returns:
-            (N, S, S), on the CPU; it lies over the image that `pixels` gives.
+            (N, S, S), on the CPU, aligned with the image that `pixels` returns.
 
         Raises:
-            InputError: a file that cannot be read.
-            ValueError: an argument that is not allowed.
+            InputError: a file cannot be read.
+            ValueError: an argument is not allowed.
         """
         label = self._label(target)
         maps = [
@@ -176,17 +176,17 @@ def load(
     Args:
         path: run folder of `sib train`, or a file of weights.
         device: auto, cpu, cuda, cuda:N or mps.
-        weights: of a run folder: of the best epoch, of the last one, or their average.
+        weights: weights of a run folder: those of the best epoch, of the last one, or their
+            average.
         arch: architecture of a file that does not name its own.
-        image_size: side of the images, or their height and width, where the file does not tell or
-            another is wanted.
-        resize: how images are brought to that size, ``"crop"``, ``"squash"`` or ``"pad"``; where it
-            is not given, what the file names, or ``"crop"``.
-        normalization: of the images: ``"half"``, ``"imagenet"`` or MEAN/STD; where it is not
-            given, what the file names or the architecture's published weights want.
-        layer: module for class activation maps; the run's own, or the architecture's, where it is
-            not given.
-        trust_code: whether a module that the file names as its architecture may be imported.
+        image_size: side of the images, or their height and width. Needed if the file does not
+            name it, or to use another.
+        resize: how images are brought to that size, ``"crop"``, ``"squash"`` or ``"pad"``.
+            Default: what the file names, or ``"crop"``.
+        normalization: ``"half"``, ``"imagenet"`` or MEAN/STD. Default: what the file names,
+            or that of the architecture's published weights.
+        layer: module for class activation maps. Default: the run's own, or the architecture's.
+        trust_code: whether to import the module of an architecture that the file names.
 
     Returns:
         `Classifier`.
@@ -218,14 +218,14 @@ def _several(pictures: Picture | Sequence[Picture]) -> list[Picture]:
 
 
 def _read(picture: Picture, value_range: ValueRange | None) -> Tensor:
-    """uint8 (3, H, W); ``value_range`` is that of 16-bit files, see `read_image`."""
+    """An image as uint8 (3, H, W); ``value_range`` is for 16-bit files, see `read_image`."""
     if isinstance(picture, (str, Path)):
         return read_image(Path(picture), value_range).as_subclass(Tensor)
     if isinstance(picture, Image.Image):
         return F.pil_to_tensor(picture.convert("RGB"))
     if not isinstance(picture, Tensor):
         raise ValueError(
-            f"an image must be a path, an image of Pillow or a tensor; got {type(picture).__name__}"
+            f"an image must be a path, a Pillow image or a tensor; got {type(picture).__name__}"
         )
     if picture.ndim != 3 or len(picture) != 3 or picture.dtype != torch.uint8:
         raise ValueError(

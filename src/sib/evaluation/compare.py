@@ -30,7 +30,7 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
         The content of ``comparison.json``.
 
     Raises:
-        InputError: runs on different images, or one group only.
+        InputError: the runs have different images, or there is only one group.
     """
     stored = read_or_evaluate(
         config.runs, config.device, console, config.metrics, config.trust_code, config.data
@@ -59,16 +59,16 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
 def compare_stored(
     stored: list[Evaluation], metrics: tuple[str, ...] = (), resamples: int = 2000
 ) -> dict[str, Any]:
-    """Differences of every group to the first, by method and measure.
+    """Differences between the first group and every other, by method and measure.
 
     Raises:
-        InputError: runs on different images, no measure in common, or one group only.
+        InputError: the runs have different images or no common measure, or there is only one group.
     """
     check_same_images(stored)
     groups = group_by_seed(stored)
     if len(groups) < 2:
         raise InputError(
-            "the runs differ in their seed alone, so there is nothing to compare; give runs of "
+            "the runs differ only in their seed, so there is nothing to compare; give runs of "
             "at least two configurations"
         )
     columns = _common(stored, metrics)
@@ -90,7 +90,7 @@ def _common(stored: list[Evaluation], metrics: tuple[str, ...]) -> Columns:
     shared = [pair for pair in first if all(pair in columns for columns in others)]
     shared = [pair for pair in shared if not metrics or pair[1] in metrics]
     if not shared:
-        raise InputError("the runs were evaluated by no common method and measure")
+        raise InputError("the runs have no method and measure in common")
     return shared
 
 
@@ -143,12 +143,12 @@ def _entry(
 
 
 def explanation(found: dict[str, Any]) -> str:
-    """What the tables' figures mean, and how far they carry."""
+    """What the tables' figures mean, and how far they can be trusted."""
     fewest = min(len(group["runs"]) for group in [found["reference"], *found["groups"]])
     text = (
-        f"Difference, ± half its 95 % bootstrap interval ({found['resamples']} replicates, paired "
-        f"over {found['images']} images). Green is better and red worse, where the interval "
-        "leaves out zero."
+        f"Difference ± half its 95 % bootstrap interval ({found['resamples']} replicates, paired "
+        f"over {found['images']} images). Green is better and red is worse, if the interval "
+        "excludes zero."
     )
     if fewest == 1:
         return text + " A group has one seed: the interval says nothing about other seeds."

@@ -1,4 +1,4 @@
-"""The images that a checkpoint is shown."""
+"""The images to show to a checkpoint."""
 
 import inspect
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from sib.runs.folder import IMAGES
 from sib.utils.errors import InputError
 
 RECORDED = ("masks", "mask_ending", "value_range", "annotations")
-"""Options of `open_data` that `open_recorded` has too."""
+"""Options that `open_data` and `open_recorded` share."""
 PLACED = ("masks", "annotations")
-"""Options whose absolute place a run records."""
+"""Options whose absolute paths a run records."""
 OF_IMAGES = (*PLACED, "groups")
 """Options that belong to the images of one folder."""
 OF_FOLDERS = (*RECORDED, "groups")
@@ -39,24 +39,24 @@ def open_run_data(
     skip_bad: bool = False,
     say: Callable[[str], object] = lambda sentence: None,
 ) -> Splits:
-    """The images of a checkpoint's run, or the ones that are given.
+    """The images of a checkpoint's run, or the given ones.
 
-    A run's own images are those that it recorded, in the splits that it recorded: images that
-    were added since are left out, and a folder where one of the split is missing or differs is
-    refused. The folder is the one of the run where it still exists, or else what the run was
-    given, from where the command runs. A folder that is given for a run is held to the record as
-    well where it holds the images of the split; otherwise it is read as it is, which is said.
+    A run's own images are those that it recorded, in the recorded splits. Images that were added
+    since are left out, and a folder in which an image of the split is missing or differs is
+    refused. The folder is the run's, if it still exists. Otherwise it is the path that the run was
+    given, relative to the working folder. A given folder that holds the split's images is held to
+    the record too; any other is read as it is, which is reported.
 
     Args:
         checkpoint: the classifier.
-        data: published set or folder; the run's own where not given.
-        root: of the published sets; the run's own where not given.
-        masks: folder of foreground masks; the run's own masks or annotations where neither is
-            given.
-        annotations: boxes and masks, see `annotate`, as for ``masks``.
-        split: that is to be shown.
-        skip_bad: leave images out that cannot be read.
-        say: is called with sentences about what was found.
+        data: published set or folder. Default: the run's own.
+        root: folder of the published sets. Default: the run's own.
+        masks: folder of foreground masks. Default: the run's own masks or annotations, if
+            neither is given.
+        annotations: boxes and masks, see `annotate`; defaults as for ``masks``.
+        split: the split to show.
+        skip_bad: leave out images that cannot be read.
+        say: called with sentences about what was found.
 
     Raises:
         InputError: no images are known, they are not the run's, or they cannot be read.
@@ -66,7 +66,7 @@ def open_run_data(
     if not isinstance(options, dict):
         raise InputError(f"{checkpoint.folder / 'config.yaml'} is damaged: input holds no options")
     if data is None and "data" not in config:
-        raise InputError(f"{checkpoint.path} does not tell its data: give --data")
+        raise InputError(f"{checkpoint.path} does not name its data: give --data")
     given = {
         **options,
         "root": root or config.get("root") or "data",
@@ -97,7 +97,7 @@ def _own(
     split: str,
     say: Callable[[str], object],
 ) -> Splits:
-    """The images of the run, where it left them."""
+    """The run's images, where it found them."""
     assert checkpoint.run is not None
     record = checkpoint.run.environment.get("data")
     record = record if isinstance(record, dict) else {}
@@ -163,7 +163,7 @@ def _given(
 def _without(
     options: dict[str, Any], own: dict[str, Any], names: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The options without some of the run's own."""
+    """The options, except some of the run's own."""
     dropped = [name for name in names if options.get(name) == own.get(name)]
     return {**options, **dict.fromkeys(dropped)}
 
@@ -171,7 +171,7 @@ def _without(
 def _placed(
     data: str, options: dict[str, Any], record: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Data and options with the absolute paths that a run recorded, as far as they still exist."""
+    """Data and options with the absolute paths that a run recorded, if they still exist."""
     path = record.get("path")
     for name in PLACED:
         place = record.get(f"{name}_path")
@@ -213,9 +213,9 @@ def _open(checkpoint: Checkpoint, data: str, options: dict[str, Any]) -> Splits:
 
 
 def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
-    """Raise InputError where the classifier has other classes than the data.
+    """Raise InputError if the classifier and the data have different classes.
 
-    A file without class names is taken to have the data's classes in their order.
+    A file without class names is assumed to have the data's classes in their order.
     """
     if checkpoint.outputs != len(splits.classes):
         raise InputError(
@@ -231,7 +231,7 @@ def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
 
 
 class Subset:
-    """The images of a source at given places, in that order."""
+    """The images of a source at given indices, in that order."""
 
     def __init__(self, source: Source, places: list[int]) -> None:
         self._source, self._places = source, places
@@ -257,9 +257,9 @@ def limited(source: Source, limit: int | None) -> Source:
 
 
 def spaced_indices(count: int, total: int) -> list[int]:
-    """At most ``count`` places, one drawn from each of as many equal parts; always the same ones.
+    """At most ``count`` indices, one drawn from each of as many equal parts; always the same.
 
-    A fixed step would meet one class alone where classes take turns.
+    A fixed step could meet a single class only, where classes alternate.
     """
     count = min(count, total)
     edges = [index * total // count for index in range(count + 1)]

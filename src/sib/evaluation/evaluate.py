@@ -34,18 +34,18 @@ from sib.utils.progress_bar import progress
 from sib.utils.terminal import show_tables
 
 LATER = {"masks": AttributionConfig.masks}
-"""Options that older evaluations do not have, with the values that leave them out."""
+"""Options that older evaluations lack, with the values that stand for them."""
 
 
 def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     """Measure, and write ``evaluation.json`` and ``evaluation.csv``.
 
     Args:
-        config: what to do.
+        config: the command's options.
         console: for the progress bar.
 
     Returns:
-        The content of ``evaluation.json``, and the ``folder`` that it was written into.
+        The content of ``evaluation.json``, and the ``folder`` that it was written to.
 
     Raises:
         InputError: bad input, in one sentence.
@@ -141,7 +141,7 @@ def score_split(
     device: torch.device,
     console: Console,
 ) -> tuple[Scores, str, list[str]]:
-    """Every image's scores, a checksum of the pixels, and what was wrong with images left out."""
+    """Every image's scores, a checksum of the pixels, and problems of images that were left out."""
     skip_bad = config.on_bad_image == "skip"
     source = limited(getattr(splits, config.split), config.limit)
     places = distributed.own_places(len(source), config.batch_size)
@@ -185,18 +185,18 @@ def score_split(
 
 
 class _Scored(NamedTuple):
-    """What one batch gives."""
+    """The results of one batch."""
 
     skipped: list[str]
     """What was wrong with images that were left out."""
     pixels: tuple[np.ndarray, ...] = ()
     """Images and foregrounds, for the checksum."""
     row: tuple[Any, ...] = ()
-    """Columns of the batch and the methods; empty where no image could be read."""
+    """Columns of the batch, and the methods; empty if no image could be read."""
 
 
 class _Scorer:
-    """Scores one batch after another; the first decides which methods there are."""
+    """Scores one batch after another; the first batch decides which methods are used."""
 
     def __init__(
         self, config: EvaluateConfig, checkpoint: Checkpoint, device: torch.device, console: Console
@@ -289,7 +289,7 @@ def methods_of(scores: Scores) -> list[str]:
 
 
 def options(config: EvaluateConfig) -> dict[str, Any]:
-    """What must be the same for two evaluations to be compared."""
+    """What must be equal for two evaluations to be compared."""
     return {
         "split": config.split,
         "limit": config.limit,

@@ -1,4 +1,4 @@
-"""What a classifier looks at in images of the user's choice."""
+"""What a classifier looks at in images that the user chooses."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ from sib.utils.progress_bar import progress
 
 
 def explain(config: ExplainConfig, console: Console) -> list[Path]:
-    """Write one figure an image, and print what was predicted.
+    """Write one figure per image, and print the predictions.
 
     Returns:
         The figures.
 
     Raises:
-        InputError: bad input, in one sentence; then no figure is written.
+        InputError: bad input, in one sentence; no figure is written.
     """
     device = distributed.join(config.device)
     checkpoint, folder = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
@@ -54,7 +54,7 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
 def _open(config: ExplainConfig, device: torch.device, console: Console) -> tuple[Checkpoint, Path]:
     """The classifier, and the folder for the figures."""
     for image in config.images:
-        with opened(image):  # all are looked at before any is explained
+        with opened(image):  # all are checked before any is explained
             pass
     checkpoint = open_checkpoint(
         config.run,
@@ -115,10 +115,10 @@ def _explain_one(
 
 
 def class_number(checkpoint: Checkpoint, target: str) -> int:
-    """The class of a name or number.
+    """The class with a name or number.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such class.
     """
     classes = checkpoint.classes or []
     if target in classes:
@@ -144,7 +144,7 @@ def _scale(normalize: str) -> str:
 
 
 def _figure_paths(images: tuple[Path, ...], folder: Path) -> list[Path]:
-    """NAME.png for each image, numbered where names meet."""
+    """NAME.png for each image, numbered if names are equal."""
     taken: dict[str, int] = {}
     paths = []
     for image in images:

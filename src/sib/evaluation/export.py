@@ -20,7 +20,7 @@ from sib.utils.image_size import height_width, plain_size
 from sib.utils.normalization import statistics
 
 TOLERANCE = 1e-4
-"""Largest difference of logits between model and export, over the largest logit."""
+"""Largest difference between the logits of model and export, relative to the largest logit."""
 ENDINGS = {"onnx": "onnx", "pt2": "pt2", "torchscript": "ts", "safetensors": "safetensors"}
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 Run = Callable[[Tensor], Tensor]
@@ -30,7 +30,7 @@ def export(config: ExportConfig, console: Console) -> Path:
     """Export, check on two batches of different sizes, and write the facts beside.
 
     Returns:
-        The file.
+        The exported file.
 
     Raises:
         InputError: the classifier cannot be opened or cannot be exported in this format.
@@ -50,7 +50,7 @@ def export(config: ExportConfig, console: Console) -> Path:
     name = config.run.resolve().name if config.run.is_dir() else config.run.stem
     path = config.out or Path(f"{name}.{ENDINGS[config.format]}")
     if path.exists() and path.resolve() == config.run.resolve():
-        raise InputError(f"--out {path} is the file that is exported; give another name")
+        raise InputError(f"--out {path} is the file to export; give another name")
     difference = _write_and_check(classifier, config.format, path)
     facts = path.with_name(f"{path.name}.json")
     facts.write_text(json.dumps(facts_of(classifier), indent=1, ensure_ascii=False) + "\n")
@@ -65,7 +65,7 @@ def export(config: ExportConfig, console: Console) -> Path:
 
 
 def check_packages(kind: str) -> None:
-    """Raise InputError where a format needs packages that are not installed."""
+    """Raise InputError if a format needs packages that are not installed."""
     missing = [name for name in ONNX if find_spec(name) is None] if kind == "onnx" else []
     if missing:
         raise InputError(
@@ -94,17 +94,17 @@ def _write_and_check(classifier: Classifier, kind: str, path: Path) -> float:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of the exporters about their own future
+            warnings.simplefilter("ignore")  # the exporters' deprecation warnings
             run = WRITERS[kind](classifier, example, path)
             batches = (example, torch.randn(3, *example.shape[1:], device=classifier.device))
             difference = max(_difference(model(batch), run(batch)) for batch in batches)
     except OSError as error:
         raise InputError(f"--out {path} cannot be written: {error.strerror or error}") from None
-    except Exception as error:  # the exporters raise many kinds
+    except Exception as error:  # exporters raise many kinds of exceptions
         path.unlink(missing_ok=True)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"--format {kind}: {classifier.arch} cannot be exported so: {reason}"
+            f"--format {kind}: {classifier.arch} cannot be exported this way: {reason}"
         ) from None
     if not difference <= TOLERANCE:
         path.unlink()
@@ -149,7 +149,7 @@ def _onnx(classifier: Classifier, example: Tensor, path: Path) -> Run:
         dynamo=True,
         verbose=False,
     )
-    assert program is not None  # with dynamo and without a file, torch gives the program
+    assert program is not None  # with dynamo and without a file, torch returns the program
     program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda batch: torch.from_numpy(session.run(None, {"images": batch.cpu().numpy()})[0])

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone."""
+"""Runs that differ only in their seed."""
 
 from typing import Any, NamedTuple
 
@@ -10,20 +10,20 @@ from sib.utils.errors import InputError
 
 
 class Group(NamedTuple):
-    """Runs of one configuration, by rising seed."""
+    """Runs of one configuration, by increasing seed."""
 
     name: str
     members: list[Evaluation]
 
     @property
     def seeds(self) -> list[int] | None:
-        """The seeds; None where the members are files of weights."""
+        """The seeds; None if the members are files of weights."""
         runs = [member.run for member in self.members]
         return [run.config["seed"] for run in runs if run] if all(runs) else None
 
 
 def group_by_seed(stored: list[Evaluation]) -> list[Group]:
-    """Groups in the order of their first run; a run of weights alone is a group of its own."""
+    """Groups in the order of their first run; a file of weights forms its own group."""
     groups: list[list[Evaluation]] = []
     known: list[dict[str, Any] | None] = []
     for item in stored:
@@ -47,7 +47,7 @@ def check_same_images(stored: list[Evaluation]) -> None:
         for option, value in first.facts["options"].items():
             if other.facts["options"].get(option) != value:
                 raise InputError(
-                    f"{first.folder} and {other.folder} were evaluated otherwise: {option} is "
+                    f"{first.folder} and {other.folder} were evaluated differently: {option} is "
                     f"{value!r} and {other.facts['options'].get(option)!r}"
                 )
 
@@ -80,7 +80,7 @@ def _configuration(stored: Evaluation) -> dict[str, Any] | None:
 
 
 def _names(groups: list[list[Evaluation]]) -> list[str]:
-    """The method where that tells groups apart, else the folder's name without its seed."""
+    """The method if that distinguishes the groups, else the folder's name without its seed."""
     methods = [group[0].run.config["method"] if group[0].run else None for group in groups]
     if None not in methods and len(set(methods)) == len(methods):
         return [method_title(str(method)) for method in methods]

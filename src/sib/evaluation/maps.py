@@ -1,4 +1,4 @@
-"""Maps for the commands: `attribute_all` with their options and their kind of error."""
+"""Maps for the commands: `attribute_all` with their options and error messages."""
 
 from collections.abc import Sequence
 
@@ -23,10 +23,10 @@ def maps_of(
     methods: Sequence[str],
     config: AttributionConfig,
 ) -> dict[str, Tensor]:
-    """(B, H, W) maps by method, raw.
+    """Raw maps (B, H, W) by method.
 
     Raises:
-        InputError: a method that the model cannot have.
+        InputError: the model does not support a method.
     """
     try:
         return attribute_all(
@@ -45,7 +45,7 @@ def maps_of(
 
 
 def layer_of(checkpoint: Checkpoint) -> LayerDescription | None:
-    """The layer of a classifier for class activation maps; None where it has no known one."""
+    """A classifier's layer for class activation maps; None if it has no known one."""
     model = checkpoint.model
     images = torch.zeros(1, 3, *height_width(checkpoint.image_size))
     try:
@@ -57,7 +57,7 @@ def layer_of(checkpoint: Checkpoint) -> LayerDescription | None:
 def print_layer(
     console: Console, found: LayerDescription | None, methods: Sequence[str] | None
 ) -> None:
-    """Print the layer, where a method takes it; the reason where there is none comes later."""
+    """Print the layer if a method uses it; a missing one is reported later."""
     used = any(get_method(name).needs_layer for name in methods or default_methods())
     if found is not None and used:
         console.print(f"layer: {found}", highlight=False, markup=False, soft_wrap=True)
@@ -66,13 +66,13 @@ def print_layer(
 def print_costs(
     console: Console, methods: Sequence[str], size: tuple[int, int], config: AttributionConfig
 ) -> None:
-    """Print how many forward passes an image of size (H, W) takes, where a method needs many."""
+    """Print how many forward passes an image of size (H, W) takes, if a method needs many."""
     for note in cost_notes(methods, size, n_masks=config.masks):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_left_out(console: Console, model: nn.Module, images: Tensor) -> None:
-    """Print which default methods a model cannot have, and why."""
+    """Print which default methods a model does not support, and why."""
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in unavailable_methods(model, images).items():
         names_by_reason.setdefault(reason, []).append(name)

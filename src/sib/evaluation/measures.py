@@ -1,4 +1,4 @@
-"""The metrics that an evaluation takes, by name."""
+"""The metrics of an evaluation, by name."""
 
 from collections.abc import Mapping
 
@@ -20,19 +20,19 @@ def score(
     targets: Tensor,
     foreground: Tensor,
 ) -> Tensor:
-    """One metric of the maps of a batch.
+    """Compute one metric of the maps of a batch.
 
     Args:
         measure: one of `MEASURES`.
-        method: that gave the maps.
-        model: that they explain.
+        method: the method that gave the maps.
+        model: the model that they explain.
         images: (B, C, H, W).
         attribution: (B, H, W).
         targets: (B,) explained classes.
-        foreground: (B, H, W), bool, False everywhere where it is unknown.
+        foreground: (B, H, W), bool, all False where it is unknown.
 
     Returns:
-        (B,), NaN for an image that has no value.
+        (B,), NaN for an image without a value.
     """
     values: Tensor = MEASURES[measure](
         model=model,
@@ -44,5 +44,5 @@ def score(
     )
     if not isinstance(values, Tensor) or values.shape != (len(images),):
         got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-        raise ValueError(f"metric {measure} must give ({len(images)},) values; got {got}")
+        raise ValueError(f"metric {measure} must return ({len(images)},) values; got {got}")
     return values

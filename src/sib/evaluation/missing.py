@@ -1,4 +1,4 @@
-"""Evaluations that are missing, made before all are read."""
+"""Evaluates the runs whose evaluation is missing, before all are read."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,18 +24,18 @@ def read_or_evaluate(
     data: str | None = None,
     layer: str | None = None,
 ) -> list[Evaluation]:
-    """The evaluation of each run folder, or of each folder that ``sib evaluate`` wrote.
+    """The evaluation in each run folder, or in each folder that ``sib evaluate`` wrote.
 
     Args:
-        folders: run folders, also such that only the archive of their study has; or folders that
-            an evaluation was written into.
+        folders: run folders, which may exist only in their study's archive, or output folders of an
+            evaluation.
         device: for runs that must be evaluated.
-        console: says so.
-        metrics: measures that all must have; none asked for where empty.
-        trust_code: whether a module that a run names as its architecture may be imported.
-        data: data set of the runs that must be evaluated; each run's own where not given.
-        layer: module for class activation maps, which all must have been evaluated with; each run's
-            own where not given.
+        console: reports such runs.
+        metrics: measures that all must have; empty for no such demand.
+        trust_code: whether to import the module of an architecture that a run names.
+        data: data set of the runs that must be evaluated. Default: each run's own.
+        layer: module for class activation maps that all must have been evaluated with. Default:
+            each run's own.
 
     Raises:
         InputError: a folder is neither, or a file is damaged.
@@ -50,7 +50,7 @@ def read_or_evaluate(
 
 
 def unpacked(folders: Sequence[Path], stack: ExitStack) -> list[Path]:
-    """Where to read each run; those that only the archive of a study has lie elsewhere for now."""
+    """Where to read each run; those only in a study's archive are elsewhere for now."""
     studies = [archived_study(folder) for folder in folders]
     opened = {study: stack.enter_context(overlaid(study)) for study in {*studies} if study}
     return [
@@ -67,7 +67,7 @@ def _renamed(stored: Evaluation, folder: Path) -> Evaluation:
 def _read_all(
     folders: Sequence[Path], config: EvaluateConfig, console: Console, metrics: tuple[str, ...]
 ) -> list[Evaluation]:
-    for folder in folders:  # all are looked at before any is evaluated
+    for folder in folders:  # all are checked before any is evaluated
         if not is_run(folder) and not EVALUATION.exists(folder):
             read_run(folder)  # says what is missing
     return [_read_or_evaluate(replace(config, run=folder), console, metrics) for folder in folders]
@@ -84,7 +84,7 @@ def _read_or_evaluate(
         evaluate(config, console)
     elif config.data is not None:
         console.print(
-            f"{folder} was evaluated before; its measures are those of that time, and "
+            f"{folder} was evaluated before; its measures are from then, and "
             f"--data {config.data} is not used for them",
             highlight=False,
             markup=False,

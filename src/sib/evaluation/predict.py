@@ -27,18 +27,18 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
     """Predict, and show or write the table.
 
     Args:
-        config: what to do.
+        config: the command's options.
         console: for the table and the progress bar.
 
     Returns:
-        For each image ``image``, and ``classes`` with ``class`` and ``probability`` of each.
+        For each image ``image``, and ``classes``, each with ``class`` and ``probability``.
 
     Raises:
-        InputError: bad input, in one sentence; then nothing is written.
+        InputError: bad input, in one sentence; nothing is written.
     """
     images = find_images(config.images)
     for image in images:
-        with opened(image):  # all are looked at before any is predicted
+        with opened(image):  # all are checked before any is predicted
             pass
     classifier = load(
         config.run,
@@ -61,7 +61,7 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
 
 
 def find_images(paths: tuple[Path, ...]) -> list[Path]:
-    """The files, and for each folder the images below it.
+    """The files, and the images in each folder.
 
     Raises:
         InputError: a path does not exist, or a folder holds no image.
@@ -78,7 +78,7 @@ def find_images(paths: tuple[Path, ...]) -> list[Path]:
 
 
 def to_csv(rows: list[Row]) -> str:
-    """A line an image: image, then class and probability of each named class."""
+    """One row per image: the image, then class and probability of each listed class."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     places = range(1, len(rows[0]["classes"]) + 1)

@@ -1,4 +1,4 @@
-"""Scores of every image, by method and measure, and their file."""
+"""Scores of every image, by method and measure, and the file that holds them."""
 
 import csv
 import io
@@ -16,16 +16,16 @@ FACTS = ("image", "label", "predicted", "probability", "correct", "foreground_sh
 
 @dataclass(frozen=True)
 class Scores:
-    """What was found for each of N images."""
+    """The results for each of N images."""
 
     names: list[str]
-    """(N,) of the images."""
+    """(N,) names of the images."""
     labels: list[int]
     predicted: list[int]
     probability: list[float]
-    """(N,) of the predicted class."""
+    """(N,) probability of the predicted class."""
     foreground_share: list[float]
-    """(N,) of the image's area, NaN where the foreground is unknown."""
+    """(N,) foreground's share of the image's area, NaN if the foreground is unknown."""
     columns: list[tuple[str, str]]
     """(C,) pairs of method and measure."""
     values: Array
@@ -33,7 +33,7 @@ class Scores:
 
     @property
     def correct(self) -> Array:
-        """(N,), 1 where the predicted class is the label."""
+        """(N,), 1 if the predicted class is the label."""
         return (np.array(self.labels) == np.array(self.predicted)).astype(float)
 
     def column(self, method: str, measure: str) -> Array:
@@ -42,9 +42,9 @@ class Scores:
 
 
 def to_csv(scores: Scores) -> str:
-    """One line an image; a column ``METHOD/MEASURE`` for each pair, empty where there is no value.
+    """One line per image; a column ``METHOD/MEASURE`` for each pair, empty without a value.
 
-    Floats are written so that reading gives the same bits.
+    Floats are written so that reading restores the same bits.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -73,7 +73,7 @@ def read_scores(path: Path) -> Scores:
         with open(path, newline="", encoding="utf-8") as file:
             header, *rows = list(csv.reader(file))
         if tuple(header[: len(FACTS)]) != FACTS or not rows:
-            raise ValueError("its first line is another")
+            raise ValueError("its first line is not as expected")
         if not all(len(row) == len(header) for row in rows):
             raise ValueError("a line has more or fewer cells than the first")
         columns = [_pair(name) for name in header[len(FACTS) :]]
@@ -102,7 +102,7 @@ def stack(runs: Sequence[Scores], columns: Sequence[tuple[str, str]]) -> Array:
 def _pair(name: str) -> tuple[str, str]:
     method, slash, measure = name.partition("/")
     if not slash:
-        raise ValueError(f"column {name!r} is no METHOD/MEASURE")
+        raise ValueError(f"column {name!r} is not METHOD/MEASURE")
     return method, measure
 
 

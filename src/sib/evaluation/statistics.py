@@ -13,20 +13,20 @@ CHUNK = 200
 
 
 class Interval(NamedTuple):
-    """A mean and where it could as well lie."""
+    """A mean and its interval."""
 
     mean: Array
-    """(C,), NaN where no image has a value."""
+    """(C,), NaN if no image has a value."""
     low: Array
     """(C,), 2.5 % quantile of the resampled means."""
     high: Array
     """(C,), 97.5 % quantile."""
     images: NDArray[np.int64]
-    """(C,), images behind the mean."""
+    """(C,), number of images behind the mean."""
 
 
 class Difference(NamedTuple):
-    """How much higher a group of runs scores than another on the same images."""
+    """How much higher one group of runs scores than another on the same images."""
 
     mean: Array
     """(C,)."""
@@ -35,18 +35,18 @@ class Difference(NamedTuple):
     high: Array
     """(C,), 97.5 % quantile."""
     p: Array
-    """(C,), twice the share of the resampled differences on the other side of zero, at most 1."""
+    """(C,), twice the share of resampled differences on the other side of zero, at most 1."""
     images: NDArray[np.int64]
     """(C,), images with a value in every run."""
 
 
 def mean_interval(values: Array, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Mean over images with its 95 % percentile interval; NaN counts as no value.
+    """Mean over images with its 95 % percentile interval; NaN counts as missing.
 
     Args:
         values: (N, C), C scores of each of N images.
         resamples: bootstrap replicates, at least 1.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
         `Interval`.
@@ -70,16 +70,16 @@ def paired_difference(
     """Mean of ``second`` − ``first`` over images and seeds, with its 95 % percentile interval.
 
     Δ = mean_{t,i} second_ti − mean_{s,i} first_si over the images i that have a value in every
-    run. Each replicate draws images with replacement, the same for all runs, and seeds with
-    replacement within each group, the same ones for both where the seeds are paired. With a
-    single seed in a group nothing is drawn there, and the interval is one over images alone.
+    run. Each replicate draws images with replacement, the same for all runs. It also draws seeds
+    with replacement within each group, the same ones for both if the seeds are paired. A group with
+    a single seed draws none, and the interval is then over images only.
 
     Args:
         first: (S, N, C), C scores of N images under S seeds.
         second: (T, N, C), of the same images.
-        paired_seeds: run k of both groups has the same seed; needs S = T.
+        paired_seeds: whether run k has the same seed in both groups; needs S = T.
         resamples: bootstrap replicates, at least 1.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
         `Difference`.
@@ -130,7 +130,7 @@ def _ratio(sums: Array, counts: NDArray) -> Array:
 
 
 def _quantiles(replicates: Array) -> tuple[Array, Array]:
-    """2.5 % and 97.5 % of each column; NaN where a column has no value at all."""
+    """2.5 % and 97.5 % quantiles of each column; NaN if a column has no value at all."""
     low, high = np.full((2, replicates.shape[1]), np.nan)
     for column, drawn in enumerate(replicates.T):
         if np.isfinite(drawn).any():
@@ -139,7 +139,7 @@ def _quantiles(replicates: Array) -> tuple[Array, Array]:
 
 
 def _two_sided(replicates: Array) -> Array:
-    """Twice the smaller share on either side of zero, zero itself on both sides."""
+    """Twice the smaller share on either side of zero; zero itself counts on both sides."""
     known = np.isfinite(replicates).sum(axis=0)
     below = _ratio((replicates <= 0).sum(axis=0).astype(float), known)
     above = _ratio((replicates >= 0).sum(axis=0).astype(float), known)

@@ -1,4 +1,4 @@
-"""Evaluations and audits on disk: two files in a folder, which belong together."""
+"""Evaluations and audits on disk: two files in a folder that belong together."""
 
 import hashlib
 import json
@@ -29,21 +29,21 @@ class Evaluation(NamedTuple):
 
 
 Stored = Evaluation
-"""Its name in earlier releases."""
+"""Name in earlier releases."""
 
 
 class FilePair(NamedTuple):
-    """The facts about a classifier in one file, which holds the checksum of the scores in another.
+    """A JSON file of facts about a classifier, with the checksum of a CSV file of its scores.
 
-    Both kinds of content, evaluations and audits, are kept this way.
+    Evaluations and audits are both stored this way.
     """
 
     command: str
-    """That writes them, for messages."""
+    """The command that writes them, for messages."""
     result: str
-    """Name of the JSON file of the facts."""
+    """Name of the JSON file of facts."""
     images: str
-    """Name of the CSV file of the scores, a line an image."""
+    """Name of the CSV file of scores, with one line per image."""
     format: int
 
     def exists(self, folder: Path) -> bool:
@@ -95,5 +95,5 @@ AUDIT = FilePair("sib audit", "audit.json", "audit.csv", format=1)
 
 
 def read_stored(folder: Path) -> Evaluation:
-    """Read the evaluation in a folder; errors as of `FilePair.read`."""
+    """Read the evaluation in a folder; raises the errors of `FilePair.read`."""
     return EVALUATION.read(folder)

@@ -10,7 +10,7 @@ from sib.evaluation.measures import MEASURES
 
 
 def evaluation_table(found: dict[str, Any]) -> Table:
-    """Methods by measures: the mean, and half the width of its 95 % interval below it."""
+    """Methods by measures: the mean, with half the width of its 95 % interval below."""
     measures = list(dict.fromkeys(name for row in found["table"].values() for name in row))
     accuracy = interval(found["accuracy"], one_line=True)
     title = f"{escape(found['name'])}: accuracy {accuracy} on {found['images']} images"
@@ -21,7 +21,7 @@ def evaluation_table(found: dict[str, Any]) -> Table:
     table = Table(
         box=SIMPLE_HEAD,
         title=title,
-        caption=f"{annotated}. Mean, ± half its 95 % bootstrap interval over images.",
+        caption=f"{annotated}. Mean ± half its 95 % bootstrap interval over images.",
         title_justify="left",
         caption_justify="left",
     )
@@ -85,7 +85,7 @@ def _add_measures(table: Table, measures: list[str]) -> None:
 
 
 def arrow(measure: str) -> str:
-    """Which way is better."""
+    """An arrow that shows which direction is better."""
     return "↑" if MEASURES[measure].higher_is_better else "↓"
 
 
@@ -99,7 +99,7 @@ def interval(entry: dict[str, float | None], one_line: bool = False) -> str:
 def difference(
     entry: dict[str, Any], measure: str = "energy_pointing_game", one_line: bool = False
 ) -> str:
-    """The difference with its sign; bold where the interval leaves out zero."""
+    """The difference with its sign; bold if the interval excludes zero."""
     if entry["mean"] is None:
         return "–"
     mean = f"{entry['mean']:+.3f}"

@@ -135,7 +135,7 @@ class RunFolder:
         return self._read("environment.json", json.loads).get("launch") == launch
 
     def check_same_processes(self, processes: int) -> None:
-        """Raise InputError if the number of processes, and so their shares of the images, changed."""
+        """Raise InputError if another number of processes would share the images differently."""
         stored = self._read("environment.json", json.loads).get("processes", 1)
         if stored != processes:
             raise InputError(

@@ -1,1 +1,1 @@
-"""Auditing trained classifiers: does the decision depend on the object or on its background?"""
+"""Audit of trained classifiers: does the decision depend on the object or on its background?"""

@@ -14,10 +14,10 @@ from sib.utils.terminal import show_tables
 
 
 def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
-    """Audit every run, write the files beside it, and show what was found.
+    """Audit every run, write the files beside it, and show the findings.
 
     Args:
-        config: what to do.
+        config: the command's options.
         console: for the progress bar and the tables.
 
     Returns:
@@ -49,6 +49,6 @@ def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
 
 
 def _save(found: Evaluation) -> None:
-    """Write the files of an audit, once."""
+    """Write the files of an audit, in one process only."""
     if distributed.is_main_process():
         AUDIT.save(found.folder, found.scores, found.facts)

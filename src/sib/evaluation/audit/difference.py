@@ -15,13 +15,13 @@ Entry = dict[str, Any]
 
 
 def differences(audits: list[Evaluation], resamples: int = 2000) -> dict[str, Any] | None:
-    """Differences of every group of runs to the first, by condition; groups differ in their seed.
+    """Differences between the first group of runs and every other, by condition.
 
     Returns:
-        ``reference`` and ``groups``; None where there is one group only.
+        ``reference`` and ``groups``; None if there is only one group.
 
     Raises:
-        InputError: the audits are of different images or options.
+        InputError: the audits have different images or options.
     """
     check_same_images(audits)
     reference, *others = group_by_seed(audits)
@@ -83,19 +83,19 @@ def _entry(mean: float, low: float, high: float, p: float, images: float) -> Ent
 def worst_difference(
     first: Array, second: Array, parts: Array, paired_seeds: bool, resamples: int, seed: int = 0
 ) -> Entry:
-    """How much higher the accuracy of the worst class or group is, with its interval.
+    """Difference in the accuracy of the worst class or group, with its interval.
 
-    Δ = mean_t min_g a_tg − mean_s min_g a_sg, a the accuracy of a run on the images of group g.
-    Each replicate draws images with replacement within each group, the same for all runs, and
-    seeds within each group of runs, the same ones for both where they are paired.
+    Δ = mean_t min_g a_tg − mean_s min_g a_sg, where a is a run's accuracy on the images of group g.
+    Each replicate draws images with replacement within each group, the same for all runs. It also
+    draws seeds within each group of runs, the same ones for both if they are paired.
 
     Args:
-        first: (S, N) of 1, 0 or NaN, the runs that are subtracted.
+        first: (S, N) of 1, 0 or NaN, the runs to subtract.
         second: (T, N).
-        parts: (N,) numbers of the classes or groups, negative where unknown.
-        paired_seeds: run k of both has the same seed; needs S = T.
+        parts: (N,) indices of the classes or groups, negative if unknown.
+        paired_seeds: whether run k has the same seed in both; needs S = T.
         resamples: bootstrap replicates.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
         ``mean``, ``low``, ``high`` and ``images``.
@@ -122,5 +122,5 @@ def worst_difference(
 
 
 def _lowest(runs: Array, rows: list[np.ndarray]) -> Array:
-    """(S,) the lowest accuracy of each run over the groups."""
+    """(S,) lowest accuracy of each run over the groups."""
     return np.min([runs[:, row].mean(axis=1) for row in rows], axis=0)

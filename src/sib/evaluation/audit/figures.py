@@ -10,29 +10,29 @@ from sib.evaluation.statistics import Array, mean_interval
 from sib.metrics.behaviour import CONDITIONS, worst_accuracy
 
 ORIGINAL = "original"
-"""In place of a condition: the images as they are."""
+"""Instead of a condition: the unchanged images."""
 SMALLEST = 10
-"""Fewest images of an interval; the bootstrap of fewer says little."""
+"""Fewest images for an interval; with fewer, the bootstrap says little."""
 NAMES = {"correct": "accuracy", "changed": "changed", "log_odds_change": "log_odds_change"}
-"""Figures that are means, by the value of an image behind them."""
+"""Figures that are means, and the per-image value behind each."""
 
 
 def figures(
     scores: Scores, classes: list[str], groups: list[str] | None, resamples: int = 2000
 ) -> dict[str, dict[str, Any]]:
-    """The figures of each condition, the images as they are first.
+    """The figures of each condition, beginning with the unchanged images.
 
     Args:
-        scores: of the images.
+        scores: scores of the images.
         classes: (K,) names by label.
-        groups: names by number; None where no groups are known.
+        groups: names by index; None if no groups are known.
         resamples: bootstrap replicates.
 
     Returns:
-        By condition ``title``, ``images`` with a value, ``without_value`` (images with a foreground
-        for which the change is not possible), ``accuracy``, ``worst_class``, ``worst_group``, and
-        but for the images as they are ``changed`` and ``log_odds_change``; each a mean with
-        ``low`` and ``high``, None where there is none.
+        By condition: ``title``, ``images`` with a value, ``without_value`` (images with a
+        foreground that cannot be changed in this way), ``accuracy``, ``worst_class``,
+        ``worst_group`` and, except for the unchanged images, ``changed`` and ``log_odds_change``.
+        Each is a mean with ``low`` and ``high``, None if there is none.
     """
     interval = mean_interval(scores.values, resamples)
     found: dict[str, dict[str, Any]] = {}
@@ -68,18 +68,18 @@ def gaps(scores: Scores, resamples: int = 2000) -> dict[str, dict[str, Any]]:
 
 
 def overall(scores: Scores, resamples: int = 2000) -> dict[str, Any]:
-    """Accuracy on all images, also those without a foreground."""
+    """Accuracy on all images, including those without a foreground."""
     return entry(*(part[0] for part in mean_interval(scores.correct[:, None], resamples)))
 
 
 def majority(scores: Scores) -> float:
-    """Share of the most frequent class among the images that are audited."""
+    """Share of the most frequent class among the audited images."""
     scored = np.isfinite(scores.column(ORIGINAL, "correct"))
     return float(np.bincount(np.array(scores.labels)[scored]).max() / scored.sum())
 
 
 def entry(mean: float, low: float, high: float, images: int) -> dict[str, float | None]:
-    """A mean with its interval, which few images do not have."""
+    """A mean with its interval, which is left out for few images."""
     if not images:
         return {"mean": None, "low": None, "high": None}
     enough = images >= SMALLEST
@@ -91,7 +91,7 @@ def entry(mean: float, low: float, high: float, images: int) -> dict[str, float 
 
 
 def groups_of(scores: Scores) -> Array | None:
-    """(N,) numbers of the groups, −1 for none; None where no groups are known."""
+    """(N,) indices of the groups, −1 for none; None if no groups are known."""
     if (ORIGINAL, "group") not in scores.columns:
         return None
     return np.nan_to_num(scores.column(ORIGINAL, "group"), nan=-1)

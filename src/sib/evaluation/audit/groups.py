@@ -10,32 +10,32 @@ from sib.data.groups import read_groups
 from sib.utils.errors import InputError
 
 FILE = "groups.csv"
-"""Where groups are looked for in a folder of images."""
+"""Name of the file of groups in a folder of images."""
 
 
 def find_groups(
     given: Path | None, splits: Splits, names: Sequence[str], console: Console
 ) -> tuple[list[str], dict[str, int]] | None:
-    """The group of each image, from the file that is given or ``groups.csv`` beside the images.
+    """The group of each image, from the given file or ``groups.csv`` beside the images.
 
     Args:
         given: CSV with the columns ``image`` and ``group``; None for the one beside the images.
         splits: all of the data's images, which the file must cover.
-        names: (N,) of the images that are audited.
-        console: says why a file beside the images is not used.
+        names: (N,) names of the audited images.
+        console: reports why a file beside the images is not used.
 
     Returns:
-        Names of the groups in alphabetical order, and each image's place among them; None where
+        Names of the groups in alphabetical order, and the index of each image's group; None if
         there is no file.
 
     Raises:
-        InputError: the file that is given cannot be read, or lacks an image.
+        InputError: the given file cannot be read, or lacks an image.
     """
     path = given or (splits.folder / FILE if splits.folder else None)
     if path is None or not (given or path.is_file()):
         return None
     try:
-        # of all splits, since the end of a path may be the same in two of them
+        # all splits, since two of them may have paths with the same end
         every = [*splits.train.names, *splits.validation.names, *splits.test.names]
         found = read_groups(path, every)
     except InputError as error:

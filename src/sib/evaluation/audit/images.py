@@ -13,17 +13,17 @@ from sib.evaluation.checkpoint import Checkpoint
 from sib.utils.errors import InputError
 
 KEPT = 2**30
-"""Bytes of images up to which the first pass keeps them, so that they are read once."""
+"""Most bytes of images that the first pass keeps, so that they are read only once."""
 
 
 class AuditImages:
     """Batches (images, labels, foreground) or (images, labels, foreground, groups).
 
     Args:
-        loader: of the split, in order.
-        checkpoint: that they are shown to.
+        loader: images of the split, in order.
+        checkpoint: the classifier that sees them.
         device: where images go.
-        groups: place of each image's group, by name; None where no groups are known.
+        groups: index of each image's group, by name; None if no groups are known.
         advance: called with the number of images of each batch.
     """
 
@@ -39,7 +39,7 @@ class AuditImages:
         self._groups, self._advance = groups, advance
         self._kept: list[Batch] | None = None
         self.names: list[str] = []
-        """Of the images, after the first pass."""
+        """Names of the images, after the first pass."""
         self.pixels_sha256 = ""
         """Checksum of the pixels and foregrounds, after the first pass."""
 
@@ -57,7 +57,7 @@ class AuditImages:
             self._advance(len(batch.names))
 
     def _first_pass(self) -> Iterator[Batch]:
-        """The batches, of which names, pixels and, where they are few, all are kept."""
+        """The batches, keeping names, pixel checksums and, if they are few, the images."""
         kept: list[Batch] | None = []
         names: list[str] = []
         checksum, size = hashlib.sha256(), 0

@@ -43,12 +43,12 @@ def open_audited(
     """The classifier and its data.
 
     Args:
-        config: what to do.
+        config: the command's options.
         run: run folder or file of weights.
-        say: is called with sentences about what was found.
+        say: called with sentences about what was found.
 
     Raises:
-        InputError: they cannot be opened or do not fit, or foregrounds cannot be had.
+        InputError: they cannot be opened or do not fit, or there are no foregrounds.
     """
     checkpoint = open_checkpoint(
         run,
@@ -79,8 +79,8 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
     """Audit one classifier.
 
     Args:
-        config: what to do.
-        run: run folder or file of weights, one of those of ``config``.
+        config: the command's options.
+        run: run folder or file of weights, one of those in ``config``.
         console: for the progress bar.
 
     Returns:
@@ -134,12 +134,12 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
 
 
 def options(config: AuditConfig) -> dict[str, Any]:
-    """What must be the same for two audits to be compared."""
+    """What must be equal for two audits to be compared."""
     return {name: getattr(config, name) for name in ("split", "limit", "donors", "noise", "seed")}
 
 
 def left_out(scores: Scores) -> dict[str, int]:
-    """How many images cannot be audited, by reason."""
+    """Number of images that cannot be audited, by reason."""
     share = np.array(scores.foreground_share)
     return {
         "without_foreground": int((share == 0).sum()),
@@ -173,7 +173,7 @@ def _score(
 def _behaviour(
     config: AuditConfig, checkpoint: Checkpoint, images: AuditImages
 ) -> dict[str, Tensor]:
-    """The values of the images that this process shows the classifier."""
+    """The values of the images that this process shows to the classifier."""
     mean, deviation = statistics(checkpoint.normalization)
     try:
         return behaviour_of(
@@ -195,7 +195,7 @@ def _behaviour(
 
 
 def _in_order(tables: list[dict[str, Tensor]], count: int, chunk: int) -> dict[str, Tensor]:
-    """One table of all images from those of the processes, by rank."""
+    """Merge the processes' tables, given by rank, into one of all images."""
     places = [
         place
         for rank in range(len(tables))
@@ -211,8 +211,8 @@ def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
     """The values of each image.
 
     Args:
-        table: of `behaviour_of`.
-        names: (N,) of the images.
+        table: the table of `behaviour_of`.
+        names: (N,) names of the images.
     """
     unscored = ~table["scored"]
     columns = {
@@ -239,5 +239,5 @@ def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
 
 
 def _known(numbers: Tensor) -> Tensor:
-    """Numbers with NaN in place of −1."""
+    """Numbers with NaN instead of −1."""
     return numbers.double().masked_fill(numbers < 0, torch.nan)

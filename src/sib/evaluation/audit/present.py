@@ -1,4 +1,4 @@
-"""Audits of runs that are compared or reported, where they are there."""
+"""Existing audits of runs that are compared or reported."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ from sib.utils.files import sha256_of
 
 
 def present_audits(folders: Sequence[Path], console: Console) -> list[Evaluation]:
-    """The audits of runs, where all of them have one; none, and a sentence, where only some do.
+    """The audits of runs if all have one; if only some do, none and a sentence.
 
     Raises:
         InputError: an audit is damaged.
@@ -36,7 +36,7 @@ def present_audits(folders: Sequence[Path], console: Console) -> list[Evaluation
 
 
 def _is_stale(audit: Evaluation) -> bool:
-    """Whether the weights beside an audit are others than those that were audited."""
+    """Whether the weights beside an audit differ from the audited ones."""
     weights = audit.folder / str(audit.facts.get("weights"))
     return weights.is_file() and sha256_of(weights) != audit.facts.get("weights_sha256")
 
@@ -44,7 +44,7 @@ def _is_stale(audit: Evaluation) -> bool:
 def compare_present(
     folders: Sequence[Path], resamples: int, console: Console
 ) -> dict[str, Any] | None:
-    """The differences of audits where all runs have one of the same images; otherwise None.
+    """The differences of audits if all runs have one of the same images; otherwise None.
 
     Raises:
         InputError: an audit is damaged.

@@ -1,4 +1,4 @@
-"""The images of an audit with their foregrounds, found where none are annotated."""
+"""The images of an audit with their foregrounds, found by a network if none are annotated."""
 
 from typing import Any, NamedTuple
 
@@ -22,13 +22,13 @@ ANNOTATED, FOUND = "annotated", "found"
 
 
 class AuditSource(NamedTuple):
-    """What is audited."""
+    """The images to audit."""
 
     source: Source
     foreground: str
     """``"annotated"``, or ``"found"`` by the network that the run started from."""
     words: str
-    """How foregrounds were found; empty where they are annotated."""
+    """How foregrounds were found; empty if they are annotated."""
 
 
 def start_of(checkpoint: Checkpoint) -> str | None:
@@ -38,7 +38,7 @@ def start_of(checkpoint: Checkpoint) -> str | None:
 
 
 def check_foreground(checkpoint: Checkpoint, splits: Splits, split: str) -> None:
-    """Raise InputError where foregrounds are neither annotated nor can be found."""
+    """Raise InputError if foregrounds are neither annotated nor can be found."""
     if not getattr(splits, split).annotated and start_of(checkpoint) is None:
         raise InputError(
             f"the {split} images of {splits.name} have no foreground, which an audit needs to tell "
@@ -55,14 +55,14 @@ def audit_source(
     console: Console,
     workers: int = 0,
 ) -> AuditSource:
-    """The images that an audit is of.
+    """The images to audit.
 
     Args:
         checkpoint: the classifier.
         splits: its data.
-        options: of the audit; ``split`` and ``limit`` say which images.
+        options: the audit's options; ``split`` and ``limit`` select the images.
         device: for the network that finds foregrounds.
-        console: says that foregrounds are found.
+        console: reports that foregrounds are found.
         workers: processes that read images.
 
     Raises:
@@ -89,7 +89,7 @@ def _find(
     checkpoint: Checkpoint, source: Source, device: torch.device, workers: int
 ) -> FoundForegrounds:
     weights, size = start_of(checkpoint), checkpoint.image_size
-    assert weights is not None  # as was checked
+    assert weights is not None  # as checked above
     start = read_start(weights, checkpoint.arch, size)
     model = build_from(start, checkpoint.arch, checkpoint.outputs, size)[0].to(device).eval()
     normalization = start.normalization or checkpoint.normalization

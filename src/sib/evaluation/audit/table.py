@@ -27,7 +27,7 @@ SHORT = {
     "object_alone": "none: object alone",
     "background_alone": "alone",
 }
-"""What the background is, in two words."""
+"""The background of each condition, in two words."""
 
 
 def audit_table(audit: Evaluation) -> Table:
@@ -69,7 +69,7 @@ def difference_table(group: dict[str, Any], reference: str) -> Table:
 
 
 def caption(facts: dict[str, Any]) -> str:
-    """Which images there were, what was left out, and what the intervals are."""
+    """Which images there were, which were left out, and what the intervals are."""
     left = facts["left_out"]
     parts = [f"{facts['scored']} images with an object and a background"]
     if left["without_foreground"]:
@@ -123,7 +123,7 @@ def difference_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def behaviour_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The same with the names that a comparison of evaluations has."""
+    """The same with the names that a comparison of evaluations uses."""
     names = {"run": "group", "condition": "method", "figure": "measure"}
     return [
         {names.get(key, key): value for key, value in row.items()} for row in difference_rows(found)
@@ -131,7 +131,7 @@ def behaviour_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _shown(rows: Any) -> list[str]:
-    """Figures that any condition has."""
+    """Figures that some condition has."""
     present = {name for row in rows for name, value in row.items() if value is not None}
     return [name for name in FIGURES if name in present]
 
@@ -160,13 +160,13 @@ def _cell(entry: dict[str, Any] | None, signed: bool = False) -> str:
     text = f"{entry['mean']:+.2f}" if signed else f"{entry['mean']:.3f}"
     if entry["low"] is not None:
         half = (entry["high"] - entry["low"]) / 2
-        if "name" not in entry:  # that of a few images is wide, and stands in the files
+        if "name" not in entry:  # that of a few images is wide, so only in the files
             text += f" [dim]±{half:.2f}[/]"
     return text
 
 
 def _marked(entry: dict[str, Any] | None) -> str:
-    """A difference with its sign; bold where the interval leaves out zero."""
+    """A difference with its sign; bold if the interval excludes zero."""
     if entry is None:
         return ""
     if entry["mean"] is None:
