@@ -88,7 +88,7 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
         ({"settings": {}}, "settings must hold at least one `NAME: options`"),
         ({"settings": ["ce"]}, "settings must hold options of its own, indented"),
         ({"settings": {"a b": {}}}, "settings.a b: a setting's name must be up to 64 letters"),
-        ({"settings": {1: {}}}, "no number alone; got 1"),
+        ({"settings": {1: {}}}, "not just a number; got 1"),
         ({"settings": {"a": "ce"}}, "settings.a must hold options of sib train, indented"),
         (
             {"settings": {"a": {"metod": "ce"}}},
@@ -105,7 +105,7 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
         ({"settings": {"a": {"epochs": 0}}}, "settings.a: --epochs must be at least 1; got 0"),
         ({"settings": {"a": {"epochs": [1, "x"]}}}, "settings.a: epochs must be int; got 'x'"),
         ({"settings": {"a": {"epochs": []}}}, "settings.a: epochs is an empty list"),
-        ({"settings": {"a": {"epochs": [1, 1]}}}, r"settings.a: epochs names a value twice"),
+        ({"settings": {"a": {"epochs": [1, 1]}}}, r"settings.a: epochs has a duplicate"),
         (
             {"settings": {"a": {"objective": {"slope": 1}, "objective.slope": 2}}},
             "settings.a: objective.slope is duplicated",

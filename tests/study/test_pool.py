@@ -69,7 +69,7 @@ def test_a_failure_is_told_and_the_others_go_on(tmp_path, program, reason):
 def test_a_program_that_ends_well_and_leaves_nothing_is_not_run_for_ever(tmp_path):
     idle = Job("idle", tmp_path / "idle.log", lambda: ["pass"])
     Pool([{}], quiet, PYTHON).work([idle])
-    assert idle.failure == "idle: sib pass ended well and left no result"
+    assert idle.failure == "idle: sib pass succeeded but left no result"
 
 
 def test_a_log_that_cannot_be_written_is_a_failure(tmp_path):

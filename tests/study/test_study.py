@@ -137,7 +137,7 @@ def test_what_is_finished_is_reported_beside_a_running_study_and_nothing_is_star
     text, _ = said(capsys)
     assert "1 of 8 runs in " in text
     found = json.loads((out / "study.json").read_text())
-    assert found["interval"] == "One run a setting: nothing is said about other seeds."
+    assert found["interval"] == "One run per setting: nothing is known about other seeds."
     by_name = {item["name"]: item for item in found["settings"]}
     assert by_name["ce"]["figures"]["accuracy"]["seeds"] == 1
     assert by_name["sib"]["figures"] is None  # its grid lacks a seed, so nothing can be chosen

@@ -1,4 +1,4 @@
-"""The answer of a page in one sentence, and the two figures behind it."""
+"""A page's answer in one sentence, and the two figures behind it."""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ class Difference(NamedTuple):
     mean: float
     half: float
     sure: bool
-    """Whether the interval leaves out zero."""
+    """Whether the interval excludes zero."""
 
     def __str__(self) -> str:
         return f"{signed(self.mean)} ± {self.half:.3f}"
@@ -31,7 +31,7 @@ class Standing(NamedTuple):
     group: Group
     accuracy: float
     energy: float | None
-    """Mean over methods, images and seeds; None where no foreground is known."""
+    """Mean over methods, images and seeds; None if no foreground is known."""
 
 
 def answer(loaded: Loaded) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _of_one(standing: Standing, facts: dict[str, Any]) -> str:
     right = f"{name[0].upper()}{name[1:]} names the right class for {_percent(standing.accuracy)} "
     right += f"of the {facts['options']['split']} images"
     if standing.energy is None:
-        return f"{right}; no foreground is known, so nothing says where its explanations lie."
+        return f"{right}; no foreground is known, so it is unknown where its explanations lie."
     return (
         f"{right}. On average, {_percent(standing.energy)} of an explanation lies on the object, "
         f"which covers {_percent(facts['foreground_share'])} of an image."
@@ -111,7 +111,7 @@ def _of_energy(standings: list[Standing]) -> str:
 def _of_accuracy(standings: list[Standing]) -> str:
     best = max(standings[1:], key=lambda standing: standing.accuracy)
     said = _accuracy_words(standings[0], best)
-    return f"{said[0].upper()}{said[1:]}; no foreground is known, so nothing says where they look."
+    return f"{said[0].upper()}{said[1:]}; no foreground is known, so it is unknown where they look."
 
 
 def _accuracy_words(reference: Standing, other: Standing) -> str:
@@ -131,7 +131,7 @@ def _difference(first: Group, second: Group, *, energy: bool) -> Difference:
 
 
 def _values(group: Group, energy: bool) -> Array:
-    """(S, N, 1) energies, or whether the class is right."""
+    """(S, N, 1): energies, or whether the class is right."""
     rows = [energies(item.scores) if energy else item.scores.correct for item in group.members]
     return np.stack(rows)[..., None]
 

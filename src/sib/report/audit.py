@@ -40,12 +40,12 @@ METHOD = (
 def sections(
     audits: Sequence[Evaluation], opened: Opened, device: str, console: Console
 ) -> dict[str, Any]:
-    """What the template shows of audits.
+    """What the template shows about audits.
 
     Args:
-        audits: one or more.
-        opened: opens the classifier and the data of each. If it refuses, there are no pictures.
-        device: for the maps.
+        audits: at least one.
+        opened: opens the classifier and the data of each; if it fails, there are no pictures.
+        device: device for the maps.
         console: for the progress bar.
     """
     with progress(console, "drawing", len(audits) * (EXAMPLES + RELYING)) as bar:
@@ -145,7 +145,7 @@ def _case(row: Row, names: list[str]) -> dict[str, Any]:
 def write_page(
     out: Path, audits: Sequence[Evaluation], opened: Opened, device: str, console: Console
 ) -> None:
-    """Write a page about audits alone.
+    """Write a page that is only about audits.
 
     Raises:
         InputError: it cannot be written.

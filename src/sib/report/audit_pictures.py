@@ -1,4 +1,4 @@
-"""The images of an audit, made again: what the classifier was shown, and what it decided."""
+"""The images of an audit, recomputed: what the classifier was shown, and what it decided."""
 
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ class Cell(NamedTuple):
     alt: str
     said: str
     changed: bool
-    """Whether the decision differs from that for the image as it is, though the object stays."""
+    """Whether the decision differs from that for the unchanged image, although the object stays."""
 
 
 class Row(NamedTuple):
@@ -67,7 +67,7 @@ class Row(NamedTuple):
 
 
 def columns_of(scores: Scores, kinds: tuple[str, ...]) -> list[str]:
-    """The conditions of these kinds that were audited, one way of filling each."""
+    """The audited conditions of these kinds, with one way of filling each."""
     names = {condition for condition, _ in scores.columns} | {MAP}
     found = []
     for kind in kinds:
@@ -84,7 +84,7 @@ def titles(columns: list[str]) -> list[str]:
 
 
 def reliance(scores: Scores) -> np.ndarray:
-    """(N,) mean change of the log-odds under exchange, or with the object alone; NaN for none."""
+    """(N,) mean change of the log-odds under exchange, or with the object alone; NaN if none."""
     own = [p for p in scores.columns if p[0].startswith("exchanged") and p[1] == "log_odds_change"]
     own = own or [p for p in scores.columns if p == ("object_alone", "log_odds_change")]
     if not own:
@@ -100,15 +100,15 @@ def rows_of(
     columns: list[str],
     device: torch.device,
 ) -> list[Row]:
-    """Make the pictures of these images again.
+    """Recompute the pictures of these images.
 
     Args:
-        audit: that they are of.
+        audit: the audit that they belong to.
         checkpoint: its classifier.
-        source: the images that were audited, in the same order.
-        places: of the images.
-        columns: conditions, ``"original"`` and ``"occlusion"`` among them.
-        device: of the model.
+        source: the audited images, in the same order.
+        places: indices of the images.
+        columns: conditions, including ``"original"`` and ``"occlusion"``.
+        device: the model's device.
 
     Raises:
         InputError: the data or the weights are not those of the audit.
@@ -190,7 +190,7 @@ def _changed(
 
 
 def _bytes(images: Tensor, checkpoint: Checkpoint) -> np.ndarray:
-    """uint8 (B, H, W, 3)."""
+    """Pictures, uint8 (B, H, W, 3)."""
     mean, deviation = (
         torch.tensor(values)[:, None, None] for values in statistics(checkpoint.normalization)
     )

@@ -20,7 +20,7 @@ BRIEFLY = {
     "exchanged": "other background",
     "background_alone": "background alone",
 }
-"""The same for the head of a narrow table."""
+"""The same, for the head of a narrow table."""
 GLOSSARY = (
     ("accuracy", "Share of the images whose class is right."),
     ("decisions changed", "Share of the images that get another class than as they are."),
@@ -34,7 +34,7 @@ GLOSSARY = (
 
 
 def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
-    """What the classifier was shown, and of 100 images how many it gets right."""
+    """What the classifier was shown, and how many of 100 images it gets right."""
     rows = []
     for kind, name in SHOWN.items():
         right = mean_of(facts, kind)
@@ -42,14 +42,14 @@ def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
             continue
         changed = None if kind == ORIGINAL else mean_of(facts, kind, "changed")
         if kind == "background_alone":
-            changed = None  # another decision is what one wants there
+            changed = None  # a different decision is desired there
         rows.append({"name": name, "cells": [_words(right), _words(changed)]})
     rows.append({"name": "nothing: guessing", "cells": [_words(guessing(facts)), None]})
     return {"head": ["it is shown", "the class is right", "it decides differently"], "rows": rows}
 
 
 def overview_table(audits: list[dict[str, Any]]) -> dict[str, Any]:
-    """One row a classifier: the verdict, and the figures that it rests on."""
+    """One row per classifier: the verdict and the figures behind it."""
     kinds = [kind for kind in BRIEFLY if any(mean_of(facts, kind) is not None for facts in audits)]
     rows = [
         {

@@ -8,9 +8,9 @@ from sib.evaluation.audit.figures import ORIGINAL, SMALLEST
 
 Level = Literal["object", "partly", "background", "unknown"]
 PARTLY, MOSTLY = 0.1, 0.5
-"""Reliance from which on a classifier decides partly, and mostly, by the background."""
+"""Reliance above which a classifier decides partly, and mostly, by the background."""
 LEAST_SKILL = 0.05
-"""Accuracy above guessing that a verdict needs."""
+"""Accuracy above guessing that a verdict requires."""
 HEADLINES = {
     "object": "It decides by the object.",
     "partly": "It decides by the object, and in part by the background.",
@@ -31,14 +31,14 @@ class Verdict(NamedTuple):
 def verdict(facts: dict[str, Any]) -> Verdict:
     """The verdict of an audit.
 
-    Reliance is the share of the decisions that exchanged backgrounds change, or the share of skill
-    that is lost with them where that is larger: (a − e) / (a − g), with the accuracy a on the
-    images as they are, e before exchanged backgrounds and g of guessing. All are means over the
-    ways of filling. Where backgrounds are independent of the class, decisions change though
-    accuracy does not fall.
+    Let a be the accuracy on the unchanged images, e before exchanged backgrounds, and g that of
+    guessing. Reliance is the share of decisions that exchanged backgrounds change, or the share
+    (a − e) / (a − g) of skill that is lost with them, if that is larger. All are means over the
+    ways of filling. If backgrounds are independent of the class, decisions change although accuracy
+    does not fall.
 
     Args:
-        facts: ``audit.json``.
+        facts: the content of ``audit.json``.
     """
     level = _level(facts) if facts["scored"] >= SMALLEST else "unknown"
     return Verdict(level, HEADLINES[level], _sentences(facts), _advice(facts, level))
@@ -65,7 +65,7 @@ def guessing(facts: dict[str, Any]) -> float:
 
 
 def mean_of(facts: dict[str, Any], kind: str, figure: str = "accuracy") -> float | None:
-    """A figure of a kind of condition, mean over its ways of filling; None where it has none."""
+    """A figure for a kind of condition, averaged over its ways of filling; None if it has none."""
     values = [
         row[figure]["mean"]
         for name, row in facts["conditions"].items()
@@ -148,5 +148,5 @@ def _worst(facts: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def of_100(share: float) -> str:
-    """A share as so many of 100."""
+    """A share in the form "so many of 100"."""
     return f"{round(100 * share)} of 100"

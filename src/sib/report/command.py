@@ -16,7 +16,7 @@ from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 
 MOST_NAMED = 3
-"""Groups that the title lists by name."""
+"""Most groups that the title lists by name."""
 
 
 def report(config: ReportConfig, console: Console) -> None:
@@ -67,7 +67,7 @@ def _values(config: ReportConfig, loaded: Loaded, computed: Computed) -> dict[st
 
 
 def _logged(loaded: Loaded) -> list[dict[str, Any]]:
-    """What each run logged while it trained."""
+    """What each run logged during training."""
     return [
         {"name": member.name, "group": group.name, "epochs": member.run.epochs}
         for group in loaded.groups

@@ -1,4 +1,4 @@
-"""What the page needs beyond the evaluations: comparisons, and maps of the images it draws."""
+"""What the page needs beyond the evaluations: comparisons, and maps of its images."""
 
 from typing import Any, NamedTuple
 
@@ -20,41 +20,41 @@ from sib.utils.errors import InputError
 from sib.utils.progress_bar import progress
 
 AUDITS = 4
-"""Runs whose audits are shown."""
+"""Most runs whose audits are shown."""
 EXTREMES = 6
-"""Images of a section that shows the largest or the smallest of something."""
+"""Images in a section that shows the largest or the smallest of something."""
 DRAWN_AT_ONCE = 32
 """Images whose maps are computed in one pass."""
 
 
 class Section(NamedTuple):
-    """Images of the page, and why these."""
+    """Images of the page, and the reason for their choice."""
 
     anchor: str
     title: str
     text: str
     places: list[int]
-    """Of the images among the scores."""
+    """Indices of the images in the scores."""
 
 
 class Computed(NamedTuple):
     """What the page shows beyond the evaluations."""
 
     comparison: dict[str, Any] | None
-    """As `compare_stored` gives it; None for a single group."""
+    """As returned by `compare_stored`; None for a single group."""
     sections: list[Section]
     rows: dict[int, Row]
-    """Each image that a section shows, by its place."""
+    """Each image that a section shows, by its index."""
     shown: list[tuple[str, Evaluation]]
     """The runs whose maps are drawn, each after its name on the page."""
     no_images: str
-    """Why there are no images; empty where there are."""
+    """Why there are no images; empty if there are some."""
     audit: dict[str, Any] | None = None
-    """As `sib.report.audit.sections` gives it; None where not all runs were audited."""
+    """As returned by `sib.report.audit.sections`; None unless all runs were audited."""
 
 
 def compute(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
-    """Compare the groups, choose images and compute the maps of each of them once.
+    """Compare the groups, choose images, and compute the maps of each image once.
 
     Raises:
         InputError: an image cannot be read.
@@ -84,7 +84,7 @@ def _without_audit(config: ReportConfig, loaded: Loaded, console: Console) -> Co
     shown = [item for item in loaded.first(config.gallery_runs) if item.run is not None]
     named = list(zip(loaded.labels(shown), shown, strict=True))
     if not shown:
-        return Computed(found, [], {}, named, "only run folders know where their images are.")
+        return Computed(found, [], {}, named, "only run folders record where their images are.")
     sections = [section for section in _sections(config, loaded, shown) if section.places]
     places = sorted({place for section in sections for place in section.places})
     try:
@@ -95,7 +95,7 @@ def _without_audit(config: ReportConfig, loaded: Loaded, console: Console) -> Co
 
 
 class _NoImages(Exception):
-    """The data or the weights of the runs are not there any more."""
+    """The data or the weights of the runs no longer exist."""
 
 
 def _sections(config: ReportConfig, loaded: Loaded, shown: list[Evaluation]) -> list[Section]:
@@ -134,7 +134,7 @@ def _sections(config: ReportConfig, loaded: Loaded, shown: list[Evaluation]) -> 
 
 
 def _layer(config: ReportConfig, evaluation: Evaluation) -> str | None:
-    """The layer of the maps that are drawn: that of the maps which were measured."""
+    """The layer of the drawn maps: that of the measured ones."""
     recorded = evaluation.facts.get("layer")
     return recorded if isinstance(recorded, str) else config.layer
 
@@ -146,7 +146,7 @@ def _rows(
 
     Raises:
         InputError: an image cannot be read.
-        _NoImages: with the reason.
+        _NoImages: the images cannot be shown, with the reason.
     """
     device = choose_device(config.device)
     split = shown[0].facts["options"]["split"]

@@ -25,7 +25,7 @@ from sib.utils.errors import InputError
 
 ENERGY = "energy_pointing_game"
 SIDE = 176
-"""Pixels of a picture's side."""
+"""Side of a picture in pixels."""
 
 
 class Cell(NamedTuple):
@@ -34,7 +34,7 @@ class Cell(NamedTuple):
     uri: str
     alt: str
     energy: float | None
-    """Share inside the foreground; None where the evaluation has none."""
+    """Share inside the foreground; None if the evaluation has none."""
 
 
 class Row(NamedTuple):
@@ -45,7 +45,7 @@ class Row(NamedTuple):
     uri: str
     alt: str
     predictions: list[tuple[str, float, bool]]
-    """Of each run: class, probability, whether right."""
+    """For each run: class, probability, and whether it is right."""
     cells: list[Cell]
 
 
@@ -63,8 +63,8 @@ def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> li
 
     Args:
         runs: scores of each run on the same images.
-        groups: (runs,) number of each run's group.
-        count: images wanted; fewer where fewer have a value.
+        groups: (runs,) index of each run's group.
+        count: number of images; fewer if fewer have a value.
     """
     values = np.stack([energies(run) for run in runs])
     means = [
@@ -83,7 +83,7 @@ def worst(runs: Sequence[Scores], count: int) -> list[int]:
 
 
 def confident_mistakes(runs: Sequence[Scores], count: int) -> list[int]:
-    """Images that some run gets wrong, the surest mistake first."""
+    """Images that some run gets wrong, the most confident mistake first."""
     least = [np.where(run.correct == 1, -1.0, np.array(run.probability)) for run in runs]
     wrong = np.max(least, axis=0)
     return _largest(np.where(wrong < 0, np.nan, wrong), count)
@@ -99,17 +99,17 @@ def draw_rows(
     methods: tuple[str, ...],
     device: torch.device,
 ) -> list[Row]:
-    """The rows of these images: a column for each run and method, in that order.
+    """The rows of these images, with a column for each run and method, in that order.
 
     Args:
-        places: of the images among the scores.
+        places: indices of the images in the scores.
         checkpoints: the models.
         runs: their scores.
         splits: the data set.
         split: name of the split.
-        by_name: place of each image in the split.
-        methods: of explanation; those that a model cannot have leave their column empty.
-        device: of the models.
+        by_name: index of each image in the split.
+        methods: explanation methods; a column stays empty if the model does not support its method.
+        device: the models' device.
     """
     source = Subset(getattr(splits, split), [by_name[runs[0].names[place]] for place in places])
     pictures: list[list[tuple[Tensor, Tensor]]] = []
@@ -192,6 +192,6 @@ def _energy_of(run: Scores, method: str, place: int) -> float | None:
 
 
 def _largest(values: NDArray[np.float64], count: int) -> list[int]:
-    """Places of the largest values, the largest first; NaN is never among them."""
+    """Indices of the largest values, the largest first, without NaN."""
     order = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")
     return [int(place) for place in order[:count] if not np.isnan(values[place])]

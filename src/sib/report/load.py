@@ -11,15 +11,15 @@ class Loaded(NamedTuple):
     """The evaluations of the runs, none of them computed here."""
 
     groups: list[Group]
-    """Runs of one configuration each, in the order in which they were given."""
+    """Groups of runs with one configuration, in the given order."""
 
     @property
     def evaluations(self) -> list[Evaluation]:
-        """All of them, group by group."""
+        """All evaluations, group by group."""
         return [member for group in self.groups for member in group.members]
 
     def first(self, count: int | None) -> list[Evaluation]:
-        """At most ``count``: the first of each group, then the second, and so on."""
+        """At most ``count`` of them: the first of each group, then the second, and so on."""
         turns = sorted(
             (place, number)
             for number, group in enumerate(self.groups)
@@ -34,7 +34,7 @@ class Loaded(NamedTuple):
         ]
 
     def labels(self, shown: Sequence[Evaluation]) -> list[str]:
-        """The name of each on a page: its group's, with its seed where the group shows several."""
+        """The name of each on a page: its group's, with its seed if the group shows several."""
         of = {id(member): group for group in self.groups for member in group.members}
         groups = [of[id(item)].name for item in shown]
         return [
@@ -49,10 +49,10 @@ def load(evaluations: Sequence[Evaluation]) -> Loaded:
     """Group the evaluations.
 
     Args:
-        evaluations: of all runs, on the same images.
+        evaluations: evaluations of all runs, on the same images.
 
     Raises:
-        InputError: they are of different images, or were made with different options.
+        InputError: they have different images or options.
     """
     check_same_images(list(evaluations))
     return Loaded(group_by_seed(list(evaluations)))

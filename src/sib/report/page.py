@@ -15,13 +15,13 @@ from sib.report.load import Loaded
 from sib.report.tables import method_name
 
 STRIP = 6
-"""Images of the strip at the top."""
+"""Number of images in the strip at the top."""
 STRIP_RUNS = 4
-"""Runs of the strip."""
+"""Most runs in the strip."""
 
 
 def strip(computed: Computed, loaded: Loaded, methods: tuple[str, ...]) -> dict[str, Any] | None:
-    """Images, and maps of the first run of each group: one lane for each run and method."""
+    """Images, and maps of the first run of each group: one lane per run and method."""
     section = next((s for s in computed.sections if s.anchor == "gallery"), None)
     if section is None or not methods:
         return None
@@ -50,7 +50,7 @@ def strip(computed: Computed, loaded: Loaded, methods: tuple[str, ...]) -> dict[
 
 
 def scatter(stored: list[Evaluation]) -> Picture | None:
-    """The scatter of all runs; None where no run has a foreground, or there are only two."""
+    """The scatter of all runs; None if no run has a foreground, or there are only two."""
     found = points(stored)
     if len(found) < 3:
         return None
@@ -64,7 +64,7 @@ def scatter(stored: list[Evaluation]) -> Picture | None:
 
 
 def training(runs: Runs, stored: list[Evaluation]) -> dict[str, Any] | None:
-    """The curves of the runs; None where no run has logged anything."""
+    """The curves of the runs; None if no run has logged anything."""
     found, warned = curves(runs), warnings(stored)
     more = term_curves(runs)
     if not (found or more or warned):
@@ -83,7 +83,7 @@ def training(runs: Runs, stored: list[Evaluation]) -> dict[str, Any] | None:
 
 
 def warnings(stored: list[Evaluation]) -> list[tuple[str, str]]:
-    """What runs warned about: the last sentence of each, and in how many epochs there was one."""
+    """Warnings of the runs: the last sentence of each, and the number of epochs with one."""
     found = []
     for item in stored:
         epochs = item.run.epochs if item.run else []
@@ -138,7 +138,7 @@ def _tile(
 
 
 def repeat(stored: list[Evaluation]) -> list[dict[str, Any]]:
-    """The commands that give each run again, its configuration and its versions."""
+    """The commands that repeat each run, its configuration and its versions."""
     found = []
     for item in stored:
         versions = item.facts["versions"]
@@ -163,7 +163,7 @@ def repeat(stored: list[Evaluation]) -> list[dict[str, Any]]:
 
 
 def _of_all(item: Evaluation, method: str) -> str:
-    """A method's name, and its energy over all images where it is known."""
+    """A method's name, with its energy over all images if it is known."""
     entry = item.facts["table"].get(method, {}).get(ENERGY)
     if entry is None or entry["mean"] is None:
         return method_name(method)

@@ -1,4 +1,4 @@
-"""Templates to one self-contained page."""
+"""Renders templates to one self-contained page."""
 
 import base64
 import hashlib
@@ -14,11 +14,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, values: dict[str, Any]) -> str:
-    """A page; every value is escaped, and only the page's own script may run.
+    """Render a page. Every value is escaped, and only the page's own script may run.
 
     Args:
         template: file name in `TEMPLATES`.
-        values: what it shows.
+        values: values for the template.
     """
     script = (TEMPLATES / "flip.js").read_text(encoding="utf-8")
     shared = {"script": script, "script_hash": _hash(script), "written_by": f"sib {__version__}"}
@@ -37,5 +37,5 @@ def _environment() -> Environment:
 
 
 def _hash(script: str) -> str:
-    """What a content security policy calls an inline script by."""
+    """The hash by which a content security policy allows an inline script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -17,7 +17,7 @@ MEANINGS = {
     "relevance_rank_accuracy": "Share of these pixels that lies on the object",
     "sparseness": "How much of a map sits in few pixels, as a Gini index",
 }
-"""What a column's figures are, for the measures that every evaluation has."""
+"""What a column shows, for the measures that every evaluation has."""
 WRITTEN = {
     "input_x_gradient": "input × gradient",
     "smoothgrad": "SmoothGrad",
@@ -27,11 +27,11 @@ WRITTEN = {
     "vjp": "VJP",
     "rise": "RISE",
 }
-"""Methods of explanation whose names are more than words."""
+"""Explanation methods whose names are more than their words."""
 
 
 def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any]:
-    """One row a run: how it was trained, its accuracy, and the energy by method."""
+    """One row per run: how it was trained, its accuracy, and the energy by method."""
     shown = [method for method in methods if any(_has_energy(item, method) for item in stored)]
     rows = []
     for item in stored:
@@ -82,7 +82,7 @@ def epochs_words(item: Evaluation) -> str:
 
 
 def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
-    """Two tables a group: its differences to the reference in accuracy, and in its maps."""
+    """Two tables per group: its differences to the reference in accuracy, and in its maps."""
     tables = []
     shown: list[str] = []
     for group in found["groups"]:
@@ -120,7 +120,7 @@ def cell(entry: dict[str, Any] | None) -> Cell:
 
 
 def signed(value: float) -> str:
-    """A difference with its sign, the minus as wide as the plus."""
+    """A difference with its sign; the minus is as wide as the plus."""
     return f"{value:+.3f}".replace("-", "−")
 
 
@@ -130,7 +130,7 @@ def plain_cell(value: Any) -> Cell:
 
 
 def signed_cell(entry: dict[str, Any], higher_is_better: bool) -> Cell:
-    """A difference, marked where its interval leaves out zero."""
+    """A difference, marked if its interval excludes zero."""
     shown = cell(entry)
     if shown is None:
         return None
@@ -141,7 +141,7 @@ def signed_cell(entry: dict[str, Any], higher_is_better: bool) -> Cell:
 
 
 def method_name(method: str) -> str:
-    """A method of explanation as people write it."""
+    """An explanation method's name, as people write it."""
     return WRITTEN.get(method, method.replace("_", " "))
 
 

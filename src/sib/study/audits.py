@@ -1,4 +1,4 @@
-"""What a study reports of the audits of its runs."""
+"""What a study reports about the audits of its runs."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ class Figure(NamedTuple):
 
     label: str
     kind: str
-    """Of the conditions, over whose ways of filling it is a mean."""
+    """Kind of the conditions; the figure is their mean over the ways of filling."""
     name: str
-    """Of the figure under a condition."""
+    """Name of the figure under a condition."""
     better: int
-    """1 where higher is better, −1 where lower is, 0 where neither is."""
+    """1 if higher is better, −1 if lower is, 0 if neither."""
 
 
 FIGURES = {
@@ -47,7 +47,7 @@ def is_audited(folder: Path, weights: Path) -> bool:
 
 
 def audit_figures(folder: Path) -> dict[str, float]:
-    """The figures of an audit that it has, by name; none without an audit."""
+    """The figures that an audit has, by name; none without an audit."""
     if not (folder / AUDIT.result).is_file():
         return {}
     conditions = read_json(folder / AUDIT.result).get("conditions", {})
@@ -56,7 +56,7 @@ def audit_figures(folder: Path) -> dict[str, float]:
 
 
 def _mean(conditions: dict[str, Any], figure: Figure) -> float | None:
-    """Over the ways of filling; None where one of them has no value."""
+    """Mean over the ways of filling; None if one of them has no value."""
     entries = [
         row.get(figure.name)
         for condition, row in conditions.items()

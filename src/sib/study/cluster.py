@@ -16,22 +16,22 @@ from sib.utils.errors import InputError
 from sib.utils.optional import import_optional
 
 PAUSE = 0.2
-"""Seconds between two looks for the file that asks a job to stop."""
+"""Seconds between two checks for the file that asks a job to stop."""
 STOP = "stop"
 
 
 class ClusterPool(Pool):
-    """Works through jobs as `Pool` does, each command in a job of a cluster.
+    """Works through jobs as `Pool` does, with each command as a cluster job.
 
-    The folder must lie where this machine and the nodes of the cluster see it. A signal asks the
-    running jobs to save and stop, by a file in that folder, and cancels those that wait.
+    This machine and the nodes of the cluster must both see the folder. A signal asks the running
+    jobs to save and stop, by a file in that folder, and cancels waiting ones.
 
     Args:
-        config: what each job asks the cluster for.
-        folder: for submitit's own files.
+        config: what each job requests.
+        folder: folder for submitit's own files.
         count: jobs at a time.
-        report: as of `Pool`.
-        prefix: of every command.
+        report: as in `Pool`.
+        prefix: beginning of every command.
 
     Raises:
         InputError: submitit or Slurm is missing.
@@ -76,27 +76,27 @@ class ClusterJob:
             return None
         try:
             return int(self.submitted.result())
-        except Exception as error:  # of the scheduler: cancelled, out of time, a node that is gone
+        except Exception as error:  # the scheduler's: cancelled, out of time, node lost
             lines = str(error).strip().splitlines() or [type(error).__name__]
             with open(self._log, "a", encoding="utf-8") as file:
                 file.write(f"job {self.submitted.job_id} did not finish: {lines[0]}\n")
             return 1
 
     def send_signal(self, number: int) -> None:
-        """Ask the job to save and stop; one that does not run yet is cancelled."""
+        """Ask the job to save and stop; cancel it if it does not run yet."""
         self._stop.touch()
         if str(self.submitted.state).upper() == "PENDING":
             self.submitted.cancel()
 
     def wait(self) -> int:
-        """The exit code, once the job has ended."""
+        """Wait until the job has ended, and return its exit code."""
         while (code := self.poll()) is None:
             time.sleep(PAUSE)
         return code
 
 
 def make_executor(config: SlurmConfig, folder: Path) -> Any:
-    """What submits jobs with the options of a study.
+    """The executor that submits jobs with the options of a study.
 
     Raises:
         InputError: submitit or Slurm is missing.
@@ -114,7 +114,7 @@ def make_executor(config: SlurmConfig, folder: Path) -> Any:
 
 
 def _parameters(config: SlurmConfig) -> Mapping[str, Any]:
-    """The options by submitit's names, those alone that are given."""
+    """The given options, by submitit's names."""
     named: dict[str, Any] = {
         "name": "sib",
         "timeout_min": config.time,
@@ -128,13 +128,14 @@ def _parameters(config: SlurmConfig) -> Mapping[str, Any]:
 
 
 def run_command(arguments: list[str], log: str, folder: str, stop: str) -> int:
-    """Run a command on a node, and end it where the file that asks for it appears.
+    """Run a command on a node, and end it when the file that asks for it appears.
 
     Args:
-        arguments: of the process; the interpreter in the first place is that of the node's job.
-        log: file that the output is added to.
-        folder: to run in.
-        stop: name of the file.
+        arguments: arguments of the process; the first is replaced by the interpreter of the
+            node's job.
+        log: file to which the output is appended.
+        folder: working folder.
+        stop: name of the file that asks the command to stop.
 
     Returns:
         The exit code, negative for a signal.

@@ -35,14 +35,14 @@ from sib.utils.locks import FolderLock
 from sib.utils.signals import Stopped
 
 MakePool = Callable[[int, Callable[[list[str], Job | None], None]], Pool]
-"""Makes a pool from the number of jobs and what it reports to."""
+"""Makes a pool, from the number of jobs and the callback that it reports to."""
 RESULT = "study.json"
 GALLERY_RUNS = 8
-"""Runs in the page's galleries; tables and curves show all."""
+"""Most runs in the page's galleries; tables and curves show all."""
 
 
 def study(config: StudyConfig, console: Console) -> None:
-    """Do what is left of a study, and show what it found.
+    """Do what is left of a study, and show the results.
 
     Raises:
         InputError: bad input, in one sentence, before anything runs.
@@ -65,7 +65,7 @@ def study(config: StudyConfig, console: Console) -> None:
 
 
 def _pools(config: StudyConfig, described: Study, runs: list[Run]) -> MakePool:
-    """Makes what works through runs, on this machine or on a cluster."""
+    """Make the pool that works through runs, on this machine or on a cluster."""
     parallel = config.parallel or described.parallel
     if config.launcher == "local":
         slots = places(parallel, runs[0].config.device)
@@ -77,7 +77,7 @@ def _pools(config: StudyConfig, described: Study, runs: list[Run]) -> MakePool:
 def _work_alone(
     config: StudyConfig, described: Study, runs: list[Run], pools: MakePool, console: Console
 ) -> None:
-    """Do what is left, in a folder that no other process works in meanwhile."""
+    """Do what is left, while this process alone works in the folder."""
     lock = FolderLock(described.out, "name another folder under out")
     try:
         _begin(described, runs, lock)
@@ -90,7 +90,7 @@ def _work_alone(
 
 
 def _begin(described: Study, runs: list[Run], lock: FolderLock) -> None:
-    """All checks; then the folder, which only this process may work in, with what was packed."""
+    """Check everything; then prepare the folder, locked, with the packed runs restored."""
     if described.out.is_dir():
         lock.take()
         check_unused(runs)
@@ -108,7 +108,7 @@ def _begin(described: Study, runs: list[Run], lock: FolderLock) -> None:
 
 
 def _work(described: Study, runs: list[Run], pools: MakePool, console: Console) -> list[str]:
-    """Do the runs that are left and report all of them.
+    """Do the remaining runs and report all of them.
 
     Returns:
         A sentence for each run that failed.
@@ -128,7 +128,7 @@ def _work(described: Study, runs: list[Run], pools: MakePool, console: Console) 
 def _report_finished(described: Study, runs: list[Run], console: Console) -> None:
     """Report what is known so far; a grid counts once all of its points have been trained.
 
-    It takes no lock, because every file is replaced as a whole: a study may be at work meanwhile.
+    It takes no lock, because every file is replaced as a whole; a study may be running meanwhile.
     It needs no data set, because all figures come from the records.
     """
     with with_archive(described, runs) as known:
@@ -138,7 +138,7 @@ def _report_finished(described: Study, runs: list[Run], console: Console) -> Non
         if not count:
             raise InputError(
                 f"{described.out} holds no finished run of {described.file}; without --finished "
-                "they are made"
+                "sib study makes them"
             )
         _say(
             console,
@@ -149,7 +149,7 @@ def _report_finished(described: Study, runs: list[Run], console: Console) -> Non
 
 
 def _pack(config: StudyConfig, described: Study, console: Console) -> None:
-    """Write the archive, where that was asked for."""
+    """Write the archive, if requested."""
     if not config.pack:
         return
     archive, count, left_out = pack(described.out)

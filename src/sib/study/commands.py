@@ -1,4 +1,4 @@
-"""The commands that are left to do for a run."""
+"""The commands that remain to be done for a run."""
 
 from sib.study.description import Study
 from sib.study.joined import Command, one_after_another
@@ -7,12 +7,12 @@ from sib.study.pool import Job
 
 
 def job(run: Run, splits: tuple[str, ...]) -> Job:
-    """Train a run, or continue it, and evaluate it on the splits; what is done is left out."""
+    """Train a run, or continue it, and evaluate it on the splits; finished parts are left out."""
     return Job(run.name, run.log, lambda: next_command(run, splits))
 
 
 def splits_first(described: Study, run: Run) -> tuple[str, ...]:
-    """What a run is evaluated on at once: grid points on test only after they were chosen."""
+    """The splits to evaluate a run on at once: grid points on test only after they were chosen."""
     (points,) = (s.points for s in described.settings if s.name == run.setting)
     if len(points) == 1:
         return ("test",)
@@ -20,7 +20,7 @@ def splits_first(described: Study, run: Run) -> tuple[str, ...]:
 
 
 def next_command(run: Run, splits: tuple[str, ...]) -> Command | None:
-    """What of a run is not done yet, as commands for one process; None where all is done."""
+    """The remaining commands of a run, for one process; None if all is done."""
     left = [_evaluate(run, split) for split in splits if not run.is_evaluated(split)]
     if "test" in splits and not run.is_audited():
         left.append(_audit(run))

@@ -33,25 +33,25 @@ class Study:
 
     file: Path
     text: str
-    """Of the file."""
+    """The file's path."""
     out: Path
     seeds: tuple[int, ...]
     split_seeds: tuple[int, ...]
     settings: tuple[Setting, ...]
     evaluation: Evaluation
     audit: bool
-    """Whether runs are audited where they are evaluated on test."""
+    """Whether runs are audited as well as evaluated on test."""
     reference: str
-    """Name of the setting that the others are compared with."""
+    """Name of the setting to which the others are compared."""
     choose_by: str
     accuracy_margin: float
-    """Most validation accuracy that a grid point may lie below the reference's, for the last of
-    the three ways to choose."""
+    """How much lower than the reference's a grid point's validation accuracy may be; for the last
+    of the three ways to choose."""
     parallel: int | None
 
     @property
     def needs_energy(self) -> bool:
-        """Whether choosing among grid points takes their foreground energy on validation."""
+        """Whether grid points are chosen by their foreground energy on validation."""
         grids = any(len(setting.points) > 1 for setting in self.settings)
         return grids and self.choose_by != CHOOSE_BY[0]
 
@@ -91,7 +91,7 @@ def read_study(file: Path) -> Study:
 
 
 def _reference(values: Values, settings: tuple[Setting, ...]) -> str:
-    """The setting that is named, or the first of plain cross-entropy, or the first."""
+    """The named setting, or the first of plain cross-entropy, or the first."""
     names = [setting.name for setting in settings]
     if "reference" in values.content:
         name = values.text("reference")

@@ -26,7 +26,7 @@ class Evaluation:
     config: EvaluateConfig
 
     def is_done(self, folder: Path, weights: Path, split: str) -> bool:
-        """Whether a folder holds this evaluation undamaged and of these weights.
+        """Whether a folder holds this evaluation, undamaged and of these weights.
 
         A damaged evaluation counts as missing, so that it is repeated. The weights may have been
         removed since.
@@ -50,10 +50,10 @@ class Evaluation:
 
 
 def read_evaluation(file: Path, described: dict[Any, Any]) -> Evaluation:
-    """The options of the key ``evaluate``.
+    """The options under the key ``evaluate``.
 
     Raises:
-        InputError: one is not allowed, or the foreground energy is not among the measures.
+        InputError: one is not allowed, or the foreground energy is not among the metrics.
     """
     where = f"{file}: evaluate"
     described = {str(key).replace("-", "_"): value for key, value in described.items()}
@@ -76,5 +76,7 @@ def read_evaluation(file: Path, described: dict[Any, Any]) -> Evaluation:
 
 def _names(value: Any, where: str) -> list[str]:
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-        raise InputError(f"{where} must be a list of names, as [saliency, gradcam]; got {value!r}")
+        raise InputError(
+            f"{where} must be a list of names, such as [saliency, gradcam]; got {value!r}"
+        )
     return value

@@ -16,13 +16,13 @@ def draw_front(path: Path, found: dict[str, Any]) -> bool:
     """Write the figure of ``study.json`` as a PNG.
 
     Returns:
-        Whether there was anything to draw: without annotation there is no localisation.
+        Whether there was anything to draw: without annotation, localisation is unknown.
     """
     points = front_points(found)
     if not points:
         return False
     content = BytesIO()
-    # a setting's name may hold $, which would be read as mathematics
+    # a setting's name may hold $, which matplotlib would read as mathematics
     with matplotlib.rc_context({"text.parse_math": False}):
         front_figure(points).savefig(content, format="png")
     write_whole(path, content.getvalue())
@@ -30,7 +30,7 @@ def draw_front(path: Path, found: dict[str, Any]) -> bool:
 
 
 def front_points(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Name, accuracy and localisation of each setting, and whether no other is better in both."""
+    """Name, accuracy and localisation of each setting, and whether it is on the front."""
     points = [
         {"name": item["name"], "x": item["figures"][ACCURACY], "y": item["figures"][MEAN]}
         for item in found["settings"]
@@ -51,7 +51,7 @@ def front_figure(points: list[dict[str, Any]]) -> Figure:
     """Accuracy against localisation with 95 % intervals; a line joins the settings on the front.
 
     Args:
-        points: as `front_points` gives them.
+        points: as returned by `front_points`.
     """
     figure = Figure(figsize=(6.4, 4.4), layout="constrained", dpi=120)
     axis = figure.subplots()

@@ -9,7 +9,7 @@ from sib.evaluation.statistics import LEVEL, Array
 
 
 class Estimate(NamedTuple):
-    """A mean over runs, and where it could as well lie."""
+    """A mean over runs and its interval."""
 
     mean: float
     low: float | None
@@ -22,14 +22,14 @@ class Estimate(NamedTuple):
 def seed_interval(values: Array) -> Estimate:
     """Mean of runs with its 95 % t interval over seeds and splits.
 
-    One split: the t interval of the seeds' values, mean ± t_{S−1} s / √S; one seed: the same over
-    splits. Several of both, of which each seed meets each split: Var = (A + B − E) / SP with the
-    mean squares A between seeds, B between splits and E of what is left, and the degrees of freedom
-    (A + B − E)² / (A²/(S−1) + B²/(P−1) + E²/((S−1)(P−1))); where E exceeds the smaller of A and B,
-    the larger of the two is used alone.
+    With one split: the t interval of the seeds' values, mean ± t_{S−1} s / √S. With one seed: the
+    same over splits. With several of both, where each seed meets each split: Var =
+    (A + B − E) / SP, with mean squares A between seeds, B between splits and E for the residual. The degrees of
+    freedom are (A + B − E)² / (A²/(S−1) + B²/(P−1) + E²/((S−1)(P−1))). If E exceeds the smaller of
+    A and B, only the larger of the two is used.
 
     Args:
-        values: (S, P), of S seeds on P splits, finite.
+        values: (S, P), values of S seeds on P splits, finite.
 
     Returns:
         `Estimate`.
@@ -46,7 +46,7 @@ def seed_interval(values: Array) -> Estimate:
 
 
 def _mean_square(values: Array) -> tuple[float, float]:
-    """Mean square that the variance of the mean comes from, and its degrees of freedom."""
+    """Mean square behind the variance of the mean, and its degrees of freedom."""
     seeds, splits = values.shape
     if seeds == 1 or splits == 1:
         return float(values.var(ddof=1)), values.size - 1

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 THEN = "--then"
-"""Stands between two commands."""
+"""Separates two commands."""
 
 Command = Sequence[str]
 
@@ -15,7 +15,7 @@ def one_after_another(commands: Sequence[Command]) -> Command:
 
 
 def split(joined: Command) -> list[list[str]]:
-    """The commands that `one_after_another` joined."""
+    """Split what `one_after_another` joined."""
     commands: list[list[str]] = [[]]
     for argument in joined:
         if argument == THEN:

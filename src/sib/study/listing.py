@@ -1,4 +1,4 @@
-"""The runs of a study and what is done of them, as lines."""
+"""The runs of a study and their states, as lines."""
 
 from rich.console import Console
 
@@ -12,7 +12,7 @@ STATES = ("finished", "trained, to be evaluated", "interrupted", "to be done")
 def list_runs(
     described: Study, runs: list[Run], slots: list[dict[str, str]], console: Console
 ) -> None:
-    """Print a line for each run, and one that counts them."""
+    """Print a line for each run, and one with the counts."""
     states = [state(described, run) for run in runs]
     width = max(len(run.name) for run in runs)
     lines = [f"{run.name:<{width}}  {each}" for run, each in zip(runs, states, strict=True)]

@@ -1,4 +1,4 @@
-"""Packing the records of a study into one file, without weights and absolute paths."""
+"""Packs the records of a study into one file, without weights and absolute paths."""
 
 import json
 import re
@@ -15,28 +15,28 @@ from sib.runs.reader import is_run
 from sib.utils.errors import InputError
 
 MACHINE = ("host", "hostname", "launch")
-"""Keys whose value names a machine or a launch on it."""
+"""Keys whose value names a machine, or a launch on it."""
 PLACES = ("out", "root", "command", "file")
-"""Keys that say where files lay; no result depends on them."""
+"""Keys for places of files, on which no result depends."""
 DESCRIPTIONS = ("environment.json", "evaluation.json")
-"""Records that only describe; the paths in a configuration are used again."""
+"""Records that only describe. The paths in a configuration, in contrast, are used again."""
 WITHIN_TEXT = re.compile(
     r"(?:^|(?<=[\s=,;:'\"(]))(?:~/|[A-Za-z]:[\\/]|/(?!/))[^\s,;'\")]*[\w]", re.M
 )
-"""An absolute path inside of a longer text."""
+"""An absolute path inside a longer text."""
 
 
 def pack(folder: Path) -> tuple[Path, int, list[str]]:
-    """Write the archive beside a study's folder, from that folder and the archive there was.
+    """Write the archive beside a study's folder, from that folder and the previous archive.
 
-    A run of the folder replaces the whole run of the archive. Runs that have not ended are left
-    out, since they cannot continue without their state.
+    A run in the folder replaces the same run in the archive. Runs that have not ended are left out,
+    since they cannot continue without their state.
 
     Args:
-        folder: of the study.
+        folder: the study's folder.
 
     Returns:
-        The archive, how many runs it holds, and the names of the runs that were left out.
+        The archive, the number of runs in it, and the names of the runs that were left out.
 
     Raises:
         InputError: nothing has ended yet, a record is damaged or would carry an absolute path, or
@@ -58,11 +58,11 @@ def pack(folder: Path) -> tuple[Path, int, list[str]]:
 
 
 def without_places(path: Path, content: bytes) -> bytes:
-    """A record without absolute paths and names of machines; the same bytes where it has none.
+    """Remove absolute paths and names of machines from a record; without any, it stays the same.
 
     Args:
-        path: of the file, which says its format.
-        content: of the file.
+        path: path of the file, which decides its format.
+        content: content of the file.
 
     Raises:
         InputError: it is damaged, or an option that matters, such as ``data``, is an absolute path.
@@ -87,8 +87,8 @@ FORMATS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
     ".json": (json.loads, lambda value: json.dumps(value, indent=1, ensure_ascii=False)),
     ".yaml": (parse_yaml, lambda value: yaml.safe_dump(value, sort_keys=False)),
 }
-"""How to read and write a record; tables and lines are only looked through."""
-ADVICE = "records are packed without any, so give it relative to the folder that sib is started in"
+"""How to read and write a record; tables and lines are only searched."""
+ADVICE = "records are packed without any, so give it relative to the folder where sib is started"
 
 
 def _clean(path: Path, value: Any, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The runs of a study: which there are, and what is done of them."""
+"""The runs of a study: which ones there are, and what is done."""
 
 import dataclasses
 from collections import Counter
@@ -39,7 +39,7 @@ class Run:
     """One training run of a study."""
 
     name: str
-    """Of its folder."""
+    """Name of its folder."""
     setting: str
     point: Point
     seed: int
@@ -49,17 +49,17 @@ class Run:
     config: TrainConfig
     evaluation: Evaluation
     audit: bool = False
-    """Whether it is audited, too."""
+    """Whether it is audited as well."""
 
     @property
     def arguments(self) -> list[str]:
-        """For ``sib train``."""
+        """The options for ``sib train``."""
         own = ["--out", str(self.folder), "--seed", str(self.seed)]
         return [*self.point.arguments, *own, "--input.split-seed", str(self.split_seed)]
 
     @property
     def weights(self) -> Path:
-        """Of the epoch that is measured."""
+        """The weights of the epoch that is measured."""
         return self.folder / "best.safetensors"
 
     def is_started(self) -> bool:
@@ -71,17 +71,17 @@ class Run:
         return (self.folder / "result.json").exists()
 
     def is_evaluated(self, split: str) -> bool:
-        """Whether the wanted evaluation is there, of these weights where they are kept."""
+        """Whether the evaluation exists and, if the weights are kept, is of these weights."""
         return self.is_trained() and self.evaluation.is_done(
             self.evaluation_folder(split), self.weights, split
         )
 
     def is_audited(self) -> bool:
-        """Whether the audit is there, of these weights, or none is wanted."""
+        """Whether the audit exists, of these weights, or none is needed."""
         return not self.audit or is_audited(self.folder, self.weights)
 
     def evaluation_folder(self, split: str) -> Path:
-        """Where the evaluation on a split is written."""
+        """Folder of the evaluation on a split."""
         return self.folder if split == "test" else self.folder / VALIDATION
 
 
@@ -97,7 +97,7 @@ def plan_runs(study: Study) -> list[Run]:
 
 
 def _run(study: Study, setting: Setting, point: Point, seed: int, split_seed: int) -> Run:
-    split = f"-split{split_seed}" if split_seed else ""  # so that further splits keep what is done
+    split = f"-split{split_seed}" if split_seed else ""  # so that adding splits keeps what is done
     name = f"{point.name}{split}-{seed}"
     folder = study.out / "runs" / name
     options = dataclasses.replace(point.config.input, split_seed=split_seed)
@@ -108,11 +108,11 @@ def _run(study: Study, setting: Setting, point: Point, seed: int, split_seed: in
 
 
 def check_runs(study: Study, runs: list[Run]) -> None:
-    """Everything that can be wrong before the first run starts.
+    """Check everything that can go wrong before the first run starts.
 
     Raises:
-        InputError: as of `check_records`; or the data cannot be opened or lacks what is needed, or
-            a model cannot be made.
+        InputError: see `check_records`; or the data cannot be opened or lacks what is needed, or a
+            model cannot be made.
     """
     check_records(study, runs)
     for split_seed, splits in _opened(study, runs):
@@ -124,7 +124,7 @@ def check_runs(study: Study, runs: list[Run]) -> None:
 
 
 def check_records(study: Study, runs: list[Run]) -> None:
-    """What can be wrong with the runs that are there, which needs no data set.
+    """Check the existing runs, which needs no data set.
 
     Raises:
         InputError: a name is duplicated, or a folder holds a run of another configuration.
@@ -138,7 +138,7 @@ def check_records(study: Study, runs: list[Run]) -> None:
 
 @contextmanager
 def with_archive(study: Study, runs: list[Run]) -> Iterator[list[Run]]:
-    """The runs, those that only the study's archive has in a folder for the time of reading."""
+    """The runs; those that only the study's archive has are in a folder while they are read."""
     with overlaid(study.out) as folder:
         yield [
             run if run.is_started() else dataclasses.replace(run, folder=folder / "runs" / run.name)
@@ -167,7 +167,7 @@ def _removal(run: Run) -> str:
 
 
 def check_unused(runs: list[Run]) -> None:
-    """Raise InputError where a process works on a run, as one may that outlived its study."""
+    """Raise InputError if a process works on a run, such as one that outlived its study."""
     for run in runs:
         if not run.is_trained() and (run.folder / LOCK).exists():
             lock = FolderLock(run.folder, "end it")
@@ -176,7 +176,7 @@ def check_unused(runs: list[Run]) -> None:
 
 
 def _opened(study: Study, runs: list[Run]) -> Iterator[tuple[int, Splits]]:
-    """The data set, divided by each of the seeds."""
+    """The data set, split by each of the seeds."""
     for split_seed in study.split_seeds:
         config = next(run.config for run in runs if run.split_seed == split_seed)
         try:
@@ -195,7 +195,7 @@ def _check_annotated(study: Study, splits: Splits) -> None:
     if study.needs_energy and not splits.validation.annotated:
         raise InputError(
             f"{study.file}: choose_by {study.choose_by} needs foregrounds, and the validation "
-            f"images of {splits.name} have none; choose_by accuracy does without"
+            f"images of {splits.name} have none; choose_by accuracy needs none"
         )
 
 
@@ -214,7 +214,7 @@ def _check_models(study: Study, splits: Splits) -> None:
 
 @contextmanager
 def _naming_point(study: Study, point: Point) -> Iterator[None]:
-    """Put the file and the point in front of the message of an InputError."""
+    """Prefix an InputError's message with the file and the point."""
     try:
         yield
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Commands in processes of their own, several at a time, and how they are stopped."""
+"""Runs commands in separate processes, several at a time, and stops them."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from sib.utils.signals import Interrupt, Stopped
 
 SIB = (sys.executable, "-m", "sib")
 PAUSE = 0.05
-"""Seconds between two looks at the processes."""
+"""Seconds between two checks of the processes."""
 
 
 @dataclass
@@ -25,9 +25,9 @@ class Job:
     """Processes of one run, one after the other.
 
     Args:
-        name: of the run.
-        log: file that the output is added to.
-        next_command: what to start now; None where nothing is left.
+        name: name of the run.
+        log: file to which the output is appended.
+        next_command: returns the next command; None if nothing is left.
     """
 
     name: str
@@ -39,25 +39,25 @@ class Job:
 
 @dataclass
 class Slot:
-    """One of the places for a process."""
+    """A place for one process at a time."""
 
     environment: dict[str, str]
     job: Job | None = None
     process: Any = None
-    """A Popen, or what has its methods poll, send_signal and wait."""
+    """A Popen, or an object with its methods poll, send_signal and wait."""
     done: list[Command] = field(default_factory=list)
 
 
 class Pool:
     """Works through jobs in as many processes as there are places.
 
-    A process is the leader of a group of its own, so that Ctrl-C on a terminal reaches it only
-    through `_stop`, once.
+    Each process leads a group of its own, so that Ctrl-C on a terminal reaches it only through
+    `_stop`, once.
 
     Args:
         places: an environment for each process at a time.
-        report: called when a job starts or ends, with the names in work and the job that ended.
-        prefix: of every command.
+        report: called when a job starts or ends, with the running names and the job that ended.
+        prefix: beginning of every command.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Pool:
         self.interrupt = Interrupt()
 
     def work(self, jobs: Sequence[Job]) -> None:
-        """Do all jobs; of one that fails `Job.failure` says why, and the others continue.
+        """Do all jobs. `Job.failure` says why one failed, and the others continue.
 
         Raises:
             Stopped: SIGINT or SIGTERM came; the processes were asked to stop, and have ended.
@@ -94,7 +94,7 @@ class Pool:
         return [slot for slot in self.slots if slot.process is not None]
 
     def _advance(self, slot: Slot, waiting: list[Job]) -> None:
-        """Look whether the slot's process has ended, and start what comes next."""
+        """If the slot's process has ended, start what comes next."""
         if slot.process is not None:
             code = slot.process.poll()
             if code is None:
@@ -126,11 +126,11 @@ class Pool:
     def _next(self, job: Job, done: list[Command]) -> Command | None:
         try:
             command = job.next_command()
-        except ValueError as error:  # InputError: what the last command left cannot be read
+        except ValueError as error:  # InputError: the last command's output cannot be read
             job.failure = f"{job.name}: {error}"
             return None
         if command in done:
-            job.failure = f"{job.name}: sib {command[0]} ended well and left no result"
+            job.failure = f"{job.name}: sib {command[0]} succeeded but left no result"
             return None
         return command
 
@@ -152,7 +152,7 @@ class Pool:
         self.report([slot.job.name for slot in self.slots if slot.job is not None], ended)
 
     def _stop(self) -> None:
-        """Ask every process to save and stop, and wait until they have."""
+        """Ask every process to save and stop, and wait until all have."""
         for slot in self._busy():
             assert slot.process is not None
             slot.process.send_signal(signal.SIGTERM)
@@ -163,20 +163,20 @@ class Pool:
 
 
 def _write_head(command: Command, log: Path) -> None:
-    """Name a command in its log."""
+    """Write the command into its log."""
     first, *_ = split(command)  # the process names the others itself
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"$ sib {' '.join(first)}\n")
 
 
 def places(parallel: int | None, device: str) -> list[dict[str, str]]:
-    """The environment of each process at a time: its share of the cores, and its GPU.
+    """The environment of each concurrent process: its share of the cores, and its GPU.
 
-    Several processes share a GPU where there are more of them than GPUs, each with its share of the
-    CPU cores.
+    If there are more processes than GPUs, several share a GPU, each with its share of the CPU
+    cores.
 
     Args:
-        parallel: processes; as many as GPUs, or as cores without any, where None.
+        parallel: number of processes; None for the number of GPUs, or else of cores.
         device: auto, cpu, cuda or mps.
     """
     cores, gpus = available_cores(), available_gpus() if device in ("auto", "cuda") else []
@@ -190,14 +190,14 @@ def places(parallel: int | None, device: str) -> list[dict[str, str]]:
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def available_gpus() -> list[str]:
-    """Names of the GPUs as CUDA_VISIBLE_DEVICES takes them."""
+    """Names of the GPUs, as in CUDA_VISIBLE_DEVICES."""
     count = torch.cuda.device_count()
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = given.split(",") if given else [str(index) for index in range(count)]
@@ -205,7 +205,7 @@ def available_gpus() -> list[str]:
 
 
 def _reason(job: Job, code: int) -> str:
-    """How a process ended and the last line of its log."""
+    """How a process ended, and the last line of its log."""
     lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     end = f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
@@ -217,7 +217,7 @@ def _reason(job: Job, code: int) -> str:
 
 
 def _kill(process: subprocess.Popen | None) -> None:
-    """End a process and those that read images for it, at once."""
+    """Kill a process and those that read images for it."""
     if process is not None and process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

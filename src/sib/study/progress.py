@@ -1,4 +1,4 @@
-"""A study under way, shown to a person on a terminal or in a log."""
+"""Shows a running study on a terminal or in a log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ class Display:
     """Shows what the pool reports.
 
     Args:
-        console: where to write.
-        bar: shows on a terminal only.
-        total: jobs.
+        console: console to write to.
+        bar: progress bar, shown on a terminal only.
+        total: number of jobs.
     """
 
     def __init__(self, console: Console, bar: Progress, total: int) -> None:
@@ -26,7 +26,7 @@ class Display:
         self.task = bar.add_task("", total=total)
 
     def __call__(self, in_work: list[str], ended: Job | None) -> None:
-        """Show what is in work, and count what has ended."""
+        """Show what is running, and count what has ended."""
         if ended is not None:
             self.ended += 1
             self._line(ended)
@@ -45,7 +45,7 @@ class Display:
 
 @contextmanager
 def display(console: Console, total: int) -> Iterator[Display]:
-    """A bar over runs with the names of those in work; plain lines outside of a terminal."""
+    """A bar over runs with the names of the running ones; plain lines without a terminal."""
     with make_bar(console, "runs") as bar:
         yield Display(console, bar, total)
 

@@ -1,4 +1,4 @@
-"""Which point of a grid is reported: decided on validation, never on test."""
+"""Chooses the point of each grid to report: on validation, never on test."""
 
 from dataclasses import dataclass
 
@@ -15,42 +15,43 @@ from sib.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Candidate:
-    """A grid point on one split, with what was found on validation, mean over the seeds."""
+    """A grid point on one split, with its validation figures averaged over the seeds."""
 
     point: str
     runs: tuple[Run, ...]
     """By seed."""
     accuracy: float
     energy: float | None
-    """Mean over the explanation methods; None where choosing does not need it."""
+    """Mean over the explanation methods; None if the choice does not need it."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen for a setting on one split."""
+    """The choice for a setting on one split."""
 
     setting: str
     split_seed: int
     chosen: Candidate
     others: tuple[Candidate, ...]
     incomplete: tuple[str, ...] = ()
-    """Points that a run has failed of: they were not to choose from."""
+    """Points with a failed run, which could not be chosen."""
     within_margin: bool = True
-    """False where no point was accurate enough, and the most accurate one was taken."""
+    """False if no point was accurate enough, and the most accurate one was taken."""
 
 
 def choose(study: Study, runs: list[Run]) -> list[Choice]:
-    """One point of each setting for each split, by the figures of the validation split alone.
+    """Choose one point of each setting for each split, by the figures on validation only.
 
-    With repeated splits the choice is repeated for each, since the validation images of one may
-    be test images of another.
+    With repeated splits the choice is repeated for each, since validation images of one may be test
+    images of another.
 
     Args:
-        study: says how.
-        runs: of the study; those that are not trained count as failed.
+        study: describes how to choose.
+        runs: runs of the study; those that are not trained count as failed.
 
     Returns:
-        The choices, the reference's first in each split; a setting without a whole point has none.
+        The choices, the reference's first in each split. A setting without a complete point has
+        none.
     """
     found = []
     for split_seed in study.split_seeds:
@@ -65,7 +66,7 @@ def choose(study: Study, runs: list[Run]) -> list[Choice]:
 
 
 def _choose(study: Study, setting: Setting, runs: list[Run], least: float | None) -> Choice | None:
-    """``least`` accuracy, None for the reference; infinite where that has no figure."""
+    """The ``least`` accuracy; None for the reference, infinite if the reference has no figure."""
     members = {
         point.name: tuple(run for run in runs if run.point == point) for point in setting.points
     }
@@ -90,7 +91,7 @@ def _choose(study: Study, setting: Setting, runs: list[Run], least: float | None
 
 
 def _best(study: Study, candidates: list[Candidate], least: float | None) -> tuple[Candidate, bool]:
-    """The first in the file's order of those that are as good, and whether the margin was met."""
+    """The best point, the first in the file if tied, and whether the margin was met."""
     by_accuracy = max(candidates, key=lambda c: c.accuracy)
     if len(candidates) == 1 or study.choose_by == CHOOSE_BY[0]:
         return by_accuracy, True
@@ -124,7 +125,7 @@ def _candidate(name: str, runs: tuple[Run, ...], energies: bool) -> Candidate:
 
 
 def validation_accuracy(run: Run) -> float:
-    """Of the best epoch, from ``result.json``.
+    """Validation accuracy of the best epoch, from ``result.json``.
 
     Raises:
         InputError: the file is damaged.

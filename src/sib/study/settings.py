@@ -19,7 +19,7 @@ OWN = {
     "seed": "seeds",
     "input.split_seed": "split_seeds",
 }
-"""Options of sib train that a study has under a key of its own."""
+"""Options of sib train for which a study has its own key."""
 NEVER = ("recipe", "resume", "dry_run")
 ONE_FOR_ALL = (
     "input.validation_fraction",
@@ -30,9 +30,9 @@ ONE_FOR_ALL = (
     "input.train_size",
     "input.test_size",
 )
-"""Options that decide which images there are, so all settings share them."""
+"""Options that decide which images there are, so that all settings share them."""
 FILES = ("weights",)
-"""Options that may name a file, which is looked for beside the study file first."""
+"""Options that may name a file; it is searched beside the study file first."""
 LARGEST_GRID = 1000
 
 Flat = dict[str, Any]
@@ -43,17 +43,17 @@ class Point:
     """One configuration of a setting."""
 
     name: str
-    """The setting's, and what the grid chose."""
+    """The setting's name, and the values that the grid chose."""
     choice: Flat
-    """Options that the grid varies, with the values of this point; empty where there is no grid."""
+    """The grid's options, with their values at this point; empty if there is no grid."""
     arguments: tuple[str, ...]
-    """For ``sib train``, without seed, split and place."""
+    """Options for ``sib train``, without seed, split and place."""
     config: TrainConfig
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A named configuration, or a grid of which one point is chosen on validation."""
+    """A named configuration, or a grid from which one point is chosen on validation."""
 
     name: str
     points: tuple[Point, ...]
@@ -73,8 +73,8 @@ def read_settings(common: Common, described: dict[Any, Any]) -> tuple[Setting, .
     """Every setting with every point of its grid, as configurations of ``sib train``.
 
     Args:
-        common: what they share.
-        described: options of each, by name; a list of values makes a grid.
+        common: shared options.
+        described: options of each setting, by name; a list of values makes a grid.
 
     Raises:
         InputError: a name, an option or a value is not allowed, or two points are the same.
@@ -93,8 +93,8 @@ def _setting(common: Common, shared: Flat, name: Any, own: Any) -> Setting:
     where = f"{common.file}: settings.{name}"
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InputError(
-            f"{where}: a setting's name must be up to 64 letters, digits and . _ + -, and no "
-            f"number alone; got {name!r}"
+            f"{where}: a setting's name must be up to 64 letters, digits and . _ + -, and not "
+            f"just a number; got {name!r}"
         )
     if not isinstance(own, dict):
         raise InputError(f"{where} must hold options of sib train, indented; got {own!r}")
@@ -125,7 +125,7 @@ def _point(common: Common, where: str, name: str, options: Flat, choice: Flat) -
 def _check_config(config: TrainConfig, where: str) -> None:
     if config.selection != "validation":
         raise InputError(
-            f"{where}: selection must be validation in a study, whose settings are chosen there; "
+            f"{where}: selection must be validation in a study, which chooses its settings there; "
             f"got {config.selection!r}"
         )
     if config.device.startswith("cuda:"):
@@ -136,13 +136,13 @@ def _check_config(config: TrainConfig, where: str) -> None:
 
 
 def _choices(flat: Flat, where: str) -> list[Flat]:
-    """Every combination of the values of the options that are lists."""
+    """Every combination of values from the options that are lists."""
     grid = {key: value for key, value in flat.items() if isinstance(value, list)}
     for key, values in grid.items():
         if not values:
             raise InputError(f"{where}: {key} is an empty list; a grid needs at least one value")
         if len({str(value) for value in values}) < len(values):
-            raise InputError(f"{where}: {key} names a value twice: {values}")
+            raise InputError(f"{where}: {key} has a duplicate: {values}")
     choices = [
         dict(zip(grid, values, strict=True))
         for values in itertools.islice(itertools.product(*grid.values()), LARGEST_GRID + 1)
@@ -165,7 +165,7 @@ def _flat(values: dict[Any, Any], where: str, prefix: str = "") -> Flat:
 
 
 def _beside(file: Path, flat: Flat) -> Flat:
-    """The options, with files of weights that lie beside the study file found there."""
+    """The options, with relative names of weights files resolved beside the study file."""
 
     def found(value: Any) -> Any:
         if isinstance(value, str) and (file.parent / value).is_file():
@@ -201,5 +201,5 @@ def _check_different(file: Path, settings: tuple[Setting, ...]) -> None:
 
 
 def _safe(value: Any) -> str:
-    """A value as a part of a folder's name."""
+    """A value as part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", str(value))

@@ -1,4 +1,4 @@
-"""What a study found: figures of the chosen runs on test, and their differences."""
+"""The results of a study: figures of the chosen runs on test, and their differences."""
 
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,16 @@ FORMAT = 1
 ACCURACY, MEAN = "accuracy", "mean_energy"
 
 Figures = dict[str, float | None]
-"""Of one run: accuracy, mean energy, and the energy of each method."""
+"""Figures of one run: accuracy, mean energy, and the energy of each method."""
 
 
 def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[str, Any]:
     """The content of ``study.json``.
 
     Args:
-        study: what was described.
+        study: the study's description.
         choices: the grid points to report.
-        failed: a sentence for each run that failed.
+        failed: a sentence for each failed run.
 
     Raises:
         InputError: an evaluation is damaged, or runs saw different images.
@@ -67,15 +67,15 @@ def reported_runs(choices: list[Choice]) -> list[Run]:
 
 
 def explanation(study: Study, counts: list[int]) -> str:
-    """What the intervals say, in a sentence or two.
+    """Explain the intervals in a sentence or two.
 
     Args:
-        study: that is reported.
-        counts: of seeds, of each setting that has any.
+        study: the reported study.
+        counts: number of seeds of each setting that has any.
     """
     fewest, seeds, splits = min(counts, default=0), max(counts, default=0), len(study.split_seeds)
     if seeds * splits <= 1:
-        return "One run a setting: nothing is said about other seeds."
+        return "One run per setting: nothing is known about other seeds."
     counted = f"{seeds}" if fewest == seeds else f"{fewest} to {seeds}"
     over = f"{counted} seeds" if splits == 1 else f"{splits} splits"
     if seeds > 1 and splits > 1:
@@ -107,7 +107,7 @@ def _methods(stored: list[Evaluation]) -> list[str]:
 
 
 def _audits(folders: list[Path]) -> list[str]:
-    """The figures of audits that every run has."""
+    """The audit figures that every run has."""
     if not folders:
         return []
     first, *others = [audit_figures(folder) for folder in folders]
@@ -129,7 +129,7 @@ def _figures(stored: Evaluation, methods: list[str], audits: list[str]) -> Figur
 def _grid(
     study: Study, setting: str, choices: list[Choice], figures: dict[str, Figures]
 ) -> dict[int, list[Figures]]:
-    """Figures of each seed on all splits in their order; seeds that lack one are left out."""
+    """Figures of each seed on all splits in order; seeds that lack one are left out."""
     found: dict[int, dict[int, Figures]] = {seed: {} for seed in study.seeds}
     for choice in (choice for choice in choices if choice.setting == setting):
         for run in choice.chosen.runs:

@@ -13,7 +13,7 @@ from sib.study.summary import ACCURACY, MEAN
 from sib.utils.terminal import show_tables
 
 CELL, LABEL = 17, 24
-"""Characters of a setting's column and of the first one."""
+"""Widths, in characters, of a setting's column and of the first one."""
 
 
 def show(found: dict[str, Any], console: Console) -> None:
@@ -31,7 +31,7 @@ def show(found: dict[str, Any], console: Console) -> None:
 
 
 def chosen_lines(found: dict[str, Any]) -> list[str]:
-    """What was chosen from each grid, in words."""
+    """Describe what was chosen from each grid."""
     lines = []
     for item in found["settings"]:
         for choice in item["choices"]:
@@ -39,11 +39,11 @@ def chosen_lines(found: dict[str, Any]) -> list[str]:
                 continue
             split = f" on split {choice['split_seed']}" if len(found["split_seeds"]) > 1 else ""
             count = 1 + len(choice["others"]) + len(choice["incomplete"])
-            line = f"{item['name']}{split}: {choice['chosen']['point']}, chosen of {count} points"
+            line = f"{item['name']}{split}: {choice['chosen']['point']}, chosen from {count} points"
             if not choice["within_margin"]:
-                line += ", the most accurate one, since none is known to lie within the margin"
+                line += ", the most accurate one, since none is known to be within the margin"
             if choice["incomplete"]:
-                line += f"; with failed runs and left out: {', '.join(choice['incomplete'])}"
+                line += f"; left out because of failed runs: {', '.join(choice['incomplete'])}"
             lines.append(line)
     return lines
 
@@ -51,7 +51,7 @@ def chosen_lines(found: dict[str, Any]) -> list[str]:
 def _tables(
     title: str, key: str, settings: list[dict[str, Any]], found: dict[str, Any], width: int
 ) -> list[Table]:
-    """Rows of figures, a column a setting, as many columns as fit beside one another."""
+    """Rows of figures, one column per setting, in as many tables as the width requires."""
     fitting = max(1, (width - LABEL) // CELL)
     return [
         _table(title, key, settings[start : start + fitting], found)

@@ -10,18 +10,18 @@ from sib.utils.errors import InputError
 
 
 class Values:
-    """The options of one mapping, whose errors name the file and the key.
+    """The options of one mapping; errors name the file and the key.
 
     Args:
         file: the study file.
-        content: what it holds.
+        content: the mapping.
     """
 
     def __init__(self, file: Path, content: dict[Any, Any]) -> None:
         self.file, self.content = file, content
 
     def allow(self, names: Sequence[str]) -> None:
-        """Raise InputError where a key is none of the names."""
+        """Raise InputError if a key is not one of the names."""
         for key in self.content:
             if key not in names:
                 close = difflib.get_close_matches(str(key), names, n=1)
@@ -29,7 +29,7 @@ class Values:
                 raise InputError(f"{self.file}: {key} is not an option of a study{perhaps}")
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A word or a path that is not empty; needed where there is no default."""
+        """A word or a path that is not empty; required if there is no default."""
         value = self.content.get(key, default)
         if value is None and key not in self.content:
             raise InputError(f"{self.file}: {key} is missing")
@@ -38,7 +38,7 @@ class Values:
         return value
 
     def choice(self, key: str, allowed: Sequence[str]) -> str:
-        """One of the words; the first where the key is missing."""
+        """One of the words; the first by default."""
         value = self.content.get(key, allowed[0])
         if value not in allowed:
             raise InputError(
@@ -48,7 +48,7 @@ class Values:
         return str(value)
 
     def mapping(self, key: str) -> dict[Any, Any]:
-        """Options of their own; none where the key is missing."""
+        """Options in a mapping of their own; none by default."""
         value = self.content.get(key, {})
         if not isinstance(value, dict):
             raise InputError(
@@ -57,11 +57,11 @@ class Values:
         return value
 
     def seeds(self, key: str, default: list[int]) -> tuple[int, ...]:
-        """Different whole numbers from 0 on."""
+        """Distinct whole numbers, at least 0."""
         value = self.content.get(key, default)
         if not isinstance(value, list) or not value:
             raise InputError(
-                f"{self.file}: {key} must be a list of at least one number, as [0, 1, 2]; got "
+                f"{self.file}: {key} must be a list of at least one number, such as [0, 1, 2]; got "
                 f"{value!r}"
             )
         for seed in value:
@@ -74,7 +74,7 @@ class Values:
         return tuple(value)
 
     def count(self, key: str) -> int | None:
-        """A whole number from 1 on; None where the key is missing."""
+        """A whole number, at least 1; None by default."""
         value = self.content.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise InputError(f"{self.file}: {key} must be a whole number; got {value!r}")
@@ -83,7 +83,7 @@ class Values:
         return value
 
     def flag(self, key: str) -> bool:
-        """True or false; false where the key is missing."""
+        """True or false; false by default."""
         value = self.content.get(key, False)
         if not isinstance(value, bool):
             raise InputError(f"{self.file}: {key} must be true or false; got {value!r}")
@@ -98,7 +98,7 @@ class Values:
 
 
 def read_values(file: Path) -> tuple[str, Values]:
-    """The text of a study file and its options.
+    """Read a study file and its options.
 
     Raises:
         InputError: it cannot be read, or holds no options.
