@@ -154,7 +154,7 @@ FOREIGN = ["{weights}", "--arch", "small_resnet", "--image-size", "32", "--norma
     [
         (["nowhere"], "nowhere does not exist"),
         (["{tmp}"], "holds no run"),
-        (["{run}", "--methods", "gradcan"], "--methods must be of"),
+        (["{run}", "--methods", "gradcan"], "--methods must be one of"),
         (["{run}", "--methods", "vjp", "vjp"], "has a duplicate"),
         (["{run}", "--limit", "0"], "--limit must be at least 1"),
         (["{run}", "--attribution.steps", "0"], "--attribution.steps must be at least 1"),

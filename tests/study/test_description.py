@@ -79,7 +79,10 @@ GRID = {"ce": {"method": "ce"}, "sib": {"objective": {"slope": [1, 2]}}}
         ({"out": None}, "out is missing"),
         ({"data": 3}, "data must be text; got 3"),
         ({"out": ""}, "out must be text; got ''"),
-        ({"seeds": []}, r"seeds must be a list of at least one number, as \[0, 1, 2\]; got \[\]"),
+        (
+            {"seeds": []},
+            r"seeds must be a list of at least one number, such as \[0, 1, 2\]; got \[\]",
+        ),
         ({"seeds": 3}, "seeds must be a list of at least one number"),
         ({"seeds": [0, -1]}, r"seeds must hold whole numbers from 0 to 2\^63 - 1; got -1"),
         ({"seeds": [True]}, "seeds must hold whole numbers .*; got True"),

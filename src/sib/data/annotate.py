@@ -1,4 +1,4 @@
-"""Give the images of a folder the foregrounds of an annotation file."""
+"""Give a folder's images the foregrounds of an annotation file."""
 
 import dataclasses
 import math
@@ -29,7 +29,7 @@ class _Counts:
 
     events: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
-    """The first place of each kind of event."""
+    """The first example of each kind of event."""
 
     def add(self, event: str, where: str) -> None:
         self.events[event] += 1
@@ -37,14 +37,14 @@ class _Counts:
 
 
 def annotate(layout: Layout, path: Path) -> Layout:
-    """The layout with the foregrounds that annotations give.
+    """The layout with the foregrounds from annotations.
 
-    An image's objects are united. Where an image has annotations, a mask file of its own is not
-    used. The counts are in the layout's notes; see `sentences`.
+    An image's objects are united. If an image has annotations, its mask file is not used. The
+    counts are in the layout's notes; see `sentences`.
 
     Args:
-        layout: of a folder of the user's own.
-        path: of the annotations, see `read_annotations`.
+        layout: layout of the user's own folder.
+        path: the annotations, see `read_annotations`.
 
     Returns:
         `Layout`.
@@ -81,13 +81,13 @@ def annotate(layout: Layout, path: Path) -> Layout:
 
 
 def sentences(notes: Mapping[str, Any]) -> list[str]:
-    """What annotations gave, in words: first how many images have a foreground.
+    """Describe what annotations gave, beginning with how many images have a foreground.
 
     Args:
-        notes: of a layout, or the description of splits that were made of it.
+        notes: a layout's notes, or the description of splits made from it.
 
     Returns:
-        Sentences; none where no annotations were given.
+        Sentences; none if no annotations were given.
     """
     facts = notes.get(NOTE)
     if facts is None:
@@ -137,7 +137,7 @@ EVENTS = {
 def _by_image(
     annotations: Iterable[Annotation], names: list[str], counts: _Counts
 ) -> dict[int, list[Annotation]]:
-    """The annotations of each image, by its place."""
+    """The annotations of each image, by its index."""
     images = ImageNames(names)
     found: dict[int, list[Annotation]] = {}
     for annotation in annotations:
@@ -160,12 +160,12 @@ def _by_image(
 
 
 def _annotated(record: Record, annotations: list[Annotation], counts: _Counts) -> Record:
-    """A record with the objects of its annotations, which are none where there are none."""
+    """A record with the objects of its annotations; without a foreground if there are none."""
     if not annotations:
         return record
     try:
         size = read_size(record.image)
-    except InputError:  # which whoever reads the image is told
+    except InputError:  # which is reported when the image is read
         counts.add("unreadable", record.name)
         return record
     if sum(len(annotation.shapes) for annotation in annotations) > MOST_SHAPES:
@@ -201,7 +201,7 @@ def _in_pixels(annotation: Annotation, record: Record, size: Size, counts: _Coun
 
 
 def _factors(annotation: Annotation, record: Record, size: Size) -> tuple[float, float]:
-    """By what x and y are multiplied."""
+    """Factors for x and y."""
     height, width = size
     if annotation.relative:
         return float(width), float(height)
@@ -246,7 +246,7 @@ def _covers(shape: Shape, size: Size) -> bool:
 
 
 def _has_centre(low: float, high: float, side: int) -> bool:
-    """Whether a pixel's centre lies in an interval of an axis with ``side`` pixels."""
+    """Whether a pixel's centre lies in an interval on an axis of ``side`` pixels."""
     return max(0, math.ceil(low - 0.5)) < min(side, math.ceil(high - 0.5))
 
 

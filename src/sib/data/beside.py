@@ -1,4 +1,4 @@
-"""Tell masks that lie among photographs from the photographs."""
+"""Tell photographs from the masks beside them."""
 
 import re
 from collections import Counter
@@ -9,16 +9,16 @@ from sib.data.readers.kinds import IMAGE_KINDS, is_image, is_photo
 from sib.utils.errors import InputError
 
 FOLDERS = ("mask", "masks", "seg", "segs", "segmentation", "segmentations")
-"""Names, in any case, of folders of masks inside a class folder."""
+"""Names of mask folders inside a class folder, in any case."""
 WORD = r"(?:masks?|segs?|segmentations?)"
 NAMED = (
     re.compile(rf"(?P<photo>.+)[-_. ]{WORD}(?:[-_ ]?\d{{1,3}})?", re.I),
     re.compile(rf"{WORD}[-_. ](?P<photo>.+)", re.I),
 )
-"""The stem of a mask: that of its photograph, behind or before a word."""
+"""The stem of a mask: that of its photograph, after or before a word."""
 NONE = "none"
 TWINS = 0.9
-"""Share of the photographs from which on their twins are taken for masks of an unknown name."""
+"""Share of photographs above which their twins are taken for masks with an unknown name."""
 FEWEST = 3
 """Fewest twins that are not a coincidence."""
 SHARE = 0.2
@@ -35,15 +35,15 @@ def check_ending(ending: str | None) -> None:
 
 
 def owner(name: str, ending: str | None) -> str | None:
-    """The stem of the photograph whose mask a file would be by its name.
+    """The stem of the photograph to which a mask belongs by its name.
 
     Args:
-        name: of the file.
+        name: the file's name.
         ending: what follows the photograph's stem in the mask's name, with or without the mask's
             own ending; ``"none"`` for no mask beside photographs; None for the usual words.
 
     Returns:
-        None where the name is not that of a mask.
+        None if the name is not that of a mask.
     """
     path = Path(name)
     if ending == NONE:
@@ -62,7 +62,7 @@ def owner(name: str, ending: str | None) -> str | None:
 def masks_among(names: Iterable[str], ending: str | None) -> dict[str, str]:
     """The masks among the files of one folder, each with its photograph's stem.
 
-    A file with the name of a mask is one where its photograph lies beside it, in any case.
+    A file counts as a mask only if its photograph lies beside it, in any case.
     """
     photos = [name for name in names if is_photo(name)]
     stems = Counter(Path(name).stem.casefold() for name in photos)
@@ -76,11 +76,10 @@ def masks_among(names: Iterable[str], ending: str | None) -> dict[str, str]:
 
 
 def check_twins(folders: Sequence[list[str]]) -> None:
-    """Raise InputError where nearly every photograph has a twin of the same name and more.
+    """Raise InputError if nearly every photograph has a twin with the same name and an addition.
 
     Twins are ``NAME_x.*`` or ``x_NAME.*`` beside ``NAME.*``, with one ``x`` throughout, and
-    ``NAME.png`` beside ``NAME.jpg``. They may be masks or further photographs, which only the user
-    knows.
+    ``NAME.png`` beside ``NAME.jpg``. They may be masks or further photographs; only the user knows.
 
     Args:
         folders: the names of the images of each folder, without known masks.
@@ -101,7 +100,7 @@ def check_twins(folders: Sequence[list[str]]) -> None:
 
 
 def _settled(rest: str) -> tuple[str, str]:
-    """The form of the twins' names, and what to do where they are masks."""
+    """The form of the twins' names, and what to do if they are masks."""
     if rest.endswith("*"):
         return f"begins with {rest[:-1]}", "put them below a folder for --input.masks"
     return f"ends with {rest}", f"give --input.mask-ending {rest}"
@@ -116,7 +115,7 @@ def _parts(ending: str) -> tuple[str, str]:
 def _twins(names: list[str]) -> Iterable[tuple[str, str, str]]:
     """Pairs of images in a folder, and what the second's name has beyond the first's.
 
-    That is the second's ending where both have one name, and ends with ``*`` where it comes first.
+    If both names are equal, that is the second's ending. It ends with ``*`` if it comes first.
     """
     by_stem: dict[str, list[str]] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""Images that were decoded, resized and cropped once, kept on disk."""
+"""Decoded, resized and cropped images, kept on disk."""
 
 import hashlib
 import json
@@ -23,17 +23,17 @@ from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_wo
 
 FORMAT = 2
 PACKAGES = ("pillow", "torch", "torchvision")
-"""What decodes and resizes; another version may give other pixels."""
+"""What decodes and resizes; another version may give different pixels."""
 BUILD_BATCH = 32
 ARRAYS = ("images", "foreground", "annotated")
 
 
 @runtime_checkable
 class OnDisk(Protocol):
-    """A source whose images can be known to be unchanged without reading them."""
+    """A source that can tell, without reading its images, whether they have changed."""
 
     def fingerprints(self) -> list[str]:
-        """For each image a line that changes when one of its files does."""
+        """For each image, a line that changes when one of its files does."""
         ...
 
 
@@ -62,26 +62,26 @@ def cache_sources(
     say: Callable[[str], object] = lambda sentence: None,
     track: Callable[[Loader], Iterable[Any]] = iter,
 ) -> dict[str, Source]:
-    """The same sources, their images resized and cropped once and kept on disk.
+    """Keep the sources' images, resized and cropped once, on disk.
 
     They share one cache, which does not depend on how the images are split:
     ``FOLDER/KEY/images.npy`` uint8 (N, 3, H, W), ``foreground.npy`` the bits of (N, H, W),
     ``annotated.npy`` bool (N,), ``cache.json``. KEY is the SHA-256 of the format, the size, the
-    versions of what decodes, and each file's name, size and times of change. One process builds;
-    a half-built cache is never read. It can be deleted whenever no run uses it.
+    versions of the decoders, and each file's name, size and modification times. One process builds,
+    and a half-built cache is never read. It can be deleted when no run uses it.
 
     Args:
-        sources: by the name of their split; those without ``fingerprints`` stay as they are.
+        sources: sources by split; those without ``fingerprints`` stay as they are.
         image_size: side in pixels, or height H and width W.
-        folder: of the caches; made where it does not exist.
+        folder: folder of the caches; created if missing.
         resize: how images are brought to that size; see `JointTransform`.
-        largest_share: of the free space that a new cache may take, in (0, 1].
+        largest_share: share of the free space that a new cache may take, in (0, 1].
         workers: processes that read images.
-        say: called with a sentence about what was found or built, or is waited for.
-        track: passes on the batches of a new cache, and may show how far they are.
+        say: called with a sentence about what was found or built, or about waiting.
+        track: passes on the batches of a new cache, and may show the progress.
 
     Returns:
-        Sources of (3, H, W) images, which `JointTransform` at most flips.
+        Sources of (3, H, W) images, which `JointTransform` may only flip.
 
     Raises:
         CacheRefused: the folder cannot be written, or lacks the space.
@@ -128,9 +128,9 @@ class CachedSource:
     """The images of a source, read from its cache.
 
     Args:
-        source: whose labels, classes and names these are.
+        source: source of the labels, classes and names.
         path: folder of the cache.
-        rows: (N,) place of each image in the cache.
+        rows: (N,) index of each image in the cache.
         image_size: side in pixels, or height H and width W.
     """
 
@@ -145,7 +145,7 @@ class CachedSource:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        """Image ``index`` (3, H, W); its foreground is None where no pixel is known to be one.
+        """Image ``index`` (3, H, W); its foreground is None if it has no known pixel.
 
         Raises:
             InputError: the cache was deleted.
@@ -174,7 +174,7 @@ class CachedSource:
 
 
 class ImageList:
-    """Images of several sources as one source, for reading them once."""
+    """Images of several sources as one source, to read them once."""
 
     annotated = True
 
@@ -201,7 +201,7 @@ def bytes_of(count: int, image_size: ImageSize) -> int:
 
 
 def readable(size: int) -> str:
-    """Bytes in words."""
+    """Bytes as text."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 

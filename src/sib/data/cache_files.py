@@ -18,7 +18,7 @@ PATIENCE = 2.0
 
 
 class CacheRefused(Exception):
-    """Why there can be no cache, in one sentence; the images are as good without one."""
+    """Why there is no cache, in one sentence. Images can be read without one."""
 
 
 def is_whole(path: Path, facts: dict[str, Any]) -> bool:
@@ -37,21 +37,21 @@ def build_once(
     write: Callable[[Path], None],
     say: Callable[[str], object],
 ) -> bool:
-    """Build a folder, unless another process does or did so meanwhile.
+    """Build a folder, unless another process is building it or has built it.
 
     The folder is written under another name, flushed, and renamed as a whole.
 
     Args:
-        path: of the folder.
-        facts: what `is_whole` is to find.
-        write: writes the files into the folder that it is given.
-        say: called with a sentence while another process has to be waited for.
+        path: the folder.
+        facts: what `is_whole` should find.
+        write: writes the files into the folder that it receives.
+        say: called with a sentence while waiting for another process.
 
     Returns:
-        Whether it was this process that built.
+        Whether this process built the folder.
 
     Raises:
-        CacheRefused: the folder cannot be written. Nothing of it is left.
+        CacheRefused: the folder cannot be written. Nothing is left behind.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,9 +86,9 @@ def _build(path: Path, facts: dict[str, Any], write: Callable[[Path], None]) -> 
 
 @contextmanager
 def _locked(path: Path, say: Callable[[str], object]) -> Iterator[bool]:
-    """Hold the lock of a folder; it ends with the process, however that ends.
+    """Hold the lock of a folder; it is released when the process ends, however it ends.
 
-    Yields whether there is one: some file systems have none.
+    Yields whether there is a lock: some file systems have none.
     """
     with open(_lock_of(path), "a") as file:
         deadline = time.monotonic() + PATIENCE
@@ -105,7 +105,7 @@ def _locked(path: Path, say: Callable[[str], object]) -> Iterator[bool]:
 
 
 def _try_lock(file: IO[str]) -> bool | None:
-    """Whether the lock was free; None where the file system has no locks.
+    """Whether the lock was free; None if the file system has no locks.
 
     Not flock, whose locks worker processes would inherit and keep when this one is killed.
     """
@@ -125,7 +125,7 @@ def _lock_of(path: Path) -> Path:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what builders left that were killed: their locks are free."""
+    """Remove the leftovers of builders that were killed: their locks are free."""
     for part in path.parent.glob(".*.part"):
         owner = path.with_name(part.name.split(".")[1])
         if owner == path:

@@ -1,4 +1,4 @@
-"""``sib data check``: read every image of a data set and compare it with what is published."""
+"""``sib data check``: read every image of a data set, and compare it with published counts."""
 
 import os
 import time
@@ -31,13 +31,13 @@ from sib.utils.progress_bar import make_bar
 from sib.utils.terminal import show_tables
 
 SHOWN = 20
-"""Problems that are printed."""
+"""Most problems that are printed."""
 QUIET = 2.0
 """Seconds before a progress bar appears."""
 
 
 class Finding(NamedTuple):
-    """What one image is like."""
+    """What was found about one image."""
 
     problem: str | None
     annotated: bool = False
@@ -88,7 +88,7 @@ def check(config: CheckConfig, console: Console) -> None:
 
 
 def _compare(name: str, parts: Parts) -> Iterator[str]:
-    """Where the counts of a published set are not the published ones."""
+    """Differences from the published counts of a set."""
     if name not in CATALOGUE:
         return
     published = CATALOGUE[name]
@@ -103,7 +103,7 @@ def _compare(name: str, parts: Parts) -> Iterator[str]:
 
 
 def _doubles(splits: dict[str, Any]) -> Iterator[str]:
-    """Images that are in two splits, or in one of them twice."""
+    """Images that are in two splits, or twice in one of them."""
     counts = Counter(name for source in splits.values() for name in source.names)
     for name, count in counts.items():
         if count > 1:
@@ -137,7 +137,7 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
 
 
 class _Inspected(Dataset[Finding]):
-    """The findings of a source, made in whatever process asks."""
+    """The findings of a source, computed in the process that asks."""
 
     def __init__(self, source: Source) -> None:
         self.source = source

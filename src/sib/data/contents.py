@@ -17,7 +17,7 @@ MOST_READ = 200_000
 SAMPLE = 20_000
 """Files that are read of a larger set, spread over it; the others are known by their size."""
 DIGITS = 32
-"""Of each checksum, of SHA-256's 64."""
+"""Characters kept of each checksum, of SHA-256's 64."""
 BY_SIZE = "size:"
 
 

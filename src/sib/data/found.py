@@ -1,4 +1,4 @@
-"""Foregrounds that were found, given to the training images as if they were annotated."""
+"""Found foregrounds, given to the training images as if they were annotated."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,8 +20,8 @@ class SubsetSource:
     """Some images of a source.
 
     Args:
-        source: of all images.
-        indices: of those to keep, in their order.
+        source: source of all images.
+        indices: indices of those to keep, in order.
     """
 
     def __init__(self, source: Source, indices: Sequence[int]) -> None:
@@ -40,15 +40,15 @@ class SubsetSource:
 
 
 class EnlargedSource:
-    """Images as they are looked at when a network's view is larger than the run's input.
+    """Images prepared for a network's view that is larger than the run's input.
 
-    `JointTransform` leaves an image of the wanted size as it is, and crops every other one. So one
-    that has the run's size is enlarged as a whole here, to be left as it is at the view's size.
+    `JointTransform` leaves an image of the wanted size unchanged, and crops every other. So an
+    image of the run's size is enlarged here, and then left unchanged at the view's size.
 
     Args:
-        source: of the images.
-        image_size: of the run's input.
-        view_size: of the view, with the same proportions.
+        source: source of the images.
+        image_size: size of the run's input.
+        view_size: size of the view, with the same proportions.
     """
 
     def __init__(self, source: Source, image_size: ImageSize, view_size: ImageSize) -> None:
@@ -62,7 +62,7 @@ class EnlargedSource:
         return len(self.source)
 
     def __getitem__(self, index: int) -> Sample:
-        """As the source gives it, or enlarged."""
+        """Image ``index`` from the source, possibly enlarged."""
         sample = self.source[index]
         return self._enlarge(sample) if sample.image.shape[-2:] == self._size else sample
 
@@ -70,16 +70,16 @@ class EnlargedSource:
 class FoundSource:
     """Images with the foregrounds that were found for them; see `sib.functional.principal`.
 
-    The foreground travels as an annotated one does, so that it follows crops and flips.
+    The foreground is handled like an annotated one, so it follows crops and flips.
 
     Args:
-        source: of the training images.
-        maps: by the name of the image, (1, h, w) float32; an image without one has no foreground.
+        source: source of the training images.
+        maps: (1, h, w) float32, by image name; an image without a map has no foreground.
         area: which part of an image its map marks, see `sib.functional.area.marked_area`.
-        image_size: of the network's input.
-        resize: what the maps show: the image as `JointTransform` brings it to its size without
-            random crops, to which it is cut here; None for the whole image, as for random crops.
-        annotated: (N,), whether the image keeps its own annotation, where it has one.
+        image_size: size of the network's input.
+        resize: what the maps show: the image as brought to its size by `JointTransform` without
+            random crops, to which it is cut here; or None for the whole image, as for random crops.
+        annotated: (N,), whether the image keeps its own annotation, if it has one.
     """
 
     annotated = True

@@ -16,18 +16,18 @@ from sib.utils.errors import InputError
 
 COLUMNS = ("image", "group")
 ORDERS = 10
-"""Random orders of the groups that are tried; the split closest to the fraction is taken."""
+"""Random orders of the groups to try; the split closest to the fraction is used."""
 
 
 def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
     """The group of each image, from a CSV with the columns ``image`` and ``group``.
 
     Args:
-        path: of the CSV. Rows of images that the folder does not have are not used.
-        names: (N,) of the images.
+        path: the CSV. Rows about images that the folder does not have are ignored.
+        names: (N,) names of the images.
 
     Returns:
-        Groups by the name of the image.
+        Groups by image name.
 
     Raises:
         InputError: the file cannot be read, an image has no group, or two.
@@ -64,11 +64,11 @@ def check_groups(splits: Mapping[str, Source], groups: Mapping[str, str]) -> dic
     """How many groups each split has.
 
     Args:
-        splits: sources by the name of their split.
-        groups: by the name of the image.
+        splits: sources by split.
+        groups: groups by image name.
 
     Raises:
-        InputError: a group is in two splits, which the folder itself made.
+        InputError: a group is in two splits that the folder itself makes.
     """
     home: dict[str, str] = {}
     for split, source in splits.items():
@@ -93,18 +93,17 @@ def group_split(
     """Hold out whole groups, about a fraction of each class.
 
     With n_c images of class c, of which h_c are held out, the deviation is
-    Σ_c ((h_c − fraction · n_c) / n_c)². The groups are met in a random order, and one is held out
-    where that makes the deviation smaller. Then each class that is not held out yet gives the group
-    that adds the least to it. Of several orders, the one with the smallest deviation is taken.
+    Σ_c ((h_c − fraction · n_c) / n_c)². Groups are visited in a random order, and one is held out
+    if that lowers the deviation. Then each class without a held-out group gives the group that adds
+    the least deviation. Of several orders, the one with the smallest deviation is used.
 
     Args:
         labels: (N,) classes of the images.
         groups: (N,) groups of the images.
-        fraction: to hold out, in (0, 1).
-        seed: of the orders, at least 0.
+        fraction: fraction to hold out, in (0, 1).
+        seed: seed of the orders, at least 0.
         classes: names of the labels, for messages.
-        smallest: fewest groups of a class, at least 2; all but one of them may not be held out
-            together, so that ``smallest`` − 1 stay.
+        smallest: fewest groups of a class, at least 2; at least ``smallest`` − 1 of them are kept.
 
     Returns:
         Indices kept and indices held out, each sorted.
@@ -141,12 +140,12 @@ def group_split(
 
 
 def _hold(counts: np.ndarray, fraction: float, order: np.ndarray, stay: int) -> np.ndarray | None:
-    """Which groups are held out, bool (G,); None where this order leads to no split."""
+    """Which groups are held out, bool (G,); None if this order leads to no split."""
     total, held = counts.sum(axis=0), np.zeros(len(counts), dtype=bool)
     kept_groups = (counts > 0).sum(axis=0)
 
     def deviation_with(group: int) -> float:
-        """Infinite where too few groups of a class would stay."""
+        """Infinite if too few groups of a class would remain."""
         if ((kept_groups - (counts[group] > 0))[counts[group] > 0] < stay).any():
             return np.inf
         return _deviation(counts[held].sum(axis=0) + counts[group], total, fraction)
@@ -173,7 +172,7 @@ def _deviation(held: np.ndarray, total: np.ndarray, fraction: float) -> float:
 
 
 def _check_counts(counts: np.ndarray, groups: list[str], classes: list[str], smallest: int) -> None:
-    """Raise InputError where a class is in too few groups to be in every split."""
+    """Raise InputError if a class has too few groups to be in every split."""
     for label, name in enumerate(classes):
         own = np.flatnonzero(counts[:, label])
         if len(own) == 1:

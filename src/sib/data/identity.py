@@ -1,4 +1,4 @@
-"""Which images a run was trained, validated and tested on, and whether they are still there."""
+"""Which images a run was trained, validated and tested on, and whether they still exist."""
 
 import csv
 import hashlib
@@ -16,7 +16,7 @@ from sib.utils.errors import InputError
 HEADER = ("split", "label", "class", "content", "image")
 SPLITS = ("train", "validation", "test")
 MOST_BYTES = 2**29
-"""Of a table of images; ImageNet's takes 2^27."""
+"""Most bytes of a table of images; ImageNet's takes 2^27."""
 
 
 class ImageRow(NamedTuple):
@@ -28,14 +28,14 @@ class ImageRow(NamedTuple):
     content: str
     """See `contents.contents_of`."""
     name: str
-    """Path below the data set's folder."""
+    """Path relative to the data set's folder."""
 
 
 def record_images(splits: Mapping[str, Source], classes: Sequence[str]) -> list[ImageRow] | None:
-    """A row for each image; None where the images do not lie in files of their own.
+    """A row for each image; None if the images are not in files of their own.
 
     Args:
-        splits: sources by the name of their split.
+        splits: sources by split.
         classes: (K,) names by label.
 
     Raises:
@@ -67,7 +67,7 @@ def to_csv(rows: Sequence[ImageRow]) -> str:
 
 
 def read_rows(path: Path) -> list[ImageRow] | None:
-    """Read what `to_csv` wrote; None where there is no such file.
+    """Read what `to_csv` wrote; None if there is no such file.
 
     Raises:
         InputError: the file cannot be read or is damaged.
@@ -119,12 +119,12 @@ def _check_rows(rows: Sequence[ImageRow]) -> None:
 
 
 class Found(NamedTuple):
-    """The images of a run in a folder."""
+    """The images of a run that are found in a folder."""
 
     records: dict[str, list[Record]]
-    """Of each split those that are there, with the labels that the run gave them."""
+    """The images found of each split, with the labels that the run gave them."""
     differences: list[str]
-    """What is wrong with the split that was asked for, in clauses; empty where nothing is."""
+    """What is wrong with the requested split, in clauses; empty if nothing is."""
     notes: list[str]
     """What else differs, in clauses."""
 
@@ -134,13 +134,13 @@ def find_images(
 ) -> Found:
     """Find the recorded images among those of a folder.
 
-    Names, classes and contents of one split are compared; of the others names alone.
+    Names, classes and contents of one split are compared; for the others only names.
 
     Args:
-        rows: that the run recorded.
-        records: of the folder.
-        classes: the folder's, by the label of ``records``.
-        split: whose images must all be there.
+        rows: rows that the run recorded.
+        records: records of the folder.
+        classes: class names of the folder, by the labels of ``records``.
+        split: split whose images must all exist.
 
     Raises:
         InputError: a file cannot be read.
@@ -173,7 +173,7 @@ def find_images(
 
 
 def trained_on(rows: Sequence[ImageRow], records: Sequence[Record]) -> list[str]:
-    """The names of images whose content is that of an image that a run was trained on.
+    """The names of images with the same content as an image that a run was trained on.
 
     Raises:
         InputError: a file cannot be read.
@@ -192,13 +192,13 @@ def _clause(names: Sequence[str], one: str, several: str) -> list[str]:
 
 
 def without_absolute_paths(value: Any) -> Any:
-    """Plain values in which each absolute path has become its last part.
+    """Replace each absolute path in plain values by its last part.
 
-    For what is handed on to others: a run's configuration, environment and commands name folders
-    of the machine that they were made on.
+    This is for what is shared: a run's configuration, environment and commands name folders of the
+    machine where they were made.
 
     Args:
-        value: of dictionaries, lists, strings and numbers.
+        value: dictionaries, lists, strings and numbers.
     """
     if isinstance(value, Mapping):
         return {key: without_absolute_paths(item) for key, item in value.items()}

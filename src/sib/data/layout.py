@@ -1,4 +1,4 @@
-"""What a reader finds in a folder, and what it has to hold."""
+"""What a reader finds in a folder, and the checks that it must pass."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from sib.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Layout:
-    """The images of a folder, in the splits that the folder itself makes.
+    """The images of a folder, in the splits that the folder itself defines.
 
     Args:
-        name: of the layout, for the record.
+        name: name of the layout, for the record.
         classes: (K,) names by label.
-        train: images to train on; everything where ``test`` is None.
-        validation: None where it is still to be held out of ``train``.
-        test: None where it is still to be held out of ``train``.
+        train: images to train on; all images if ``test`` is None.
+        validation: None if it is still to be held out of ``train``.
+        test: None if it is still to be held out of ``train``.
         notes: further facts for the record.
     """
 
@@ -44,7 +44,7 @@ class ClassImages(NamedTuple):
     folders: dict[str, Path]
     """By class name."""
     unread: Counter[str]
-    """Files in the class folders that are not read, by their endings."""
+    """Unread files in the class folders, counted by ending."""
 
 
 def class_images(root: Path, folders: list[Path], mask_ending: str | None = None) -> ClassImages:
@@ -74,7 +74,7 @@ def _found(unread: Counter[str]) -> str:
 
 
 def counted(files: Mapping[str, int]) -> str:
-    """Files by their endings in words: ``3 .heic, 1 .txt``."""
+    """Counts of files by ending, as text: ``3 .heic, 1 .txt``."""
     ordered = sorted(files.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count} {ending}" for ending, count in ordered)
 
@@ -89,7 +89,7 @@ def check_classes(names: list[str], root: Path) -> None:
 
 
 def check_trained(train: list[Record], other: list[Record], classes: list[str], where: str) -> None:
-    """Raise InputError where another split has a class that the training images lack."""
+    """Raise InputError if another split has a class that the training images lack."""
     lacking = {record.label for record in other} - {record.label for record in train}
     if lacking:
         names = ", ".join(classes[label] for label in sorted(lacking))
@@ -100,7 +100,7 @@ def check_trained(train: list[Record], other: list[Record], classes: list[str], 
 
 @dataclass(frozen=True)
 class Parts:
-    """What `Layout` says, with sources in place of records."""
+    """The same as `Layout`, with sources instead of records."""
 
     name: str
     classes: list[str]

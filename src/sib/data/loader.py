@@ -35,8 +35,8 @@ def make_loader(
 ) -> "Loader":
     """Make the loader of one split.
 
-    The order of an epoch is a function of (seed, epoch), the random transform of an image a
-    function of (seed, epoch, index).
+    The order of an epoch depends on (seed, epoch), and the random transform of an image on
+    (seed, epoch, index).
 
     Args:
         source: the images.
@@ -46,19 +46,19 @@ def make_loader(
         augment: ``"none"``, ``"flip"`` or ``"crop"``; see `JointTransform`.
         crop_area: smallest share of the area that ``"crop"`` keeps.
         train: shuffle, and leave out a last batch that is too small.
-        seed: of order and transforms.
-        workers: processes that read images; 0 reads in this one.
+        seed: seed of order and transforms.
+        workers: processes that read images; 0 reads in this process.
         minimum_batch: fewest images in a training batch.
         drop_last: leave out every incomplete training batch.
-        skip_bad: leave images that cannot be read out of their batch, which names them.
-        rank: of this process among those that share each epoch; see `KeySampler`.
+        skip_bad: leave out images that cannot be read; the batch names them.
+        rank: this process's number among those that share each epoch; see `KeySampler`.
         ranks: number of these processes.
 
     Returns:
         `Loader`.
 
     Raises:
-        InputError: an argument that is not allowed.
+        InputError: an argument is not allowed.
 
     Example:
         >>> import sib
@@ -78,7 +78,7 @@ def make_loader(
 
 
 class Loader:
-    """Iterable of `Batch`; a `BadSample` takes the place of a batch that cannot be read."""
+    """Iterable of `Batch`; a `BadSample` replaces a batch that cannot be read."""
 
     def __init__(
         self,
@@ -96,13 +96,13 @@ class Loader:
             persistent_workers=workers > 0,
             worker_init_fn=leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),
-            # its own, because a loader draws a number whenever it starts: measuring between two
-            # epochs must not change the random numbers of training
+            # a separate generator, since a loader draws a number on each start: measuring between
+            # two epochs must not change the random numbers of training
             generator=torch.Generator(),
         )
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the epoch whose order and transforms the next iteration has, and its first batch.
+        """Choose the epoch of the next iteration, and its first batch.
 
         Batches before ``start`` are not read.
         """
@@ -118,7 +118,7 @@ class Loader:
         return len(self._sampler)
 
     def __iter__(self) -> Iterator[Batch | BadSample]:
-        """The batches of the current epoch from ``start`` on."""
+        """The batches of the current epoch, beginning with ``start``."""
         return iter(self._loader)
 
 
@@ -130,7 +130,7 @@ class KeyedDataset(Dataset):
         self.names = source.names
 
     def __getitem__(self, key: Key) -> tuple[str, Sample] | BadSample:
-        """The transformed sample with its name, or the sentence about what is wrong with it."""
+        """The transformed sample with its name, or a sentence about what is wrong with it."""
         name = self.names[key.image]
         try:
             sample = self.source[key.image]
@@ -155,21 +155,21 @@ class KeyedDataset(Dataset):
 
 
 def leave_signals_to_the_main_process(worker: int) -> None:
-    """A terminal's Ctrl-C reaches every process; the main one finishes its step and stops them."""
+    """Ignore Ctrl-C, which reaches every process: the main one finishes its step and stops them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 def is_worker_crash(error: Exception) -> bool:
-    """Whether an error is about a reading process that ended before its work.
+    """Whether an error is about a reading process that ended early.
 
-    torch says so, or the pipe to that process breaks first.
+    torch reports it, or the pipe to that process breaks first.
     """
     return isinstance(error, (ConnectionError, EOFError)) or "DataLoader worker" in str(error)
 
 
 def single_line(error: Exception) -> str:
-    """An error's text without its line breaks."""
+    """An error's text without line breaks."""
     return " ".join(str(error).split())
 
 

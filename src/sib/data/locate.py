@@ -25,7 +25,7 @@ LAYOUTS: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
 
 
 def locate_data(data: str, root: Path) -> Path:
-    """The folder of a published set or of the user's own.
+    """The folder of a published set, or the user's own folder.
 
     Raises:
         InputError: there is none.

@@ -1,4 +1,4 @@
-"""Find the image of a data folder that a file from elsewhere names."""
+"""Find the image in a data folder that a name from elsewhere refers to."""
 
 import re
 from collections import defaultdict
@@ -9,19 +9,19 @@ from urllib.parse import unquote
 from sib.utils.errors import InputError
 
 UPLOADED = re.compile(r"[0-9a-f]{8}-")
-"""What Label Studio puts before the name of an uploaded file."""
+"""Prefix that Label Studio adds to the name of an uploaded file."""
 
 
 class ImageNames:
-    """The images of a data folder by the ends of their paths.
+    """A data folder's images, found by the ends of their paths.
 
-    A name may be a path of another machine, a file name or a file name without its ending. An
-    image is the one that it names if its file name is the same and no folder in the name
-    contradicts: a folder that also occurs in the data set, such as a class or a split, must be
-    one of the image's own. Of several images, the one that shares most folders is taken.
+    A name may be a path on another machine, a file name or a file name without its ending. It
+    matches an image with the same file name unless one of its folders contradicts: a folder that
+    also occurs in the data set, such as a class or a split, must be one of the image's own. Of
+    several matches, the one that shares the most folders is used.
 
     Args:
-        names: (N,) paths of the images below the folder.
+        names: (N,) paths of the images, relative to the folder.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -34,14 +34,14 @@ class ImageNames:
             self._by_stem[path.stem].append(index)
 
     def find(self, name: str, where: str) -> int | None:
-        """The place of the image that a name means, None where there is none.
+        """The index of the image that a name refers to; None if there is none.
 
         Args:
-            name: of the image, with its ending or without.
-            where: stands before messages.
+            name: name of the image, with its ending or without.
+            where: prefix of error messages.
 
         Raises:
-            InputError: several images are meant equally well.
+            InputError: several images match equally well.
         """
         path = as_path(name)
         for wanted in (path, _without_upload(path)):
@@ -63,7 +63,7 @@ class ImageNames:
         return None
 
     def _best(self, candidates: list[int], wanted: PurePosixPath) -> list[int]:
-        """Those that share most folders with a name, without those that it contradicts."""
+        """The matches that share the most folders with a name and do not contradict it."""
         own = wanted.parts[:-1]
         scores = {
             index: _shared(self._paths[index].parts[:-1], own)
@@ -82,12 +82,12 @@ def as_path(name: str) -> PurePosixPath:
 
 
 def _file_key(path: PurePosixPath) -> str:
-    """A file's name with its ending in small letters."""
+    """A file's name with its ending in lower case."""
     return path.stem + path.suffix.lower()
 
 
 def _shared(folders: tuple[str, ...], others: tuple[str, ...]) -> int:
-    """How many of the last folders of two paths are the same."""
+    """How many of the last folders of two paths are equal."""
     count = 0
     for own, other in zip(reversed(folders), reversed(others), strict=False):
         if own != other:

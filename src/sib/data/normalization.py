@@ -1,4 +1,4 @@
-"""From bytes to what a network is fed."""
+"""From bytes to the input of a network."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ def normalise(images: Tensor, device: torch.device, normalization: Normalization
 
     Args:
         images: uint8 (B, 3, H, W).
-        device: where they go before they become floats, a quarter of the bytes.
+        device: where they go before they become floats, which moves a quarter of the bytes.
         normalization: see `sib.utils.normalization.statistics`.
 
     Returns:

@@ -25,9 +25,9 @@ from sib.utils.image_size import ImageSize, height_width
 DIGITS_SIDE = 48
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
 MOST_NAMED = 20
-"""Images left out that the record names."""
+"""Most left-out images that the record names."""
 MOST_CHECKED = 200_000
-"""Images whose headers are read on opening; of more, `sib data check` reads them."""
+"""Most images whose headers are read on opening; `sib data check` reads those of larger sets."""
 
 
 class Reading(NamedTuple):
@@ -36,7 +36,7 @@ class Reading(NamedTuple):
     overhang: float
     """Pixels by which a box may leave its image."""
     size: ImageSize | None
-    """Of the network's input."""
+    """Size of the network's input."""
     resize: Resize
     """How images are brought to that size."""
     skip_bad: bool
@@ -55,7 +55,7 @@ class Splits:
     description: dict[str, Any]
     """Facts for the record of a run, as JSON can hold them; see `describe`."""
     folder: Path | None = None
-    """The folder that the images lie in; None for images that are drawn."""
+    """The folder of the images; None for images that are drawn."""
 
 
 def open_data(
@@ -94,17 +94,18 @@ def open_data(
        `leeds.read`.
     4. ``<class>/*``; see `folder.read_pool`.
 
-    Where a folder has no test split, ``test_fraction`` of each class becomes one; with
-    ``test_split="random"`` its own is put back to the training images first, so that several seeds
-    make repeated stratified splits. Validation is ``val``, or else ``validation_fraction`` of each
-    class of the training images, never of the test. Both choices are made by ``split_seed``.
+    If a folder has no test split, ``test_fraction`` of each class becomes one. With
+    ``test_split="random"`` its own test split is merged into the training images first, so that
+    several seeds give repeated stratified splits. Validation is ``val``, or else
+    ``validation_fraction`` of each class of the training images, never of the test. ``split_seed``
+    makes both choices.
 
     Args:
         data: ``"digits"``, a published set or a folder; ``"./digits"`` for a folder of that name.
         root: published sets only, the folder that holds the official folder, or is it.
         validation_fraction: in (0, 1).
         test_fraction: in (0, 1).
-        split_seed: of the splits, and of the built-in images; at least 0.
+        split_seed: seed of the splits, and of the built-in images; at least 0.
         masks: folders only, foreground masks in a tree parallel to the images'.
         background_strength: built-in set only, in [0, 1].
         train_size: built-in set only, images to train and validate on, at least 20.
@@ -131,7 +132,7 @@ def open_data(
         `Splits`.
 
     Raises:
-        InputError: an argument that is not allowed, or a problem with a file.
+        InputError: an argument is not allowed, or there is a problem with a file.
 
     Example:
         >>> import sib
@@ -215,7 +216,7 @@ def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> S
 def checked(
     sources: Mapping[str, Divisible], reading: Reading
 ) -> tuple[dict[str, Divisible], list[str]]:
-    """The sources without what cannot be read, and what is wrong with the images left out.
+    """Leave out what cannot be read, and describe what is wrong with it.
 
     Raises:
         InputError: a header or mask cannot be read, and bad images are not to be skipped; or a

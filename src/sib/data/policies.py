@@ -11,7 +11,7 @@ GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 
 
 class _Recording:
-    """Notes the operations that a policy applies; torchvision has one method for all of them."""
+    """Records the operations that a policy applies; torchvision has one method for all of them."""
 
     operations: list[tuple[str, float]]
 
@@ -22,7 +22,7 @@ class _Recording:
         return self.apply(image, name, magnitude, *rest, **options)
 
     def apply(self, image: Tensor, name: str, *rest: Any, **options: Any) -> Tensor:
-        """One operation, not noted."""
+        """One operation, without recording it."""
         return super()._apply_image_or_video_transform(image, name, *rest, **options)  # type: ignore[misc]
 
 
@@ -40,7 +40,7 @@ KINDS = {"randaugment": _RandAugment, "trivial": _TrivialAugment}
 class Policy:
     """Applies a policy to an image, and its geometric operations to the masks.
 
-    torchvision's policies refuse masks, so their operations are noted and repeated on the masks.
+    torchvision's policies refuse masks, so their operations are recorded and repeated on the masks.
 
     Args:
         name: ``"randaugment"`` or ``"trivial"``, with torchvision's default strengths.
@@ -55,7 +55,7 @@ class Policy:
         """Transform an image (3, H, W) and its masks (1, H, W), all uint8.
 
         Returns:
-            Image and masks of the same sizes. What comes from outside the image is black, and not
+            Image and masks of the same sizes. Pixels from outside the image are black, and not
             foreground.
         """
         operations = self._policy.operations = []

@@ -36,7 +36,7 @@ def prepare(config: PrepareConfig, console: Console) -> None:
 
 
 def prepare_set(name: str, published: Published, root: Path, console: Console) -> None:
-    """Prepare a data set of the catalogue; one that is there already stays as it is.
+    """Prepare a data set of the catalogue; an existing one stays as it is.
 
     Raises:
         InputError: see `prepare`.
@@ -70,7 +70,7 @@ def _fetch(archive: Archive, root: Path, console: Console) -> Path:
 
 
 def _unpack_all(files: list[Path], published: Published, target: Path, console: Console) -> None:
-    """Unpack into a folder beside the target, which then takes its name: all or nothing."""
+    """Unpack into a folder beside the target and then rename it: all or nothing."""
     work = target.parent / f".{published.folder}.unpacking"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -85,7 +85,7 @@ def _unpack_all(files: list[Path], published: Published, target: Path, console: 
 
 
 def _gather(work: Path, folder: str) -> Path:
-    """The unpacked folder; what unpacks beside it, as CUB's segmentations do, moves into it."""
+    """The unpacked folder; what unpacks beside it, such as CUB's segmentations, moves into it."""
     inner = work / folder
     if not inner.is_dir():
         return work

@@ -23,7 +23,7 @@ HELD = "as the run recorded it"
 
 
 class OtherImages(InputError):
-    """A folder does not hold the images that were recorded."""
+    """A folder does not hold the recorded images."""
 
 
 def open_recorded(
@@ -41,24 +41,24 @@ def open_recorded(
     skip_bad: bool = False,
     say: Callable[[str], object] = lambda sentence: None,
 ) -> Splits:
-    """The splits that a run recorded, from its folder or another one that holds its images.
+    """Open the splits that a run recorded, from its folder or another that holds its images.
 
     Args:
         data: published set or folder.
-        rows: what the run recorded.
-        split: whose images must all be there with the recorded classes and contents.
-        root: of the published sets.
-        masks: see `open_data`, as the following.
+        rows: the run's record.
+        split: split whose images must all exist, with the recorded classes and contents.
+        root: folder of the published sets.
+        masks: see `open_data`, also for the following arguments.
         mask_ending: as above.
         value_range: as above.
         annotations: as above.
         image_size: as above.
         resize: as above.
         skip_bad: as above.
-        say: is called with a sentence about images that were added or are missing elsewhere.
+        say: called with a sentence about images that were added, or are missing in other splits.
 
     Returns:
-        `Splits` of the recorded images that are there.
+        `Splits` of the recorded images that exist.
 
     Raises:
         OtherImages: an image of the split is missing or differs.

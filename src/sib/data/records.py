@@ -15,12 +15,12 @@ from sib.utils.image_size import ImageSize
 
 
 class RecordSource:
-    """Images that are read from disk whenever they are asked for.
+    """Images that are read from disk on each access.
 
     Args:
-        records: (N,) where they stand.
+        records: (N,) where the files are.
         classes: (K,) names by label.
-        value_range: of 16-bit images; see `read_image`.
+        value_range: values of 16-bit images; see `read_image`.
     """
 
     records: Sequence[Record]
@@ -56,7 +56,7 @@ class RecordSource:
         return Sample(image, record.label, read_foreground(record.foreground, (height, width)))
 
     def fingerprints(self) -> list[str]:
-        """For each image a line of its files' names, sizes and times, and its boxes.
+        """For each image, a line of its files' names, sizes and times, and its boxes.
 
         Raises:
             InputError: a file is missing.
@@ -66,11 +66,11 @@ class RecordSource:
 
     @property
     def foregrounds(self) -> int:
-        """Number of images that come with a foreground."""
+        """Number of images that have a foreground."""
         return sum(record.foreground is not None for record in self.records)
 
     def subset(self, indices: Sequence[int]) -> "RecordSource":
-        """A source of the images at these indices, in their order."""
+        """A source of the images at these indices, in that order."""
         chosen = [self.records[index] for index in indices]
         return RecordSource(chosen, self.classes, self.value_range)
 
@@ -84,13 +84,13 @@ def check_headers(
     """Read the header of every image and mask, and compare sizes and boxes.
 
     Args:
-        records: to check.
+        records: records to check.
         overhang: pixels by which a box may leave its image.
         image_size: of the network's input, to which the images must be resizable.
-        resize: how they are; see `JointTransform`.
+        resize: how they are resized; see `JointTransform`.
 
     Raises:
-        InputError: about the first record that is wrong, with the number of further ones.
+        InputError: the first record that is wrong, with the number of further ones.
     """
     found = (problem_of(record, overhang, image_size, resize) for record in records)
     problems = [problem for problem in found if problem]

@@ -9,31 +9,31 @@ from sib.utils.errors import InputError
 
 
 class Key(NamedTuple):
-    """One image in one epoch; it names the image's random numbers too."""
+    """One image in one epoch; it also seeds the image's random numbers."""
 
     epoch: int
     image: int
 
 
 class KeySampler:
-    """Batches of keys, an order that depends on seed and epoch alone.
+    """Batches of keys, in an order that depends only on seed and epoch.
 
-    The epoch travels inside the keys, so worker processes that outlive an epoch need no message
-    about the next one.
+    The keys contain the epoch, so worker processes that outlive an epoch need no message about the
+    next one.
 
     Args:
         size: number of images.
         batch_size: images in a batch, at least 1.
         shuffle: a new order in each epoch; otherwise 0, 1, 2, …
-        seed: of the orders, at least 0.
+        seed: seed of the orders, at least 0.
         smallest: a last batch with fewer images is left out.
-        rank: of the process that these batches are for, 0 ≤ rank < ranks.
+        rank: number of the process that these batches are for, 0 ≤ rank < ranks.
         ranks: processes that share an epoch. Each has its own part of every ``ranks ·
             batch_size`` images of the order. Shuffled, the parts are equal, and up to ``ranks − 1``
             last images are left out; in order, every image belongs to one process.
 
     Raises:
-        InputError: an argument that is not allowed.
+        InputError: an argument is not allowed.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class KeySampler:
         return full + (self._share(rest) >= max(self.smallest, 1))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        """The batches of the current epoch, from batch ``start`` on."""
+        """The batches of the current epoch, beginning with batch ``start``."""
         epoch = self.epoch
         order = self._order(epoch)
         step = self.batch_size * self.ranks
@@ -76,7 +76,7 @@ class KeySampler:
         return indices[self.rank * share : (self.rank + 1) * share]
 
     def _share(self, images: int) -> int:
-        """Of so many images, how many are this process's."""
+        """This process's part of so many images."""
         return images // self.ranks if self.shuffle else len(range(self.rank, images, self.ranks))
 
     def _order(self, epoch: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 CROSSINGS = 2**20
-"""Crossings of edges and rows that are computed at a time, which bounds the memory."""
+"""Crossings of edges and rows that are computed at once, to bound the memory."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Polygon:
     """A closed outline, in pixels from the image's upper left corner.
 
     Args:
-        points: (x, y) of its corners, the last of which is joined to the first.
+        points: (x, y) of its corners; the last is joined to the first.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -24,7 +24,7 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Runs:
-    """A mask as run lengths down its columns, background and foreground in turn.
+    """A mask as run lengths along its columns, alternating background and foreground.
 
     Args:
         counts: lengths of the runs, which sum to height · width; the first is background.
@@ -40,7 +40,7 @@ class Runs:
 def draw_polygon(points: Sequence[tuple[float, float]], size: tuple[int, int]) -> Tensor:
     """True at the pixels whose centre lies in a polygon, by the even-odd rule.
 
-    A row's centre line crosses the outline an even number of times; the pixels between an odd
+    A row's centre line crosses the outline an even number of times. The pixels between an odd
     crossing and the next are inside. What leaves the image is cut off.
 
     Args:
@@ -62,10 +62,10 @@ def draw_polygon(points: Sequence[tuple[float, float]], size: tuple[int, int]) -
 
 
 def draw_runs(runs: Runs, size: tuple[int, int]) -> Tensor:
-    """The mask that run lengths stand for, brought to a size with the nearest pixel.
+    """The mask that run lengths describe, brought to a size by the nearest pixel.
 
     Args:
-        runs: whose counts sum to height · width.
+        runs: run lengths whose counts sum to height · width.
         size: height H and width W of the image.
 
     Returns:

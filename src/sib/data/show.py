@@ -28,10 +28,10 @@ def show(
     """Draw the sheet.
 
     Args:
-        config: what was asked for.
-        console: to print on.
-        open_source: gives the name of the data set and the images with what is outlined; None for
-            the split with its annotation.
+        config: the command's options.
+        console: console to print to.
+        open_source: returns the name of the data set and its images with what is outlined. None
+            for the split with its annotation.
 
     Raises:
         InputError: an argument that is not allowed, a problem with the data set, or a file that

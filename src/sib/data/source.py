@@ -43,8 +43,8 @@ class Source(Protocol):
 
 
 class Divisible(Source, Protocol):
-    """A source that can be divided, to hold a part of it out."""
+    """A source from which a part can be held out."""
 
     def subset(self, indices: Sequence[int]) -> "Divisible":
-        """A source of the images at these indices, in their order."""
+        """A source of the images at these indices, in that order."""
         ...

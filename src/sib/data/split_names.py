@@ -1,4 +1,4 @@
-"""Folders that are splits by their names."""
+"""Recognises split folders by their names."""
 
 import re
 from pathlib import Path
@@ -18,16 +18,16 @@ _AROUND = ("set", "data", "split", "images", "imgs", "seg", "img", "image", "ds"
 
 
 class SplitFolders(NamedTuple):
-    """The folders of a root by what they are."""
+    """A root's folders by their role."""
 
     splits: dict[str, Path]
-    """``train``, ``validation`` and ``test``, as far as they are there."""
+    """``train``, ``validation`` and ``test``, if they exist."""
     others: list[Path]
-    """Those that are neither a split nor the tree of masks."""
+    """Folders that are neither a split nor the tree of masks."""
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder's name stands for: ``train``, ``validation``, ``test`` or None."""
+    """The split that a folder's name means: ``train``, ``validation``, ``test`` or None."""
     parts = [part for part in re.split(r"[-_. ]+", name.lower()) if part not in _AROUND]
     for split, words in WORDS.items():
         if len(parts) == 1 and (parts[0] in words or parts[0] in [f"{w}set" for w in words]):
@@ -36,10 +36,10 @@ def split_of(name: str) -> str | None:
 
 
 def find_splits(root: Path) -> SplitFolders | None:
-    """The splits of a root; None where its folders are classes.
+    """The splits of a root; None if its folders are classes.
 
-    A folder with the name of a split is one where it holds folders, and no image unless another
-    such folder is there; a class may have such a name, if its folder holds images.
+    A folder with a split's name is a split if it holds folders. If it also holds images, another
+    split folder must exist. A class may have such a name if its folder holds images.
 
     Raises:
         InputError: two folders have the name of one split, splits hold images without class
@@ -80,7 +80,7 @@ def find_splits(root: Path) -> SplitFolders | None:
 
 
 def _holds_classes(folder: Path, alone: bool) -> bool:
-    """Whether a folder holds folders and, where it is alone, no image beside them."""
+    """Whether a folder holds folders and, if it is alone, no image beside them."""
     stray = any(is_image(path.name) for path in folder.iterdir())
     return bool(list_folders(folder)) and not (alone and stray)
 

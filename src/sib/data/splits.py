@@ -17,12 +17,12 @@ def stratified_split(
     """Hold out a fraction of each class at random.
 
     A class of n images gives round(n · fraction), at least 1, and keeps at least ``smallest`` − 1.
-    Which ones depends on the seed, the label and n alone, so other classes do not matter.
+    The choice depends only on the seed, the label and n, so other classes do not affect it.
 
     Args:
         labels: (N,) classes of the images.
-        fraction: to hold out, in (0, 1).
-        seed: of the choice, at least 0.
+        fraction: fraction to hold out, in (0, 1).
+        seed: seed of the choice, at least 0.
         classes: names of the labels, for messages.
         smallest: fewest images of a class, at least 2.
 
@@ -30,7 +30,7 @@ def stratified_split(
         Indices kept and indices held out, each sorted.
 
     Raises:
-        InputError: an argument that is not allowed, or a class with fewer than ``smallest`` images.
+        InputError: an argument is not allowed, or a class has fewer than ``smallest`` images.
     """
     check_fraction("fraction", fraction)
     if seed < 0:

@@ -23,17 +23,17 @@ CACHEABLE = ("none", "flip")
 RESIZE_RATIO = 256 / 224
 CROP_RATIO = (3 / 4, 4 / 3)
 GREY = 128
-"""Of the border of a padded image; close to 0 once it is normalised."""
+"""Grey level of a padded image's border; close to 0 once it is normalised."""
 
 
 def check_resized(
     size: Sequence[int], image_size: ImageSize, where: str = "an image", resize: Resize = "crop"
 ) -> None:
-    """Raise InputError where an image is so long that covering the wanted size makes it too large.
+    """Raise InputError if an image is so long that covering the wanted size makes it too large.
 
     Args:
         size: height and width of the image.
-        image_size: of the network's input.
+        image_size: size of the network's input.
         where: names the image in the message.
         resize: how images are brought to that size; only ``"crop"`` enlarges beyond it.
     """
@@ -61,7 +61,7 @@ class Part(NamedTuple):
 
 
 class JointTransform:
-    """Bring a sample to a size, its foreground with it.
+    """Bring a sample to a size, together with its foreground.
 
     Images are resized with antialiased bilinear weights, foregrounds with the nearest pixel.
     ``none`` follows ``resize``: ``"crop"`` resizes an image to cover round(256/224 · size) and no
@@ -81,7 +81,7 @@ class JointTransform:
         resize: ``"crop"``, ``"squash"`` or ``"pad"``; without effect on random crops.
 
     Raises:
-        InputError: an argument that is not allowed.
+        InputError: an argument is not allowed.
 
     Source: arXiv 2511.09239, published scripts (``none``, and ``crop`` for ImageNet).
 

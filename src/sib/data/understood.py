@@ -1,4 +1,4 @@
-"""What was understood of a data set, in words, for the start of a run."""
+"""Describes how a data set was understood, for the start of a run."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from sib.data.open import Splits
 from sib.data.records import RecordSource
 
 SHOWN = 3
-"""Names that a sentence lists."""
+"""Most names that a sentence lists."""
 
 
 def understood(splits: Splits) -> str:
-    """Images, splits and where they come from, classes and foregrounds, without the set's name."""
+    """Images, splits and their origin, classes and foregrounds, without the set's name."""
     facts = splits.description
     validation = f"{len(splits.validation)} to validate, " if len(splits.validation) else ""
     rule = f"; {facts['split_rule']}" if "split_rule" in facts else ""

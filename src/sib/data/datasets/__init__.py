@@ -1,1 +1,1 @@
-"""The data sets that are read by name, one file for each."""
+"""The data sets that are read by name, one file each."""

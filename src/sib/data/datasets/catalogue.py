@@ -1,4 +1,4 @@
-"""What is known of the published data sets: counts, archives, checksums."""
+"""Facts about the published data sets: counts, archives, checksums."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +29,16 @@ class Published:
     """One published data set.
 
     Args:
-        title: as its authors call it.
-        classes: how many.
+        title: the authors' name for it.
+        classes: number of classes.
         train: images to train and to validate on.
         test: images to test on.
-        foreground: what is known of it.
+        foreground: what is known about it.
         folder: name of the folder that ``prepare`` makes.
-        archives: what it is made of; none where it cannot be downloaded without an account.
-        largest: bytes that the archives may unpack to.
-        most: files that they may unpack to.
-        by_hand: what to put below the root where there are no archives.
+        archives: its archives; none if it cannot be downloaded without an account.
+        largest: most bytes that the archives may unpack to.
+        most: most files that they may unpack to.
+        by_hand: what to put below the root if there are no archives.
     """
 
     title: str

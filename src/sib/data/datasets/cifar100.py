@@ -23,10 +23,10 @@ class ArraySource:
 
     Args:
         images: uint8 (M, 3, H, W).
-        indices: (N,) which of them, in order.
+        indices: (N,) which images, in order.
         labels: (M,) their classes.
         classes: (K,) names by label.
-        prefix: of the names, which are ``<prefix>/<index>``.
+        prefix: prefix of the names, which are ``<prefix>/<index>``.
     """
 
     annotated = False
@@ -54,7 +54,7 @@ class ArraySource:
         return Sample(tv_tensors.Image(pixels), self.labels[index], None)
 
     def subset(self, indices: Sequence[int]) -> "ArraySource":
-        """A source of the images at these indices, in their order."""
+        """A source of the images at these indices, in that order."""
         images, labels, classes, prefix = self._whole
         return ArraySource(images, self.indices[list(indices)], labels, classes, prefix)
 
@@ -67,11 +67,11 @@ def matches(folder: Path) -> bool:
 def read(folder: Path) -> Parts:
     """Read ``train``, ``test`` and ``meta``: the 100 fine classes, in the order of ``meta``.
 
-    The files are pickles; they are read by `read_pickle`, which runs nothing of theirs. All images
-    stay in memory (180 MB) as one array for each split.
+    The files are pickles; `read_pickle` reads them without running their code. All images stay in
+    memory (180 MB) as one array per split.
 
     Raises:
-        InputError: a file that is missing, damaged, or holds something else.
+        InputError: a file is missing, damaged, or holds something else.
     """
     meta = _dictionary(folder / "meta", (b"fine_label_names",))
     names = meta[b"fine_label_names"]

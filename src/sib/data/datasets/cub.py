@@ -33,7 +33,7 @@ def read(root: Path, masks: Path | None) -> Layout:
 
     Args:
         root: the folder.
-        masks: in place of ``segmentations``.
+        masks: folder that replaces ``segmentations``.
 
     Returns:
         `Layout`.
@@ -82,7 +82,7 @@ def _record(root: Path, path: str, label: int, box: Box | None, masks: Path) -> 
 def _class_names(
     root: Path, used: list[int], paths: dict[int, str], class_ids: dict[int, int]
 ) -> dict[int, str]:
-    """Names by class id, in numeric order; an image's folder where there is no classes.txt."""
+    """Names by class id, in numeric order; an image's folder if there is no classes.txt."""
     file = root / "classes.txt"
     if not file.is_file():
         folders = {class_ids[key]: Path(path).parts[0] for key, path in paths.items()}

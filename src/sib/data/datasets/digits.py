@@ -1,4 +1,4 @@
-"""The built-in images: real handwritten digits on backgrounds that may give the class away."""
+"""The built-in images: real handwritten digits on backgrounds that may reveal the class."""
 
 from functools import cache
 from typing import Any, Literal, get_args
@@ -18,7 +18,7 @@ Split = Literal["train", "validation", "test"]
 FAMILIES = 10
 SMALLEST_SIDE = 16
 LARGEST_KEPT = 2**28
-"""Bytes of drawn images that are kept; a larger set is drawn again in each epoch."""
+"""Most bytes of drawn images to keep; a larger set is redrawn in each epoch."""
 # Of every ten digit images of a class, seven are for training, one for validation, two for test.
 POOLS = {"train": range(0, 7), "validation": range(7, 8), "test": range(8, 10)}
 LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -44,7 +44,7 @@ class Digits:
         seed: at least 0.
 
     Raises:
-        InputError: an argument that is not allowed.
+        InputError: an argument is not allowed.
 
     Example:
         >>> import sib
@@ -82,7 +82,7 @@ class Digits:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> Sample:
-        """Image ``index``, drawn on its first use and kept where the set is small enough."""
+        """Image ``index``, drawn on first use and kept if the set is small enough."""
         index = range(len(self))[index]
         drawn = self._drawn.get(index) or self._draw(index)
         if len(self) * 4 * self.image_size**2 <= LARGEST_KEPT:
@@ -91,7 +91,7 @@ class Digits:
         return Sample(tv_tensors.Image(image), self.labels[index], tv_tensors.Mask(foreground))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the drawn images behind, so that a worker process starts quickly."""
+        """Drop the drawn images, so that a worker process starts quickly."""
         return self.__dict__ | {"_drawn": {}}
 
     def family(self, index: int) -> int:
@@ -129,7 +129,7 @@ def _ink(scan: np.ndarray, generator: Generator, side: int) -> np.ndarray:
 
 
 def _interpolated(scan: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The scan (8, 8) at fractional places (H, W), zero around it; four by four neighbours."""
+    """The scan (8, 8) at fractional positions (H, W), zero around it; four by four neighbours."""
     padded = np.pad(scan, 6)
     tops, lefts = (np.floor(places).clip(-4, 9).astype(int) for places in (rows, columns))
     across = [_cubic(columns - (lefts + step)) for step in range(-1, 3)]

@@ -1,4 +1,4 @@
-"""Folders of a user's own: class folders, alone or below ``train`` and ``test``."""
+"""The user's own folders: class folders, alone or below ``train`` and ``test``."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,7 +18,7 @@ def has_splits(root: Path) -> bool:
 
 
 def _images(root: Path) -> Path:
-    """The folder of splits: ``images`` where the root itself holds none."""
+    """The folder of splits: ``images`` if the root itself holds none."""
     inner = root / "images"
     return inner if inner.is_dir() and find_splits(root) is None else root
 
@@ -43,7 +43,7 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     """
     given, root = root, _images(root)
     found = find_splits(root)
-    assert found is not None  # as `has_splits` has found
+    assert found is not None  # as checked by `has_splits`
     if "train" not in found.splits:
         names = " and ".join(path.name for path in found.splits.values())
         raise InputError(
@@ -118,7 +118,7 @@ def _all(part: ClassImages) -> list[Path]:
 
 
 def _check_mirrors(folders: list[Path]) -> None:
-    """Raise InputError where a folder holds folders with the names of the others, as masks do."""
+    """Raise InputError if a folder holds folders with the other classes' names, as masks do."""
     names = {folder.name for folder in folders}
     for folder in folders:
         inner = [path.name for path in list_folders(folder)]

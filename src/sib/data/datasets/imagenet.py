@@ -1,4 +1,4 @@
-"""The layout of ImageNet-1k: class folders, known by their names alone."""
+"""The layout of ImageNet-1k: class folders, known only by their names."""
 
 import os
 import re
@@ -24,7 +24,7 @@ WORDS = "LOC_synset_mapping.txt"
 
 @dataclass(frozen=True)
 class Places:
-    """Where the files of one split stand."""
+    """Where the files of one split are."""
 
     folder: Path
     """Holds ``train`` and ``val``."""
@@ -33,7 +33,7 @@ class Places:
     split: str
     synsets: list[str]
     flat: bool
-    """Whether the images of the split stand side by side, without class folders."""
+    """Whether the images of the split lie side by side, without class folders."""
 
     def name(self, label: int, file: str) -> str:
         """The path of an image below ``folder``."""
@@ -46,7 +46,7 @@ class Places:
 
 
 class Tree(Sequence[Record]):
-    """The records of one split, made when they are asked for.
+    """The records of one split, made on request.
 
     A million records would fill half a gigabyte in each process that reads; a file's name, its
     class and whether it has boxes take 40 bytes.
@@ -89,7 +89,7 @@ class Tree(Sequence[Record]):
 
 
 class Names(Sequence[str]):
-    """The names of a tree's records, made when they are asked for."""
+    """The names of a tree's records, made on request."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -117,11 +117,11 @@ class TreeSource(RecordSource):
 
     @property
     def foregrounds(self) -> int:
-        """Number of images that come with a foreground."""
+        """Number of images that have a foreground."""
         return int(self.tree.boxed.sum())
 
     def subset(self, indices: Sequence[int]) -> "TreeSource":
-        """A source of the images at these indices, in their order."""
+        """A source of the images at these indices, in that order."""
         return TreeSource(self.tree.take(np.asarray(indices, dtype=np.int64)), self.classes)
 
 

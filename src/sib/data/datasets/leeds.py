@@ -24,7 +24,7 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layout:
-    """Read ``images/<class>/*`` and what may stand beside it.
+    """Read ``images/<class>/*`` and what may lie beside it.
 
     ``segmentations/<class>/<stem>_seg0.png``: palette or grey masks of the values 0 to 3, of
     which 1 and 3 are foreground. An image without one takes the masks of `MaskFinder`, whose

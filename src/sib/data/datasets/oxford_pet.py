@@ -52,7 +52,7 @@ def read(folder: Path) -> Layout:
 
 
 def _read_list(folder: Path, name: str) -> list[tuple[str, str, int]]:
-    """Place of the line, image and class id."""
+    """Location of the line, image and class id."""
     rows = []
     for place, line in read_lines(folder / "annotations" / name):
         words = line.split()

@@ -15,7 +15,7 @@ class Reader:
     """How one published set is found and read."""
 
     folders: tuple[str, ...]
-    """Where it may stand below the root; the root itself goes last."""
+    """Where it may be below the root; the root itself is tried last."""
     matches: Callable[[Path], bool]
     read: Callable[[Path], Layout | Parts]
 
@@ -41,7 +41,7 @@ READERS = {
 
 
 def find(name: str, root: Path) -> Path | None:
-    """The folder of a published set below a root, or the root itself; None where there is none.
+    """The folder of a published set below a root, or the root itself; None if there is none.
 
     Raises:
         InputError: the root cannot be read.
@@ -55,7 +55,7 @@ def find(name: str, root: Path) -> Path | None:
 
 
 def locate(name: str, root: Path) -> Path:
-    """As `find`.
+    """Like `find`, but raises if there is none.
 
     Raises:
         InputError: there is none; the sentence says which files to put where.

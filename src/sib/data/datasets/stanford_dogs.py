@@ -79,7 +79,7 @@ def _label(label: Any, path: Path) -> int:
 
 
 def _class_folders(rows: dict[str, list[tuple[str, int]]], folder: Path) -> dict[int, str]:
-    """The class folder of each label; one label has one folder and the other way round."""
+    """The class folder of each label; labels and folders correspond one to one."""
     folders: dict[int, str] = {}
     for name, listed in rows.items():
         for path, number in listed:

@@ -20,7 +20,8 @@ class Region(NamedTuple):
 
 
 class PhotoFamily(NamedTuple):
-    """One motif of a photograph; test images are cut from another place than training images."""
+    """One motif of a photograph; test images are cut from a different place than training
+    images."""
 
     photo: str
     train: Region

@@ -1,1 +1,1 @@
-"""Readers of files from strangers; none of them can run code."""
+"""Readers of untrusted files; none of them can run code."""

@@ -11,18 +11,18 @@ from sib.data.sample import Box
 from sib.utils.errors import InputError
 
 LARGEST = 2**20
-"""Bytes; an annotation has a few hundred for each of its boxes."""
+"""Most bytes of a file; an annotation has a few hundred for each of its boxes."""
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read_boxes(path: Path, size: tuple[int, int]) -> tuple[Box, ...]:
     """The boxes of a PASCAL VOC annotation, one for each ``<object>``.
 
-    The edges are pixels of an image of the annotation's ``<size>``, which is not always that of
-    the file: they are brought to the file's. A ``<size>`` of 0 or none is taken for the file's.
+    The edges are in pixels of the annotation's ``<size>``, which may differ from the file's; they
+    are scaled to the file's. If ``<size>`` is 0 or missing, the file's is used.
 
     Args:
-        path: of the XML file.
+        path: the XML file.
         size: height and width of its upright image.
 
     Returns:

@@ -17,17 +17,17 @@ from sib.data.shapes import Polygon, draw_polygon, draw_runs
 from sib.utils.errors import InputError
 
 CODED = {MaskRule.LEEDS: "0 to 3", MaskRule.TRIMAP: "1 to 3"}
-"""Rules whose values are codes, not grey, and the values that there are."""
+"""Rules whose values are codes, not grey levels, and the allowed values."""
 
 OVERHANG = 1.0
-"""A box may leave its image by this many pixels, because boxes get rounded."""
+"""Pixels by which a box may leave its image, because boxes get rounded."""
 
 
 def read_foreground(source: Foreground, size: tuple[int, int]) -> tv_tensors.Mask:
-    """The foreground of an image of a size.
+    """The foreground of an image of a given size.
 
     Args:
-        source: a mask file, or boxes, a file of boxes or objects, whose union it is.
+        source: a mask file; or boxes, a file of boxes or objects, which are united.
         size: height and width of the upright image.
 
     Returns:
@@ -73,7 +73,7 @@ def check_box(box: Box, size: tuple[int, int], where: str, overhang: float = OVE
     """Raise InputError unless a box has an extent, lies in its image and covers a pixel of it.
 
     Args:
-        box: in pixels.
+        box: box in pixels.
         size: height and width of the image.
         where: names the box in the message.
         overhang: pixels by which it may leave the image; what leaves it is cut off.
@@ -110,7 +110,7 @@ def _first(edge: float) -> int:
 
 
 def _read_values(source: MaskFile) -> np.ndarray:
-    """The values of a mask (H, W), upright: codes as they are stored, others as `grey_values`."""
+    """The values of a mask (H, W), upright: codes as stored, others as `grey_values`."""
     with opened(source.path) as image:
         image.load()
         # a colour mask of a coded rule would be grey of palette colours, not the codes

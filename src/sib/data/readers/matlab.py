@@ -31,7 +31,7 @@ for path in paths:
     print(json.dumps(answer), flush=True)
 """
 LONGEST = 120
-"""Seconds for a file that takes less than one."""
+"""Seconds allowed for a file; it takes less than one."""
 
 
 class Table(NamedTuple):
@@ -43,10 +43,10 @@ class Table(NamedTuple):
 
 
 def read_mats(paths: list[Path], names: list[str]) -> list[dict[str, Table]]:
-    """Those variables that each of some MATLAB files holds.
+    """Those of the variables that each MATLAB file holds.
 
-    scipy reads them, in a process of its own, because a damaged file can crash scipy's reader and
-    would take a training run with it.
+    scipy reads them in a separate process: a damaged file can crash scipy's reader, which would end
+    a training run.
 
     Raises:
         InputError: a file cannot be read.

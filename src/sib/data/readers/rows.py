@@ -9,7 +9,7 @@ from sib.utils.errors import InputError
 
 
 def columns_of(content: str) -> list[str]:
-    """The names in the first line, in small letters; none where it is not CSV."""
+    """The names in the first line, in lower case; none if it is not CSV."""
     first = content.split("\n", 1)[0]
     try:
         row = next(csv.reader([first], delimiter=_delimiter(first)), [])
@@ -19,7 +19,7 @@ def columns_of(content: str) -> list[str]:
 
 
 def rows_of(content: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, the header too, each with the number of its last line.
+    """The rows that are not blank, including the header, each with the number of its last line.
 
     Args:
         content: of a file whose cells are divided by commas, or by semicolons or tabs where its

@@ -1,4 +1,4 @@
-"""Unpack a stranger's archive within its folder, and within limits of size."""
+"""Unpacks an untrusted archive within its folder, and within limits of size."""
 
 import tarfile
 import zlib
@@ -12,7 +12,7 @@ from sib.utils.errors import InputError
 
 @dataclass
 class Limits:
-    """What may still be unpacked; lowered by each member."""
+    """What may still be unpacked; each member lowers it."""
 
     bytes: int
     files: int
@@ -23,12 +23,12 @@ def unpack(
 ) -> None:
     """Unpack a tar archive, compressed or not, into a folder.
 
-    Only files and folders are unpacked; the data sets hold nothing else, and a link could lead
-    what follows it out of the folder.
+    Only files and folders are unpacked. The data sets hold nothing else, and a link could lead what
+    follows it out of the folder.
 
     Args:
         archive: the file.
-        folder: where to; it exists.
+        folder: existing folder to unpack into.
         limits: in bytes and files, for all archives of a set together.
         progress: called with the bytes of the archive that were read, and their total.
 
@@ -47,7 +47,7 @@ def unpack(
     except (tarfile.TarError, EOFError, zlib.error, LZMAError) as error:
         raise InputError(f"{archive} is damaged or cut off: {error}") from None
     except OSError as error:
-        # gzip and bz2 tell of damage with an OSError that names no file and has no number
+        # gzip and bz2 report damage by an OSError that names no file and has no number
         if error.errno is None:
             raise InputError(f"{archive} is damaged or cut off: {error}") from None
         raise

@@ -1,4 +1,4 @@
-"""Read a stranger's pickle without running its code."""
+"""Reads an untrusted pickle without running its code."""
 
 import pickle
 from pathlib import Path
@@ -15,7 +15,7 @@ ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
 }
-"""All that a numpy array of numbers is made of; a pickle can call nothing else."""
+"""All that a numpy array of numbers needs; a pickle can call nothing else."""
 
 
 def read_pickle(path: Path) -> Any:

@@ -1,1 +1,1 @@
-"""Making data sets whose backgrounds predict the class, to see which classifiers fall for them."""
+"""Makes data sets whose backgrounds predict the class, to see which classifiers rely on them."""

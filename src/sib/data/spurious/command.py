@@ -35,14 +35,14 @@ SPLITS = ("train", "test")
 
 
 class Objects(NamedTuple):
-    """The images of a split that can be used."""
+    """The usable images of a split."""
 
     source: Source
     places: list[int]
-    """In the source."""
+    """Indices in the source."""
     labels: list[int]
     colours: Colours
-    """(N, 3), of their backgrounds."""
+    """(N, 3), mean colours of their backgrounds."""
 
 
 def make_spurious(config: MakeSpuriousConfig, console: Console) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def make_spurious(config: MakeSpuriousConfig, console: Console) -> dict[str, Any
 
 
 def _objects(config: MakeSpuriousConfig, splits: Splits, split: str, console: Console) -> Objects:
-    """Read a split once: which images can be used, and the colours of their backgrounds.
+    """Read a split once: which images are usable, and the colours of their backgrounds.
 
     Raises:
         InputError: a class has no image that can be used.
@@ -115,7 +115,7 @@ def _objects(config: MakeSpuriousConfig, splits: Splits, split: str, console: Co
 def _scenes(config: MakeSpuriousConfig, parts: dict[str, Objects]) -> dict[str, list[np.ndarray]]:
     """For each split and family, the images that lend their background.
 
-    Which family belongs to which class is drawn, so that it does not depend on the objects.
+    Families are assigned to classes at random, independently of the objects.
     """
     train = parts["train"].colours
     count = len(set(parts["train"].labels))
@@ -142,13 +142,13 @@ def _write(
     scenes: dict[str, list[np.ndarray]] | None,
     console: Console,
 ) -> list[list[str]]:
-    """Write every picture; the rows of ``groups.csv``."""
+    """Write every picture, and return the rows of ``groups.csv``."""
     names, rows = folder_names(classes), []
     with progress(console, "making pictures", sum(map(len, pictures.values()))) as bar:
         for split in SPLITS:
             part = parts[split]
             for number, picture in enumerate(pictures[split]):
-                # a generator each, so that no picture depends on how the others were made
+                # one generator per picture, so that none depends on the others
                 generator = np.random.default_rng([config.seed, 2, SPLITS.index(split), number])
                 own, lenders = part.labels[picture.place], scenes[split] if scenes else None
                 image, mask = compose.scaled(part.source, part.places[picture.place], config.side)
@@ -180,7 +180,7 @@ def _background(
     size: tuple[int, int],
     generator: np.random.Generator,
 ) -> tuple[Any, str]:
-    """uint8 (3, H, W), and the name of the image that lent it; no name for one that is drawn."""
+    """A background, uint8 (3, H, W), and the name of the image that lent it; no name if drawn."""
     if picture.procedural or lenders is None:
         square = pattern(picture.family, generator, max(size))
         drawn = np.ascontiguousarray(square[: size[0], : size[1]].transpose(2, 0, 1))

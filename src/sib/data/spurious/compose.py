@@ -1,4 +1,4 @@
-"""From an object and a background to a picture."""
+"""Composes a picture from an object and a background."""
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ def scaled(source: Source, place: int, side: int) -> tuple[Tensor, Tensor]:
 
 
 def is_usable(mask: Tensor) -> bool:
-    """Whether there is an object and something around it."""
+    """Whether there is an object, with something around it."""
     return bool(mask.any() and not mask.all())
 
 
@@ -44,8 +44,8 @@ def background_colour(image: Tensor, mask: Tensor) -> np.ndarray:
 def empty_scene(image: Tensor, mask: Tensor) -> Tensor:
     """An image with its object covered, uint8 (3, H, W).
 
-    Copies of the background's largest strip keep its texture. Where the object's box leaves no
-    strip, the colours of its outline run inwards.
+    Copies of the background's largest strip keep its texture. If the object's box leaves no strip,
+    the colours of its outline spread inwards.
     """
     batch, inside = image[None].float(), mask[None]
     filled = remove_object(batch, inside, "tiled")
@@ -55,7 +55,8 @@ def empty_scene(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def cropped(scene: Tensor, size: tuple[int, int], generator: Generator) -> Tensor:
-    """A part of a scene of the size (H, W), scaled up where the scene is too small, and flipped."""
+    """A part of a scene with size (H, W), flipped at random; a scene that is too small is
+    enlarged."""
     height, width = scene.shape[1:]
     factor = max(size[0] / height, size[1] / width)
     if factor > 1:

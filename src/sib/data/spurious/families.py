@@ -1,4 +1,4 @@
-"""Families of backgrounds: images of similar colours, and drawn patterns, as many as wanted."""
+"""Families of backgrounds: images of similar colours, and any number of drawn patterns."""
 
 from typing import NamedTuple
 
@@ -28,13 +28,13 @@ class Cut(NamedTuple):
 def cut_colours(colours: Colours, count: int, first: int = 0) -> Cut | int:
     """Divide colours into families of about the same size, by the median cut.
 
-    The set is divided at a quantile of the channel that varies most, between two different values,
-    and the parts likewise, until there are as many parts as families.
+    The set is divided at a quantile of the channel that varies most, between two distinct values.
+    The parts are divided likewise, until there are as many parts as families.
 
     Args:
         colours: (N, 3).
-        count: families, at least 1.
-        first: number of the first one.
+        count: number of families, at least 1.
+        first: number of the first family.
 
     Returns:
         The cuts; families have the numbers ``first`` to ``first + count − 1``.
@@ -68,7 +68,7 @@ def cut_colours(colours: Colours, count: int, first: int = 0) -> Cut | int:
 
 
 def _boundary(ordered: NDArray[np.float64], share: float) -> float:
-    """Between two different values, as close as possible to a share of all."""
+    """A cut between two distinct values, as close as possible to a share of all."""
     gaps = np.flatnonzero(np.diff(ordered)) + 1
     rank = gaps[np.abs(gaps - share * len(ordered)).argmin()]
     return float((ordered[rank - 1] + ordered[rank]) / 2)
@@ -90,10 +90,10 @@ def families_of(colours: Colours, cuts: Cut | int) -> NDArray[np.int64]:
 
 
 def members(colours: Colours, cuts: Cut | int, means: Colours) -> list[NDArray[np.int64]]:
-    """The images of each family; for one that has none, the image closest to its mean colour.
+    """The images of each family; for an empty family, the image closest to its mean colour.
 
     Args:
-        colours: (N, 3), of the images.
+        colours: (N, 3), colours of the images.
         cuts: the families.
         means: (K, 3), mean colour of each family.
     """
@@ -106,13 +106,13 @@ def members(colours: Colours, cuts: Cut | int, means: Colours) -> list[NDArray[n
 def pattern(family: int, generator: Generator, side: int) -> NDArray[np.uint8]:
     """Draw a background of a family.
 
-    The six patterns take turns. Where there are more families, each further round turns the hues
-    by the golden angle, which keeps rounds apart. Beyond about four rounds the hues come close.
+    The six patterns alternate. With more families, each further round turns the hues by the golden
+    angle, which keeps rounds apart. Beyond about four rounds the hues come close.
 
     Args:
         family: its number, at least 0.
-        generator: its random numbers.
-        side: of the square in pixels.
+        generator: source of random numbers.
+        side: side of the square in pixels.
 
     Returns:
         (side, side, 3), RGB.

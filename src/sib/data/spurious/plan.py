@@ -13,9 +13,9 @@ class Picture(NamedTuple):
     """An image to make."""
 
     place: int
-    """Of the object's image in its split."""
+    """Index of the object's image in its split."""
     family: int
-    """Of the background, the class that it belongs to in training."""
+    """The background's family: the class that it belongs to in training."""
     procedural: bool
     """Whether the background is drawn, rather than that of another image."""
 
@@ -23,16 +23,16 @@ class Picture(NamedTuple):
 def train_pictures(
     labels: Sequence[int], classes: int, strength: float, kind: Kind, generator: Generator
 ) -> list[Picture]:
-    """One picture an object; the family is the object's class for round(strength · n) of a class.
+    """One picture per object; for round(strength · n) of a class, the family is the class's own.
 
-    The others are given one of the other families, each with the same chance.
+    The others get one of the other families, each with equal probability.
 
     Args:
-        labels: (N,) of the objects.
+        labels: (N,) classes of the objects.
         classes: K, at least 2; there are as many families.
         strength: in [0, 1].
-        kind: of the backgrounds.
-        generator: its random numbers.
+        kind: kind of the backgrounds.
+        generator: source of random numbers.
     """
     found = np.empty(len(labels), dtype=np.int64)
     known = np.asarray(labels)
@@ -49,14 +49,14 @@ def train_pictures(
 def test_pictures(
     labels: Sequence[int], classes: int, copies: int, kind: Kind, generator: Generator
 ) -> list[Picture]:
-    """Each object before ``copies`` families, drawn without a look at its class.
+    """Each object before ``copies`` families, drawn independently of its class.
 
     Args:
-        labels: (N,) of the objects.
+        labels: (N,) classes of the objects.
         classes: K families.
         copies: 1 to K; at K, each object is shown before each family.
-        kind: of the backgrounds.
-        generator: its random numbers.
+        kind: kind of the backgrounds.
+        generator: source of random numbers.
     """
     found = []
     for place in range(len(labels)):
@@ -67,7 +67,7 @@ def test_pictures(
 
 
 def _drawn(count: int, kind: Kind, generator: Generator) -> list[bool]:
-    """Which of the backgrounds are procedural; every second one of both kinds."""
+    """Which backgrounds are procedural; every second one for ``both``."""
     if kind != "both":
         return [kind == "procedural"] * count
     return (generator.permutation(count) % 2 == 0).tolist()

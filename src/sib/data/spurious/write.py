@@ -1,4 +1,4 @@
-"""The folder of a set: made beside its place, and moved there when it is whole."""
+"""The folder of a set: made beside its place, and moved there when complete."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ def check_out(out: Path, source: Path) -> None:
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes ``out`` at the end, and nothing where that is not reached.
+    """A folder to fill, which becomes ``out`` at the end; after an error nothing is left.
 
     Raises:
         InputError: it cannot be written.
@@ -45,7 +45,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
         raise InputError(f"--out {out} cannot be written: {error.strerror}") from None
     try:
         yield folder
-        folder.chmod(0o755)  # mkdtemp makes it for its owner alone
+        folder.chmod(0o755)  # mkdtemp restricts it to its owner
         os.replace(folder, out)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written: {error.strerror}") from None
@@ -54,7 +54,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 def folder_names(classes: Sequence[str]) -> list[str]:
-    """A folder's name for each class, which cannot lead out of its parent."""
+    """A safe folder name for each class, which cannot lead out of its parent."""
     safe = [re.sub(r"[^\w .+-]", "_", name).strip(". ") for name in classes]
     if len({name.lower() for name in safe}) == len(classes) and all(safe):
         return safe

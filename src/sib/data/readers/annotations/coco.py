@@ -31,8 +31,8 @@ def matches(content: Any) -> bool:
 def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
     """One annotation for each entry of ``images``.
 
-    An object's ``segmentation`` is taken where it has one, and its ``bbox`` (x, y, width, height)
-    otherwise.
+    An object's ``segmentation`` is used if it has one, and otherwise its ``bbox`` (x, y, width,
+    height).
 
     Raises:
         InputError: a value that is not allowed, or an object of an image that is not listed.

@@ -1,4 +1,4 @@
-"""What every format of annotations is read into, and the limits that all of them share."""
+"""The common form of all annotation formats, and the limits that they share."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from sib.data.shapes import Polygon, Runs
 from sib.utils.errors import InputError
 
 LARGEST_NUMBER = 1e6
-"""Of a coordinate or an extent in pixels."""
+"""Largest coordinate or extent in pixels."""
 MOST_POINTS = 100_000
-"""Of a polygon."""
+"""Most points of a polygon."""
 MOST_SHAPES = 2**14
-"""Of an image."""
+"""Most objects of an image."""
 
 Shape = Box | Polygon | Runs
 
@@ -25,10 +25,10 @@ class Annotation:
     """The objects of one image, as its file gives them.
 
     Args:
-        names: by which the image may be found, the best first; a path, a file name or a stem.
+        names: names by which to find the image, the best first; a path, a file name or a stem.
         shapes: its objects.
         where: names the entry in messages.
-        size: height and width of the image that was annotated, None where it is not given.
+        size: height and width of the annotated image, None if unknown.
         relative: whether coordinates are fractions of the image's width and height.
     """
 
@@ -45,15 +45,15 @@ class Found(NamedTuple):
     format: str
     annotations: list[Annotation]
     ignored: list[str]
-    """Names of files of a folder that are not of its format."""
+    """Names of the folder's files in other formats."""
 
 
 class Format(NamedTuple):
-    """A format of annotations: a line of the registry."""
+    """A format of annotations: one line of the registry."""
 
     name: str
     ending: str
-    """Of its files, which chooses how they are loaded."""
+    """Ending of its files, which decides how they are loaded."""
     matches: Callable[[Any], bool]
     """Whether a file's content is of this format."""
     read: Callable[[Any, Path], Iterator[Annotation]]
@@ -121,7 +121,7 @@ def box_of_extent(values: tuple[float, float, float, float], where: str) -> Box:
 
 
 def image_size(height: object, width: object) -> tuple[int, int] | None:
-    """The annotated image's size; None where it is not given, or given as 0."""
+    """The annotated image's size; None if it is missing, or given as 0."""
     if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
         return height, width
     return None
@@ -139,7 +139,7 @@ def text(value: object, what: str, where: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for a message, cut off where it is long."""
+    """A value for a message, shortened if it is long."""
     try:
         found = repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits; a deep list

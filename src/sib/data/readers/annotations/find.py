@@ -20,7 +20,7 @@ FORMATS: tuple[Format, ...] = (
     table.TABS,
 )
 MOST_FILES = 2**20
-"""Of a folder."""
+"""Most files of a folder."""
 
 
 def read_annotations(path: Path) -> Found:
@@ -74,7 +74,7 @@ def _read_folder(folder: Path) -> Found:
 
 
 def _placed(annotation: Annotation, place: Path) -> Annotation:
-    """An annotation whose names have the folder that its file lies in, where they have none."""
+    """Prefix an annotation's names by the folder of its file, if they have none."""
     names = tuple(
         name if set(name) & set("/\\") else (place / name).as_posix() for name in annotation.names
     )
@@ -82,7 +82,7 @@ def _placed(annotation: Annotation, place: Path) -> Annotation:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files that may hold annotations, sorted by path; hidden ones are never seen."""
+    """The files that may hold annotations, sorted by path; hidden ones are ignored."""
     found: list[Path] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "."]
@@ -107,7 +107,7 @@ def _unknown(path: Path) -> str:
 
 
 def _hint(content: Any) -> str:
-    """What to do about the own formats of Label Studio and CVAT."""
+    """Advice for the native formats of Label Studio and CVAT."""
     if isinstance(content, list) and content and isinstance(content[0], dict):
         if "data" in content[0]:
             return ". This is Label Studio's own JSON: export the project as COCO"

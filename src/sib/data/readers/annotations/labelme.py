@@ -36,7 +36,7 @@ def matches(content: Any) -> bool:
 
 
 def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
-    """The annotation of a file, whose image is ``imagePath`` or called like the file.
+    """The annotation of a file; its image is ``imagePath``, or has the file's name.
 
     The image's copy in ``imageData`` is not read.
 
@@ -90,7 +90,7 @@ def _circle(x: float, y: float, radius: float) -> Polygon:
 
 
 def _mask(content: Any, corner: tuple[int, int], size: tuple[int, int] | None, where: str) -> Shape:
-    """A PNG in base64, laid with its upper left corner on a pixel of the image."""
+    """A base64 PNG, placed with its upper left corner at a pixel of the image."""
     if size is None or size[0] * size[1] > MAX_PIXELS:
         raise InputError(
             f"{where}: a mask needs imageHeight and imageWidth of at most {MAX_PIXELS} pixels"

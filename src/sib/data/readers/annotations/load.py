@@ -8,7 +8,7 @@ from sib.data.readers.annotation import parse_xml
 from sib.utils.errors import InputError
 
 LARGEST = {".json": 2**28, ".xml": 2**20, ".txt": 2**24, ".csv": 2**28, ".tsv": 2**28}
-"""Bytes of a file, by its ending."""
+"""Most bytes of a file, by its ending."""
 
 
 def load(path: Path) -> Any:

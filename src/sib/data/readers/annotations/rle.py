@@ -45,9 +45,9 @@ def read_runs(counts: object, size: object, where: str) -> Runs:
 def decompress(text: str, where: str) -> list[int]:
     """The numbers in COCO's compressed text.
 
-    A character c holds the six bits of c − 48: five of the number, the lowest first, and a bit
-    that says whether more follow. The last five bits are signed. From the fourth number on it is
-    the difference to the number two places before.
+    A character c holds the six bits of c − 48: five of the number, the lowest first, and one that
+    says whether more follow. The last five bits are signed. From the fourth number, each is the
+    difference to the number two places before.
 
     Args:
         text: of the characters ``0`` to ``o``.
@@ -81,7 +81,7 @@ def decompress(text: str, where: str) -> list[int]:
 
 
 def _whole(values: object) -> list[int]:
-    """A list of whole numbers; empty where it is anything else."""
+    """A list of whole numbers; empty if the value is anything else."""
     found = values if isinstance(values, list) else []
     return found if all(type(value) is int for value in found) else []
 

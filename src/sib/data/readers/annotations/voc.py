@@ -24,9 +24,9 @@ def matches(root: Element) -> bool:
 def read(root: Element, path: Path) -> Iterator[Annotation]:
     """The annotation of a file.
 
-    Edges are taken as they are, from 0 on, as LabelImg's successors, CVAT and Label Studio write
-    them; the original PASCAL VOC counts pixels from 1. The image is that of ``<filename>``, or
-    else the one that is called like the file.
+    Edges are used as they are, counted from 0, as LabelImg's successors, CVAT and Label Studio
+    write them; the original PASCAL VOC counts pixels from 1. The image is ``<filename>``, or else
+    the one with the file's name.
 
     Raises:
         InputError: a box that is missing or not allowed.

@@ -9,7 +9,7 @@ from sib.data.shapes import Polygon
 from sib.utils.errors import InputError
 
 FURTHEST = 2.0
-"""Of a fraction: an object may leave its image, but larger numbers are pixels."""
+"""Largest fraction: an object may leave its image, but larger numbers are pixels."""
 
 
 def matches(content: str) -> bool:
