@@ -19,7 +19,7 @@ from helpers.trained import quiet, trained
 from sib.cli.main import main
 from sib.config.deploy import ExportConfig
 from sib.evaluation import export as exporting
-from sib.evaluation.predict import find_images
+from sib.evaluation.images import find_images
 from sib.figures import draw_map
 from sib.utils.errors import InputError, ProblemsFound
 

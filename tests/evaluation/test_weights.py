@@ -184,3 +184,35 @@ def test_a_missing_head_is_named_with_what_is_near(tmp_path, model):
     save_file(state, tmp_path / "w.safetensors")
     with pytest.raises(InputError, match=r"there is no head\.\w+, the head, nearest is heads\."):
         open_checkpoint(tmp_path / "w.safetensors", CPU, arch="small_resnet", image_size=32)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"<html>404</html>", "is not a file of weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\n", "git lfs pull"),
+    ],
+)
+def test_what_else_lies_under_the_name_of_weights(tmp_path, content, reason):
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=reason):
+        read_weights(path)
+
+
+def test_torchscript_is_refused_without_advice_to_run_it(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(path))
+    with pytest.raises(InputError, match="is TorchScript") as refused:
+        read_weights(path)
+    assert "weights_only" not in str(refused.value)
+
+
+@pytest.mark.parametrize("keys", [("weights",), ("params",), ("checkpoint", "model")])
+def test_weights_below_further_keys(tmp_path, keys):
+    content = torch.nn.Linear(2, 2).state_dict()
+    for key in reversed(keys):
+        content = {key: content, "epoch": 3}
+    torch.save(content, tmp_path / "model.pt")
+    assert set(read_weights(tmp_path / "model.pt")[0]) == {"weight", "bias"}

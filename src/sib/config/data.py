@@ -67,6 +67,8 @@ class ShowConfig:
     """Boxes or masks of a folder's images, as in sib train --input.annotations."""
     split: Literal["train", "validation", "test"] = "train"
     """Which images."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """An image that cannot be read ends the command, or is left out, counted and listed."""
     count: int = 24
     """Number of images, 1 to 200."""
     seed: int = 0
@@ -123,7 +125,9 @@ class MakeSpuriousConfig:
     masks: str | None = None
     """Folder of foreground masks. Default: beside the images."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
+    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """An image that cannot be read ends the command, or is left out, counted and listed."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""

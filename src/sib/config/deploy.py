@@ -28,6 +28,8 @@ class PredictConfig(ClassifierConfig):
     """File to write the table into. Default: the screen."""
     batch_size: int = 32
     """Images in a pass."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """An image that cannot be read ends the command, or is left out, counted and listed."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""

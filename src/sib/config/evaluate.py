@@ -111,7 +111,9 @@ class ExplainConfig(NamedClassifierConfig):
     """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which usually needs
     --arch."""
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
-    """Image files, of any size."""
+    """Image files of any size, or folders of them."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """An image that cannot be read ends the command, or is left out, counted and listed."""
     methods: MethodNames = ()
     """Explanation methods. Default: the default ones that the architecture supports."""
     target: str | None = None

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from sib.config.data import ShowConfig
 from sib.data.annotate import sentences
-from sib.data.open import open_data
+from sib.data.open import Splits, open_data
 from sib.data.source import Source
+from sib.data.understood import left_out_in_words
 from sib.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def show(
     from sib.figures.sheet import draw_sheet  # with matplotlib, which no other part of data needs
 
     name, source = _annotated(config, console) if open_source is None else open_source()
-    chosen = np.random.default_rng(config.seed).permutation(len(source))[: config.count]
-    pictures = [_picture(source, index) for index in sorted(chosen.tolist())]
+    pictures = _pictures(config, source, console)
     title = f"{name}: {len(pictures)} of {len(source)} images of {config.split}"
     try:
         config.out.parent.mkdir(parents=True, exist_ok=True)
@@ -66,10 +66,34 @@ def _annotated(config: ShowConfig, console: Console) -> tuple[str, Source]:
         mask_ending=config.mask_ending,
         value_range=config.value_range,
         annotations=None if config.annotations is None else str(config.annotations),
+        skip_bad=config.on_bad_image == "skip",
     )
-    for sentence in sentences(splits.description):
+    for sentence in (*sentences(splits.description), *_left_out(splits)):
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     return splits.name, getattr(splits, config.split)
+
+
+def _pictures(config: ShowConfig, source: Source, console: Console) -> list["Picture"]:
+    """The pictures of the images that are drawn; others take the place of unreadable ones."""
+    found: dict[int, Picture] = {}
+    for index in np.random.default_rng(config.seed).permutation(len(source)).tolist():
+        try:
+            found[index] = _picture(source, index)
+        except InputError as error:
+            if config.on_bad_image != "skip":
+                raise
+            console.print(f"left out: {error}", highlight=False, soft_wrap=True, markup=False)
+        if len(found) == config.count:
+            break
+    if not found:
+        raise InputError(f"no {config.split} image of {config.name} can be read")
+    return [found[index] for index in sorted(found)]
+
+
+def _left_out(splits: Splits) -> list[str]:
+    """A sentence about the images whose header cannot be read."""
+    left_out = left_out_in_words(splits.description)
+    return [f"left out: {left_out}"] if left_out else []
 
 
 def _picture(source: Source, index: int) -> "Picture":

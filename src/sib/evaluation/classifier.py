@@ -62,8 +62,13 @@ class Classifier:
         self._transform = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
 
     def __repr__(self) -> str:
-        """A one-line description."""
-        return f"Classifier({self._checkpoint.input}, {len(self.classes)} classes)"
+        """What it is, in a line."""
+        return f"Classifier({self.input}, {len(self.classes)} classes)"
+
+    @property
+    def input(self) -> str:
+        """Architecture, image size, normalisation and its source, in words."""
+        return self._checkpoint.input
 
     @property
     def device(self) -> torch.device:

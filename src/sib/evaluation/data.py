@@ -256,6 +256,28 @@ def limited(source: Source, limit: int | None) -> Source:
     return Subset(source, spaced_indices(limit, len(source)))
 
 
+def without_unreadable(source: Source, name: str) -> tuple[Source, list[str]]:
+    """The images of a source that can be read to the end, and what is wrong with the others.
+
+    Args:
+        source: every image of it is read once.
+        name: of the data set, for the message.
+
+    Raises:
+        InputError: none can be read.
+    """
+    kept, problems = [], []
+    for place in range(len(source)):
+        try:
+            source[place]
+            kept.append(place)
+        except InputError as error:
+            problems.append(str(error))
+    if problems and not kept:
+        raise InputError(f"no image of {name} can be read: {problems[0]}")
+    return (Subset(source, kept), problems) if problems else (source, [])
+
+
 def spaced_indices(count: int, total: int) -> list[int]:
     """At most ``count`` indices, one drawn from each of as many equal parts; always the same.
 

@@ -9,11 +9,12 @@ from sib import distributed
 from sib.config.checks import check_image_size
 from sib.config.evaluate import ExplainConfig
 from sib.data.normalization import normalise
-from sib.data.readers.decode import opened, read_image
+from sib.data.readers.decode import read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
+from sib.evaluation.images import readable_images
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer
 from sib.explain import available_methods, default_methods
 from sib.explain.normalization import normalize_maps
@@ -34,11 +35,14 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
         InputError: bad input, in one sentence; no figure is written.
     """
     device = distributed.join(config.device)
+    images = distributed.raise_on_all_ranks(
+        lambda: readable_images(config.images, config.on_bad_image == "skip")
+    )
     checkpoint, folder = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
     target = None if config.target is None else class_number(checkpoint, config.target)
     size = height_width(checkpoint.image_size)
     print_costs(console, config.methods or default_methods(), size, config.attribution)
-    pairs = list(zip(config.images, _figure_paths(config.images, folder), strict=True))
+    pairs = list(zip(images, _figure_paths(images, folder), strict=True))
     own = [pairs[place] for place in distributed.own_places(len(pairs))]
 
     def draw(pair: tuple[Path, Path]) -> str:
@@ -53,9 +57,6 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
 
 def _open(config: ExplainConfig, device: torch.device, console: Console) -> tuple[Checkpoint, Path]:
     """The classifier, and the folder for the figures."""
-    for image in config.images:
-        with opened(image):  # all are checked before any is explained
-            pass
     checkpoint = open_checkpoint(
         config.run,
         device,
@@ -143,8 +144,8 @@ def _scale(normalize: str) -> str:
     }[normalize]
 
 
-def _figure_paths(images: tuple[Path, ...], folder: Path) -> list[Path]:
-    """NAME.png for each image, numbered if names are equal."""
+def _figure_paths(images: list[Path], folder: Path) -> list[Path]:
+    """NAME.png for each image, numbered where names meet."""
     taken: dict[str, int] = {}
     paths = []
     for image in images:

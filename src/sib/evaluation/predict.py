@@ -11,14 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sib import distributed
 from sib.config.checks import check_image_size
 from sib.config.deploy import PredictConfig
-from sib.data.files import list_files
-from sib.data.readers.decode import opened
 from sib.evaluation.classifier import Classifier, load
+from sib.evaluation.images import readable_images
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
+from sib.utils.terminal import Terminal
 
 Row = dict[str, Any]
 
@@ -36,10 +37,7 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
     Raises:
         InputError: bad input, in one sentence; nothing is written.
     """
-    images = find_images(config.images)
-    for image in images:
-        with opened(image):  # all are checked before any is predicted
-            pass
+    images = readable_images(config.images, config.on_bad_image == "skip")
     classifier = load(
         config.run,
         device=config.device,
@@ -50,6 +48,9 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
+    # a table or JSON on standard output may be read by a program
+    aside = Terminal(stderr=True, quiet=not distributed.speaks())
+    aside.print(classifier.input, highlight=False, markup=False, soft_wrap=True)
     rows: list[Row] = []
     with progress(console, "predicting", len(images)) as bar:
         for first in range(0, len(images), config.batch_size):
@@ -58,23 +59,6 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
             bar(len(part))
     _show(rows, config, console)
     return rows
-
-
-def find_images(paths: tuple[Path, ...]) -> list[Path]:
-    """The files, and the images in each folder.
-
-    Raises:
-        InputError: a path does not exist, or a folder holds no image.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"{path} does not exist; give an image or a folder of images")
-        images = list_files(path).images if path.is_dir() else [path]
-        if not images:
-            raise InputError(f"{path} holds no image")
-        found += images
-    return found
 
 
 def to_csv(rows: list[Row]) -> str:

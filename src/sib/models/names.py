@@ -5,7 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from sib.utils.errors import InputError
 
-PREFIXES = ("model.", "module.", "_orig_mod.", "backbone.", "net.")
+PREFIXES = (
+    *("model.", "module.", "_orig_mod.", "backbone.", "net."),
+    *("network.", "student.", "ema."),
+)
 """What wrappers put before names: Lightning and our own tasks, DDP, torch.compile, others."""
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 """Heads of GoogLeNet and Inception v3 that are used in their own training only."""

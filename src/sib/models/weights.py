@@ -3,6 +3,7 @@
 import argparse
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,13 @@ from sib.utils.optional import import_optional
 
 State = dict[str, Tensor]
 # Where training scripts put the weights among other things: torchvision's and timm's, Lightning.
-NESTED = ("state_dict", "model", "net", "model_state_dict", "model_state")
+NESTED = (
+    *("state_dict", "model", "net", "model_state_dict", "model_state"),
+    *("weights", "params", "network", "checkpoint"),
+)
+DEEPEST = 3
+"""Keys below which weights are looked for."""
+POINTER = b"version https://git-lfs"
 
 
 def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
@@ -34,6 +41,7 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
+        _check_begin(path)
         # timm's training script stores its options beside the weights, as a Namespace
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, weights_only=True, map_location="cpu")
@@ -46,10 +54,44 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
             f"{path} is refused: it holds more than weights, and loading it could run code of "
             "its author; save model.state_dict() with safetensors or torch.save"
         ) from None
+    except InputError:
+        raise
     except Exception as error:  # torch lets many kinds through from a damaged file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if (
+            "weights_only" in reason
+        ):  # torch's advice to run the file's code, which is not passed on
+            reason = "it is not a state dict"
         raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
     return _state_dict(content, path), {}
+
+
+def _check_begin(path: Path) -> None:
+    """Raise InputError unless a file begins as those of torch.save do, old or new."""
+    with path.open("rb") as file:
+        begin = file.read(64)
+    if begin.startswith(POINTER):
+        raise InputError(
+            f"{path} is a pointer of Git LFS in place of the weights: fetch them with git lfs pull"
+        )
+    if not begin:
+        raise InputError(f"{path} is empty")
+    if not begin.startswith((b"PK", b"\x80")):
+        raise InputError(f"{path} is not a file of weights: neither safetensors nor of torch.save")
+    if begin.startswith(b"PK") and _is_torchscript(path):
+        raise InputError(
+            f"{path} is TorchScript, which holds code; save model.state_dict() with safetensors or "
+            "torch.save"
+        )
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a zip file holds the constants of TorchScript; no where it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
@@ -65,10 +107,9 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
 
 
 def _state_dict(content: Any, path: Path) -> State:
-    for key in NESTED:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
+    for _ in range(DEEPEST):
+        inner = (content.get(key) for key in NESTED) if isinstance(content, dict) else ()
+        content = next((found for found in inner if isinstance(found, dict)), content)
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path} holds no weights: a state dict, or one under {_or(NESTED)}")
     for name, value in content.items():

@@ -91,7 +91,10 @@ def _galleries(
 ) -> list[dict[str, Any]]:
     checkpoint, splits = opened(audit)
     options = audit.facts["options"]
-    source = audit_source(checkpoint, splits, options, choose_device(device), console).source
+    skipped = bool(audit.facts.get("skipped"))
+    source = audit_source(
+        checkpoint, splits, options, choose_device(device), console, skip_bad=skipped
+    ).source
     scored = np.flatnonzero(np.isfinite(audit.scores.column(ORIGINAL, "correct")))
     examples = scored[spaced_indices(EXAMPLES, len(scored))].tolist()
     fall = reliance(audit.scores)

@@ -98,6 +98,7 @@ def _as_run(config: ShowConfig) -> TrainConfig:
         arch=config.arch,
         weights=config.weights,
         image_size=config.image_size,
+        on_bad_image=config.on_bad_image,
         foreground="pretrained",
         workers=0,
         objective=ObjectiveConfig(foreground_layer=config.layer, foreground_area=config.area),

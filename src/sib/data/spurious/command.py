@@ -25,6 +25,7 @@ from sib.data.spurious.write import (
     save_picture,
     whole_folder,
 )
+from sib.data.understood import remarks
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
@@ -64,8 +65,9 @@ def make_spurious(config: MakeSpuriousConfig, console: Console) -> dict[str, Any
         annotations=annotations,
         hold_out_validation=False,
         split_seed=config.seed,
+        skip_bad=config.on_bad_image == "skip",
     )
-    for sentence in sentences(splits.description):
+    for sentence in (*sentences(splits.description), *remarks(splits)):
         _say(console, sentence)
     parts = {split: _objects(config, splits, split, console) for split in SPLITS}
     scenes = _scenes(config, parts) if config.backgrounds != "procedural" else None
@@ -97,11 +99,17 @@ def _objects(config: MakeSpuriousConfig, splits: Splits, split: str, console: Co
     places, colours = [], []
     with progress(console, f"looking at the {split} images", len(source)) as bar:
         for place in range(len(source)):
-            image, mask = compose.scaled(source, place, config.side)
+            bar(1)
+            try:
+                image, mask = compose.scaled(source, place, config.side)
+            except InputError as error:
+                if config.on_bad_image != "skip":
+                    raise
+                _say(console, f"left out: {error}")
+                continue
             if compose.is_usable(mask):
                 places.append(place)
                 colours.append(compose.background_colour(image, mask))
-            bar(1)
     labels = [source.labels[place] for place in places]
     lacking = sorted(set(range(len(splits.classes))) - set(labels))
     if lacking:

@@ -17,6 +17,7 @@ from sib.config.checks import check_image_size
 from sib.data import Splits, make_loader
 from sib.data.annotate import sentences
 from sib.data.source import Source
+from sib.data.understood import remarks, understood
 from sib.evaluation.audit.figures import figures, gaps, majority, overall
 from sib.evaluation.audit.groups import find_groups
 from sib.evaluation.audit.images import AuditImages
@@ -68,6 +69,7 @@ def open_audited(
         masks=config.masks,
         annotations=config.annotations,
         split=config.split,
+        skip_bad=config.on_bad_image == "skip",
         say=say,
     )
     check_classes(checkpoint, splits)
@@ -95,10 +97,23 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
 
     device = distributed.join(config.device)
     checkpoint, splits = distributed.raise_on_all_ranks(lambda: open_audited(config, run, say))
-    for sentence in (checkpoint.input, *sentences(splits.description)):
+    for sentence in (
+        checkpoint.input,
+        *sentences(splits.description),
+        f"{splits.name}: {understood(splits)}",
+        *remarks(splits),
+    ):
         say(sentence)
-    source, foreground, words = distributed.raise_on_all_ranks(
-        lambda: audit_source(checkpoint, splits, options(config), device, console, config.workers)
+    source, foreground, words, skipped = distributed.raise_on_all_ranks(
+        lambda: audit_source(
+            checkpoint,
+            splits,
+            options(config),
+            device,
+            console,
+            config.workers,
+            skip_bad=config.on_bad_image == "skip",
+        )
     )
     start = time.perf_counter()
     groups = find_groups(config.groups, splits, source.names, console)
@@ -116,6 +131,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         "images": len(scores.names),
         "scored": int(scored.sum()),
         "left_out": left_out(scores),
+        "skipped": skipped,
         "chance": 1 / checkpoint.outputs,
         "majority": majority(scores),
         "accuracy": overall(scores, config.resamples),

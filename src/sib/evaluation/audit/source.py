@@ -9,8 +9,10 @@ from sib.config.options import ObjectiveConfig
 from sib.data import Splits
 from sib.data.found import FoundSource
 from sib.data.source import Source
+from sib.data.understood import plural
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.data import limited
+from sib.evaluation.data import limited, without_unreadable
+from sib.functional.area import Area
 from sib.models.build import build_from
 from sib.models.start import read_start
 from sib.runs.foreground_file import FoundForegrounds
@@ -28,7 +30,9 @@ class AuditSource(NamedTuple):
     foreground: str
     """``"annotated"``, or ``"found"`` by the network that the run started from."""
     words: str
-    """How foregrounds were found; empty if they are annotated."""
+    """How foregrounds were found; empty where they are annotated."""
+    skipped: list[str]
+    """What is wrong with the images left out because they cannot be read."""
 
 
 def start_of(checkpoint: Checkpoint) -> str | None:
@@ -54,6 +58,7 @@ def audit_source(
     device: torch.device,
     console: Console,
     workers: int = 0,
+    skip_bad: bool = False,
 ) -> AuditSource:
     """The images to audit.
 
@@ -64,14 +69,19 @@ def audit_source(
         device: for the network that finds foregrounds.
         console: reports that foregrounds are found.
         workers: processes that read images.
+        skip_bad: leave images out that cannot be read, which reads each of them once more.
 
     Raises:
-        InputError: foregrounds are neither annotated nor can be found.
+        InputError: foregrounds are neither annotated nor can be found, or no image can be read.
     """
     check_foreground(checkpoint, splits, options["split"])
     source = limited(getattr(splits, options["split"]), options["limit"])
+    source, skipped = without_unreadable(source, splits.name) if skip_bad else (source, [])
+    if skipped:
+        sentence = f"left out: {plural(len(skipped))} that cannot be read, the first: {skipped[0]}"
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     if source.annotated:
-        return AuditSource(source, ANNOTATED, "")
+        return AuditSource(source, ANNOTATED, "", skipped)
     found = _find(checkpoint, source, device, workers)
     maps = dict(zip(found.names, found.maps, strict=True))
     words = (
@@ -82,7 +92,7 @@ def audit_source(
     console.print(words, highlight=False, markup=False, soft_wrap=True)
     area, size, resize = found.facts["area"], checkpoint.image_size, checkpoint.resize
     known = [False] * len(source)
-    return AuditSource(FoundSource(source, maps, area, size, resize, known), FOUND, words)
+    return AuditSource(FoundSource(source, maps, area, size, resize, known), FOUND, words, skipped)
 
 
 def _find(
@@ -94,7 +104,21 @@ def _find(
     model = build_from(start, checkpoint.arch, checkpoint.outputs, size)[0].to(device).eval()
     normalization = start.normalization or checkpoint.normalization
     view = View(size, checkpoint.resize, normalization, device, workers)
+    area, layer = _options_of(checkpoint)
     try:
-        return find_foregrounds(model, source, view, ObjectiveConfig().foreground_area)
+        return find_foregrounds(model, source, view, area, layer)
     except InputError as error:
         raise InputError(f"foregrounds cannot be found: {error}") from None
+
+
+def _options_of(checkpoint: Checkpoint) -> tuple[Area, str | None]:
+    """Area and layer as the run found foregrounds with."""
+    own = checkpoint.run.config.get("objective") if checkpoint.run else None
+    own = own if isinstance(own, dict) else {}
+    area = own.get("foreground_area", ObjectiveConfig().foreground_area)
+    layer = own.get("foreground_layer")
+    if not (area == "otsu" or isinstance(area, float)) or not (
+        layer is None or isinstance(layer, str)
+    ):
+        raise InputError(f"{checkpoint.folder / 'config.yaml'} is damaged: objective")
+    return area, layer

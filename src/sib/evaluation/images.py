@@ -1,0 +1,65 @@
+"""The images that a command line names."""
+
+from pathlib import Path
+
+from sib import distributed
+from sib.data.files import list_files
+from sib.data.readers.decode import opened, read_image
+from sib.data.understood import plural
+from sib.utils.errors import InputError
+from sib.utils.terminal import Terminal
+
+
+def find_images(paths: tuple[Path, ...]) -> list[Path]:
+    """The files, and for each folder the images below it.
+
+    Raises:
+        InputError: a path does not exist, or a folder holds no image.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give an image or a folder of images")
+        images = list_files(path).images if path.is_dir() else [path]
+        if not images:
+            raise InputError(f"{path} holds no image")
+        found += images
+    return found
+
+
+def readable_images(paths: tuple[Path, ...], skip_bad: bool) -> list[Path]:
+    """The images of `find_images`, all of which are looked at before any is used.
+
+    Args:
+        paths: files and folders.
+        skip_bad: leave images out that cannot be read, for which each is decoded once; without
+            it, headers are looked at. Those left out are listed on standard error.
+
+    Raises:
+        InputError: an image cannot be read, and none may be left out, or there is no other.
+    """
+    images = find_images(paths)
+    if not skip_bad:
+        for image in images:
+            with opened(image):
+                pass
+        return images
+    kept, problems = [], []
+    for image in images:
+        try:
+            read_image(image)
+            kept.append(image)
+        except InputError as error:
+            problems.append(str(error))
+    if not kept:
+        raise InputError(f"none of the {plural(len(images))} can be read: {problems[0]}")
+    if problems:
+        _list(f"left out: {plural(len(problems))} that cannot be read", problems)
+    return kept
+
+
+def _list(title: str, problems: list[str]) -> None:
+    # a table or JSON on standard output may be read by a program
+    stderr = Terminal(stderr=True, quiet=not distributed.speaks())
+    for line in (title, *(f"- {problem}" for problem in problems)):
+        stderr.print(line, highlight=False, markup=False, soft_wrap=True)
