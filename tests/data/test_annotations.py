@@ -115,9 +115,9 @@ class TestCoco:
             ({"bbox": [1, 2, "a", 4]}, "bbox must be a number within"),
             ({"bbox": [1, 2, 1e30, 4]}, "bbox must be a number within"),
             ({"bbox": [1, 2, True, 4]}, "bbox must be a number within"),
-            ({"segmentation": [[1, 2, 3, 4]]}, "3 to 100000 points; got 4 values"),
+            ({"segmentation": [[1, 2, 3, 4, 5]]}, "3 to 100000 points; got 5 values"),
             ({"segmentation": [[1, 2, 3, 4, 5, 6, 7]]}, "3 to 100000 points; got 7 values"),
-            ({"segmentation": [1, 2, 3, 4, 5, 6]}, "a list of polygons"),
+            ({"segmentation": [1, [2], 3, 4, 5, 6]}, "a list of polygons"),
             ({"segmentation": "x"}, "a list of polygons"),
             ({"segmentation": {"counts": [1, 2], "size": [30, 40]}}, "the counts sum to 3"),
             ({"image_id": 77}, "no image has the id 77"),
@@ -314,7 +314,6 @@ class TestLabelme:
             (3, "a shape must have points; got 3"),
             ({"shape_type": "cube", "points": [[1, 2]]}, "shape_type must be polygon"),
             ({"shape_type": "rectangle", "points": [[1, 2]]}, "a rectangle has two points; got 1"),
-            ({"shape_type": "polygon", "points": [[1, 2], [3, 4]]}, "3 to 100000 points"),
             ({"shape_type": "polygon", "points": [[1, 2, 3]]}, "points must be a list"),
             ({"shape_type": "polygon", "points": []}, "points must be a list"),
             ({"shape_type": "polygon", "points": [["a", 2]]}, "a point's x must be a number"),
@@ -533,3 +532,62 @@ class TestCommands:
     def test_all_names_stay(self, folder, tmp_path):
         path = write(tmp_path / "a.json", coco([{"bbox": BOX}]))
         assert sorted(all_names(opened(folder, path))) == NAMES
+
+
+@pytest.mark.parametrize(
+    "segmentation", [POLYGON, [POLYGON, [3, 3, 4, 4]], [[]], [POLYGON, [3.0, 3.0]]]
+)
+def test_remains_of_outlines_in_coco_are_left_out(folder, tmp_path, segmentation):
+    path = write(tmp_path / "a.json", coco([{"segmentation": segmentation, "bbox": BOX}]))
+    splits = opened(folder, path)
+    assert all(np.array_equal(mask, EXPECTED) for mask in foregrounds(splits).values())
+    remains = any("without_area" in fact for fact in splits.description[NOTE])
+    assert remains == (len(segmentation) == 2)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "image_name,x1,y1,x2,y2",
+        "Path,Left,Top,Right,Bottom",
+        "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,file",
+        "image_id,x,y,w,h",
+        "file_name,bbox_x,bbox_y,bbox_width,bbox_height",
+    ],
+)
+def test_columns_under_the_names_of_other_tools(folder, tmp_path, header):
+    edges, extent = (12, 8, 28, 20), BOX
+    columns = header.lower().split(",")
+    values = edges if {"x2", "right", "roi.x2"} & set(columns) else extent
+    lines = [header]
+    for name in NAMES:
+        rest = iter(values)
+        row = {"width": 40, "height": 30, "classid": 3}
+        image = ("image_name", "path", "file", "image_id", "file_name")
+        lines.append(
+            ",".join(
+                str(name if c in image else row[c] if c in row else next(rest)) for c in columns
+            )
+        )
+    check_all(folder, write(tmp_path / "boxes.csv", "\n".join(lines)), "CSV of boxes")
+
+
+def test_keypoints_behind_a_yolo_box_are_not_a_polygon(tmp_path):
+    (tmp_path / "0.txt").write_text("0 0.5 0.5 0.4 0.4 0.3 0.3 2 0.4 0.4 1\n")
+    with pytest.raises(InputError, match="box and keypoints"):
+        read_annotations(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "tool"),
+    [
+        ([{"image": "a.jpg", "annotations": []}], "Create ML"),
+        ({"a.jpg1": {"filename": "a.jpg", "regions": []}}, "VIA"),
+        ([{"id": 1, "image": "a.jpg", "label": []}], "Label Studio"),
+        ([{"image_id": 1, "bbox": [1, 1, 2, 2], "score": 0.5}], "results"),
+        ({"images": [], "categories": []}, "without annotations"),
+    ],
+)
+def test_own_formats_of_tools_are_named(tmp_path, content, tool):
+    with pytest.raises(InputError, match=tool):
+        read_annotations(write(tmp_path / "a.json", content))

@@ -76,8 +76,18 @@ def annotate(layout: Layout, path: Path) -> Layout:
         train=train or [],
         validation=validation,
         test=test,
-        notes={**layout.notes, NOTE: facts},
+        notes={**_without_read(layout.notes, found.ending, path, records), NOTE: facts},
     )
+
+
+def _without_read(
+    notes: dict[str, Any], ending: str, path: Path, records: list[Record]
+) -> dict[str, Any]:
+    """Notes whose files that are not read are without those of annotations beside the images."""
+    beside = any(record.image.is_relative_to(path) for record in records[:1])
+    unread = {e: n for e, n in notes.get("unread", {}).items() if not (beside and e == ending)}
+    rest = {name: note for name, note in notes.items() if name != "unread"}
+    return rest | ({"unread": unread} if unread else {})
 
 
 def sentences(notes: Mapping[str, Any]) -> list[str]:

@@ -59,7 +59,10 @@ def divided(
         rules.append(f"test: {test_fraction:g} of each class at random")
     else:
         rules.append(f"test: the folder's own{folders.get('test', '')}")
-    if validation_fraction is None:
+    if not len(train):
+        validation = train if validation is None else validation
+        rules.append("no training images")
+    elif validation_fraction is None:
         validation = train.subset([])
         own = folders.get("validation")
         rules.append(f"validation: none{own} is left out" if own else "validation: none")

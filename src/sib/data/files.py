@@ -1,15 +1,22 @@
 """Find images, masks and list files in a folder; hidden ones are never seen."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sib.data.beside import FOLDERS, NONE, check_twins, masks_among, owner
+from sib.data.beside import FEWEST, FOLDERS, NONE, check_twins, masks_among, owner
 from sib.data.readers.kinds import ending_of, is_image
 from sib.data.sample import MaskFile, MaskRule
 from sib.utils.errors import InputError
+
+LABELS = {"label", "labels", "annotation", "annotations", "gt", "truth", "groundtruth"} | {
+    *("target", "targets", "matte", "mattes", "alpha", "silhouette", "silhouettes"),
+    *("mask", "masks", "seg", "segmentation", "segmentations"),
+}
+"""Words in the names of folders inside a class that may hold masks."""
 
 
 class Listing(NamedTuple):
@@ -55,6 +62,23 @@ def check_for_twins(images: list[Path]) -> None:
     for image in images:
         folders.setdefault(image.parent, []).append(image.name)
     check_twins(list(folders.values()))
+
+
+def check_for_labels(images: list[Path], class_folder: Path) -> None:
+    """Raise InputError where a folder inside a class mirrors the one beside it, as masks would."""
+    folders: dict[Path, set[str]] = {}
+    for image in images:
+        folders.setdefault(image.parent, set()).add(image.stem)
+    for folder, stems in folders.items():
+        words = set(re.split(r"[-_. ]+", folder.name.lower()))
+        if folder == class_folder or not words & LABELS or len(stems) < FEWEST:
+            continue
+        for other, photos in folders.items():
+            if other != folder and folder.parent in (other, other.parent) and stems <= photos:
+                raise InputError(
+                    f"{folder} holds images with the names of those in {other}: call it masks if "
+                    "they are masks, or give --input.mask-ending none if they are photographs"
+                )
 
 
 class MaskFinder:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sib.data.files import list_files, printable
+from sib.data.files import check_for_labels, list_files, printable
 from sib.data.readers.decode import ValueRange
 from sib.data.readers.kinds import WORDS
 from sib.data.records import RecordSource
@@ -51,7 +51,7 @@ def class_images(root: Path, folders: list[Path], mask_ending: str | None = None
     """The images of each class folder; see `files.list_files`.
 
     Raises:
-        InputError: fewer than two classes, or one without an image.
+        InputError: fewer than two classes, or one without an image or with a folder of labels.
     """
     check_classes([folder.name for folder in folders], root)
     listings = {printable(folder.name): list_files(folder, mask_ending) for folder in folders}
@@ -65,6 +65,8 @@ def class_images(root: Path, folders: list[Path], mask_ending: str | None = None
                 f"class folder {folder} holds no image; each needs at least one"
                 f"{_found(listing.unread)}"
             )
+        if mask_ending is None:
+            check_for_labels(listing.images, folder)
     images = {name: listing.images for name, listing in listings.items()}
     return ClassImages(images, {printable(f.name): f for f in folders}, unread)
 

@@ -78,6 +78,7 @@ def open_data(
     groups: str | None = None,
     resize: Resize = "crop",
     skip_bad: bool = False,
+    needs_training: bool = True,
 ) -> Splits:
     """Open a data set and check its files' headers.
 
@@ -127,6 +128,7 @@ def open_data(
         resize: how images are to be brought to ``image_size``; see `JointTransform`.
         skip_bad: leave images out whose header or mask cannot be read, and count them in the
             description; without it they are refused.
+        needs_training: False takes a folder that has a test split alone, for measuring.
 
     Returns:
         `Splits`.
@@ -160,6 +162,11 @@ def open_data(
     root = Path(root)
     folder = locate_data(data, root)
     parts = read_parts(data, root, masks, mask_ending, value_range, annotations)
+    if needs_training and not len(parts.train):
+        names = " and ".join(parts.notes["folders"].values())
+        raise InputError(
+            f"{folder} has no folder train; it holds {names}, and training images are needed"
+        )
     name = data if data in published.READERS else printable(folder.resolve().name)
     # some official boxes leave their image; they are cut off at its edge
     overhang = float("inf") if data in published.READERS else OVERHANG

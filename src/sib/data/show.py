@@ -67,6 +67,7 @@ def _annotated(config: ShowConfig, console: Console) -> tuple[str, Source]:
         value_range=config.value_range,
         annotations=None if config.annotations is None else str(config.annotations),
         skip_bad=config.on_bad_image == "skip",
+        needs_training=config.split == "train",
     )
     for sentence in (*sentences(splits.description), *_left_out(splits)):
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)

@@ -35,6 +35,13 @@ def split_of(name: str) -> str | None:
     return None
 
 
+def names_split(name: str) -> bool:
+    """Whether the word of a split is among others in a folder's name, as in ``fold1_train``."""
+    parts = re.split(r"[-_. ]+", name.lower())
+    known = {word for words in WORDS.values() for word in words} | {"holdout", "unseen"}
+    return any(part.rstrip("0123456789") in known for part in parts)
+
+
 def find_splits(root: Path) -> SplitFolders | None:
     """The splits of a root; None if its folders are classes.
 

@@ -7,6 +7,8 @@ from sib.data.layout import counted
 from sib.data.open import Splits
 from sib.data.records import RecordSource
 
+ANNOTATIONS = (".json", ".xml", ".txt")
+"""Endings of annotations, a file for each image."""
 SHOWN = 3
 """Most names that a sentence lists."""
 
@@ -41,6 +43,12 @@ def remarks(splits: Splits) -> list[str]:
     left_out = left_out_in_words(facts)
     if left_out:
         sentences.append(f"left out: {left_out}")
+    if facts.get("classes_alike"):
+        sentences.append(
+            f"the classes are {named(splits.classes, len(splits.classes))}, and each holds the "
+            f"folders {named(facts['classes_alike'], len(facts['classes_alike']))}: if these are "
+            "the classes, put them into one folder"
+        )
     return sentences + _depth(splits)
 
 
@@ -59,7 +67,7 @@ def left_out_in_words(facts: dict[str, Any]) -> str:
     """The files, folders and images that are not used, from a description; empty for none."""
     found = []
     if facts.get("unread"):
-        found.append(f"files that are not read, {counted(facts['unread'])}")
+        found.append(f"files that are not read, {counted(facts['unread'])}{_hint(facts)}")
     if facts.get("images_without_class"):
         found.append(f"{plural(facts['images_without_class'])} outside of the class folders")
     if facts.get("folders_left_out"):
@@ -72,6 +80,15 @@ def left_out_in_words(facts: dict[str, Any]) -> str:
         first = facts["unreadable_first"][0]
         found.append(f"{plural(facts['unreadable'])} that cannot be read, the first: {first}")
     return "; ".join(found)
+
+
+def _hint(facts: dict[str, Any]) -> str:
+    """The option that reads annotations, where half of the images may have some beside them."""
+    images = sum(facts.get("images", {}).values())
+    endings = [e for e in ANNOTATIONS if 2 * facts["unread"].get(e, 0) >= max(images, 1)]
+    if not endings or "annotations" in facts:
+        return ""
+    return f" (if the {endings[0]} files are annotations, --input.annotations FOLDER reads them)"
 
 
 def _depth(splits: Splits) -> list[str]:

@@ -150,6 +150,8 @@ def _given(
         options = _without(options, own, OF_IMAGES)
     splits = _open(checkpoint, data, options)
     source = getattr(splits, split)
+    if not len(source):
+        raise InputError(f"{data} has no {split} images")
     if rows is not None and isinstance(source, RecordSource):
         known = trained_on(rows, source.records)
         if known:
@@ -209,7 +211,7 @@ def _open(checkpoint: Checkpoint, data: str, options: dict[str, Any]) -> Splits:
     allowed = inspect.signature(open_data).parameters
     kept = {name: value for name, value in options.items() if name in allowed and value is not None}
     shown = {"image_size": checkpoint.image_size, "resize": checkpoint.resize}
-    return open_data(data, **kept | shown)
+    return open_data(data, **kept | shown, needs_training=False)
 
 
 def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:

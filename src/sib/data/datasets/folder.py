@@ -8,7 +8,7 @@ from sib.data.files import MaskFinder, check_for_twins, list_folders, mask_trees
 from sib.data.layout import ClassImages, Layout, class_images
 from sib.data.readers.kinds import is_image
 from sib.data.sample import Record
-from sib.data.split_names import find_splits
+from sib.data.split_names import find_splits, names_split
 from sib.utils.errors import InputError
 
 
@@ -35,20 +35,16 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
         mask_ending: what follows an image's name in its mask's; see `beside.owner`.
 
     Returns:
-        `Layout`; without a test split where the folder has none.
+        `Layout`; without a test split where the folder has none, and without training images where
+        it has no ``train``, for measuring alone.
 
     Raises:
-        InputError: an empty class, too few classes, a class without training images, no training
-            images, or masks of an unknown name among the images.
+        InputError: an empty class, too few classes, a class without training images, or masks of
+            an unknown name among the images.
     """
     given, root = root, _images(root)
     found = find_splits(root)
-    assert found is not None  # as checked by `has_splits`
-    if "train" not in found.splits:
-        names = " and ".join(path.name for path in found.splits.values())
-        raise InputError(
-            f"{root} has no folder train; it holds {names}, and training images are needed"
-        )
+    assert found is not None  # as `has_splits` has found
     images = {}
     for split in (split for split in _WORDS if split in found.splits):
         folder = found.splits[split]
@@ -56,7 +52,7 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
         images[split] = class_images(folder, _without(list_folders(folder), trees), mask_ending)
     if mask_ending is None:
         check_for_twins([path for part in images.values() for path in _all(part)])
-    classes = sorted(images["train"].images)
+    classes = sorted(images.get("train", next(iter(images.values()))).images)
     for split, part in images.items():
         _check_known(part, classes, found.splits[split])
     finder = MaskFinder([root, *found.splits.values()], masks, mask_ending)
@@ -70,7 +66,7 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     return Layout(
         ", ".join(layout),
         classes,
-        records["train"],
+        records.get("train", []),
         records.get("validation"),
         records.get("test"),
         notes | ({"folders_left_out": left_out} if left_out else {}),
@@ -99,13 +95,15 @@ def read_pool(root: Path, masks: Path | None, mask_ending: str | None = None) ->
     trees = [*mask_trees(root), *([masks] if masks else [])]
     folders = _without(list_folders(root), trees)
     _check_mirrors(folders)
+    alike = _check_splits(folders)
     images = class_images(root, folders, mask_ending)
     if mask_ending is None:
         check_for_twins(_all(images))
     classes = sorted(images.images)
     finder = MaskFinder([root], masks, mask_ending)
     records = _records(root, images, classes, finder)
-    return Layout("classes", classes, records, None, None, _notes([root], [images]))
+    notes = _notes([root], [images]) | ({"classes_alike": alike} if alike else {})
+    return Layout("classes", classes, records, None, None, notes)
 
 
 def _without(folders: list[Path], excluded: list[Path]) -> list[Path]:
@@ -127,6 +125,27 @@ def _check_mirrors(folders: list[Path]) -> None:
                 f"{folder} holds folders with the names of the classes: give --input.masks "
                 f"{folder} if it holds masks, or move it away"
             )
+
+
+def _check_splits(folders: list[Path]) -> list[str]:
+    """The folders that each folder holds, where these are the same in all and may be the classes.
+
+    Raises:
+        InputError: the name of a folder has the word of a split in it.
+    """
+    inner = [{path.name for path in list_folders(folder)} for folder in folders]
+    if len(folders) < 2 or len(inner[0]) < 2 or any(names != inner[0] for names in inner):
+        return []
+    if any(is_image(path.name) for folder in folders for path in folder.iterdir()):
+        return []
+    for folder in folders:
+        if names_split(folder.name):
+            raise InputError(
+                f"{folder} is a split by its name, and {folder.parent} holds only folders with the "
+                f"same classes in them: rename them to train, val and test, or move away those "
+                "that are not used"
+            )
+    return sorted(map(printable, inner[0]))
 
 
 def _records(root: Path, part: ClassImages, classes: list[str], finder: MaskFinder) -> list[Record]:

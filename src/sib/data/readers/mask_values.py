@@ -19,7 +19,8 @@ INSIDE, OUTSIDE = 255, 0
 def grey_values(image: Image.Image, path: Path, lossy: bool = False) -> np.ndarray:
     """A mask as grey values, in which foreground is light.
 
-    1. Opacity, where it varies: many tools store the shape there, over an even colour.
+    1. Opacity, where it varies and some pixels are transparent: many tools store the shape there,
+       over an even colour.
     2. The colours of a palette, where those in use are grey. A palette may begin with white.
     3. A coloured palette holds labels: everything but black is foreground or, where no label is
        black, everything but index 0.
@@ -56,7 +57,8 @@ def _values(image: Image.Image, path: Path) -> np.ndarray:
         return _of_floats(np.asarray(image), path)
     if image.has_transparency_data:
         alpha = np.array(image.convert("RGBA").getchannel("A"))
-        if alpha.min() != alpha.max():
+        # opaque throughout: an export may leave 254 beside 255
+        if alpha.min() != alpha.max() and alpha.min() < 128:
             return alpha
     if image.mode in ("P", "PA"):
         return _of_palette(image)

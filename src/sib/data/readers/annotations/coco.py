@@ -11,7 +11,7 @@ from sib.data.readers.annotations.entry import (
     box_of_extent,
     image_size,
     number,
-    polygon,
+    outline,
     shown,
     text,
 )
@@ -68,13 +68,15 @@ def _shapes(entry: dict[str, Any], where: str) -> list[Shape]:
     segmentation = entry.get("segmentation")
     if isinstance(segmentation, dict):
         return [read_runs(segmentation.get("counts"), segmentation.get("size"), where)]
-    if segmentation:
+    if isinstance(segmentation, list) and all(isinstance(v, int | float) for v in segmentation):
+        segmentation = [segmentation]  # a single polygon, as some tools write it
+    if segmentation and segmentation != [[]]:
         if not isinstance(segmentation, list) or not all(isinstance(p, list) for p in segmentation):
             raise InputError(
                 f"{where}: segmentation must be a list of polygons, or run lengths with counts "
                 f"and size; got {shown(segmentation)}"
             )
-        return [polygon(flat, where) for flat in segmentation]
+        return [outline(flat, where) for flat in segmentation]
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
         raise InputError(

@@ -45,7 +45,9 @@ class Found(NamedTuple):
     format: str
     annotations: list[Annotation]
     ignored: list[str]
-    """Names of the folder's files in other formats."""
+    """Names of files of a folder that are not of its format."""
+    ending: str
+    """Of files of the format."""
 
 
 class Format(NamedTuple):
@@ -79,6 +81,20 @@ def number(value: object, what: str, where: str, largest: float = LARGEST_NUMBER
             f"{where}: {what} must be a number within ±{largest:g}; got {shown(value)}"
         )
     return found
+
+
+def outline(flat: list[Any], where: str) -> Box | Polygon:
+    """A polygon from x, y, x, y, …, or a box without area from one or two points.
+
+    Tools leave such remains of outlines behind; they are left out and counted.
+
+    Raises:
+        InputError: as of `polygon`.
+    """
+    if len(flat) in (2, 4):
+        x, y = (number(value, "a polygon's coordinate", where) for value in flat[:2])
+        return Box(x, y, 0.0, 0.0)
+    return polygon(flat, where)
 
 
 def polygon(flat: list[Any], where: str, largest: float = LARGEST_NUMBER) -> Polygon:

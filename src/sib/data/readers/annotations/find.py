@@ -47,7 +47,7 @@ def read_annotations(path: Path) -> Found:
     chosen = _format_of(path, content)
     if chosen is None:
         raise InputError(_unknown(path) + _hint(content))
-    return Found(chosen.name, list(chosen.read(content, path)), [])
+    return Found(chosen.name, list(chosen.read(content, path)), [], chosen.ending)
 
 
 def _read_folder(folder: Path) -> Found:
@@ -70,7 +70,7 @@ def _read_folder(folder: Path) -> Found:
         annotations += (_placed(each, place) for each in chosen.read(content, path))
     if first is None:
         raise InputError(_unknown(folder))
-    return Found(first[0].name, annotations, ignored)
+    return Found(first[0].name, annotations, ignored, first[0].ending)
 
 
 def _placed(annotation: Annotation, place: Path) -> Annotation:
@@ -107,10 +107,22 @@ def _unknown(path: Path) -> str:
 
 
 def _hint(content: Any) -> str:
-    """Advice for the native formats of Label Studio and CVAT."""
+    """What to do about a table, and the own formats of Label Studio, CVAT, VIA and Create ML."""
+    if isinstance(content, str) and "," in content:
+        return ". A table of boxes needs a first line with the names of the columns"
     if isinstance(content, list) and content and isinstance(content[0], dict):
-        if "data" in content[0]:
+        if "data" in content[0] or {"image", "label"} <= set(content[0]):
             return ". This is Label Studio's own JSON: export the project as COCO"
+        if {"image", "annotations"} <= set(content[0]):
+            return ". This is Create ML's JSON: export the boxes as COCO"
+        if {"image_id", "bbox"} <= set(content[0]):
+            return ". These are COCO's results without its images: add images and annotations"
+    elif isinstance(content, dict):
+        values = [value for value in content.values() if isinstance(value, dict)]
+        if "_via_img_metadata" in content or any("regions" in value for value in values):
+            return ". This is VIA's own JSON: export the annotations as COCO"
+        if isinstance(content.get("images"), list):
+            return ". This is COCO JSON without annotations, as test sets have it"
     elif getattr(content, "tag", None) == "annotations":
         return ". This is CVAT's own XML: export the task as COCO 1.0"
     return ""

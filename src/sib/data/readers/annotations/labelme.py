@@ -16,7 +16,7 @@ from sib.data.readers.annotations.entry import (
     Shape,
     image_size,
     number,
-    polygon,
+    outline,
     shown,
     text,
 )
@@ -27,6 +27,8 @@ from sib.utils.errors import InputError
 
 CIRCLE = 128
 """Corners of the polygon that a circle is drawn as."""
+OUTLINES = ("polygon", "rotation")
+"""Shapes given by their corners; a rotated box of X-AnyLabeling is one."""
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 
 
@@ -60,8 +62,8 @@ def _shape(entry: Any, size: tuple[int, int] | None, where: str) -> Shape:
     points = _points(entry.get("points"), where)
     if kind in WITHOUT_AREA:
         return Box(*points[0], 0.0, 0.0)  # left out, and counted as an object without area
-    if kind == "polygon":
-        return polygon([value for point in points for value in point], where)
+    if kind in OUTLINES or (kind == "rectangle" and len(points) == 4):
+        return outline([value for point in points for value in point], where)
     if kind not in ("rectangle", "circle", "mask"):
         raise InputError(
             f"{where}: shape_type must be polygon, rectangle, circle, mask, point, line or "

@@ -18,25 +18,48 @@ from sib.utils.errors import InputError
 
 NAMES = ("image", "filename")
 EXTENT, EDGES = ("x", "y", "width", "height"), ("xmin", "ymin", "xmax", "ymax")
+ALIASES = {
+    **dict.fromkeys(("image_name", "image_id", "imageid", "image_path"), "image"),
+    **dict.fromkeys(("file", "file_name", "path", "img", "img_name"), "image"),
+    **dict(zip(("x1", "y1", "x2", "y2"), EDGES, strict=True)),
+    **dict(zip(("left", "top", "right", "bottom"), EDGES, strict=True)),
+    **dict(zip(("x_min", "y_min", "x_max", "y_max"), EDGES, strict=True)),
+    **dict(zip(("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"), EDGES, strict=True)),
+    **dict(zip(("roi.x1", "roi.y1", "roi.x2", "roi.y2"), EDGES, strict=True)),
+    **dict(zip(("bbox_x", "bbox_y", "bbox_width", "bbox_height"), EXTENT, strict=True)),
+}
+"""Columns under the names that other tools give them."""
 
 
 def matches(content: str) -> bool:
-    """Whether the first line names a column ``image`` or ``filename``."""
+    """Whether the first line names the image, or the edges of a box."""
+    header = _header(content)
+    return any(name in header for name in NAMES) or set(EDGES) <= set(header)
+
+
+def _header(content: str) -> list[str]:
+    """The columns, under our names where the file has none of that name."""
     header = columns_of(content)
-    return any(name in header for name in NAMES)
+    found = [
+        header[i] if ALIASES.get(name) in header else ALIASES.get(name, name)
+        for i, name in enumerate(header)
+    ]
+    if "w" in found and "h" in found and {"x", "y"} <= set(found):
+        found = [{"w": "width", "h": "height"}.get(name, name) for name in found]
+    return found
 
 
 def read(content: str, path: Path) -> Iterator[Annotation]:
     """The annotation of each row: one box, in pixels.
 
     The columns are ``image``, and ``x``, ``y``, ``width`` and ``height`` or ``xmin``, ``ymin``,
-    ``xmax`` and ``ymax``; with the latter ``width`` and ``height`` are the image's. Other columns
-    are not used.
+    ``xmax`` and ``ymax``; with the latter ``width`` and ``height`` are the image's. `ALIASES` of
+    these are taken as well. Other columns are not used.
 
     Raises:
         InputError: a column is missing, or a value is not allowed.
     """
-    header = columns_of(content)
+    header = _header(content)
     columns = _boxes_in(header, path)
     rows = rows_of(content, path)
     next(rows)
@@ -64,6 +87,10 @@ def _boxes_in(header: list[str], path: Path) -> tuple[str, ...]:
     if len(set(header)) < len(header):
         raise InputError(f"{path} names a column twice: {', '.join(header)[:200]}")
     edges, extent = (all(column in header for column in group) for group in (EDGES, EXTENT))
+    if not any(name in header for name in NAMES):
+        raise InputError(
+            f"{path} needs a column {' or '.join(NAMES)}; got {', '.join(header)[:200]}"
+        )
     if edges and extent:
         raise InputError(f"{path} has both xmin … ymax and x … height; keep one of them")
     if not edges and not extent:

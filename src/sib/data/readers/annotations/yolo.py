@@ -42,6 +42,11 @@ def _shape(words: list[str], where: str) -> Box | Polygon:
     label, *rest = words
     if not label.isdecimal():
         raise InputError(f"{where}: a line begins with the number of a class; got {label[:60]!r}")
+    if _has_keypoints(rest):
+        raise InputError(
+            f"{where}: this looks like a box and keypoints with their visibility, of which the box "
+            "alone would be read; write the first 5 values of each line"
+        )
     if len(rest) >= 6 and len(rest) % 2 == 0:
         return polygon(list(rest), where, FURTHEST)
     if len(rest) not in (4, 5):
@@ -53,6 +58,17 @@ def _shape(words: list[str], where: str) -> Box | Polygon:
     if width < 0 or height < 0:
         raise InputError(f"{where}: a box's width and height must not be negative")
     return Box(x - width / 2, y - height / 2, width, height)
+
+
+def _has_keypoints(rest: list[str]) -> bool:
+    """Whether a box is followed by x, y and visibility, 0 to 2, and a point is visible.
+
+    Visible is 2, which no coordinate of a polygon is.
+    """
+    visible = rest[6::3]
+    known = len(rest) > 4 and (len(rest) - 4) % 3 == 0 and all(map(_is_number, visible))
+    found = {float(word) for word in visible} if known else set()
+    return 2 in found and found <= {0, 1, 2}
 
 
 def _is_number(word: str) -> bool:
