@@ -73,4 +73,4 @@ def test_what_is_no_image_stops_it_before_anything_is_written(tmp_path, images, 
     assert "notes.txt cannot be read as an image" in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
     assert main(["explain", str(trained()), str(tmp_path / "no.png"), "--out", str(out)]) == 2
-    assert "no.png is missing" in " ".join(capsys.readouterr().err.split())
+    assert "no.png does not exist" in " ".join(capsys.readouterr().err.split())
