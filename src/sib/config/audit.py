@@ -49,7 +49,7 @@ class AuditConfig(NamedClassifierConfig):
     root: Path | None = None
     """Folder of the named data sets. Default: the run's own."""
     masks: str | None = None
-    """Folder of foreground masks; the run's own where not given."""
+    """Folder of foreground masks. Default: the run's own."""
     on_bad_image: Literal["error", "skip"] = "error"
     """An image that cannot be read ends the audit, or is left out, counted and listed."""
     annotations: Path | None = None

@@ -125,7 +125,7 @@ class MakeSpuriousConfig:
     masks: str | None = None
     """Folder of foreground masks. Default: beside the images."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as sib train takes them with --input.annotations."""
+    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
     on_bad_image: Literal["error", "skip"] = "error"
     """An image that cannot be read ends the command, or is left out, counted and listed."""
 

@@ -62,7 +62,7 @@ class Classifier:
         self._transform = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
 
     def __repr__(self) -> str:
-        """What it is, in a line."""
+        """A one-line description."""
         return f"Classifier({self.input}, {len(self.classes)} classes)"
 
     @property

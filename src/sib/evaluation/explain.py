@@ -145,7 +145,7 @@ def _scale(normalize: str) -> str:
 
 
 def _figure_paths(images: list[Path], folder: Path) -> list[Path]:
-    """NAME.png for each image, numbered where names meet."""
+    """NAME.png for each image, numbered if names are equal."""
     taken: dict[str, int] = {}
     paths = []
     for image in images:

@@ -11,7 +11,7 @@ from sib.utils.terminal import Terminal
 
 
 def find_images(paths: tuple[Path, ...]) -> list[Path]:
-    """The files, and for each folder the images below it.
+    """The files, and the images in each folder.
 
     Raises:
         InputError: a path does not exist, or a folder holds no image.

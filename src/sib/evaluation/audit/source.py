@@ -30,7 +30,7 @@ class AuditSource(NamedTuple):
     foreground: str
     """``"annotated"``, or ``"found"`` by the network that the run started from."""
     words: str
-    """How foregrounds were found; empty where they are annotated."""
+    """How foregrounds were found; empty if they are annotated."""
     skipped: list[str]
     """What is wrong with the images left out because they cannot be read."""
 
