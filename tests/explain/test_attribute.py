@@ -228,7 +228,7 @@ def test_bad_lists_of_methods(tiny, methods, sentence):
     ("output", "sentence"),
     [
         (lambda x: x, r"model must give logits \(B, K\) with B = 3; got \(3, 3, 8, 10\)"),
-        (lambda x: {"logits": x}, "got dict"),
+        (lambda x: {"scores": x}, "got a dict with scores"),
         (lambda x: x.detach().mean((2, 3)), "differentiable at the images"),
     ],
 )

@@ -116,12 +116,6 @@ def test_unknown_cotangent_is_refused():
         SF.reconstruct(logits, images, cotangent="labels")
 
 
-def test_the_margin_needs_two_classes():
-    images = torch.rand(2, 1, 2, 2, requires_grad=True)
-    with pytest.raises(ValueError, match="logits must have at least 2 classes for the cotangent"):
-        SF.reconstruct(images.flatten(1).sum(1, keepdim=True), images, cotangent="margin")
-
-
 def test_the_margin_of_two_classes_is_their_difference():
     images = torch.tensor([[1.0, 2.0], [3.0, 1.0]]).reshape(2, 1, 1, 2).requires_grad_()
     weight = torch.tensor([[1.0, 0.0], [0.0, 100.0]])

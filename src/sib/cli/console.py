@@ -79,6 +79,8 @@ class ConsoleReporter:
             f"cross-entropy {record['cross_entropy']:.3f}",
             f"{split} accuracy {measured['accuracy']:.3f}",
         ]
+        if "map_macro" in measured:
+            parts.append(f"mAP {measured['map_macro']:.3f}")
         if measured["annotated"]:
             parts.append(f"foreground energy {measured['foreground_energy']:.3f}")
         if "gradient_ratio" in record:
@@ -94,6 +96,12 @@ class ConsoleReporter:
             f"[bold]test[/] (epoch {result['best_epoch']}, best on {result['selection']}): "
             f"accuracy {test['accuracy']:.3f}"
         )
+        if "map_macro" in test:
+            text = text.replace("accuracy", "accuracy of the whole set")
+            text += (
+                f", mAP {test['map_macro']:.3f} (micro {test['map_micro']:.3f}), F1 at 0.5 "
+                f"{test['f1_macro']:.3f} (micro {test['f1_micro']:.3f})"
+            )
         if test["annotated"]:
             text += (
                 f", foreground energy {test['foreground_energy']:.3f} "

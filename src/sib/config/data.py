@@ -42,6 +42,8 @@ class CheckConfig:
     none."""
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as in sib train --input.annotations."""
+    labels: Path | None = None
+    """A CSV of several labels an image, as in sib train --labels."""
     workers: int | None = None
     """Processes that read images; 0 reads in the main process. Default: the number of cores."""
 
@@ -65,6 +67,8 @@ class ShowConfig:
     """Folders of 16-bit images only: the values that become black and white, as LOW-HIGH."""
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as in sib train --input.annotations."""
+    labels: Path | None = None
+    """A CSV of several labels an image, as in sib train --labels."""
     split: Literal["train", "validation", "test"] = "train"
     """Which images."""
     on_bad_image: Literal["error", "skip"] = "error"

@@ -73,6 +73,8 @@ class EvaluateConfig(NamedClassifierConfig):
     """Folder of the named data sets. Default: the run's own."""
     masks: str | None = None
     """Folder of foreground masks. Default: the run's own."""
+    labels: Path | None = None
+    """A CSV of several labels an image, as in sib train --labels. Default: the run's own."""
     on_bad_image: Literal["error", "skip"] = "error"
     """What to do with an image that cannot be read. error: end the evaluation. skip: leave it out,
     count it and list it."""

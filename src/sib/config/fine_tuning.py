@@ -31,7 +31,8 @@ class FineTuningConfig:
     """Share of each label that is spread evenly over all classes, from 0 to below 1."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: weight the cross-entropy of each image by N / (K n), for N training images, K
-    classes and n images in its class. Use it if classes differ much in size."""
+    classes and n images in its class. With several labels an image: weight the images that have
+    a label by (N - n) / n. Use it if classes differ much in size."""
     mixup: float = 0.0
     """Mix each image with another of its batch, by shares drawn from Beta(ALPHA, ALPHA). Labels
     become soft, and both foregrounds count. 0: never."""

@@ -58,6 +58,10 @@ class TrainConfig(FineTuningConfig):
     """Data set. Named ones: digits (built in); cifar100, cub200, stanford_dogs, imagenet or
     oxford_pet, below --root; or a folder of images, FOLDER/train/CLASS/*.jpg and
     FOLDER/test/CLASS/*.jpg, or FOLDER/CLASS/*.jpg."""
+    labels: Path | None = None
+    """A CSV of several labels an image, for a folder of images: a column labels with ; or | between
+    them, or a column of 0 and 1 for each label. The loss is binary cross-entropy, and the best
+    epoch is chosen by mAP."""
     root: Path = option(Path("data"), resume=True, harmless=True)
     """Folder of the named data sets. sib data prepare puts them there."""
     out: Path | None = option(None, resume=True, harmless=True)

@@ -24,6 +24,7 @@ from sib.data.readers.decode import UPRIGHT, opened, orientation_of
 from sib.data.readers.masks import OVERHANG, check_box
 from sib.data.records import RecordSource, boxes_of
 from sib.data.sample import MaskFile
+from sib.data.several import label_sentences
 from sib.data.source import Source
 from sib.data.understood import left_out_in_words, named
 from sib.utils.errors import InputError, ProblemsFound
@@ -66,11 +67,12 @@ def check(config: CheckConfig, console: Console) -> None:
             config.masks,
             config.mask_ending,
             annotations=config.annotations,
+            labels=config.labels,
         )
     except InputError as error:
         _list_problems(console, [str(error)])
         raise ProblemsFound(f"{folder}: 1 problem stops the rest of the check") from None
-    for sentence in sentences(parts.notes):
+    for sentence in [*sentences(parts.notes), *label_sentences(parts.notes)]:
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
     workers = os.cpu_count() or 1 if config.workers is None else config.workers
     splits = {"train": parts.train, "validation": parts.validation, "test": parts.test}

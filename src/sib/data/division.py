@@ -9,7 +9,7 @@ from sib.data.groups import group_split, read_groups
 from sib.data.layout import Parts
 from sib.data.records import RecordSource
 from sib.data.source import Divisible
-from sib.data.splits import stratified_split
+from sib.data.splits import multi_label_split, stratified_split
 from sib.utils.errors import InputError
 
 
@@ -79,9 +79,16 @@ def divided(
 def _hold_out(
     source: Divisible, fraction: float, seed: int, smallest: int, groups: dict[str, str]
 ) -> tuple[Divisible, Divisible]:
+    several = [label for label in source.labels if isinstance(label, tuple)]
+    single = [label for label in source.labels if not isinstance(label, tuple)]
+    if several:
+        if groups:
+            raise InputError("groups cannot be kept whole with several labels an image; give one")
+        kept, held = multi_label_split(several, fraction, seed)
+        return source.subset(kept), source.subset(held)
     if groups:
         own = [groups[name] for name in source.names]
-        kept, held = group_split(source.labels, own, fraction, seed, source.classes, smallest)
+        kept, held = group_split(single, own, fraction, seed, source.classes, smallest)
     else:
-        kept, held = stratified_split(source.labels, fraction, seed, source.classes, smallest)
+        kept, held = stratified_split(single, fraction, seed, source.classes, smallest)
     return source.subset(kept), source.subset(held)

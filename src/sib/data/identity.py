@@ -3,13 +3,14 @@
 import csv
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sib.data.contents import BY_SIZE, contents_of, same_contents
 from sib.data.records import RecordSource
-from sib.data.sample import Record
+from sib.data.sample import Label, Record
 from sib.data.source import Source
 from sib.utils.errors import InputError
 
@@ -23,8 +24,9 @@ class ImageRow(NamedTuple):
     """One image of a run."""
 
     split: str
-    label: int
+    label: Label
     class_name: str
+    """Of several labels, a list in JSON."""
     content: str
     """See `contents.contents_of`."""
     name: str
@@ -47,7 +49,7 @@ def record_images(splits: Mapping[str, Source], classes: Sequence[str]) -> list[
     records = [(split, record) for split, source in found for record in source.records]
     contents = contents_of([record.image for _, record in records])
     return [
-        ImageRow(split, record.label, classes[record.label], content, record.name)
+        ImageRow(split, record.label, _named(record.label, classes), content, record.name)
         for (split, record), content in zip(records, contents, strict=True)
     ]
 
@@ -62,7 +64,8 @@ def to_csv(rows: Sequence[ImageRow]) -> str:
     """The table ``images.csv`` of a run folder."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([HEADER, *rows])
+    writer.writerow(HEADER)
+    writer.writerows([row.split, _label_cell(row.label), *row[2:]] for row in rows)
     return text.getvalue()
 
 
@@ -94,26 +97,60 @@ def read_rows(path: Path) -> list[ImageRow] | None:
 
 def class_names(rows: Sequence[ImageRow]) -> list[str]:
     """The class names by label; a number for one that no image shows."""
-    names = {row.label: row.class_name for row in rows}
+    names = {label: name for row in rows for label, name in _pairs(row)}
     return [names.get(label, str(label)) for label in range(max(names) + 1)]
 
 
-def _cells(row: list[str]) -> tuple[str, int, str, str, str]:
+def _named(label: Label, classes: Sequence[str]) -> str:
+    if isinstance(label, tuple):
+        return json.dumps([classes[each] for each in label], ensure_ascii=False)
+    return classes[label]
+
+
+def _label_cell(label: Label) -> str:
+    """A number; ``[0;2]`` of several labels."""
+    return f"[{';'.join(map(str, label))}]" if isinstance(label, tuple) else str(label)
+
+
+def _pairs(row: ImageRow) -> Iterable[tuple[int, str]]:
+    """The labels of an image with their names."""
+    if not isinstance(row.label, tuple):
+        return [(row.label, row.class_name)]
+    names = json.loads(row.class_name)
+    if not isinstance(names, list) or len(names) != len(row.label):
+        raise ValueError(f"it names the labels {row.class_name!r}")
+    return zip(row.label, map(str, names), strict=True)
+
+
+def has_several_labels(rows: Sequence[ImageRow]) -> bool:
+    """Whether the images of a run have several labels each."""
+    return any(isinstance(row.label, tuple) for row in rows[:1])
+
+
+def _cells(row: list[str]) -> tuple[str, Label, str, str, str]:
     if len(row) != len(HEADER):
         raise ValueError("a line has more or fewer cells than the first")
     split, label, class_name, content, name = row
     if split not in SPLITS:
         raise ValueError(f"it names a split {split!r}")
+    if label[:1] == "[" and label[-1:] == "]":
+        several = tuple(_number(each) for each in label[1:-1].split(";") if each)
+        return split, several, class_name, content, name
+    return split, _number(label), class_name, content, name
+
+
+def _number(label: str) -> int:
     if not label.isascii() or not label.isdecimal() or len(label) > 6:
         raise ValueError(f"it names a label {label!r}")
-    return split, int(label), class_name, content, name
+    return int(label)
 
 
 def _check_rows(rows: Sequence[ImageRow]) -> None:
     names: dict[int, str] = {}
     for row in rows:
-        if names.setdefault(row.label, row.class_name) != row.class_name:
-            raise ValueError(f"label {row.label} has two names")
+        for label, name in _pairs(row):
+            if names.setdefault(label, name) != name:
+                raise ValueError(f"label {label} has two names")
     if len({row.name for row in rows}) < len(rows):
         raise ValueError("an image is listed twice")
 
@@ -154,7 +191,9 @@ def find_images(
     own = [row for row in rows if row.split == split]
     present = [row for row in own if row.name in by_name]
     missing = [row.name for row in own if row.name not in by_name]
-    moved = [r.name for r in present if classes[by_name[r.name].label] != r.class_name]
+    # the labels of a table are those that the run recorded, so the table need not be there
+    told = [r for r in present if not isinstance(by_name[r.name].label, tuple)]
+    moved = [r.name for r in told if _named(by_name[r.name].label, classes) != r.class_name]
     same = same_contents([by_name[r.name].image for r in present], [r.content for r in present])
     changed = [row.name for row, is_same in zip(present, same, strict=True) if not is_same]
     differences = [

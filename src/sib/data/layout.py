@@ -10,7 +10,7 @@ from sib.data.files import check_for_labels, list_files, printable
 from sib.data.readers.decode import ValueRange
 from sib.data.readers.kinds import WORDS
 from sib.data.records import RecordSource
-from sib.data.sample import Record
+from sib.data.sample import Record, labels_of
 from sib.data.source import Divisible
 from sib.utils.errors import InputError
 
@@ -92,12 +92,16 @@ def check_classes(names: list[str], root: Path) -> None:
 
 def check_trained(train: list[Record], other: list[Record], classes: list[str], where: str) -> None:
     """Raise InputError if another split has a class that the training images lack."""
-    lacking = {record.label for record in other} - {record.label for record in train}
+    lacking = _labels(other) - _labels(train)
     if lacking:
         names = ", ".join(classes[label] for label in sorted(lacking))
         raise InputError(
             f"{where}: no training image shows {names}; each class that is tested must be trained"
         )
+
+
+def _labels(records: list[Record]) -> set[int]:
+    return {label for record in records for label in labels_of(record.label)}
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Loader:
             dataset,
             batch_sampler=sampler,
             num_workers=workers,
-            collate_fn=partial(collate, skip_bad=skip_bad),
+            collate_fn=partial(collate, skip_bad=skip_bad, classes=len(dataset.source.classes)),
             persistent_workers=workers > 0,
             worker_init_fn=leave_signals_to_the_main_process,
             pin_memory=torch.cuda.is_available(),

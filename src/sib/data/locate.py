@@ -10,6 +10,7 @@ from sib.data.datasets import cub, folder, leeds, published
 from sib.data.layout import Layout, Parts, as_parts
 from sib.data.readers.decode import parse_value_range
 from sib.data.sample import MaskFile, Record
+from sib.data.several import read_several
 from sib.utils.errors import InputError
 
 DIGITS = "digits"
@@ -44,6 +45,8 @@ def read_parts(
     mask_ending: str | None = None,
     value_range: str | None = None,
     annotations: str | Path | None = None,
+    labels: str | Path | None = None,
+    several: bool = False,
 ) -> Parts:
     """What a published set or a folder holds, before anything is held out or checked.
 
@@ -54,11 +57,13 @@ def read_parts(
         mask_ending: folders only, see `beside.owner`.
         value_range: folders only, see `open_data`.
         annotations: folders only, see `annotate`.
+        labels: folders only, a table of several labels an image, see `read_several`.
+        several: whether the images have several labels, also where ``labels`` is not given.
 
     Raises:
         InputError: it does not exist, or a problem with a file that the reader needs.
     """
-    check_own_options(data, masks, mask_ending, value_range, annotations)
+    check_own_options(data, masks, mask_ending, value_range, annotations, labels=labels)
     folder = locate_data(data, root)
     tree = existing_folder("masks", masks) if masks is not None else None
     found = Path(annotations) if annotations is not None else None
@@ -66,7 +71,13 @@ def read_parts(
     with readable(folder):
         if data in published.READERS:
             return published.read(data, folder)
-        return as_parts(read_layout(folder, tree, mask_ending, found), stretched)
+        if labels is not None or several:
+            table = None if labels is None else Path(labels)
+            layout = read_several(folder, table, tree, mask_ending)
+            layout = layout if found is None else annotate(layout, found)
+        else:
+            layout = read_layout(folder, tree, mask_ending, found)
+        return as_parts(layout, stretched)
 
 
 def check_own_options(
@@ -76,6 +87,7 @@ def check_own_options(
     value_range: str | None,
     annotations: str | Path | None,
     groups: str | None = None,
+    labels: str | Path | None = None,
 ) -> None:
     """Raise InputError where options for a folder of the user's own are given for another set.
 
@@ -87,7 +99,7 @@ def check_own_options(
         if value is not None and data in NAMES:
             kind = "which has its own" if data == DIGITS else "a published set"
             raise InputError(f"{name} cannot be given for {data}, {kind}; got {value!r}")
-    for name, path in {"annotations": annotations, "groups": groups}.items():
+    for name, path in {"annotations": annotations, "groups": groups, "labels": labels}.items():
         if path is not None and data in NAMES:
             raise InputError(f"{name} are for a folder of images; got {str(path)!r} for {data}")
     if masks is not None and annotations is not None:

@@ -54,6 +54,13 @@ class Splits:
     name: str
     description: dict[str, Any]
     """Facts for the record of a run, as JSON can hold them; see `describe`."""
+
+    @property
+    def label_kind(self) -> str:
+        """``"multi"`` for several labels an image, else ``"single"``."""
+        first = [*self.train.labels[:1], *self.test.labels[:1]]
+        return "multi" if any(isinstance(label, tuple) for label in first) else "single"
+
     folder: Path | None = None
     """The folder of the images; None for images that are drawn."""
 
@@ -79,6 +86,7 @@ def open_data(
     resize: Resize = "crop",
     skip_bad: bool = False,
     needs_training: bool = True,
+    labels: str | Path | None = None,
 ) -> Splits:
     """Open a data set and check its files' headers.
 
@@ -94,6 +102,8 @@ def open_data(
     3. ``images/<class>/*`` with optional ``segmentations``, ``train.txt``, ``test.txt``; see
        `leeds.read`.
     4. ``<class>/*``; see `folder.read_pool`.
+
+    With ``labels`` the images have several labels each; see `read_several`.
 
     If a folder has no test split, ``test_fraction`` of each class becomes one. With
     ``test_split="random"`` its own test split is merged into the training images first, so that
@@ -129,6 +139,7 @@ def open_data(
         skip_bad: leave images out whose header or mask cannot be read, and count them in the
             description; without it they are refused.
         needs_training: False takes a folder that has a test split alone, for measuring.
+        labels: folders only, a CSV of several labels an image.
 
     Returns:
         `Splits`.
@@ -148,7 +159,7 @@ def open_data(
         raise InputError(f"split_seed must be at least 0; got {split_seed}")
     if test_split not in get_args(TestSplit):
         raise InputError(f"test_split must be own or random; got {test_split!r}")
-    check_own_options(data, masks, mask_ending, value_range, annotations, groups)
+    check_own_options(data, masks, mask_ending, value_range, annotations, groups, labels)
     if data == DIGITS:
         if test_split != "own":
             raise InputError("test_split must be own for digits, which split_seed draws as a whole")
@@ -161,7 +172,7 @@ def open_data(
     division = Division(held_out, test_fraction, test_split, split_seed, groups)
     root = Path(root)
     folder = locate_data(data, root)
-    parts = read_parts(data, root, masks, mask_ending, value_range, annotations)
+    parts = read_parts(data, root, masks, mask_ending, value_range, annotations, labels)
     if needs_training and not len(parts.train):
         names = " and ".join(parts.notes["folders"].values())
         raise InputError(

@@ -9,7 +9,7 @@ from sib.config.choices import Resize
 from sib.data.datasets import published
 from sib.data.describe import describe
 from sib.data.files import printable
-from sib.data.identity import ImageRow, class_names, find_images
+from sib.data.identity import ImageRow, class_names, find_images, has_several_labels
 from sib.data.layout import Parts
 from sib.data.locate import check_own_options, locate_data, read_parts, readable
 from sib.data.open import MOST_NAMED, Reading, Splits, checked
@@ -66,7 +66,8 @@ def open_recorded(
     """
     check_own_options(data, masks, mask_ending, value_range, annotations)
     folder = locate_data(data, root)
-    parts = read_parts(data, root, masks, mask_ending, value_range)
+    several = has_several_labels(rows)
+    parts = read_parts(data, root, masks, mask_ending, value_range, several=several)
     found = find_images(rows, _records(parts), parts.classes, split)
     if found.differences:
         raise OtherImages(
@@ -76,7 +77,7 @@ def open_recorded(
     if found.notes:
         say(f"{folder}: {'; '.join(found.notes)}; the {split} images are those of the run")
     if annotations is not None:  # read last, because those of other images fit nowhere
-        parts = read_parts(data, root, None, mask_ending, value_range, annotations)
+        parts = read_parts(data, root, None, mask_ending, value_range, annotations, several=several)
         found = found._replace(records=_with_foregrounds(found.records, parts))
     classes = class_names(rows)
     stretched = parts.train.value_range if isinstance(parts.train, RecordSource) else None

@@ -8,7 +8,7 @@ from sib.config.choices import Resize
 from sib.data.readers.annotation import read_boxes
 from sib.data.readers.decode import ValueRange, read_image, read_size
 from sib.data.readers.masks import OVERHANG, check_box, check_size, read_foreground
-from sib.data.sample import Box, BoxFile, MaskFile, Record, Sample
+from sib.data.sample import Box, BoxFile, Label, MaskFile, Record, Sample
 from sib.data.transforms import check_resized
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize
@@ -34,7 +34,7 @@ class RecordSource:
         value_range: ValueRange | None = None,
     ) -> None:
         self.records, self.classes, self.value_range = list(records), classes, value_range
-        self.labels = [record.label for record in records]
+        self.labels: Sequence[Label] = [record.label for record in records]
         self.names = [record.name for record in records]
         self.annotated = any(record.foreground is not None for record in records)
 

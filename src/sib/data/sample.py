@@ -58,19 +58,23 @@ Foreground = MaskFile | BoxFile | tuple[Box, ...] | Objects
 """Where the foreground of an image is found; several boxes or objects are united."""
 
 
+Label = int | tuple[int, ...]
+"""The class of an image; with several labels an image, the numbers of those that it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One image on disk.
 
     Args:
         image: its file.
-        label: its class, 0 ≤ label < K.
+        label: its class, 0 ≤ label < K; with several labels an image, those that it has.
         foreground: where its foreground is found; None if it is unknown.
         name: its path below the data set's folder, for messages.
     """
 
     image: Path
-    label: int
+    label: Label
     foreground: Foreground | None
     name: str
 
@@ -80,7 +84,7 @@ class Sample(NamedTuple):
 
     image: tv_tensors.Image
     """uint8 (3, H, W), RGB."""
-    label: int
+    label: Label
     foreground: tv_tensors.Mask | None
     """bool (1, H, W); None for unknown."""
 
@@ -91,7 +95,7 @@ class Batch(NamedTuple):
     images: Tensor
     """uint8 (B, 3, H, W)."""
     labels: Tensor
-    """int64 (B,)."""
+    """int64 (B,); float32 (B, K) of 0 and 1 for several labels an image."""
     foreground: Tensor
     """bool (B, 1, H, W), False everywhere where it is unknown."""
     annotated: Tensor
@@ -115,13 +119,14 @@ class BadSample(NamedTuple):
 
 
 def collate(
-    samples: Sequence[tuple[str, Sample] | BadSample], skip_bad: bool = False
+    samples: Sequence[tuple[str, Sample] | BadSample], skip_bad: bool = False, classes: int = 0
 ) -> Batch | BadSample:
     """Stack named samples of one size into a batch.
 
     Args:
         samples: (name, sample) pairs, or `BadSample` in their place.
         skip_bad: leave bad samples out, and name them in ``skipped``.
+        classes: K, which several labels an image need.
 
     Returns:
         `Batch`, or the first `BadSample` where there is one; with ``skip_bad``, where there is
@@ -141,12 +146,41 @@ def collate(
     foreground = torch.stack(foregrounds)
     return Batch(
         images=torch.stack([sample.image.as_subclass(Tensor) for _, sample in good]),
-        labels=torch.tensor([sample.label for _, sample in good], dtype=torch.int64),
+        labels=label_tensor([sample.label for _, sample in good], classes),
         foreground=foreground,
         annotated=foreground.flatten(1).any(dim=1),
         names=[name for name, _ in good],
         skipped=tuple(item.message for item in bad),
     )
+
+
+def label_tensor(labels: Sequence[Label], classes: int) -> Tensor:
+    """int64 (B,); for several labels an image float32 (B, ``classes``) of 0 and 1."""
+    if not any(isinstance(label, tuple) for label in labels):
+        return torch.tensor(labels, dtype=torch.int64)
+    found = torch.zeros(len(labels), classes)
+    for row, label in enumerate(labels):
+        found[row, list(label)] = 1  # type: ignore[arg-type]
+    return found
+
+
+def class_counts(labels: Sequence[Label], classes: int) -> list[int]:
+    """(K,) images of each class, or with each label."""
+    counts = [0] * classes
+    for label in labels:
+        for each in labels_of(label):
+            counts[each] += 1
+    return counts
+
+
+def labels_of(label: Label) -> tuple[int, ...]:
+    """The labels of an image, one or several."""
+    return label if isinstance(label, tuple) else (label,)
+
+
+def names_of(label: Label, classes: Sequence[str]) -> str:
+    """The names of an image's labels, for people."""
+    return ", ".join(classes[each] for each in labels_of(label)) or "no label"
 
 
 def _known(sample: Sample) -> Tensor:

@@ -9,6 +9,7 @@ from rich.console import Console
 from sib.config.data import ShowConfig
 from sib.data.annotate import sentences
 from sib.data.open import Splits, open_data
+from sib.data.sample import names_of
 from sib.data.source import Source
 from sib.data.understood import left_out_in_words
 from sib.utils.errors import InputError
@@ -68,6 +69,7 @@ def _annotated(config: ShowConfig, console: Console) -> tuple[str, Source]:
         annotations=None if config.annotations is None else str(config.annotations),
         skip_bad=config.on_bad_image == "skip",
         needs_training=config.split == "train",
+        labels=config.labels,
     )
     for sentence in (*sentences(splits.description), *_left_out(splits)):
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
@@ -101,6 +103,6 @@ def _picture(source: Source, index: int) -> "Picture":
     from sib.figures.sheet import Picture
 
     sample = source[index]
-    name = source.classes[sample.label]
+    name = names_of(sample.label, source.classes)
     caption = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
     return Picture(sample.image, sample.foreground, caption)

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from sib.data.sample import Sample
+from sib.data.sample import Label, Sample
 
 
 class Source(Protocol):
     """A sequence of images with labels and, where annotated, foregrounds."""
 
     @property
-    def labels(self) -> list[int]:
-        """The class of each image, without reading it."""
+    def labels(self) -> Sequence[Label]:
+        """The class of each image, or its labels, without reading it."""
         ...
 
     @property

@@ -6,6 +6,7 @@ from sib.data.depth import DARK, describe_depth, spread_over, values_used
 from sib.data.layout import counted
 from sib.data.open import Splits
 from sib.data.records import RecordSource
+from sib.data.several import label_sentences
 
 ANNOTATIONS = (".json", ".xml", ".txt")
 """Endings of annotations, a file for each image."""
@@ -49,7 +50,7 @@ def remarks(splits: Splits) -> list[str]:
             f"folders {named(facts['classes_alike'], len(facts['classes_alike']))}: if these are "
             "the classes, put them into one folder"
         )
-    return sentences + _depth(splits)
+    return sentences + label_sentences(facts) + _depth(splits)
 
 
 def plural(number: int) -> str:

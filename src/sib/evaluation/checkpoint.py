@@ -9,7 +9,8 @@ from torch import nn
 
 from sib.data.readers.decode import ValueRange, parse_value_range
 from sib.data.transforms import Resize
-from sib.models.build import build_random, head_names
+from sib.functional.label_kinds import BINARY_CLASSES, kind_of, set_label_kind
+from sib.models.build import build_random, count_logits, head_names
 from sib.models.catalogue import check_known
 from sib.models.inference import for_inference
 from sib.models.layers import cam_layer, choose_layer, chosen_layer
@@ -20,6 +21,7 @@ from sib.models.start import (
     find_normalization,
     told_arch,
     told_classes,
+    told_label_kind,
     told_size,
     weights_file,
 )
@@ -48,7 +50,7 @@ class Checkpoint:
     classes: list[str] | None
     """(K,) names; None if the file does not give them."""
     outputs: int
-    """K."""
+    """K; 2 for a single logit, whose classes are negative and positive."""
     image_size: ImageSize
     normalization: Normalization
     """How images are prepared for it."""
@@ -58,6 +60,11 @@ class Checkpoint:
     """Where the normalisation comes from."""
     resize: Resize = "crop"
     """How images are brought to its size."""
+
+    @property
+    def label_kind(self) -> str:
+        """``"multi"`` for several labels an image, else ``"single"``."""
+        return kind_of(self.model).name
 
     @property
     def input(self) -> str:
@@ -84,6 +91,7 @@ class Checkpoint:
             "normalization_source": self.normalization_source,
             "layer": chosen_layer(self.model),
             "outputs": output_note(self.model),
+            **({"label_kind": self.label_kind} if self.label_kind != "single" else {}),
         }
 
     @property
@@ -115,6 +123,7 @@ def open_checkpoint(
     layer: str | None = None,
     trust_code: bool = False,
     fold: bool = True,
+    label_kind: str | None = None,
 ) -> Checkpoint:
     """Open a run folder's weights, or a file of weights.
 
@@ -132,6 +141,7 @@ def open_checkpoint(
         trust_code: whether to import the module of an architecture that the file names.
         fold: merge batch norms into the preceding convolutions, which is faster. Otherwise the
             model's parts keep the architecture's own names.
+        label_kind: ``"single"`` or ``"multi"``. Default: what the file names, or ``"single"``.
 
     Returns:
         `Checkpoint`.
@@ -150,10 +160,12 @@ def open_checkpoint(
     check_known(arch)
     published = published_facts(arch)
     side = image_size or told_size(facts, file) or (published.image_size if published else 224)
-    outputs = _outputs(arch, side, state, file)
-    model = build_random(arch, outputs, side)
-    load_into(model, state, str(file), f"{arch} with {outputs} classes")
-    classes = told_classes(facts, file)
+    model = build_random(arch, _outputs(arch, side, state, file), side)
+    logits = count_logits(model, side)
+    load_into(model, state, str(file), f"{arch} with {logits} outputs")
+    set_label_kind(model, label_kind or told_label_kind(facts, file))
+    outputs = 2 if logits == 1 else logits
+    classes = told_classes(facts, file) or (list(BINARY_CLASSES) if logits == 1 else None)
     if classes is not None and len(classes) != outputs:
         raise InputError(f"{file} is damaged: it names {len(classes)} classes and has {outputs}")
     if normalization is None:
@@ -220,15 +232,25 @@ def _told_resize(facts: dict[str, Any], file: Path) -> Resize:
 
 
 def _outputs(arch: str, image_size: ImageSize, state: State, file: Path) -> int:
-    """The number of classes K, from the parameters whose shapes depend on it."""
+    """The number of classes K, from the parameters whose shapes depend on it.
+
+    Code of the user's own is asked for two classes where the file has a single logit, or where its
+    shapes do not depend on their number, as a model with a single logit may.
+    """
+    own = ":" in arch
     head = sorted(head_names(arch, image_size))
+    if own and not head:
+        return 2
     found, _ = match_names(state, head, str(file))
     sizes = {len(state[name]) for name in found.values() if state[name].ndim}
-    if len(sizes) != 1 or min(sizes) < 2:
+    if len(sizes) != 1:
         lacking = next((name for name in head if name not in found), None)
         if lacking is None:
             reason = f"its head has {' and '.join(map(str, sorted(sizes)))} outputs"
         else:
             reason = f"there is no {lacking}, the head{nearest(lacking, state)}"
         raise InputError(f"{file} does not fit {arch}: {reason}")
-    return sizes.pop()
+    found_size = sizes.pop()
+    if own and found_size == 1 and count_logits(build_random(arch, 2, image_size), image_size) == 1:
+        return 2
+    return found_size

@@ -17,6 +17,8 @@ from sib.data.transforms import JointTransform, Resize
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.explain import attribute
 from sib.explain.state import logits_of
+from sib.functional.label_kinds import kind_of
+from sib.models.build import count_logits
 from sib.utils.device import choose_device
 from sib.utils.image_size import ImageSize
 from sib.utils.normalization import Normalization
@@ -34,6 +36,9 @@ class Prediction(NamedTuple):
     """(N,) indices of the most probable classes."""
     classes: list[str]
     """(N,) their names."""
+    present: list[list[str]]
+    """(N,) names of all classes that are decided for: one, or with several labels an image those
+    with a probability above 0.5."""
 
 
 class Classifier:
@@ -71,6 +76,16 @@ class Classifier:
         return self._checkpoint.input
 
     @property
+    def label_kind(self) -> str:
+        """``"multi"`` for several labels an image, else ``"single"``."""
+        return kind_of(self.model).name
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether a single logit tells two classes apart."""
+        return count_logits(self.model, self.image_size) == 1
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return next(self.model.parameters()).device
@@ -103,13 +118,17 @@ class Classifier:
             InputError: a file cannot be read.
             ValueError: no image, or something that is not an image.
         """
-        found = []
         with torch.no_grad():
-            for images in self._batches(pictures):
-                found.append(logits_of(self.model, images).float().softmax(dim=1).cpu())
-        probabilities = torch.cat(found)
+            found = [logits_of(self.model, images) for images in self._batches(pictures)]
+        kind, logits = kind_of(self.model), torch.cat(found).float().cpu()
+        probabilities = kind.probabilities(logits)
         labels = probabilities.argmax(dim=1).tolist()
-        return Prediction(probabilities, labels, [self.classes[label] for label in labels])
+        present = [
+            [self.classes[label] for label in row.nonzero().flatten().tolist()]
+            for row in kind.decided(logits)
+        ]
+        names = [self.classes[label] for label in labels]
+        return Prediction(probabilities, labels, names, present)
 
     def explain(
         self,

@@ -120,8 +120,22 @@ def _differences(
         "accuracy": _entry(
             accuracy, 0, _correct(reference)[..., 0], _correct(group)[..., 0], paired
         ),
+        **_label_differences(reference, group),
         "table": table,
     }
+
+
+def _label_differences(reference: Group, group: Group) -> dict[str, dict[str, float]]:
+    """mAP and F1, means over the runs; without intervals, since they are not means over images."""
+    first, second = _label_means(reference), _label_means(group)
+    shared = {name: second[name] - first[name] for name in second if name in first}
+    return {"labels": shared} if shared else {}
+
+
+def _label_means(group: Group) -> dict[str, float]:
+    runs = [member.facts.get("labels", {}) for member in group.members]
+    names = [name for name in runs[0] if all(name in run for run in runs)]
+    return {name: float(np.mean([run[name] for run in runs])) for name in names}
 
 
 def _correct(group: Group) -> Array:
@@ -150,6 +164,8 @@ def explanation(found: dict[str, Any]) -> str:
         f"over {found['images']} images). Green is better and red is worse, if the interval "
         "excludes zero."
     )
+    if any("labels" in group for group in found["groups"]):
+        text += " mAP and F1 have no interval: they are not means over images."
     if fewest == 1:
         return text + " A group has one seed: the interval says nothing about other seeds."
     return text + f" Seeds are drawn too; with {fewest} of them the interval is rough."

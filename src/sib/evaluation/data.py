@@ -20,7 +20,7 @@ from sib.utils.errors import InputError
 
 RECORDED = ("masks", "mask_ending", "value_range", "annotations")
 """Options that `open_data` and `open_recorded` share."""
-PLACED = ("masks", "annotations")
+PLACED = ("masks", "annotations", "labels")
 """Options whose absolute paths a run records."""
 OF_IMAGES = (*PLACED, "groups")
 """Options that belong to the images of one folder."""
@@ -35,6 +35,7 @@ def open_run_data(
     *,
     masks: str | None = None,
     annotations: Path | None = None,
+    labels: Path | None = None,
     split: str = "test",
     skip_bad: bool = False,
     say: Callable[[str], object] = lambda sentence: None,
@@ -54,6 +55,7 @@ def open_run_data(
         masks: folder of foreground masks. Default: the run's own masks or annotations, if
             neither is given.
         annotations: boxes and masks, see `annotate`; defaults as for ``masks``.
+        labels: a CSV of several labels an image. Default: the run's own.
         split: the split to show.
         skip_bad: leave out images that cannot be read.
         say: called with sentences about what was found.
@@ -72,6 +74,7 @@ def open_run_data(
         "root": root or config.get("root") or "data",
         "hold_out_validation": config.get("selection", "validation") == "validation",
         "skip_bad": skip_bad,
+        "labels": config.get("labels") if labels is None else str(labels),
     }
     rows = read_rows(checkpoint.folder / IMAGES) if checkpoint.run else None
     if masks is not None or annotations is not None:
@@ -219,6 +222,12 @@ def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
 
     A file without class names is assumed to have the data's classes in their order.
     """
+    if checkpoint.label_kind != splits.label_kind:
+        own = "several labels" if checkpoint.label_kind == "multi" else "one class"
+        raise InputError(
+            f"{checkpoint.path} tells {own} of an image, and {splits.name} is read otherwise: "
+            f"{'give' if own == 'several labels' else 'leave out'} --labels"
+        )
     if checkpoint.outputs != len(splits.classes):
         raise InputError(
             f"{checkpoint.path} has {checkpoint.outputs} classes, and {splits.name} has "

@@ -16,6 +16,7 @@ from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.annotate import sentences
 from sib.data.normalization import normalise
+from sib.data.sample import Label
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
@@ -28,11 +29,14 @@ from sib.evaluation.stored import EVALUATION
 from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
+from sib.functional.label_kinds import THRESHOLD, kind_of
+from sib.metrics.labels import label_scores
 from sib.runs.versions import versions
 from sib.utils.errors import InputError
 from sib.utils.progress_bar import progress
 from sib.utils.terminal import show_tables
 
+UNION = "the union of the objects of an image, whatever their labels"
 LATER = {"masks": AttributionConfig.masks}
 """Options that older evaluations lack, with the values that stand for them."""
 
@@ -64,6 +68,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "format": EVALUATION.format,
         **checkpoint.record(),
         "layers": None if layer is None else layer.as_dict(),
+        **({"foregrounds": UNION} if checkpoint.label_kind == "multi" else {}),
         "classes": splits.classes,
         "options": options(config),
         "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
@@ -97,6 +102,7 @@ def _open(
         normalization=config.normalization,
         layer=config.layer,
         trust_code=config.trust_code,
+        label_kind=None if config.labels is None else "multi",
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     checkpoint = with_classes(checkpoint, config.classes)
@@ -106,6 +112,7 @@ def _open(
         config.root,
         masks=config.masks,
         annotations=config.annotations,
+        labels=config.labels,
         split=config.split,
         skip_bad=config.on_bad_image == "skip",
         say=lambda sentence: say(console, sentence),
@@ -172,12 +179,13 @@ def score_split(
     return (
         Scores(
             [name for part in names for name in part],
-            torch.cat(labels).tolist(),
-            torch.cat(predicted).tolist(),
+            _as_labels(torch.cat(labels)),
+            _as_labels(torch.cat(predicted)),
             torch.cat(probability).double().tolist(),
             torch.cat(share).double().tolist(),
             [(method, metric) for method in methods[0] for metric in config.metrics],
             torch.cat(values).double().numpy(),
+            _figures(torch.cat(predicted), torch.cat(labels)),
         ),
         digest,
         skipped,
@@ -236,11 +244,11 @@ def _score_batch(
 ) -> tuple[Any, ...]:
     model, device = checkpoint.model, images.device
     with torch.no_grad():
-        probabilities = logits_of(model, images).float().softmax(dim=1)
+        probabilities = kind_of(model).probabilities(logits_of(model, images).float())
     if not probabilities.isfinite().all():
         raise InputError(f"{checkpoint.path} gives logits that are not finite ({batch.names[0]})")
     probability, predicted = probabilities.max(dim=1)
-    targets = predicted if config.target == "predicted" else batch.labels.to(device)
+    targets = _targets(config.target, probabilities, batch.labels.to(device))
     foreground = batch.foreground.squeeze(1).to(device)
     maps = maps_of(model, images, targets, methods, config.attribution)
     columns = [
@@ -251,7 +259,36 @@ def _score_batch(
     share = foreground.flatten(1).float().mean(dim=1).cpu()
     share = torch.where(batch.annotated, share, torch.nan)
     values = torch.stack(columns, dim=1)
-    return batch.names, batch.labels, predicted.cpu(), probability.cpu(), share, values
+    own = (batch.labels, predicted.cpu())
+    if batch.labels.ndim == 2:
+        own = (batch.labels, probabilities.cpu())
+    return batch.names, *own, probability.cpu(), share, values
+
+
+def _targets(target: str, probabilities: Tensor, labels: Tensor) -> Tensor:
+    """(B,) classes to be explained; of several labels the most probable of those meant."""
+    if target == "predicted":
+        return probabilities.argmax(dim=1)
+    if labels.ndim == 1:
+        return labels
+    # an image without a label has its most probable one explained
+    shown = labels + (labels.sum(dim=1, keepdim=True) == 0)
+    return (probabilities - 2 * (1 - shown)).argmax(dim=1)
+
+
+def _as_labels(values: Tensor) -> list[Label]:
+    """Numbers of classes; for (N, K), whose values are probabilities, the labels above 0.5."""
+    if values.ndim == 1:
+        return values.tolist()
+    return [tuple(row.nonzero().flatten().tolist()) for row in values > THRESHOLD]
+
+
+def _figures(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
+    """mAP and F1 of several labels an image; none for one class."""
+    if labels.ndim == 1:
+        return {}
+    found = label_scores(probabilities.float(), labels)._asdict()
+    return {name: value for name, value in found.items() if not np.isnan(value)}
 
 
 def summarise(scores: Scores) -> dict[str, Any]:
@@ -274,6 +311,7 @@ def summarise(scores: Scores) -> dict[str, Any]:
         "annotated": len(known),
         "foreground_share": float(known.mean()) if len(known) else None,
         "accuracy": _entry(*(part.item() for part in accuracy[:3])),
+        **({"labels": scores.figures} if scores.figures else {}),
         "table": table,
     }
 

@@ -20,6 +20,7 @@ from sib.explain import available_methods, default_methods
 from sib.explain.normalization import normalize_maps
 from sib.explain.state import logits_of
 from sib.figures.overlay import draw_overlays
+from sib.functional.label_kinds import THRESHOLD, kind_of
 from sib.utils.errors import InputError
 from sib.utils.image_size import height_width
 from sib.utils.progress_bar import progress
@@ -94,7 +95,8 @@ def _explain_one(
         sample.image.as_subclass(torch.Tensor).unsqueeze(0), device, checkpoint.normalization
     )
     with torch.no_grad():
-        probabilities = logits_of(checkpoint.model, inputs).float().softmax(dim=1)[0]
+        logits = logits_of(checkpoint.model, inputs).float()
+        probabilities = kind_of(checkpoint.model).probabilities(logits)[0]
     predicted = int(probabilities.argmax())
     methods = list(config.methods) or available_methods(checkpoint.model, inputs)
     maps = maps_of(checkpoint.model, inputs, target, methods, config.attribution)
@@ -103,6 +105,11 @@ def _explain_one(
         for method, attribution in maps.items()
     }
     said = f"{_name(checkpoint, predicted)}, {probabilities[predicted]:.3f}"
+    if checkpoint.label_kind == "multi":
+        order = probabilities.argsort(descending=True).tolist()
+        present = [each for each in order if probabilities[each] > THRESHOLD]
+        said = "; ".join(f"{_name(checkpoint, k)}, {probabilities[k]:.3f}" for k in present)
+        said = said or f"no label; most probable {_name(checkpoint, predicted)}"
     explained = predicted if target is None else target
     footer = f"{checkpoint.name}; explained class {_name(checkpoint, explained)}"
     if target is not None and target != predicted:

@@ -84,8 +84,19 @@ def facts_of(classifier: Classifier) -> dict[str, Any]:
         "resize": classifier.resize,
         "normalization": {"mean": mean, "std": deviation},
         "input": "float32 (B, 3, image_size, image_size): (pixels / 255 - mean) / std, RGB",
-        "output": "logits (B, K)",
+        **output_of(classifier),
     }
+
+
+def output_of(classifier: Classifier) -> dict[str, str]:
+    """What the outputs of the network mean."""
+    if classifier.label_kind == "multi":
+        words = "logits (B, K), a label each; its probability is their sigmoid"
+        return {"label_kind": "multi", "output": words}
+    if classifier.is_binary:
+        words = "logit (B, 1); its sigmoid is the probability of the second class"
+        return {"output": words}
+    return {"output": "logits (B, K)"}
 
 
 def _write_and_check(classifier: Classifier, kind: str, path: Path) -> float:
@@ -123,7 +134,7 @@ def _difference(expected: Tensor, found: Tensor) -> float:
 def _safetensors(classifier: Classifier, example: Tensor, path: Path) -> Run:
     facts = facts_of(classifier)
     names = ("arch", "classes", "image_size", "resize", "normalization")
-    kept = {name: facts[name] for name in names}
+    kept = {name: facts[name] for name in (*names, "label_kind") if name in facts}
     state = {name: value.contiguous() for name, value in classifier.model.state_dict().items()}
     save_file(state, path, {"sib": json.dumps(kept)})
     return lambda batch: torch.func.functional_call(classifier.model, load_file(path), batch)

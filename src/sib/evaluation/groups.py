@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from sib.config.stored import configuration
+from sib.data.sample import Label
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import Evaluation
 from sib.objectives.registry import method_title
@@ -71,7 +72,7 @@ def _check_images(first: Evaluation, other: Evaluation) -> None:
         )
 
 
-def _images(scores: Scores) -> list[tuple[str, int]]:
+def _images(scores: Scores) -> list[tuple[str, Label]]:
     return list(zip(scores.names, scores.labels, strict=True))
 
 

@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from sib.data.sample import Label
 from sib.evaluation.statistics import Array
 from sib.utils.errors import InputError
 
@@ -20,21 +21,25 @@ class Scores:
 
     names: list[str]
     """(N,) names of the images."""
-    labels: list[int]
-    predicted: list[int]
+    labels: Sequence[Label]
+    """(N,) classes, or several labels each."""
+    predicted: Sequence[Label]
     probability: list[float]
-    """(N,) probability of the predicted class."""
+    """(N,) probability of the predicted class, the most probable one of several labels."""
     foreground_share: list[float]
     """(N,) foreground's share of the image's area, NaN if the foreground is unknown."""
     columns: list[tuple[str, str]]
     """(C,) pairs of method and measure."""
     values: Array
     """(N, C), NaN where an image has no value."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """mAP and F1 of several labels an image; not in the file."""
 
     @property
     def correct(self) -> Array:
-        """(N,), 1 if the predicted class is the label."""
-        return (np.array(self.labels) == np.array(self.predicted)).astype(float)
+        """(N,), 1 where the predicted class is the label; of several, where all of them are."""
+        pairs = zip(self.labels, self.predicted, strict=True)
+        return np.array([label == predicted for label, predicted in pairs], dtype=float)
 
     def column(self, method: str, measure: str) -> Array:
         """(N,) values of one method under one measure."""
@@ -81,8 +86,8 @@ def read_scores(path: Path) -> Scores:
         values = np.array([[_number(cell) for cell in row[len(FACTS) :]] for row in rows])
         return Scores(
             list(facts[0]),
-            [int(cell) for cell in facts[1]],
-            [int(cell) for cell in facts[2]],
+            [_label(cell) for cell in facts[1]],
+            [_label(cell) for cell in facts[2]],
             [float(cell) for cell in facts[3]],
             [_number(cell) for cell in facts[5]],
             columns,
@@ -109,7 +114,15 @@ def _pair(name: str) -> tuple[str, str]:
 def _text(value: object) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(value)
+    if isinstance(value, tuple):  # several labels: [0;2]
+        return f"[{';'.join(map(str, value))}]"
     return str(value)
+
+
+def _label(cell: str) -> Label:
+    if cell[:1] == "[" and cell[-1:] == "]":
+        return tuple(int(each) for each in cell[1:-1].split(";") if each)
+    return int(cell)
 
 
 def _number(cell: str) -> float:

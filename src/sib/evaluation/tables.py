@@ -8,12 +8,23 @@ from rich.table import Table
 
 from sib.evaluation.measures import MEASURES
 
+LABEL_TITLES = {
+    "map_macro": "mAP",
+    "map_micro": "mAP, micro",
+    "f1_macro": "F1 at 0.5",
+    "f1_micro": "F1 at 0.5, micro",
+}
+"""Figures of several labels an image."""
+
 
 def evaluation_table(found: dict[str, Any]) -> Table:
     """Methods by measures: the mean, with half the width of its 95 % interval below."""
     measures = list(dict.fromkeys(name for row in found["table"].values() for name in row))
     accuracy = interval(found["accuracy"], one_line=True)
-    title = f"{escape(found['name'])}: accuracy {accuracy} on {found['images']} images"
+    kind, figures = "accuracy", ""
+    if "labels" in found:
+        kind, figures = "accuracy of the whole set", f", {label_figures(found['labels'])}"
+    title = f"{escape(found['name'])}: {kind} {accuracy}{figures} on {found['images']} images"
     share = found["foreground_share"]
     annotated = f"{found['annotated']} with a foreground"
     if share is not None:
@@ -32,13 +43,24 @@ def evaluation_table(found: dict[str, Any]) -> Table:
     return table
 
 
+def label_figures(figures: dict[str, float], sign: str = "") -> str:
+    """mAP and F1 of several labels an image, in words; of differences with ``sign="+"``."""
+    written = {name: f"{value:{sign}.3f}" for name, value in figures.items()}
+    values = {name: written.get(name, "–") for name in LABEL_TITLES}
+    return (
+        f"mAP {values['map_macro']} (micro {values['map_micro']}), F1 at 0.5 {values['f1_macro']} "
+        f"(micro {values['f1_micro']})"
+    )
+
+
 def comparison_table(group: dict[str, Any], reference: str) -> Table:
     """Methods by measures: the difference to the reference group, and its 95 % interval."""
     measures = list(dict.fromkeys(name for row in group["table"].values() for name in row))
+    labels = f", {label_figures(group['labels'], sign='+')}" if "labels" in group else ""
     table = Table(
         box=SIMPLE_HEAD,
         title=f"{escape(group['name'])} minus {escape(reference)}: "
-        f"accuracy {difference(group['accuracy'], one_line=True)}",
+        f"accuracy {difference(group['accuracy'], one_line=True)}{labels}",
         title_justify="left",
     )
     table.add_column("method", no_wrap=True)
@@ -52,6 +74,10 @@ def evaluation_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Accuracy and every measure of every method, one row each, with all digits."""
     run = {"run": found["name"]}
     rows = [run | {"method": "", "measure": "accuracy"} | found["accuracy"]]
+    rows += [
+        run | {"method": "", "measure": name, "mean": value}
+        for name, value in found.get("labels", {}).items()
+    ]
     return rows + [
         run | {"method": method, "measure": measure} | entry
         for method, row in found["table"].items()
@@ -65,6 +91,10 @@ def comparison_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     for group in found["groups"]:
         own = {"group": group["name"], "minus": found["reference"]["name"]}
         rows.append(own | {"method": "", "measure": "accuracy"} | _figures(group["accuracy"]))
+        rows += [
+            own | {"method": "", "measure": name, "mean": value}
+            for name, value in group.get("labels", {}).items()
+        ]
         rows += [
             own | {"method": method, "measure": measure} | _figures(entry)
             for method, row in group["table"].items()

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from sib.explain.method import Call
 from sib.functional.decision import decision_vjp
+from sib.functional.label_kinds import kind_of
 from sib.utils.optional import import_optional
 
 
@@ -29,7 +30,9 @@ def vjp(call: Call) -> Tensor:
 
     Source: arXiv 2511.09239.
     """
-    return decision_vjp(call.logits, call.images, retain_graph=True).abs().sum(dim=1)
+    kind = kind_of(call.model)
+    R = decision_vjp(call.logits, call.images, retain_graph=True, kind=kind)
+    return R.abs().sum(dim=1)
 
 
 def integrated_gradients(call: Call) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sib.explain.method import Call
+from sib.functional.label_kinds import kind_of
 
 CELLS = 7
 """Cells of a mask along a side, before it is enlarged."""
@@ -25,13 +26,13 @@ def rise(call: Call) -> Tensor:
 
     Source: Petsiuk et al. 2018, arXiv 1806.07421, equation 6 and section 3.2.
     """
-    images = call.images.detach()
+    kind, images = kind_of(call.model), call.images.detach()
     baseline = call.options.baseline_for(images)
     total = torch.zeros_like(images[:, 0])
     for masks in _masks(call, images):
         for row, target in enumerate(call.targets.tolist()):
             shown = images[row] * masks + baseline[row] * (1 - masks)
-            probability = call.forward(shown).softmax(dim=1)[:, target]
+            probability = kind.probabilities(call.forward(shown))[:, target]
             total[row] += torch.einsum("n,nhw->hw", probability, masks[:, 0])
     return total / (call.options.n_masks * KEPT)
 

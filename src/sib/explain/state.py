@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from sib.functional.label_kinds import kind_of
 from sib.models.outputs import in_words, logits_in, warn_if_probabilities
 
 
@@ -27,8 +28,9 @@ def device_of(model: nn.Module, images: Tensor) -> torch.device:
 
 
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
-    """Logits (B, K) of images (B, C, H, W).
+    """Logits (B, K) of images (B, C, H, W), one for each class that can be explained.
 
+    A single logit z becomes those of its two classes, (−z/2, z/2); see `label_kinds`.
     An output object that contains them, as in the transformers library, is accepted too; see
     `logits_in`. A model that gives probabilities instead causes one warning.
 
@@ -41,7 +43,7 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
             f"model must give logits (B, K) with B = {len(images)}; got {in_words(logits)}"
         )
     warn_if_probabilities(model, logits)
-    return logits
+    return kind_of(model).class_logits(logits)
 
 
 class LogitsModule(nn.Module):

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from sib.functional import checks
+from sib.functional.label_kinds import KINDS
 from sib.functional.precision import at_least_float32
 
 COTANGENTS = ("probabilities", "logits", "margin")
@@ -16,7 +17,12 @@ SCALE = {"probabilities": 2.0**12, "logits": 2.0**6, "margin": 2.0**6}
 
 
 def reconstruct(
-    logits: Tensor, images: Tensor, create_graph: bool = True, *, cotangent: str = "probabilities"
+    logits: Tensor,
+    images: Tensor,
+    create_graph: bool = True,
+    *,
+    cotangent: str = "probabilities",
+    label_kind: str = "single",
 ) -> Tensor:
     """Vector-Jacobian product (VJP) of a classifier's output at its input.
 
@@ -27,8 +33,14 @@ def reconstruct(
 
     ``"logits"``: R = ∂/∂x Σ_bk z_bk.
 
-    ``"margin"``: R = ∂/∂x Σ_b log(p_bt / (1 − p_bt)), with t the class of the largest logit and
-    K ≥ 2. It vanishes in neither case.
+    ``"margin"``: R = ∂/∂x Σ_b log(p_bt / (1 − p_bt)), with t the class of the largest
+    logit. It vanishes in neither case.
+
+    Where an image has several labels, p = σ(z), and each label is a decision of its own between two
+    outcomes. Then ``"probabilities"`` is R = ∂/∂x ½ Σ_bk (p_bk² + (1 − p_bk)²), and ``"margin"`` is
+    R = ∂/∂x Σ_b −log Σ_k exp(−|z_bk|); `label_kinds.MultiLabel` derives both. A single logit z is
+    the softmax of (−z/2, z/2): its probabilities are 1 − σ(z) and σ(z), and its R is that of one
+    label.
 
     Batch norm in train mode makes the R of one image depend on the other images in its batch.
 
@@ -38,6 +50,7 @@ def reconstruct(
         create_graph: keep R in the graph, so that a loss computed from R can be differentiated.
         cotangent: ``"probabilities"`` (published), ``"logits"`` (the sum of the logits) or
             ``"margin"`` (the log-odds of the decision).
+        label_kind: ``"single"``, one class of K, or ``"multi"``, any of K labels.
 
     Returns:
         R, shape (B, C, H, W), float32 for half-precision images, otherwise in their precision.
@@ -54,13 +67,17 @@ def reconstruct(
         >>> sib.functional.reconstruct(logits, images).shape
         torch.Size([2, 3, 8, 8])
     """
-    check_arguments(logits, images, cotangent)
-    (R,) = vector_jacobian_products(logits, (images,), create_graph, cotangent)
+    check_arguments(logits, images, cotangent, label_kind)
+    (R,) = vector_jacobian_products(logits, (images,), create_graph, cotangent, label_kind)
     return R
 
 
 def vector_jacobian_products(
-    logits: Tensor, inputs: tuple[Tensor, ...], create_graph: bool, cotangent: str
+    logits: Tensor,
+    inputs: tuple[Tensor, ...],
+    create_graph: bool,
+    cotangent: str,
+    label_kind: str = "single",
 ) -> tuple[Tensor, ...]:
     """R at the images, and at layers between them and the logits, in one backward pass.
 
@@ -69,6 +86,7 @@ def vector_jacobian_products(
         inputs: tensors that ``logits`` depend on, the images first.
         create_graph: as in `reconstruct`.
         cotangent: as in `reconstruct`.
+        label_kind: as in `reconstruct`.
 
     Returns:
         One tensor per input, of the input's shape.
@@ -76,7 +94,7 @@ def vector_jacobian_products(
     Raises:
         ValueError: ``logits`` do not depend on one of the inputs.
     """
-    output, scale = scaled_output(logits, cotangent)
+    output, scale = scaled_output(logits, cotangent, label_kind)
     gradients = torch.autograd.grad(output, inputs, create_graph=create_graph, allow_unused=True)
     if gradients[0] is None:
         raise ValueError(
@@ -88,26 +106,30 @@ def vector_jacobian_products(
     return tuple(at_least_float32(gradient) / scale for gradient in gradients)
 
 
-def scaled_output(logits: Tensor, cotangent: str = "probabilities") -> tuple[Tensor, float]:
+def scaled_output(
+    logits: Tensor, cotangent: str = "probabilities", label_kind: str = "single"
+) -> tuple[Tensor, float]:
     """A scalar whose gradient at the images is R times a scale, and that scale.
 
     Args:
         logits: (B, K).
         cotangent: as in `reconstruct`.
+        label_kind: as in `reconstruct`.
     """
     scale = 1.0 if logits.dtype == torch.float64 else SCALE[cotangent]
     logits = at_least_float32(logits)
-    if cotangent == "probabilities":
-        return scale * 0.5 * logits.softmax(dim=1).square().sum(), scale
     if cotangent == "logits":
         return scale * logits.sum(), scale
-    top = logits.detach().argmax(dim=1, keepdim=True)
-    others = logits.scatter(1, top, -torch.inf).logsumexp(dim=1)
-    return scale * (logits.gather(1, top).squeeze(1) - others).sum(), scale
+    kind = KINDS[label_kind]
+    output = kind.half_squares if cotangent == "probabilities" else kind.margin
+    return scale * output(kind.class_logits(logits)).sum(), scale
 
 
-def check_arguments(logits: Tensor, images: Tensor, cotangent: str) -> None:
+def check_arguments(
+    logits: Tensor, images: Tensor, cotangent: str, label_kind: str = "single"
+) -> None:
     """Raise ValueError unless R can be computed from these arguments."""
+    checks.choice("label_kind", label_kind, KINDS)
     checks.choice("cotangent", cotangent, COTANGENTS)
     checks.image_batch("images", images)
     checks.floating("logits", logits)
@@ -116,8 +138,6 @@ def check_arguments(logits: Tensor, images: Tensor, cotangent: str) -> None:
             f"logits must have shape (B, K) with the batch of images, B = {images.shape[0]}; "
             f"got {checks.shape(logits)}"
         )
-    if cotangent == "margin" and logits.shape[1] < 2:
-        raise ValueError("logits must have at least 2 classes for the cotangent margin; got 1")
     if not images.requires_grad:
         raise ValueError(
             "images must require a gradient: call images.requires_grad_(True) before the forward "

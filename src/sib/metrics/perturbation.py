@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
+from sib.functional.label_kinds import kind_of
 from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps_of, scored
 from sib.metrics.blur import gaussian_blur
@@ -30,9 +31,10 @@ def insertion_area(
 ) -> Tensor:
     """Area under the probability of the target as the most attributed pixels appear.
 
-    AUC = Σ_{s=1}^S (p_{s−1} + p_s) / 2S, p_s = softmax(model(x_s))_t, x_s the baseline with the
-    s/S most attributed pixels of the image. In [0, 1], larger is better. The order is that of the
-    signed attribution; see `perturbation_curve` for ties and baselines.
+    AUC = Σ_{s=1}^S (p_{s−1} + p_s) / 2S, p_s the probability of t at x_s: softmax(model(x_s))_t, or
+    σ(model(x_s)_t) with several labels an image; x_s is the baseline with the s/S most attributed
+    pixels of the image. In [0, 1], larger is better. The order is that of the signed attribution;
+    see `perturbation_curve` for ties and baselines.
 
     Args:
         model: classifier (B, C, H, W) → (B, K); left unchanged.
@@ -162,6 +164,7 @@ def perturbation_curve(
     first, last = (plain, images) if direction == "insertion" else (images, plain)
     changed = [round(step * ranks[0].numel() / steps) for step in range(steps + 1)]
     pairs = [(image, pixels) for image in range(len(images)) for pixels in changed]
+    probabilities_of = kind_of(model).probabilities
     probabilities = []
     with evaluation_mode(model):
         logits = torch.cat([logits_of(model, part) for part in images.split(batch_size)])
@@ -171,7 +174,7 @@ def perturbation_curve(
             shown = (ranks[rows] < counts[:, None, None]).unsqueeze(1)
             logits = logits_of(model, torch.where(shown, last[rows], first[rows]))
             mine = chosen[rows].unsqueeze(1)
-            probabilities.append(logits.float().softmax(dim=1).gather(1, mine).squeeze(1))
+            probabilities.append(probabilities_of(logits.float()).gather(1, mine).squeeze(1))
     return torch.cat(probabilities).view(len(images), steps + 1)
 
 

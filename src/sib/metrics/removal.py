@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
+from sib.functional.label_kinds import kind_of
 from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps_of, scored
 from sib.metrics.imputation import impute
@@ -36,7 +37,8 @@ def road_curve(
     r_s = 1 if argmax_k z_k(x_s) = t else 0, with x_s the image x without the p_s per cent of its
     pixels that have the largest (or smallest) signed attribution. They are filled by noisy linear
     imputation, see `impute`. Unlike a constant or a blur, it leaves no edge or colour that reveals
-    which pixels were removed. Ties are broken by one fixed random order.
+    which pixels were removed. Ties are broken by one fixed random order. With several labels an
+    image, r_s = 1 if z_t(x_s) > 0.
 
     Each percentage solves one sparse system per image, which takes about 0.1 to 0.3 s at
     224 × 224 pixels.
@@ -84,7 +86,7 @@ def road_curve(
             removed = ranks < int(ranks[0].numel() * percentage / 100)
             filled = impute(images, removed, noise=noise, seed=seed)
             logits = torch.cat([logits_of(model, part) for part in filled.split(batch_size)])
-            kept.append((logits.argmax(dim=1) == chosen).float())
+            kept.append(kind_of(model).decides(logits, chosen).float())
     return torch.stack(kept, dim=1)
 
 

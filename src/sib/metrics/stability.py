@@ -10,6 +10,7 @@ from sib.explain import attribute
 from sib.explain.arguments import resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
+from sib.functional.label_kinds import kind_of
 from sib.functional.precision import to_float64
 from sib.models.mode import evaluation_mode
 
@@ -45,7 +46,8 @@ def map_sensitivity(
     S = max_s ‖a(x + δ_s) − a(x)‖ / ‖a(x)‖ over those s with argmax z(x + δ_s) = argmax z(x). The
     change δ_s is uniform in [−ε, ε] for each value of the image, with ε = radius · (max x − min x),
     and the map a is divided by its largest magnitude. In [0, ∞), smaller is better.
-    ``reduction="mean"`` takes the mean over s instead.
+    ``reduction="mean"`` takes the mean over s instead. With several labels an
+    image, its whole set of labels must stay the same.
 
     Args:
         model: classifier (B, C, H, W) → (B, K); left unchanged.
@@ -181,7 +183,8 @@ def map_changes(
     images = images.detach().to(device_of(model, images))
     with evaluation_mode(model), torch.no_grad():
         logits = logits_of(model, images)
-    chosen, decided = resolve_targets(targets, logits), logits.argmax(dim=1)
+    kind, chosen = kind_of(model), resolve_targets(targets, logits)
+    decided = kind.decided(logits)
     before = to_float64(attribute(model, images, chosen, method, **options)).flatten(1)
     generator = torch.Generator().manual_seed(seed)
     moved, shifted = [], []
@@ -189,7 +192,7 @@ def map_changes(
         changed = images + small_change(images, radius, generator)
         after = to_float64(attribute(model, changed, chosen, method, **options)).flatten(1)
         with evaluation_mode(model), torch.no_grad():
-            kept = logits_of(model, changed).argmax(dim=1) == decided
+            kept = (kind.decided(logits_of(model, changed)) == decided).all(dim=1)
         moved.append(torch.where(kept, (after - before).norm(dim=1), torch.nan))
         shifted.append(to_float64(changed - images).flatten(1).norm(dim=1))
     size = before.norm(dim=1)

@@ -31,7 +31,7 @@ def build(
         name: a name from `architectures`, ``timm/NAME`` if timm is installed, or the user's own
             ``MODULE:FUNCTION``, which is called with the number of classes. The module is imported,
             also from the working directory, and so must be trusted.
-        num_classes: K, outputs of the head.
+        num_classes: K, outputs of the head; 1 for a single logit that tells two classes apart.
         image_size: side of the square images that it will see, or height and width. Default: that
             of the weights, or 224.
         weights: ``"pretrained"`` (the architecture's published ones), a file, or a run folder.
@@ -41,7 +41,7 @@ def build(
         A module (B, 3, H, W) → (B, K).
 
     Raises:
-        InputError: an unknown name, fewer than 2 classes, an image size that the architecture does
+        InputError: an unknown name, no class, an image size that the architecture does
             not accept, a layer without a second derivative, or weights that are unavailable or
             belong to another architecture.
 
@@ -115,8 +115,8 @@ def head_names(name: str, image_size: ImageSize) -> set[str]:
 
 def build_random(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     """A classifier with random weights, which may not have a second derivative; see `build`."""
-    if num_classes < 2:
-        raise InputError(f"num_classes must be at least 2; got {num_classes}")
+    if num_classes < 1:
+        raise InputError(f"num_classes must be at least 1; got {num_classes}")
     image_size = check_size(image_size)
     model = _construct(name, num_classes, image_size)
     _start_head(model)
@@ -201,13 +201,34 @@ def _try(model: nn.Module, name: str, num_classes: int, image_size: ImageSize) -
             reason = f"{type(error).__name__}: {error}"
             raise InputError(f"arch {name} fails on its first images: {reason}") from error
         logits = logits_in(output)
-        if not isinstance(logits, torch.Tensor) or logits.shape != (2, num_classes):
+        allowed = {(2, num_classes), *([(2, 1)] if num_classes == 2 else [])}
+        if not isinstance(logits, torch.Tensor) or tuple(logits.shape) not in allowed:
             raise InputError(
                 f"arch {name} must give logits (B, {num_classes}), alone, as .logits or "
                 f'["logits"], or as the only (B, K) of a tuple; for 2 images it gives '
                 f"{in_words(output)}"
             )
         give_logits(model, images)
+
+
+@torch.no_grad()
+def count_logits(model: nn.Module, image_size: ImageSize) -> int:
+    """How many logits a model gives."""
+    parameter = next(model.parameters(), torch.zeros(()))
+    images = torch.zeros(1, 3, *height_width(image_size), device=parameter.device)
+    with evaluation_mode(model):
+        return int(logits_in(model(images)).shape[1])
+
+
+@torch.no_grad()
+def logits_of_one(model: nn.Module, image_size: ImageSize) -> int:
+    """How many logits a model gives."""
+    training = model.training
+    parameter = next(model.parameters(), torch.zeros(()))
+    images = torch.zeros(1, 3, *height_width(image_size), device=parameter.device)
+    logits = model.eval()(images)
+    model.train(training)
+    return int(logits.shape[1])
 
 
 def _refused_size(name: str, image_size: ImageSize, error: Exception) -> InputError:

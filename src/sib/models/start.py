@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sib.functional.label_kinds import KINDS
 from sib.models.catalogue import TIMM
 from sib.models.pretrained import Facts, published_facts, published_weights
 from sib.models.weights import State, read_weights
@@ -163,6 +164,18 @@ def told_size(facts: dict[str, Any], file: Path) -> ImageSize | None:
             f"{file} is damaged: its image_size must lie in 1 to {LARGEST_SIDE}; got {told!r}"
         )
     return size
+
+
+def told_label_kind(facts: dict[str, Any], file: Path) -> str:
+    """What a file's outputs mean, ``"single"`` where it does not tell.
+
+    Raises:
+        InputError: it names something else.
+    """
+    kind = facts.get("label_kind", "single")
+    if kind not in KINDS:
+        raise InputError(f"{file} is damaged: it names a label kind {kind!r}")
+    return str(kind)
 
 
 def told_classes(facts: dict[str, Any], file: Path) -> list[str] | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.double_backward import check_graph
+from sib.functional.label_kinds import KINDS, LabelKind
 from sib.objectives.weighting import FixedWeights, Losses, Measured, Weighting
 
 
@@ -118,6 +119,9 @@ class Objective(nn.Module, ABC):
     Other terms are means over the images, so a batch's term is the mean over its micro-batches."""
     differentiates_twice: ClassVar[bool] = True
     """Whether the loss depends on a gradient of the model's output."""
+    label_kind: str = "single"
+    """What the logits mean, ``"single"`` or ``"multi"``; see `functional.label_kinds`. `Task` sets
+    it by its criterion; a loop of one's own for several labels an image sets it itself."""
     compilable: ClassVar[bool] = False
     """Whether `Task.compile` can compile a step into one graph."""
 
@@ -147,7 +151,7 @@ class Objective(nn.Module, ABC):
         Args:
             model: classifier (B, C, H, W) → (B, K).
             images: (B, C, H, W), floating point.
-            labels: (B,), int64 in [0, K), or (B, K), soft labels.
+            labels: (B,), int64 in [0, K), or (B, K), soft labels or several labels an image.
             foreground: (B, 1, H, W), bool or in [0, 1], if it is known; zero everywhere for an
                 image that is not annotated.
             create_graph: keep the parts in the graph, so that a loss computed from them can be
@@ -228,6 +232,11 @@ class Objective(nn.Module, ABC):
             for name, each in self.penalties(self.terms(parts)).items()
         }
         return Losses(share * cross_entropy, penalties)
+
+    @property
+    def kind(self) -> LabelKind:
+        """What the logits mean."""
+        return KINDS[self.label_kind]
 
     def check_twice_differentiable(self, logits: Tensor) -> None:
         """Raise ValueError if the first logits cannot be differentiated twice."""

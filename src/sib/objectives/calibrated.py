@@ -39,7 +39,8 @@ class CalibratedSpatialIB(SpatialIBObjective):
     Each ρ_k is a mean over the images: ρ_image = ρ(Σ_c R_c²), ρ_layer = ρ(e(F, G)), ρ_stages = mean
     over j of ρ(e(F_j, G_j)). A stage of one place has no term, since its share cannot change. ρ is
     differentiated through both sums, so a smaller R does not lower it. It depends neither on R's
-    scale nor on the batch size.
+    scale nor on the batch size. With several labels an image, s is the log-odds of the
+    predicted set; see `label_kinds.MultiLabel`.
 
     β_k = ‖∇H‖ / ‖∇ρ_k‖ compares the gradients of cross-entropy H and of the share; the norms are
     over all parameters. λ_k is therefore the norm of a term's gradient relative to cross-entropy's;
@@ -155,12 +156,14 @@ class CalibratedSpatialIB(SpatialIBObjective):
         create_graph: bool = True,
     ) -> Parts:
         """The shares of each image; arguments and errors as in `forward`."""
-        check_arguments(logits, images, "margin")
+        check_arguments(logits, images, "margin", self.label_kind)
         self.check_twice_differentiable(logits)
         features = self._features.pop()
         with torch.autocast(images.device.type, enabled=False):
             inputs = (images, *features)
-            R, *gradients = vector_jacobian_products(logits, inputs, create_graph, "margin")
+            R, *gradients = vector_jacobian_products(
+                logits, inputs, create_graph, "margin", self.label_kind
+            )
             with torch.set_grad_enabled(create_graph):
                 mask = self._apply_guidance(self._find_foreground(R, images), images, foreground)
                 at_image = background_share(energy(R), mask)

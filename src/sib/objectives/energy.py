@@ -26,7 +26,8 @@ class EnergyLoss(PerImageObjective):
     annotation, averaged over the area of each place of the layer. A⁺ is the positive part of
     Σ_c V_c ∂z_y/∂V_c: input × gradient of the class's logit z_y at the layer's output V. The
     paper's loss is −energy; the constant only affects the values in the log. An image without
-    positive attribution gives no gradient.
+    positive attribution gives no gradient. With several labels an image, z_y is the sum of
+    the logits of its labels, and F the union of their foregrounds.
 
     Args:
         weight: λ, at least 0.
@@ -70,16 +71,16 @@ class EnergyLoss(PerImageObjective):
     ) -> tuple[Tensor, Parts]:
         """Logits, and the share of positive attribution outside the annotation, (B,)."""
         assert foreground is not None  # the task has checked this
-        labels = hard_labels(labels, "the energy loss")
+        labels = hard_labels(labels, "the energy loss", self.kind)
         images = images.detach().requires_grad_()
         with second_order() as scope, self._capture(model, images):
             scope.images = images
             raw = model(images)
         self.check_twice_differentiable(raw)
-        logits = at_least_float32(raw)
+        logits = self.kind.class_logits(at_least_float32(raw))
         layer = images if self.at == "input" else self._last_stage()
         with torch.autocast(images.device.type, enabled=False):
-            chosen = logits.gather(1, labels[:, None]).sum()
+            chosen = self.kind.true_score(logits, labels).sum()
             (gradient,) = torch.autograd.grad(chosen, layer, create_graph=create_graph)
             scope.images_done = True
             values, gradient = (at_least_float32(self._as_map(v)) for v in (layer, gradient))

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from sib.functional.label_kinds import MULTI, LabelKind
 from sib.objectives.base import Objective, Parts
 from sib.objectives.weighting import Weighting
 
@@ -48,8 +49,15 @@ def annotated(foreground: Tensor) -> Tensor:
     return foreground.flatten(1).any(dim=1)
 
 
-def hard_labels(labels: Tensor, method: str) -> Tensor:
-    """The labels; ValueError if they are soft, since the method explains one class per image."""
-    if labels.is_floating_point():
-        raise ValueError(f"labels must be one class per image for {method}; got soft labels")
+def hard_labels(labels: Tensor, method: str, kind: LabelKind) -> Tensor:
+    """The labels, or ValueError where they are soft: the method explains the classes of an image.
+
+    Several labels an image are soft where one is neither 0 nor 1.
+    """
+    if kind is MULTI:
+        soft = not ((labels == 0) | (labels == 1)).all()
+    else:
+        soft = labels.is_floating_point()
+    if soft:
+        raise ValueError(f"labels must be whole classes for {method}; got soft labels")
     return labels

@@ -198,7 +198,13 @@ class SpatialIB(SpatialIBObjective):
         """The rows of HSIC and the variance of each image; arguments and errors as in `forward`."""
         self.check_twice_differentiable(logits)
         with torch.autocast(images.device.type, enabled=False):
-            R = reconstruct(logits, images, create_graph, cotangent=self.cotangent)
+            R = reconstruct(
+                logits,
+                images,
+                create_graph,
+                cotangent=self.cotangent,
+                label_kind=self.label_kind,
+            )
             with torch.set_grad_enabled(create_graph):
                 # detached: the final backward pass needs no gradient of the images
                 parts = self.parts_of(R, images.detach(), foreground)

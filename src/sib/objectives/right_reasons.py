@@ -17,7 +17,8 @@ class RightReasons(PerImageObjective):
     loss = CE + λ/B Σ_b Σ_d (A_bd ∂/∂x_bd Σ_k log p_bk)², with A = 1 − F for an image with the
     annotated foreground F, and A = 0 for an image without one. The paper sums over the batch. Here
     the mean is taken, so that λ does not depend on the batch size. Weight decay is left to the
-    optimiser.
+    optimiser. With several labels an image, the sum is over both outcomes of each label,
+    log p_bk + log(1 − p_bk).
 
     Args:
         weight: λ, at least 0; the paper chooses it so that both terms are of similar size.
@@ -49,7 +50,8 @@ class RightReasons(PerImageObjective):
             logits = model(images)
         self.check_twice_differentiable(logits)
         with torch.autocast(images.device.type, enabled=False):
-            output = at_least_float32(logits).log_softmax(dim=1).sum()
+            classes = self.kind.class_logits(at_least_float32(logits))
+            output = self.kind.log_probabilities(classes).sum()
             (gradient,) = torch.autograd.grad(output, images, create_graph=create_graph)
             scope.images_done = True
             wrong = (1 - foreground.to(gradient.dtype)) * annotated(foreground)[:, None, None, None]

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib.functional.precision import at_least_float32
@@ -19,7 +18,9 @@ class SaliencyGuided(PerImageObjective):
     unimportant pixels are replaced. These are the share k of the pixels with the smallest
     |∂f_y/∂x|, averaged over channels. The new values are drawn uniformly between the smallest and
     the largest value of their channel. The choice of pixels is not differentiated. Both passes
-    train the network, including batch norm. The authors' MNIST setting is k = 0.5, λ = 1.
+    train the network, including batch norm. The authors' MNIST setting is k = 0.5, λ = 1. With
+    several labels an image, f_y is the sum of the logits of its labels, and KL the sum over the
+    labels of that between present and absent.
 
     Args:
         weight: λ, at least 0.
@@ -59,16 +60,15 @@ class SaliencyGuided(PerImageObjective):
         create_graph: bool = True,
     ) -> tuple[Tensor, Parts]:
         """Logits of the images, and KL of each to its masked version, (B,)."""
-        labels = hard_labels(labels, "saliency-guided training")
+        labels = hard_labels(labels, "saliency-guided training", self.kind)
         images = images.detach().requires_grad_()
         raw = model(images)
-        logits = at_least_float32(raw)
-        chosen = logits.gather(1, labels[:, None]).sum()
+        logits = self.kind.class_logits(at_least_float32(raw))
+        chosen = self.kind.true_score(logits, labels).sum()
         (gradient,) = torch.autograd.grad(chosen, images, retain_graph=True)
         masked = masked_images(images.detach(), gradient, self.masked_share)
-        other = at_least_float32(model(masked)).log_softmax(dim=1)
-        divergence = F.kl_div(other, logits.log_softmax(dim=1), reduction="none", log_target=True)
-        return raw, self._parts(divergence.sum(dim=1))
+        other = self.kind.class_logits(at_least_float32(model(masked)))
+        return raw, self._parts(self.kind.divergence(logits, other))
 
 
 def masked_images(images: Tensor, gradient: Tensor, share: float) -> Tensor:

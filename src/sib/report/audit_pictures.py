@@ -9,7 +9,7 @@ from torch import Tensor
 from sib.config.evaluate import AttributionConfig
 from sib.data import BadSample, make_loader
 from sib.data.normalization import normalise
-from sib.data.sample import Batch
+from sib.data.sample import Batch, labels_of
 from sib.data.source import Source
 from sib.evaluation.audit.figures import ORIGINAL
 from sib.evaluation.checkpoint import Checkpoint
@@ -220,7 +220,7 @@ def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cel
     if column == MAP:
         return Cell(jpeg_uri(pixels), f"{name}, {title}", "", False)
     if column == ORIGINAL:
-        after, odds = float(before), scores.column(ORIGINAL, "log_odds")[place]
+        after, odds = float(*labels_of(before)), scores.column(ORIGINAL, "log_odds")[place]
     else:
         after = scores.column(column, "predicted")[place]
         change = scores.column(column, "log_odds_change")[place]

@@ -13,6 +13,7 @@ from torch import Tensor
 from sib.config.evaluate import AttributionConfig
 from sib.data import BadSample, Splits, make_loader
 from sib.data.normalization import normalise
+from sib.data.sample import names_of
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.data import Subset
 from sib.evaluation.maps import maps_of
@@ -149,7 +150,7 @@ def _row(
     methods: tuple[str, ...],
     classes: list[str],
 ) -> Row:
-    name, label = runs[0].names[place], classes[runs[0].labels[place]]
+    name, label = runs[0].names[place], names_of(runs[0].labels[place], classes)
     cells = []
     for checkpoint, run, (image, foreground), own in zip(
         checkpoints, runs, shown, maps, strict=True
@@ -164,7 +165,7 @@ def _row(
             pixels = overlay_pixels(image, own[method][index], foreground)
             cells.append(Cell(jpeg_uri(pixels), alt, energy))
     predictions = [
-        (classes[run.predicted[place]], run.probability[place], bool(run.correct[place]))
+        (names_of(run.predicted[place], classes), run.probability[place], bool(run.correct[place]))
         for run in runs
     ]
     image, foreground = shown[0]

@@ -4,7 +4,7 @@ from typing import Any
 
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Evaluation
-from sib.evaluation.tables import arrow
+from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
 from sib.objectives.registry import method_title
 from sib.report.gallery import ENERGY
 
@@ -56,6 +56,11 @@ def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any
         f"{facts['images']} images of the {facts['options']['split']} split. Mean ± half its 95 % "
         "bootstrap interval over images."
     )
+    labelled = [item for item in stored if "labels" in item.facts]
+    if labelled:
+        caption += " Accuracy counts an image where its whole set of labels is right."
+    for item in labelled:
+        caption += f" {item.name}: {label_figures(item.facts['labels'])}."
     if shown:
         caption += (
             " The columns named after a method of explanation hold the energy of its maps; an even "
@@ -92,7 +97,8 @@ def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
             {
                 "title": f"{group['name']} minus {found['reference']['name']}",
                 "accuracy": [
-                    {"name": "all images", "cells": [signed_cell(group["accuracy"], True)]}
+                    {"name": "all images", "cells": [signed_cell(group["accuracy"], True)]},
+                    *_label_rows(group.get("labels", {})),
                 ],
                 "head": ["explanation", *(_head(name) for name in measures)],
                 "rows": [
@@ -109,6 +115,14 @@ def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
         )
     glossary = [(_head(name), f"{MEANINGS[name]}.") for name in shown if name in MEANINGS]
     return {"explanation": explanation, "tables": tables, "glossary": glossary}
+
+
+def _label_rows(differences: dict[str, float]) -> list[dict[str, Any]]:
+    return [
+        {"name": title, "cells": [plain_cell(signed(differences[name]))]}
+        for name, title in LABEL_TITLES.items()
+        if name in differences
+    ]
 
 
 def cell(entry: dict[str, Any] | None) -> Cell:

@@ -125,13 +125,14 @@ def _candidate(name: str, runs: tuple[Run, ...], energies: bool) -> Candidate:
 
 
 def validation_accuracy(run: Run) -> float:
-    """Validation accuracy of the best epoch, from ``result.json``.
+    """Validation accuracy of the best epoch, from ``result.json``; mAP where an image has several labels.
 
     Raises:
         InputError: the file is damaged.
     """
     path = run.folder / "result.json"
-    value = read_json(path).get("validation_accuracy")
+    found = read_json(path)
+    value = found.get("validation_map_macro", found.get("validation_accuracy"))
     if not isinstance(value, (int, float)):
         raise InputError(f"{path} is damaged: it has no validation_accuracy")
     return float(value)

@@ -19,7 +19,7 @@ FORMAT = 1
 ACCURACY, MEAN = "accuracy", "mean_energy"
 
 Figures = dict[str, float | None]
-"""Figures of one run: accuracy, mean energy, and the energy of each method."""
+"""Figures of one run: accuracy, mAP and F1 of several labels, mean energy, the energy of each method."""
 
 
 def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[str, Any]:
@@ -120,6 +120,7 @@ def _figures(stored: Evaluation, methods: list[str], audits: list[str]) -> Figur
     behaviour = audit_figures(stored.folder) if audits else {}
     return {
         ACCURACY: stored.facts["accuracy"]["mean"],
+        **stored.facts.get("labels", {}),
         MEAN: mean,
         **energies,
         **{name: behaviour[name] for name in audits},
@@ -162,7 +163,7 @@ def _estimates(
 
 
 def _matrix(grid: dict[int, list[Figures]], seeds: list[int], name: str) -> Array:
-    rows = [[figures[name] for figures in grid[seed]] for seed in seeds]
+    rows = [[figures.get(name) for figures in grid[seed]] for seed in seeds]
     return np.array(rows, dtype=np.float64)
 
 

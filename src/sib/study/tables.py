@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sib.evaluation.tables import LABEL_TITLES
 from sib.study.audits import FIGURES
 from sib.study.summary import ACCURACY, MEAN
 from sib.utils.terminal import show_tables
@@ -65,6 +66,7 @@ def _table(title: str, key: str, settings: list[dict[str, Any]], found: dict[str
     for item in settings:
         table.add_column(escape(item["name"]), justify="right")
     rows = {ACCURACY: "accuracy"}
+    rows |= {name: label for name, label in LABEL_TITLES.items() if _any_has(settings, key, name)}
     if found["methods"]:
         rows[MEAN] = "foreground energy, mean"
     rows |= {method: f"  {method.replace('_', ' ')}" for method in found["methods"]}
@@ -77,6 +79,10 @@ def _table(title: str, key: str, settings: list[dict[str, Any]], found: dict[str
     if any(count < len(found["seeds"]) for count in fewer.values()):
         table.add_row("seeds", *(str(count) for count in fewer.values()))
     return table
+
+
+def _any_has(settings: list[dict[str, Any]], key: str, name: str) -> bool:
+    return any(name in item[key] for item in settings)
 
 
 def _cell(entry: dict[str, Any] | None, signed: bool, better: int = 1) -> str:

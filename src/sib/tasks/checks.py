@@ -12,7 +12,9 @@ from sib.functional import checks
 from sib.models.outputs import in_words, logits_in, warn_if_probabilities
 
 
-def check_batch(images: Tensor, labels: Tensor, values: bool = True, soft: bool = True) -> None:
+def check_batch(
+    images: Tensor, labels: Tensor, values: bool = True, soft: bool = True, several: bool = False
+) -> None:
     """Raise ValueError unless images and labels form a batch.
 
     Args:
@@ -20,11 +22,17 @@ def check_batch(images: Tensor, labels: Tensor, values: bool = True, soft: bool 
         labels: (B,), int64; or (B, K), floating point.
         values: check the values too: finite images, soft labels that sum to 1.
         soft: whether labels (B, K) are probabilities.
+        several: whether they are several labels an image.
     """
     checks.image_batch("images", images)
     if labels.is_floating_point() and labels.ndim == 2 and len(labels) == len(images):
         if values and soft:
             _check_probabilities(labels)
+        if values and several and not ((labels >= 0) & (labels <= 1)).all():
+            raise ValueError(
+                "several labels an image must lie in [0, 1], 1 for present; got "
+                f"{labels.min().item():g} to {labels.max().item():g}"
+            )
     elif labels.shape != images.shape[:1] or labels.dtype != torch.int64:
         raise ValueError(
             f"labels must be int64 of shape ({images.shape[0]},), one per image, or floating point "
@@ -52,15 +60,16 @@ def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:
             f"model must give logits of shape ({labels.shape[0]}, K), a row per image; "
             f"got {checks.shape(logits)}"
         )
+    classes = max(logits.shape[1], 2)  # a single logit tells two classes apart
     if labels.ndim == 2:
-        if labels.shape != logits.shape:
+        if labels.shape != logits.shape and labels.shape[1] != classes:
             raise ValueError(
                 f"labels of shape {checks.shape(labels)} do not fit logits of shape "
                 f"{checks.shape(logits)}"
             )
-    elif values and not ((labels >= 0) & (labels < logits.shape[1])).all():
+    elif values and not ((labels >= 0) & (labels < classes)).all():
         raise ValueError(
-            f"labels must lie in [0, {logits.shape[1]}), the number of the model's classes; "
+            f"labels must lie in [0, {classes}), the number of the model's classes; "
             f"got {int(labels.min())} to {int(labels.max())}"
         )
 

@@ -19,7 +19,7 @@ from sib.functional.precision import at_least_float32
 from sib.functional.reconstruction import scaled_output
 from sib.objectives.base import Objective, Parts, Terms
 from sib.objectives.published import SpatialIB
-from sib.tasks.criterion import Criterion
+from sib.tasks.criterion import Criterion, criterion_loss
 
 Weights = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Parameters and buffers, by name."""
@@ -92,10 +92,10 @@ class CompiledStep:
         def output(images: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
             logits = functional_call(self.model, weights, (images,))
             with torch.autocast(images.device.type, enabled=False):
-                return scaled_output(logits, self.objective.cotangent)[0], logits
+                return self._scaled(logits)[0], logits
 
         gradient, logits = grad(output, has_aux=True)(images, weights)
-        scale = scaled_output(logits.detach(), self.objective.cotangent)[1]
+        scale = self._scaled(logits.detach())[1]
         with torch.autocast(images.device.type, enabled=False):
             return logits, self.objective.parts_of(at_least_float32(gradient) / scale, images)
 
@@ -108,9 +108,12 @@ class CompiledStep:
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         if not labels.is_floating_point():
             # labels out of range are refused outside the graph, which must not index out of bounds
-            labels = labels.clamp(0, logits.shape[1] - 1)
+            labels = labels.clamp(0, max(logits.shape[1], 2) - 1)
         with torch.autocast(logits.device.type, enabled=False):
-            return self.criterion(at_least_float32(logits), labels)
+            return criterion_loss(self.criterion, at_least_float32(logits), labels)
+
+    def _scaled(self, logits: Tensor) -> tuple[Tensor, float]:
+        return scaled_output(logits, self.objective.cotangent, self.objective.label_kind)
 
 
 def check_compilable(objective: Objective | None) -> SpatialIB:

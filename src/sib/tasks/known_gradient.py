@@ -48,7 +48,8 @@ def depends_on_model_alone(task: nn.Module, model: nn.Module, criterion: Criteri
         model: the task's model.
         criterion: the task's criterion.
     """
-    if criterion is not F.cross_entropy and not isinstance(criterion, nn.Module):
+    known = (F.cross_entropy, F.binary_cross_entropy_with_logits)
+    if criterion not in known and not isinstance(criterion, nn.Module):
         return False  # a function may use a parameter of its own
     of_model = {id(p) for p in model.parameters()}
     return all(id(p) in of_model for p in task.parameters() if p.requires_grad)

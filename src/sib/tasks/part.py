@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sib.functional.precision import at_least_float32
 from sib.objectives.base import Parts
-from sib.tasks.criterion import Criterion
+from sib.tasks.criterion import Criterion, criterion_loss
 from sib.tasks.output import StepOutput
 
 
@@ -30,7 +30,7 @@ class PartGradients(NamedTuple):
     def classification_loss(self, criterion: Criterion, logits: Tensor, labels: Tensor) -> Tensor:
         """What these images add to the classification loss of the batch."""
         if self.logits is None:
-            return self.share * criterion(at_least_float32(logits), labels)
+            return self.share * criterion_loss(criterion, at_least_float32(logits), labels)
         return (self.logits * at_least_float32(logits)).sum()
 
     def coupled_output(self, cross_entropy: Tensor, logits: Tensor, parts: Parts) -> StepOutput:

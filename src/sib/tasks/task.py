@@ -12,11 +12,18 @@ from torch.utils.checkpoint import CheckpointError
 from sib.double_backward import check_model, repeated_blocks
 from sib.double_backward.checks import SELF_CHECKPOINTED
 from sib.functional import checks
+from sib.functional.label_kinds import set_label_kind
 from sib.functional.precision import at_least_float32
 from sib.objectives.base import Objective, Parts
 from sib.tasks.checks import check_batch, check_logits, checked_calls
 from sib.tasks.compiled import CompiledStep, check_compilable
-from sib.tasks.criterion import Criterion, is_cross_entropy
+from sib.tasks.criterion import (
+    Criterion,
+    criterion_loss,
+    is_binary_cross_entropy,
+    is_cross_entropy,
+    label_kind_of,
+)
 from sib.tasks.known_gradient import depends_on_model_alone, with_known_gradient
 from sib.tasks.output import StepOutput
 from sib.tasks.part import PartGradients
@@ -41,7 +48,10 @@ class Task(nn.Module):
             must be differentiable twice and not compiled.
         objective: the terms; None for the classification loss alone, the baseline.
         criterion: any callable (logits (B, K), labels) → scalar; None for cross-entropy. Labels are
-            int64 (B,), or floating point (B, K): soft labels.
+            int64 (B,), or floating point (B, K): soft labels. With
+            ``torch.nn.BCEWithLogitsLoss()`` they are several labels an image, in [0, 1], and R is
+            that of K labels. A model with a single logit is a binary classifier: cross-entropy
+            takes its labels as the classes 0 and 1, and both criteria give the same loss and R.
         validate: check the values of each batch (finite images, labels in range). On a GPU the
             check waits for the device once per step.
         every_n_steps: k, at least 1. The terms are computed only on every k-th step, and their loss
@@ -88,6 +98,7 @@ class Task(nn.Module):
             raise ValueError(f"fraction must lie above 0 and at most at 1; got {fraction!r}")
         self.model, self.objective = model, objective
         self.criterion: Criterion = F.cross_entropy if criterion is None else criterion
+        self._set_label_kind()
         self.validate, self.checkpoint, self.batch_norm = validate, checkpoint, batch_norm
         self.every_n_steps, self.fraction = every_n_steps, fraction
         self.step = 0
@@ -108,7 +119,7 @@ class Task(nn.Module):
 
         Args:
             images: (B, C, H, W), finite, floating point. The tensor itself is not changed.
-            labels: (B,), int64 in [0, K); or (B, K), soft labels.
+            labels: (B,), int64 in [0, K); or (B, K), soft labels or several labels an image.
             foreground: (B, 1, H, W), bool or in [0, 1], if it is known; it replaces the foreground
                 that is found. An image whose foreground is zero everywhere is not annotated.
             step: number of the step, from 0. It decides which steps have terms and when weights are
@@ -215,7 +226,7 @@ class Task(nn.Module):
 
     def classification_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The criterion, in float32 or better."""
-        return self.criterion(at_least_float32(logits), labels)
+        return criterion_loss(self.criterion, at_least_float32(logits), labels)
 
     def _classification_loss(
         self, logits: Tensor, labels: Tensor, part: PartGradients | None
@@ -265,6 +276,14 @@ class Task(nn.Module):
         finally:
             self._part = None
 
+    def _set_label_kind(self) -> None:
+        """Let objective and model know what the logits mean, where the criterion says it."""
+        kind = label_kind_of(self.criterion)
+        if kind is not None:
+            set_label_kind(self.model, kind)
+            if self.objective is not None:
+                self.objective.label_kind = kind
+
     def _freeze_batch_norm(self) -> None:
         if self.batch_norm == "frozen":
             for module in self.model.modules():
@@ -272,7 +291,8 @@ class Task(nn.Module):
                     module.eval()
 
     def _check(self, images: Tensor, labels: Tensor, foreground: Tensor | None) -> None:
-        check_batch(images, labels, self.validate, is_cross_entropy(self.criterion))
+        soft, several = is_cross_entropy(self.criterion), is_binary_cross_entropy(self.criterion)
+        check_batch(images, labels, self.validate, soft, several)
         if foreground is not None:
             checks.foreground(foreground, images, look=self.validate)
 

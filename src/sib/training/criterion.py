@@ -13,21 +13,27 @@ from sib.utils.errors import InputError
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
-def make_criterion(config: FineTuningConfig, class_counts: Sequence[int]) -> Criterion:
+def make_criterion(
+    config: FineTuningConfig, class_counts: Sequence[int], several: int | None = None
+) -> Criterion:
     """The run's criterion.
 
     Args:
         config: the run's options; ``label_smoothing`` and ``class_weights`` are used.
         class_counts: (K,) number of training images in each class.
+        several: number of training images, if each has several labels.
 
     Returns:
         ``torch.nn.functional.cross_entropy`` itself where neither option is set;
-        `WeightedCrossEntropy` otherwise.
+        `WeightedCrossEntropy` otherwise; `LabelLoss` for several labels an image.
 
     Raises:
         InputError: weights are balanced and a class has no training image.
     """
     balanced = config.class_weights == "balanced"
+    if several is not None:
+        weights = positive_weights(class_counts, several) if balanced else None
+        return LabelLoss(config.label_smoothing, weights)
     if not balanced and not config.label_smoothing:
         return F.cross_entropy
     weights = balanced_weights(class_counts) if balanced else None
@@ -56,6 +62,50 @@ def balanced_weights(class_counts: Sequence[int]) -> Tensor:
         )
     total, classes = sum(class_counts), len(class_counts)
     return torch.tensor([total / (classes * count) for count in class_counts])
+
+
+def positive_weights(class_counts: Sequence[int], images: int) -> Tensor:
+    """w_k = (N − n_k) / n_k, so that present and absent weigh the same over the training images.
+
+    Args:
+        class_counts: (K,) images n_k with each label.
+        images: N.
+
+    Returns:
+        float32 (K,).
+
+    Raises:
+        InputError: no image has a label, or all have it.
+    """
+    for place, count in enumerate(class_counts):
+        if not 0 < count < images:
+            raise InputError(
+                f"--class-weights balanced needs training images with and without every label; "
+                f"label {place} is on {count} of {images}"
+            )
+    return torch.tensor([(images - count) / count for count in class_counts])
+
+
+class LabelLoss(nn.BCEWithLogitsLoss):
+    """Mean over images and labels of −w_k q log p − (1 − q) log(1 − p), p = σ(logits).
+
+    A label y in [0, 1] becomes q = (1 − ε) y + ε / 2, spread over present and absent.
+
+    Args:
+        label_smoothing: ε in [0, 1).
+        positive_weights: (K,) weights w of the present labels; 1 where not given.
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, positive_weights: Tensor | None = None
+    ) -> None:
+        super().__init__(pos_weight=positive_weights)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The criterion of a batch; both (B, K)."""
+        smooth = (1 - self.label_smoothing) * labels.to(logits.dtype) + self.label_smoothing / 2
+        return super().forward(logits, smooth)
 
 
 class WeightedCrossEntropy(nn.CrossEntropyLoss):

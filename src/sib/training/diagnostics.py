@@ -6,18 +6,27 @@ import torch
 from torch import Tensor
 
 from sib import distributed
+from sib.functional.label_kinds import MULTI, SINGLE, LabelKind
 from sib.objectives.weighting import GradientSums
 from sib.tasks.output import StepOutput
 from sib.tasks.task import Task
 
 
-def describe_step(out: StepOutput, labels: Tensor) -> dict[str, Tensor]:
-    """Losses, accuracy, the terms as ``terms.NAME``, and the diagnostics of R and M."""
-    targets = labels.argmax(dim=1) if labels.ndim == 2 else labels
+def describe_step(out: StepOutput, labels: Tensor, kind: LabelKind = SINGLE) -> dict[str, Tensor]:
+    """Losses, accuracy, the terms as ``terms.NAME``, and the diagnostics of R and M.
+
+    Where an image has several labels, accuracy is the share of images whose whole set is right.
+    """
+    decided = kind.decided(kind.class_logits(out.logits))
+    if kind is MULTI:
+        correct = (decided == (labels > 0.5)).all(dim=1)
+    else:
+        targets = labels.argmax(dim=1) if labels.ndim == 2 else labels
+        correct = decided.gather(1, targets[:, None])
     values = {
         "loss": out.loss,
         "cross_entropy": out.cross_entropy,
-        "accuracy": (out.logits.argmax(dim=1) == targets).float().mean(),
+        "accuracy": correct.float().mean(),
     }
     if out.terms is None:
         return values

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sib.config.train import TrainConfig
 from sib.data.normalization import normalise
+from sib.data.sample import Label, names_of
 from sib.data.source import Source
 from sib.data.transforms import JointTransform
 
@@ -41,11 +42,11 @@ def draw_explanations(
     return draw_grid(
         pixels,
         {name: values.detach().cpu() for name, values in maps.items()},
-        [source.classes[label] for label in labels],
+        [names_of(label, source.classes) for label in labels],
     )
 
 
-def _images(source: Source, config: TrainConfig) -> tuple[Tensor, list[int]]:
+def _images(source: Source, config: TrainConfig) -> tuple[Tensor, list[Label]]:
     """Images, uint8 (B, 3, H, W), one from each of B equal parts of the source; and labels."""
     count = min(IMAGES, len(source))
     transform = JointTransform(config.side, resize=config.input.resize)

@@ -229,10 +229,10 @@ class Training:
             **self.progress.record(),
             **term_weights(self.task),
             "memory_bytes": peak_memory(self.device),
-            self.config.selection: measured._asdict(),
+            self.config.selection: measured.record(),
         }
         if averaged is not None:
-            record["ema"] = {self.config.selection: averaged._asdict()}
+            record["ema"] = {self.config.selection: averaged.record()}
         warnings = self.monitor.check(record)
         if warnings:
             record["warnings"] = list(warnings.values())
@@ -240,6 +240,7 @@ class Training:
             self.best = {
                 "epoch": self.epoch,
                 "accuracy": measured.accuracy,
+                **({"map_macro": measured.labels.map_macro} if measured.labels else {}),
                 "cross_entropy": measured.cross_entropy,
             }
         if distributed.is_main_process():
@@ -271,8 +272,9 @@ class Training:
     def _is_best(self, measured: Measurement) -> bool:
         if not self.best:
             return True
-        found = (measured.accuracy, -measured.cross_entropy)
-        return found > (self.best["accuracy"], -self.best["cross_entropy"])
+        accuracy = measured.labels.map_macro if measured.labels else measured.accuracy
+        before = self.best.get("map_macro", self.best["accuracy"])
+        return (accuracy, -measured.cross_entropy) > (before, -self.best["cross_entropy"])
 
     def _save_state(self) -> None:
         """Save the state of all processes; the first one writes it."""
@@ -323,11 +325,16 @@ class Training:
             "selection": self.config.selection,
             "best_epoch": self.best["epoch"],
             f"{self.config.selection}_accuracy": self.best["accuracy"],
-            "test": test._asdict(),
+            **(
+                {f"{self.config.selection}_map_macro": self.best["map_macro"]}
+                if "map_macro" in self.best
+                else {}
+            ),
+            "test": test.record(),
         }
         averaged = self._measure_average(test=True)
         if averaged is not None:
-            result["ema"] = {"epoch": self.epoch, "test": averaged._asdict()}
+            result["ema"] = {"epoch": self.epoch, "test": averaged.record()}
         if self.epoch < self.config.epochs:
             result["stopped_after"] = self.epoch
         if self.config.selection == "test":
@@ -345,6 +352,7 @@ class Training:
             "image_size": plain_size(self.config.side),
             "resize": self.config.input.resize,
             "normalization": self.config.input.normalization,
+            **({"label_kind": "multi"} if self.splits.label_kind == "multi" else {}),
             "epoch": self.epoch,
             **({"layer": self.config.layer} if self.config.layer else {}),
         }

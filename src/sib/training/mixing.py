@@ -15,7 +15,7 @@ class Mixed(NamedTuple):
     images: Tensor
     """(B, C, H, W)."""
     labels: Tensor
-    """(B, K) soft labels, each row summing to 1."""
+    """(B, K) soft labels; each row sums to 1 unless an image has several labels."""
     foreground: Tensor | None
     """(B, 1, H, W) bool; None if none was given. All False for an image without annotation."""
 
@@ -35,7 +35,7 @@ def mixup(
 
     Args:
         images: (B, C, H, W).
-        labels: (B,) class numbers.
+        labels: (B,) class numbers, or (B, K) of several labels an image.
         num_classes: K.
         partner: (B,) indices j of the images to mix in.
         share: (B,) share λ of each original image, in [0, 1].
@@ -72,7 +72,7 @@ def cutmix(
 
     Args:
         images: (B, C, H, W).
-        labels: (B,) class numbers.
+        labels: (B,) class numbers, or (B, K) of several labels an image.
         num_classes: K.
         partner: (B,) indices j of the images that the boxes come from.
         share: (B,) shares λ, in [0, 1].
@@ -146,7 +146,8 @@ def make_mixing(config: FineTuningConfig, num_classes: int) -> Mixing | None:
 
 
 def _soft(labels: Tensor, num_classes: int, partner: Tensor, share: Tensor) -> Tensor:
-    hot = F.one_hot(labels, num_classes).double()
+    several = labels.ndim == 2  # labels an image
+    hot = labels.double() if several else F.one_hot(labels, num_classes).double()
     own = share.to(hot).view(-1, 1)
     return (own * hot + (1 - own) * hot[partner]).float()
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -18,6 +17,7 @@ from sib.data import BadSample, Batch, Splits
 from sib.data.annotate import sentences
 from sib.data.identity import fingerprint, record_images, to_csv
 from sib.data.normalization import normalise
+from sib.data.sample import class_counts
 from sib.distributed.restart import launch, restarts
 from sib.models.outputs import output_note
 from sib.models.start import Start
@@ -220,9 +220,10 @@ def _identified(
     facts = splits.description | {"given": config.data}
     if splits.folder is not None:
         facts |= {"path": str(splits.folder)}
-    for name in ("masks", "annotations"):
-        given = getattr(config.input, name)
+    own = {name: getattr(config.input, name) for name in ("masks", "annotations")}
+    for name, given in (own | {"labels": config.labels}).items():
         if given is not None:
+            given = str(given)
             place = Path(given).expanduser().resolve()
             facts |= {f"{name}_given": given, f"{name}_path": str(place)}
     if rows is not None:
@@ -237,8 +238,9 @@ def _make(
 ) -> tuple[Task, dict[str, Any] | None]:
     """The task, and what its model took from weights."""
     model, record = build_model(config, splits.classes, start)
-    counts = np.bincount(splits.train.labels, minlength=len(splits.classes)).tolist()
-    return make_task(config, model, device, counts), record
+    several = len(splits.train) if splits.label_kind == "multi" else None
+    counts = class_counts(splits.train.labels, len(splits.classes))
+    return make_task(config, model, device, counts, several), record
 
 
 def _first_batch(config: TrainConfig, splits: Splits) -> tuple[Any, Batch]:

@@ -55,6 +55,7 @@ def open_splits(config: TrainConfig) -> Splits:
         value_range=options.value_range,
         resize=options.resize,
         skip_bad=config.on_bad_image == "skip",
+        labels=config.labels,
     )
 
 
@@ -113,6 +114,7 @@ def make_task(
     model: nn.Module,
     device: torch.device,
     class_counts: Sequence[int] = (),
+    several: int | None = None,
 ) -> Task:
     """The model with the method's objective and the run's criterion.
 
@@ -121,6 +123,7 @@ def make_task(
         model: the model to train.
         device: the device to put it on.
         class_counts: (K,) number of training images in each class, for balanced class weights.
+        several: number of training images, if each has several labels.
 
     Raises:
         InputError: an option is out of its range, or does not fit the model.
@@ -138,7 +141,7 @@ def make_task(
             every_n_steps=config.every_n_steps,
             fraction=config.sib_fraction,
             checkpoint=config.checkpoint,
-            criterion=make_criterion(config, class_counts),
+            criterion=make_criterion(config, class_counts, several),
             batch_norm="frozen" if config.batch_norm == "frozen" else "train",
         )
     except ValueError as error:

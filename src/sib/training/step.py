@@ -11,6 +11,7 @@ from sib.config.train import TrainConfig
 from sib.data import Batch
 from sib.data.normalization import normalise
 from sib.functional.exchange import exchange_backgrounds
+from sib.functional.label_kinds import kind_of
 from sib.tasks.accumulate import accumulate
 from sib.tasks.task import Task
 from sib.training.diagnostics import GradientRatios, describe_step
@@ -89,7 +90,7 @@ class TrainStep:
             return progress.skip()
         if ratios is not None:
             progress.gradient_ratios = ratios.values()
-        progress.add(describe_step(out, labels), len(labels))
+        progress.add(describe_step(out, labels, kind_of(self.task.model)), len(labels))
 
     def _inputs(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """What the task gets from a batch: images, labels and known foregrounds, perhaps mixed."""

@@ -1,7 +1,7 @@
 """A model's accuracy, and where its decision looks, on one split."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,9 @@ from sib import distributed
 from sib.data.normalization import normalise
 from sib.data.sample import Batch
 from sib.functional.decision import decision_vjp
+from sib.functional.label_kinds import MULTI, LabelKind, kind_of
 from sib.metrics import foreground_energy
+from sib.metrics.labels import LabelScores, label_scores
 from sib.models.mode import evaluation_mode
 from sib.utils.normalization import Normalization
 
@@ -20,9 +22,9 @@ class Measurement(NamedTuple):
     """What was measured on one split."""
 
     accuracy: float
-    """Share of the images whose largest logit is that of their class, in [0, 1]."""
+    """Share of the images whose class, or whose whole set of labels, is decided, in [0, 1]."""
     cross_entropy: float
-    """Mean over the images."""
+    """Mean over the images, and over the labels where an image has several: binary then."""
     foreground_energy: float
     """Mean over the annotated images of the VJP's energy inside the foreground; NaN if none."""
     foreground_share: float
@@ -31,6 +33,14 @@ class Measurement(NamedTuple):
     """Images measured."""
     annotated: int
     """Number of images with a foreground and a nonzero VJP, on which the energy is based."""
+    labels: LabelScores | None = None
+    """mAP and F1, where an image has several labels."""
+
+    def record(self) -> dict[str, Any]:
+        """The measurement for a log, flat."""
+        found = self._asdict()
+        own = found.pop("labels")
+        return found if own is None else found | own._asdict()
 
 
 def measure(
@@ -52,12 +62,16 @@ def measure(
         `Measurement`.
     """
     sums = torch.zeros(7, dtype=torch.float64)
+    kind, pairs = kind_of(model), []
     with evaluation_mode(model):
         for batch in batches:
             images = normalise(batch.images, device, normalization).requires_grad_()
-            logits = model(images)
-            R = decision_vjp(logits, images)
-            sums += _measure_batch(batch, logits.detach(), R)
+            logits = kind.class_logits(model(images))
+            R = decision_vjp(logits, images, kind=kind)
+            logits = logits.detach()
+            sums += _measure_batch(batch, logits, R, kind)
+            if kind is MULTI:
+                pairs.append((kind.probabilities(logits.float()).cpu(), batch.labels))
     images, correct, entropy, annotated, energy, known, share = distributed.all_reduce_sum(sums)
     return Measurement(
         accuracy=(correct / images).item(),
@@ -66,19 +80,34 @@ def measure(
         foreground_share=(share / known).item(),
         images=int(images),
         annotated=int(annotated),
+        labels=_label_scores(pairs) if kind is MULTI else None,
     )
 
 
-def _measure_batch(batch: Batch, logits: Tensor, R: Tensor) -> Tensor:
-    """Sums over the images, and the numbers of those with an energy or a foreground."""
+def _label_scores(pairs: list[tuple[Tensor, Tensor]]) -> LabelScores:
+    """Of the images of all processes together."""
+    every = [pair for own in distributed.all_gather_object(pairs) for pair in own]
+    probabilities, labels = (torch.cat(column) for column in zip(*every, strict=True))
+    return label_scores(probabilities, labels)
+
+
+def _measure_batch(batch: Batch, logits: Tensor, R: Tensor, kind: LabelKind) -> Tensor:
+    """Sums over the images, and over those that have an energy or a foreground their numbers."""
     labels = batch.labels.to(logits.device)
     foreground = batch.foreground.squeeze(1).to(logits.device)
     energy = foreground_energy(R.abs().sum(dim=1), foreground)
     share = foreground.flatten(1).float().mean(dim=1)
+    if kind is MULTI:
+        correct = (kind.decided(logits) == labels.bool()).all(dim=1)
+        loss = F.binary_cross_entropy_with_logits
+        entropy = loss(logits.float(), labels, reduction="none").mean(dim=1)
+    else:
+        correct = logits.argmax(dim=1) == labels
+        entropy = F.cross_entropy(logits.float(), labels, reduction="none")
     columns = (
-        torch.ones_like(labels),
-        logits.argmax(dim=1) == labels,
-        F.cross_entropy(logits.float(), labels, reduction="none"),
+        torch.ones(len(labels)),
+        correct,
+        entropy,
         energy.isfinite(),
         energy.nan_to_num(0, 0, 0),
         share > 0,

@@ -14,6 +14,7 @@ from sib.config.data import MakeSpuriousConfig
 from sib.data.annotate import sentences
 from sib.data.locate import locate_data
 from sib.data.open import Splits, open_data
+from sib.data.sample import labels_of
 from sib.data.source import Source
 from sib.data.spurious import compose
 from sib.data.spurious.families import Colours, cut_colours, families_of, members, pattern
@@ -110,7 +111,7 @@ def _objects(config: MakeSpuriousConfig, splits: Splits, split: str, console: Co
             if compose.is_usable(mask):
                 places.append(place)
                 colours.append(compose.background_colour(image, mask))
-    labels = [source.labels[place] for place in places]
+    labels = [label for place in places for label in labels_of(source.labels[place])]
     lacking = sorted(set(range(len(splits.classes))) - set(labels))
     if lacking:
         raise InputError(

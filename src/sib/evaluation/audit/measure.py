@@ -61,6 +61,11 @@ def open_audited(
         normalization=config.normalization,
         trust_code=config.trust_code,
     )
+    if checkpoint.label_kind == "multi":
+        raise InputError(
+            f"{checkpoint.path} tells several labels of an image, and an audit asks for the one "
+            "class that a background may change: it is for one class an image"
+        )
     checkpoint = with_classes(checkpoint, config.classes)
     splits = open_run_data(
         checkpoint,
