@@ -125,7 +125,7 @@ def _candidate(name: str, runs: tuple[Run, ...], energies: bool) -> Candidate:
 
 
 def validation_accuracy(run: Run) -> float:
-    """Validation accuracy of the best epoch, from ``result.json``; mAP where an image has several labels.
+    """The best epoch's validation accuracy in ``result.json``; mAP with several labels an image.
 
     Raises:
         InputError: the file is damaged.

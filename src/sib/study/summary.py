@@ -19,7 +19,7 @@ FORMAT = 1
 ACCURACY, MEAN = "accuracy", "mean_energy"
 
 Figures = dict[str, float | None]
-"""Figures of one run: accuracy, mAP and F1 of several labels, mean energy, the energy of each method."""
+"""Figures of one run: accuracy, mAP and F1 of several labels, mean and each method's energy."""
 
 
 def summarise(study: Study, choices: list[Choice], failed: list[str]) -> dict[str, Any]:
