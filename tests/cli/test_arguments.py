@@ -7,11 +7,17 @@ import json
 import pytest
 from rich.table import Table
 
-from sib.cli.arguments import ELSEWHERE, Output, check_flags, split_output
+from sib.cli.arguments import Output, split_output
+from sib.cli.commands import COMMANDS
+from sib.cli.flags import check_flags
 from sib.cli.main import main
+from sib.cli.synonyms import COMMAND_SYNONYMS, MEANT
+from sib.config.evaluate import EvaluateConfig
 from sib.config.facts import options
 from sib.config.train import TrainConfig
 from sib.utils.errors import InputError
+from sib.utils.lazy import load
+from sib.utils.rows import to_markdown
 from sib.utils.terminal import Terminal, show_tables
 
 
@@ -26,6 +32,18 @@ from sib.utils.terminal import Terminal, show_tables
         ("--windw-size", "--objective.window-size"),
         ("--optimiser.learning-rate", "--optimizer.learning-rate"),
         ("--no-drop-last", "--input.no-drop-last"),
+        ("--pretrained", "--weights"),
+        ("--bs", "--batch-size"),
+        ("--wd", "--optimizer.weight-decay"),
+        ("--gpu", "--device"),
+        ("--img-size", "--image-size"),
+        ("--model", "--arch"),
+        ("--num-workers", "--workers"),
+        ("--amp", "--precision"),
+        ("--dataset", "--data"),
+        ("--output", "--out"),
+        ("--epohcs", "--epochs"),
+        ("--val-split", "--input.validation-fraction"),
     ],
 )
 def test_the_nearest_option_is_named(typed, meant, capsys):
@@ -35,18 +53,53 @@ def test_the_nearest_option_is_named(typed, meant, capsys):
     assert capsys.readouterr().err == sentence
 
 
-def test_every_name_of_other_scripts_is_explained_or_left_alone():
-    known = {option.flag for option in options(TrainConfig)} | {"--objective.kind"}
-    for name, meant in ELSEWHERE.items():
-        with pytest.raises(InputError) as error:
-            check_flags("sib train", TrainConfig, [f"--{name}"])
-        assert ("perhaps" in str(error.value)) == (f"--{meant}" in known)
-        assert f"--{meant} " not in str(error.value) or f"--{meant}" in known
+def every_flag():
+    """The options of all commands, as they are typed."""
+    places = [(command.options, *command.below.values()) for command in COMMANDS.values()]
+    kinds = [load(place) for each in places for place in each[len(each) > 1 :]]
+    return {option.flag for kind in kinds for option in options(kind)} | {"--objective.kind"}
 
 
-def test_an_option_that_resembles_none_is_refused_without_a_guess(capsys):
-    assert main(["train", "--xyz"]) == 2
-    assert "has no option --xyz; sib train --help lists all" in capsys.readouterr().err
+def test_names_of_other_scripts_lead_to_options_and_commands_that_there_are():
+    assert {f"--{name}" for name in MEANT} <= every_flag()
+    assert set(COMMAND_SYNONYMS.values()) <= set(COMMANDS)
+    for names in MEANT.values():
+        assert len(set(names.split())) == len(names.split())
+    with pytest.raises(InputError, match="sib evaluate has no option --lr; sib evaluate --help"):
+        check_flags("sib evaluate", EvaluateConfig, ["--lr"])  # which it has no other name for
+
+
+@pytest.mark.parametrize("typed", ["--xyz", "--max-steps", "--dropout", "--format", "--verbose"])
+def test_an_option_that_resembles_none_is_refused_without_a_guess(typed, capsys):
+    assert main(["train", typed]) == 2
+    assert f"has no option {typed}; sib train --help lists all" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("tran", "sib has no command 'tran', perhaps train; sib --help explains all"),
+        ("eval runs/a", "sib has no command 'eval', perhaps evaluate; sib --help explains all"),
+        ("foo", "sib has no command 'foo'; there are train, evaluate, explain"),
+        ("data chek x", "sib data has no command 'chek', perhaps check; sib data --help"),
+        ("data check x --maks y", "sib data check has no option --maks, perhaps --masks;"),
+        ("study f.yaml --finnished", "sib study has no option --finnished, perhaps --finished"),
+        ("study f.yaml --config x", "sib study has no option --config; sib study --help"),
+        (
+            "train --data digits --input.augment crp",
+            "--input.augment must be none, flip, crop, randaugment, trivial; got 'crp', perhaps "
+            "crop",
+        ),
+        ("audit a --conditions blurred grayed", "background_alone; got 'grayed', perhaps greyed"),
+        ("evaluate a --methods gradcan", "--methods has no 'gradcan', perhaps gradcam; there are"),
+        ("train --data digits --method engery", "--method 'engery' is unknown, perhaps energy;"),
+    ],
+)
+def test_the_nearest_command_and_value_are_named(typed, sentence, capsys):
+    assert main(typed.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("sib: ") and sentence in captured.err
+    assert captured.err.count("\n") == 1 and not captured.out
 
 
 def test_every_spelling_of_an_option_is_known():
@@ -60,7 +113,9 @@ def test_the_options_about_printing_may_stand_anywhere():
     assert found == (["recipes", "--out", "x"], Output(True, "csv"))
     assert split_output(["a", "--table_format", "json"]) == (["a"], Output(False, "json"))
     for wrong in (["--table-format", "xml"], ["--table-format"]):
-        with pytest.raises(InputError, match="--table-format must be table, csv, json; got '"):
+        with pytest.raises(
+            InputError, match="--table-format must be table, csv, json, markdown; got '"
+        ):
             split_output(wrong)
 
 
@@ -94,6 +149,14 @@ def test_tables_for_programs_hold_rows_alone(capsys):
     cells = json.loads(printed("json"))
     assert cells[0]["a name of a column"] == "first" and len(cells[0]) == 13
     assert [row["table"] for row in json.loads(printed("json", tables=2))] == ["one", "one"]
+
+
+def test_markdown_is_the_table_for_people():
+    text = printed("markdown", rows=[{"a": 1}])
+    title, _, heads, rule, row = text.strip().split("\n")
+    assert title == "**one**" and heads.startswith("| a name of a column | measure 0 |")
+    assert rule.count("---") == 13 and row.startswith("| first | 0.123450 ±0.000001 |")
+    assert r"a\|b" in to_markdown(["a|b"], [["c"]])
 
 
 def test_quiet_leaves_tables_alone():

@@ -3,6 +3,8 @@
 The places are text, so that a command loads its own code and no other's.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -17,6 +19,8 @@ class Command(NamedTuple):
     """Whether options can come from a file, ``--config FILE.yaml``."""
     several_processes: bool = False
     """Whether torchrun may start several processes of it."""
+    below: Mapping[str, str] = MappingProxyType({})
+    """Commands of its own, with the place of each one's options."""
 
 
 COMMANDS = {
@@ -39,5 +43,15 @@ COMMANDS = {
     "study": Command("sib.config.study:StudyConfig", "sib.study.command:study", reads_files=False),
     "demo": Command("sib.config.demo:DemoConfig", "sib.cli.demo:demo"),
     "recipes": Command("sib.config.recipes:RecipesConfig", "sib.config.recipes:show_recipes"),
-    "data": Command("sib.config.data:DataConfig", "sib.cli.data:data", reads_files=False),
+    "data": Command(
+        "sib.config.data:DataConfig",
+        "sib.cli.data:data",
+        reads_files=False,
+        below={
+            "prepare": "sib.config.data:PrepareConfig",
+            "check": "sib.config.data:CheckConfig",
+            "show": "sib.config.data:ShowConfig",
+            "make-spurious": "sib.config.data:MakeSpuriousConfig",
+        },
+    ),
 }

@@ -1,6 +1,7 @@
 """A training run, shown to a person on a terminal or in a log."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +14,10 @@ from sib.data.understood import remarks, understood
 from sib.objectives.registry import method_title
 from sib.training.cost import Cost
 from sib.utils.image_size import size_in_words
-from sib.utils.progress_bar import make_bar
+from sib.utils.progress_bar import tracked
+
+NARROW = 120
+"""Columns below which a line about an epoch uses short names."""
 
 
 class ConsoleReporter:
@@ -26,6 +30,8 @@ class ConsoleReporter:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._epochs = 0
+        self._began: tuple[int, float] | None = None
+        """The first epoch of this process, and when it began."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None:
         """What was found."""
@@ -43,9 +49,9 @@ class ConsoleReporter:
         """One sentence that the user should know."""
         self._line(escape(sentence))
 
-    def caching(self, loader: Any) -> Iterator[Any]:
-        """The batches of a cache in the making, behind a progress bar."""
-        yield from self._track(loader, "resizing once", "batches", len(loader), 0)
+    def batches(self, what: str, loader: Any) -> Iterator[Any]:
+        """Batches behind a progress bar."""
+        yield from tracked(self.console, what, loader, len(loader))
 
     def cost(self, cost: Cost, config: TrainConfig, steps: int) -> None:
         """What the run will cost."""
@@ -67,23 +73,37 @@ class ConsoleReporter:
 
     def steps(self, epoch: int, loader: Any) -> Iterator[Any]:
         """The batches of an epoch behind a progress bar."""
-        title = f"epoch {epoch + 1}/{self._epochs}"
-        yield from self._track(loader, title, "steps", len(loader), loader.start)
+        title = f"epoch {epoch + 1}/{self._epochs}{self._left(epoch)}"
+        yield from tracked(self.console, title, loader, len(loader), loader.start, "steps")
+
+    def _left(self, epoch: int) -> str:
+        """About how long the rest of the run takes, as the epochs of this process did."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = (epoch, now)
+        first, began = self._began
+        if epoch == first:
+            return ""
+        left = (now - began) / (epoch - first) * (self._epochs - epoch)
+        return f" (run: {duration(left)} left)"
 
     def epoch(self, record: dict[str, Any]) -> None:
         """One finished epoch."""
         split = "validation" if "validation" in record else "test"
         measured = record[split]
+        narrow = self.console.is_terminal and self.console.width < NARROW
         parts = [
             f"epoch {record['epoch']:>{len(str(self._epochs))}}/{self._epochs}",
-            f"cross-entropy {record['cross_entropy']:.3f}",
-            f"{split} accuracy {measured['accuracy']:.3f}",
+            f"{'CE' if narrow else 'cross-entropy'} {record['cross_entropy']:.3f}",
+            f"{split} {'' if narrow else 'accuracy '}{measured['accuracy']:.3f}",
         ]
         if "map_macro" in measured:
             parts.append(f"mAP {measured['map_macro']:.3f}")
         if measured["annotated"]:
-            parts.append(f"foreground energy {measured['foreground_energy']:.3f}")
-        if "gradient_ratio" in record:
+            parts.append(
+                f"{'' if narrow else 'foreground '}energy {measured['foreground_energy']:.3f}"
+            )
+        if "gradient_ratio" in record and not narrow:
             parts.append(f"terms/CE gradient {record['gradient_ratio']:.1e}")
         parts.append(f"{record['images_per_second']:.0f} images/s")
         best = "  [green]best[/]" if record["best"] else ""
@@ -113,13 +133,6 @@ class ConsoleReporter:
 
     def _line(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
-
-    def _track(
-        self, loader: Iterable[Any], title: str, unit: str, total: int, done: int
-    ) -> Iterator[Any]:
-        """Batches behind a bar that vanishes at the end."""
-        with make_bar(self.console, unit, markup=True) as bar:
-            yield from bar.track(loader, total=total, completed=done, description=title)
 
 
 def duration(seconds: float) -> str:

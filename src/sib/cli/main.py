@@ -9,8 +9,9 @@ from io import StringIO
 from typing import Annotated, Any, Union
 
 from sib import __version__, distributed
-from sib.cli.arguments import EVERYWHERE, check_flags, split_output
-from sib.cli.commands import COMMANDS
+from sib.cli.arguments import EVERYWHERE, split_output
+from sib.cli.commands import COMMANDS, Command
+from sib.cli.flags import check_command, check_flags
 from sib.utils.errors import InputError, ProblemsFound, ProcessLost, TrainingFailed
 from sib.utils.lazy import load
 from sib.utils.optional import missing_extra
@@ -50,9 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         arguments, output = split_output(arguments)
-        if arguments[:1] == ["predict"]:  # which writes tables of its own
-            arguments += ["--table-format", output.table_format]
-            output = output._replace(table_format="table")
         config = parse(arguments)
         command = COMMANDS[arguments[0]]
         if not command.several_processes:
@@ -108,6 +106,8 @@ def parse(arguments: list[str]) -> Any:
     from sib.config.help import join_help
     from sib.config.yaml_options import error_behind, expand_config
 
+    if arguments and arguments[0][:1] != "-":
+        check_command(arguments[0], COMMANDS)
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command is None:
         kind, prog, description = _every_command(), "sib", DESCRIPTION
@@ -116,10 +116,8 @@ def parse(arguments: list[str]) -> Any:
         join_help(kind)
         description = f"{cleandoc(kind.__doc__)}\n\n{EVERYWHERE}"
         rest = arguments[1:]
-        if command.reads_files:
-            check_flags(prog, kind, rest)
-            rest = expand_config(kind, rest)
-        arguments = rest
+        _check_flags(prog, command, rest)
+        arguments = expand_config(kind, rest) if command.reads_files else rest
     said = StringIO()
     try:
         with redirect_stderr(said):
@@ -137,6 +135,16 @@ def parse(arguments: list[str]) -> Any:
             "with digits or a folder of images"
         )
     return config
+
+
+def _check_flags(program: str, command: Command, arguments: list[str]) -> None:
+    """Refuse options that the command, or the one below it that is named, does not have."""
+    if not command.below:
+        check_flags(program, load(command.options), arguments, command.reads_files)
+    elif arguments and arguments[0][:1] != "-":
+        check_command(arguments[0], command.below, program)
+        kind = load(command.below[arguments[0]])
+        check_flags(f"{program} {arguments[0]}", kind, arguments[1:], config=False)
 
 
 def _every_command() -> Any:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sib.metrics.registry import METRICS
 from sib.utils.errors import InputError
+from sib.utils.nearest import perhaps
 from sib.utils.image_size import ImageSize, check_size
 from sib.utils.normalization import Normalization, statistics
 
@@ -25,7 +26,10 @@ def check_names(option: str, names: tuple[str, ...], allowed: tuple[str, ...]) -
     """Raise InputError unless all names are allowed and each is given once."""
     for name in names:
         if name not in allowed:
-            raise InputError(f"--{option} must be one of {', '.join(allowed)}; got {name!r}")
+            raise InputError(
+                f"--{option} has no {name!r}{perhaps(name, allowed)}; there are "
+                f"{', '.join(allowed)}"
+            )
     if len(set(names)) < len(names):
         raise InputError(f"--{option} has a duplicate: {' '.join(names)}")
 

@@ -22,8 +22,6 @@ class PredictConfig(ClassifierConfig):
     """Image files of any size, or folders of them."""
     top: int = 3
     """Classes to list for each image, the most probable first."""
-    table_format: Literal["table", "csv", "json"] = "table"
-    """table: for reading. csv, json: the same numbers at full precision."""
     out: Path | None = None
     """File to write the table into. Default: the screen."""
     batch_size: int = 32

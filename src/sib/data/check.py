@@ -1,9 +1,8 @@
 """``sib data check``: read every image of a data set, and compare it with published counts."""
 
 import os
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +27,11 @@ from sib.data.several import label_sentences
 from sib.data.source import Source
 from sib.data.understood import left_out_in_words, named
 from sib.utils.errors import InputError, ProblemsFound
-from sib.utils.progress_bar import make_bar
+from sib.utils.progress_bar import tracked
 from sib.utils.terminal import show_tables
 
 SHOWN = 20
 """Most problems that are printed."""
-QUIET = 2.0
-"""Seconds before a progress bar appears."""
 
 
 class Finding(NamedTuple):
@@ -192,28 +189,16 @@ def _read_all(sources: list[Any], workers: int, console: Console) -> list[list[F
     """The findings of each source, read in parallel."""
     dataset: ConcatDataset[Finding] = ConcatDataset([_Inspected(source) for source in sources])
     workers = min(workers, len(dataset) // 100)
-    loader: Iterable[list[Finding]] = DataLoader(
+    loader: DataLoader[Finding] = DataLoader(
         dataset,
         batch_size=64,
         num_workers=workers,
         collate_fn=list,
         worker_init_fn=leave_signals_to_the_main_process,
     )
-    found = iter([item for batch in _watched(loader, len(dataset), console) for item in batch])
+    batches = tracked(console, "reading images", loader, len(loader))
+    found = iter([item for batch in batches for item in batch])
     return [[next(found) for _ in range(len(source))] for source in sources]
-
-
-def _watched(
-    batches: Iterable[list[Finding]], total: int, console: Console
-) -> Iterator[list[Finding]]:
-    """The batches, behind a progress bar once they take longer than `QUIET`."""
-    start, done = time.monotonic(), 0
-    with make_bar(console, "images") as bar:
-        task = bar.add_task("reading images", total=total, visible=False)
-        for batch in batches:
-            yield batch
-            done += len(batch)
-            bar.update(task, completed=done, visible=time.monotonic() - start > QUIET)
 
 
 def _table(

@@ -10,11 +10,13 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as Bar
 
 from sib.config.data import PrepareConfig
+from sib.config.recipes import RECIPES
 from sib.data.datasets.catalogue import CATALOGUE, Archive, Published
 from sib.data.datasets.published import find
 from sib.data.download import Progress, check, download
 from sib.data.readers.unpack import Limits, unpack
 from sib.utils.errors import InputError
+from sib.utils.terminal import suggest
 
 
 def prepare(config: PrepareConfig, console: Console) -> None:
@@ -42,9 +44,9 @@ def prepare_set(name: str, published: Published, root: Path, console: Console) -
         InputError: see `prepare`.
         OSError: a file cannot be written.
     """
-    again = f"`sib data check {name} --root {root}` reads all of it"
     if root.is_dir() and (found := find(name, root)):
-        _say(console, f"{published.title} is already in {found}; {again}")
+        _say(console, f"{published.title} is already in {found}")
+        _suggest(console, name, root)
         return
     if not published.archives:
         raise InputError(f"{published.title} cannot be downloaded: {published.advice(name, root)}")
@@ -54,7 +56,15 @@ def prepare_set(name: str, published: Published, root: Path, console: Console) -
     root.mkdir(parents=True, exist_ok=True)
     files = [_fetch(archive, root, console) for archive in published.archives]
     _unpack_all(files, published, target, console)
-    _say(console, f"{published.title} is in {target}; {again}; the archives can be removed")
+    _say(console, f"{published.title} is in {target}; the archives can be removed")
+    _suggest(console, name, root)
+
+
+def _suggest(console: Console, name: str, root: Path) -> None:
+    """The check, and a recipe where there is one."""
+    recipe = next((each for each in RECIPES if each.startswith(f"{name}/")), None)
+    train = ("train", "--data", name) if recipe is None else ("train", recipe)
+    suggest(console, ("data", "check", name, "--root", root), (*train, "--root", root))
 
 
 def _fetch(archive: Archive, root: Path, console: Console) -> Path:
@@ -97,8 +107,9 @@ def _gather(work: Path, folder: str) -> Path:
 @contextlib.contextmanager
 def _bar(console: Console, title: str) -> Iterator[Progress]:
     """A bar of bytes; shown on a terminal only."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(20), DownloadColumn())
+    off = not console.is_terminal or console.is_dumb_terminal
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True, disable=off) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

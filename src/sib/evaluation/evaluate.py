@@ -34,7 +34,7 @@ from sib.metrics.labels import label_scores
 from sib.runs.versions import versions
 from sib.utils.errors import InputError
 from sib.utils.progress_bar import progress
-from sib.utils.terminal import show_tables
+from sib.utils.terminal import show_tables, suggest
 
 UNION = "the union of the objects of an image, whatever their labels"
 LATER = {"masks": AttributionConfig.masks}
@@ -139,6 +139,8 @@ def evaluate_and_show(config: EvaluateConfig, console: Console) -> None:
         return
     show_tables(console, [evaluation_table(found)], evaluation_rows(found))
     console.print(f"written to {found['folder']}", highlight=False, markup=False, soft_wrap=True)
+    if config.run.is_dir():
+        suggest(console, ("report", config.run), ("compare", config.run, "OTHER_RUN"))
 
 
 def score_split(

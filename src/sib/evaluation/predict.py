@@ -1,10 +1,8 @@
 """``sib predict``: the classes of images, as a table."""
 
-import csv
 import json
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,9 +17,8 @@ from sib.evaluation.images import readable_images
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
-from sib.utils.terminal import Terminal
-
-Row = dict[str, Any]
+from sib.utils.rows import Row, to_csv
+from sib.utils.terminal import Terminal, show_tables, table_to_markdown
 
 
 def predict(config: PredictConfig, console: Console) -> list[Row]:
@@ -61,17 +58,12 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
     return rows
 
 
-def to_csv(rows: list[Row]) -> str:
-    """One row per image: the image, then class and probability of each listed class."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    places = range(1, len(rows[0]["classes"]) + 1)
-    columns = [name for place in places for name in (f"class_{place}", f"probability_{place}")]
-    writer.writerow(["image", *columns])
-    for row in rows:
-        cells = [(each["class"], each["probability"]) for each in row["classes"]]
-        writer.writerow([row["image"], *(cell for pair in cells for cell in pair)])
-    return text.getvalue()
+def flat(row: Row) -> Row:
+    """One image as a row: image, then class and probability of each listed class."""
+    found: Row = {"image": row["image"]}
+    for place, each in enumerate(row["classes"], start=1):
+        found |= {f"class_{place}": each["class"], f"probability_{place}": each["probability"]}
+    return found
 
 
 def _rows(classifier: Classifier, images: list[Path], top: int) -> list[Row]:
@@ -92,25 +84,29 @@ def _rows(classifier: Classifier, images: list[Path], top: int) -> list[Row]:
 
 
 def _show(rows: list[Row], config: PredictConfig, console: Console) -> None:
-    if config.table_format == "table":
-        if config.out is None:
-            console.print(_table(rows))
-            return
-        text = StringIO()
-        Console(file=text, width=200).print(_table(rows))
-        content = text.getvalue()
-    elif config.table_format == "csv":
-        content = to_csv(rows)
-    else:
-        content = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    kind = console.table_format if isinstance(console, Terminal) else "table"
     if config.out is None:
-        console.print(content, end="", highlight=False, markup=False, soft_wrap=True)
+        shown = rows if kind == "json" else [flat(row) for row in rows]
+        show_tables(console, [_table(rows)], shown)
         return
     try:
-        write_whole(config.out, content)
+        write_whole(config.out, _text(rows, kind))
     except OSError as error:
         raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
     console.print(f"written to {config.out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _text(rows: list[Row], kind: str) -> str:
+    """The table as the content of a file."""
+    if kind == "csv":
+        return to_csv([flat(row) for row in rows]) + "\n"
+    if kind == "json":
+        return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    if kind == "markdown":
+        return table_to_markdown(_table(rows)) + "\n"
+    text = StringIO()
+    Console(file=text, width=200).print(_table(rows))
+    return text.getvalue()
 
 
 def _table(rows: list[Row]) -> Table:

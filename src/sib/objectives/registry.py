@@ -3,12 +3,12 @@
 This module imports no objective, so that the command line can list the methods without torch.
 """
 
-import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, NamedTuple
 
 from sib.utils.errors import InputError
+from sib.utils.nearest import perhaps
 from sib.utils.plugins import load_entry_points
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def check_method(name: str) -> None:
     names = method_names()
     if name in names:
         return
-    close = difflib.get_close_matches(name, names, n=1)
-    perhaps = f", perhaps {close[0]}" if close else ""
-    raise InputError(f"--method {name!r} is unknown{perhaps}; allowed are {', '.join(names)}")
+    raise InputError(
+        f"--method {name!r} is unknown{perhaps(name, names)}; allowed are {', '.join(names)}"
+    )
 
 
 def method_title(name: str) -> str:

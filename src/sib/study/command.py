@@ -33,6 +33,7 @@ from sib.utils.errors import InputError, ProblemsFound
 from sib.utils.files import write_whole
 from sib.utils.locks import FolderLock
 from sib.utils.signals import Stopped
+from sib.utils.terminal import suggest
 
 MakePool = Callable[[int, Callable[[list[str], Job | None], None]], Pool]
 """Makes a pool, from the number of jobs and the callback that it reports to."""
@@ -165,6 +166,7 @@ def _conclude(described: Study, choices: list[Choice], failed: list[str], consol
     reported = [run for run in reported_runs(choices) if run.split_seed == choices[0].split_seed]
     if reported:
         _report(described, reported, console)
+        suggest(console, ("audit", *dict.fromkeys(run.config.folder for run in reported[:2])))
 
 
 def _run(jobs: list[Job], runs: list[Run], pools: MakePool, console: Console) -> None:

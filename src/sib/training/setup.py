@@ -78,7 +78,7 @@ def cache_splits(config: TrainConfig, splits: Splits, reporter: Any) -> Splits:
             workers=config.workers,
             resize=config.input.resize,
             say=reporter.info,
-            track=reporter.caching,
+            track=lambda loader: reporter.batches("resizing once", loader),
         )
     except CacheRefused as refused:
         if not automatic:

@@ -1,35 +1,72 @@
-"""A progress bar on a terminal, nothing in a log."""
+"""Progress with the time that is left: a bar on a terminal, nothing in a log."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sib.utils.terminal import Terminal
 
-def make_bar(console: Console, unit: str, markup: bool = False) -> Progress:
-    """A bar that shows what is done, how many of how many, and the remaining time.
+LATEST = 1.0
+"""Seconds before a bar appears: work that is done by then shows none."""
+Item = TypeVar("Item")
+
+
+def make_bar(console: Console, unit: str) -> Progress:
+    """A bar with a count and the remaining time, which vanishes at the end.
 
     Args:
-        console: where it appears, and vanishes at its end.
-        unit: what is counted.
-        markup: whether the description may contain rich's markup.
+        console: where to draw; beside the output, where that is a table for programs.
+        unit: of the count, such as ``"images"``.
     """
+    place = (isinstance(console, Terminal) and console.aside) or console
     return Progress(
-        TextColumn("{task.description}", markup=markup),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn(f"{unit}, remaining"),
+        TextColumn(f"{unit},"),
         TimeRemainingColumn(),
-        console=console,
+        TextColumn("left"),
+        console=place,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not place.is_terminal or place.is_dumb_terminal,
     )
 
 
 @contextmanager
-def progress(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar over images; what it yields is called with every advance."""
-    with make_bar(console, "images") as bar:
+def progress(
+    console: Console, what: str, total: int, unit: str = "images"
+) -> Iterator[Callable[[int], None]]:
+    """A bar with the remaining time; what it yields is called with every advance."""
+    with make_bar(console, unit) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+def tracked(
+    console: Console,
+    what: str,
+    items: Iterable[Item],
+    total: int,
+    done: int = 0,
+    unit: str = "batches",
+) -> Iterator[Item]:
+    """Items behind a bar, which appears once they take longer than `LATEST`.
+
+    Args:
+        console: where to draw.
+        what: is done with them.
+        items: to pass on.
+        total: number of items, those of before included.
+        done: number of those that were done before.
+        unit: of the count.
+    """
+    start = time.monotonic()
+    with make_bar(console, unit) as bar:
+        task = bar.add_task(what, total=total, completed=done, visible=False)
+        for item in items:
+            yield item
+            bar.update(task, advance=1, visible=time.monotonic() - start > LATEST)

@@ -1,16 +1,18 @@
 """A terminal that names in files cannot command, and tables for people and for programs."""
 
-import csv
-import io
-import json
+import shlex
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from sib.utils.rows import Row, to_csv, to_json, to_markdown
 
 CODES = {*range(32), *range(127, 160)} - {ord("\n"), ord("\t")}
 DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
@@ -18,14 +20,8 @@ DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 UNDECODABLE = range(0xD800, 0xE000)
 """How Python holds the bytes of a file's name that are not UTF-8; they cannot be written."""
 CONTROLS = dict.fromkeys(CODES | DIRECTIONS | {*UNDECODABLE}, "\N{REPLACEMENT CHARACTER}")
-
-
-TableFormat = Literal["table", "csv", "json"]
-FORMATS: tuple[str, ...] = get_args(TableFormat)
 WIDEST = 10_000
 """Columns of text that a table may take where no screen ends it."""
-
-Row = dict[str, Any]
 
 
 class Terminal(Console):
@@ -35,8 +31,8 @@ class Terminal(Console):
     the window's title or write other words over ours.
 
     Args:
-        table_format: of what `show_tables` prints. With ``"csv"`` and ``"json"`` all other text
-            goes to standard error, so that a program can read the output.
+        table_format: of what `show_tables` prints, one of `sib.utils.rows.FORMATS`. In all but
+            ``"table"``, other text goes to standard error, so that a program can read the output.
         only_tables: leave out all other text.
         options: of rich's console.
     """
@@ -49,15 +45,18 @@ class Terminal(Console):
         super().__init__(**options)
         self.table_format = table_format
         self.only_tables = only_tables and table_format == "table"
-        self._aside: Console | None = None
+        self.aside: Console | None = None
+        """Where other text and progress go, if not here."""
         if table_format != "table":
-            self._aside = Terminal(stderr=True, only_tables=only_tables)
+            self.aside = Terminal(stderr=True, only_tables=only_tables)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as rich does, where and if such text is wanted."""
-        if self._aside is not None:
-            self._aside.print(*objects, **options)
+        """Print as rich does, where and if such text is wanted; a screen gets whole words."""
+        if self.aside is not None:
+            self.aside.print(*objects, **options)
         elif not self.only_tables:
+            if self.is_terminal:
+                options.pop("soft_wrap", None)
             super().print(*objects, **options)
 
     def table(self, table: Table) -> None:
@@ -102,29 +101,49 @@ def show_tables(
         for table in tables:
             console.table(table)
         return
+    if console.table_format == "markdown":
+        console.write("\n\n".join(table_to_markdown(table) for table in tables))
+        return
     if rows is None:
         several = len(tables) > 1
         rows = [_titled(table, row, several) for table in tables for row in _rows(table)]
-    known = list(rows)
-    as_json = console.table_format == "json"
-    console.write(json.dumps(known, ensure_ascii=False) if as_json else to_csv(known))
+    console.write(to_json(rows) if console.table_format == "json" else to_csv(rows))
 
 
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV with a line of names; a value that a row lacks is empty."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().rstrip("\n")
+def suggest(console: Console, *steps: tuple[str | Path, ...]) -> None:
+    """Print the commands that usually come next.
+
+    Args:
+        console: where to print.
+        steps: the words of each command, without ``sib``.
+    """
+    for place, words in enumerate(steps):
+        command = shlex.join(["sib", *map(str, words)])
+        console.print(
+            f"[dim]{'next:' if not place else '  or:'}[/] {escape(command)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def table_to_markdown(table: Table) -> str:
+    """A table as Markdown, with its title before it and its caption after it."""
+    heads, rows = _cells(table)
+    around = [_plain(text) if text else "" for text in (table.title, table.caption)]
+    parts = [f"**{around[0]}**" if around[0] else "", to_markdown(heads, rows), around[1]]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _cells(table: Table) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Heads of the columns, and the rows, as plain text."""
+    columns = [[_plain(cell) for cell in column.cells] for column in table.columns]
+    return [_plain(column.header) for column in table.columns], list(zip(*columns, strict=True))
 
 
 def _rows(table: Table) -> list[Row]:
     """The cells of a table as plain text, by the heads of their columns."""
-    heads = [_plain(column.header) for column in table.columns]
-    columns = [[_plain(cell) for cell in column.cells] for column in table.columns]
-    return [dict(zip(heads, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    heads, rows = _cells(table)
+    return [dict(zip(heads, cells, strict=True)) for cells in rows]
 
 
 def _titled(table: Table, row: Row, several: bool) -> Row:

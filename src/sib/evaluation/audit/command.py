@@ -10,7 +10,7 @@ from sib.evaluation.audit.difference import differences
 from sib.evaluation.audit.measure import audit, open_audited
 from sib.evaluation.audit.table import audit_rows, audit_table, difference_rows, difference_table
 from sib.evaluation.stored import AUDIT, Evaluation
-from sib.utils.terminal import show_tables
+from sib.utils.terminal import show_tables, suggest
 
 
 def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
@@ -45,6 +45,8 @@ def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
     show_tables(console, tables, rows)
     for found in audits:
         console.print(f"written to {found.folder}", highlight=False, markup=False, soft_wrap=True)
+    if config.page is None:
+        suggest(console, ("audit", *config.runs, "--page", "audit.html"))
     return audits
 
 

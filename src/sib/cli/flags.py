@@ -1,0 +1,126 @@
+"""Mistyped commands, options and values, refused in a sentence that names the nearest one."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from sib.cli.synonyms import COMMAND_SYNONYMS, SYNONYMS
+from sib.config.facts import options
+from sib.utils.errors import InputError
+from sib.utils.nearest import nearest, perhaps
+
+
+class Flag(NamedTuple):
+    """An option as it is typed."""
+
+    choices: tuple[str, ...] = ()
+    """Values that it takes; empty where its type says no more."""
+    several: bool = False
+    """Whether it takes several of them."""
+
+
+def check_command(name: str, known: Iterable[str], program: str = "sib") -> None:
+    """Raise InputError unless there is a command of this name.
+
+    Args:
+        name: as it was typed.
+        known: names of the commands.
+        program: what stands before the name.
+    """
+    names = list(known)
+    if name in names:
+        return
+    begun = [each for each in names if each.startswith(name)]
+    meant = COMMAND_SYNONYMS.get(name) or (begun[0] if begun else nearest(name, names))
+    clause = f", perhaps {meant}" if meant in names else f"; there are {', '.join(names)}"
+    raise InputError(f"{program} has no command {name!r}{clause}; {program} --help explains all")
+
+
+def check_flags(command: str, kind: type, arguments: list[str], config: bool = True) -> None:
+    """Raise InputError where an option, or a value of one, is not among those of a command.
+
+    Args:
+        command: for the message.
+        kind: dataclass of its options.
+        arguments: after the command.
+        config: whether it takes ``--config``.
+    """
+    known = _flags(kind) | ({"--config": Flag()} if config else {})
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        flag = name.replace("_", "-")
+        if flag[:2] != "--" or len(flag) == 2:
+            continue
+        if flag not in known:
+            raise InputError(
+                f"{command} has no option {flag}{_perhaps(flag[2:], known)}; {command} --help "
+                "lists all"
+            )
+        values = [value] if equals else list(_values(arguments[place + 1 :], known[flag].several))
+        _check_choice(flag, values, known[flag].choices)
+
+
+def _values(rest: list[str], several: bool) -> Iterator[str]:
+    """What follows an option and belongs to it."""
+    for number, value in enumerate(rest):
+        if value[:1] == "-" or (number and not several):
+            return
+        yield value
+
+
+def _check_choice(flag: str, values: list[str], choices: tuple[str, ...]) -> None:
+    for value in values:
+        if choices and value not in choices:
+            raise InputError(
+                f"{flag} must be {', '.join(choices)}; got {value!r}{perhaps(value, choices)}"
+            )
+
+
+def _flags(kind: type) -> dict[str, Flag]:
+    """Every spelling of every option, with hyphens."""
+    found = {"--help": Flag()}
+    hints = get_type_hints(kind)
+    for known in options(kind):
+        hint = _hint(known.name, hints)
+        plain = f"--{known.name.replace('_', '-')}"
+        found[plain] = found[known.flag] = Flag(_choices(hint), get_origin(hint) is tuple)
+        if hint is bool or bool in get_args(hint):
+            group, dot, name = plain[2:].rpartition(".")
+            found[f"--{group}{dot}no-{name}"] = Flag()
+    return found
+
+
+def _hint(name: str, hints: dict[str, Any]) -> Any:
+    *groups, own = name.split(".")
+    for group in groups:
+        hints = get_type_hints(hints[group])
+    return hints[own]
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    """The words that a type allows; empty where it allows others."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    parts = [part for part in get_args(hint) if part not in (type(None), ...)]
+    if len(parts) != 1:
+        return ()
+    optional = ("None",) if type(None) in get_args(hint) else ()
+    inner = _choices(parts[0])
+    return (*inner, *optional) if inner else ()
+
+
+def _perhaps(name: str, known: dict[str, Flag]) -> str:
+    """The option that was meant, as far as that can be known."""
+    if name in SYNONYMS:
+        meant = [f"--{each}" for each in SYNONYMS[name] if f"--{each}" in known]
+        return f", perhaps {meant[0]}" if meant else ""
+    by_end: dict[str, str] = {}
+    for flag in sorted(known, key=len, reverse=True):  # the shortest of those with one ending wins
+        by_end[flag[2:].rpartition(".")[2]] = flag
+    own = name.rpartition(".")[2]
+    if own in by_end:
+        return f", perhaps {by_end[own]}"
+    whole = nearest(name, [flag[2:] for flag in known])
+    if whole is not None:
+        return f", perhaps --{whole}"
+    end = nearest(own, by_end)
+    return "" if end is None else f", perhaps {by_end[end]}"
