@@ -48,7 +48,8 @@ def attach(
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *public})
+        own = {name for name in vars(sys.modules[package]) if name.startswith("__")}
+        return sorted({*own, *public})
 
     return get, names, public
 
