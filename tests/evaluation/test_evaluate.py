@@ -155,7 +155,7 @@ FOREIGN = ["{weights}", "--arch", "small_resnet", "--image-size", "32", "--norma
         (["nowhere"], "nowhere does not exist"),
         (["{tmp}"], "holds no run"),
         (["{run}", "--methods", "gradcan"], "--methods has no 'gradcan', perhaps gradcam"),
-        (["{run}", "--methods", "vjp", "vjp"], "names one twice"),
+        (["{run}", "--methods", "vjp", "vjp"], "has a duplicate"),
         (["{run}", "--limit", "0"], "--limit must be at least 1"),
         (["{run}", "--attribution.steps", "0"], "--attribution.steps must be at least 1"),
         (["{run}", "--arch", "resnet18"], "does not fit resnet18"),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sib.metrics.registry import METRICS
 from sib.utils.errors import InputError
-from sib.utils.nearest import perhaps
 from sib.utils.image_size import ImageSize, check_size
+from sib.utils.nearest import perhaps
 from sib.utils.normalization import Normalization, statistics
 
 
