@@ -120,9 +120,8 @@ class Training:
             self.trackers.close()
 
     def _measure(self, loader: Any) -> Measurement:
-        batches = self._read(self.reporter.batches("measuring", loader))
         normalization = self.config.input.normalization
-        return measure(self.task.model, batches, self.device, normalization)
+        return measure(self.task.model, self._read(loader), self.device, normalization)
 
     def _measure_average(self, test: bool = False) -> Measurement | None:
         """Measure the averaged weights; None where no average is kept."""
