@@ -331,10 +331,17 @@ def test_bad_batches(net):
     refuse([(images, labels, foreground)], "logits that are not finite")
 
 
-def test_a_single_logit_is_refused():
-    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, 1))
-    with pytest.raises(ValueError, match="at least two classes"):
-        behaviour_of(net, [case()])
+def test_a_single_logit_is_two_classes():
+    one = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, 1))
+    both = nn.Linear(1, 2, bias=False)
+    both.weight.data = torch.tensor([[-0.5], [0.5]])
+    batch = [case(classes=2)]
+    found, wanted = (
+        summarise(behaviour_of(net, batch))["conditions"] for net in (one, nn.Sequential(one, both))
+    )
+    for name in wanted:
+        for figure in ("accuracy", "changed", "log_odds_change"):
+            assert found[name][figure] == pytest.approx(wanted[name][figure], abs=1e-5)
 
 
 def test_grey_is_grey_before_normalisation():

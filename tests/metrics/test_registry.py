@@ -101,7 +101,7 @@ def test_names_that_are_taken_are_refused(toy):
 def test_values_of_another_shape_are_refused():
     sib.metrics.register("scalar", lambda attribution: attribution.sum())
     try:
-        with pytest.raises(ValueError, match=r"metric scalar must give \(2,\) values; got \(\)"):
+        with pytest.raises(ValueError, match=r"metric scalar must return \(2,\) values; got \(\)"):
             score("scalar", "vjp", None, torch.ones(2, 1, 3, 3), torch.ones(2, 3, 3), None, None)
     finally:
         sib.metrics.unregister("scalar")

@@ -362,12 +362,15 @@ def test_a_layer_that_gives_several_tensors_is_refused():
 def test_what_was_taken_in_words():
     model = timm.create_model("mambaout_femto", num_classes=3).eval()
     found = describe(model, torch.randn(1, 3, 64, 96))
-    assert str(found) == "stages (288 × 2 × 3, channels last)" and found.has_places
+    finer = {"stages.2": [192, 4, 6], "stages.1": [96, 8, 12], "stages.0": [48, 16, 24]}
+    words = ", ".join(f"{name} ({' × '.join(map(str, shape))})" for name, shape in finer.items())
+    assert str(found) == f"stages (288 × 2 × 3, channels last); finer stages {words}"
+    assert found.has_places
     assert found.as_dict() == {
         "layer": "stages",
         "shape": [288, 2, 3],
         "axes": "channels last",
-        "stages": {},
+        "stages": finer,
     }
     model, images = build("resnet18", 4, 64), torch.randn(1, 3, 64, 64)
     named = describe(model, images, "layer3", stages=["layer1.0"])
