@@ -145,10 +145,15 @@ def test_bad_input(arguments, sentence):
         grid_pointing_game(Colours(), **{"images": colours(5), **arguments})
 
 
+def test_a_single_logit_has_opposite_classes():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(27, 1))
+    for method, wanted in (("saliency", 1), ("input_x_gradient", -1)):
+        found = class_correlation(net, torch.randn(2, 3, 3, 3), method=method)
+        torch.testing.assert_close(found, torch.full((2,), float(wanted)))
+
+
 def test_bad_input_of_the_others():
     with pytest.raises(ValueError, match="other must be one of runner_up, least_likely"):
         class_correlation(Colours(), colours(5), other="any")
-    with pytest.raises(ValueError, match="at least two classes; got one logit"):
-        class_correlation(Colours(), torch.ones(2, 1, 3, 3))
     with pytest.raises(ValueError, match=r"classes must be \(5,\); got \(4,\)"):
         make_mosaics(colours(5), torch.arange(4))
