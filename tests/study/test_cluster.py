@@ -60,7 +60,7 @@ def test_a_signal_lets_jobs_save(tmp_path):
 
 
 def test_options_are_given_on_by_their_names_and_only_where_given():
-    assert _parameters(SlurmConfig()) == {"name": "sib"}
+    assert _parameters(SlurmConfig()) == {"name": "sib", "timeout_min": SlurmConfig().time}
     given = SlurmConfig(partition="gpu", time=90, gpus=1, cpus=8, memory=32, account="a")
     assert _parameters(given) == {
         "name": "sib",

@@ -225,7 +225,7 @@ def test_what_is_measured_in_two_shares_is_what_one_process_measures(name, folde
     alone = validation.measure(model, batches, torch.device("cpu"), "half")
     found = json.loads((run.folder / "result.json").read_text())["test"]
     assert found["images"] == alone.images == 41 and found["annotated"] == alone.annotated
-    for key, value in alone._asdict().items():
+    for key, value in alone.record().items():
         assert found[key] == pytest.approx(value, rel=1e-5), key
 
 

@@ -173,7 +173,7 @@ def test_the_help_lists_what_may_change(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     screen = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    listed = re.search(r"May be changed then: ([^.]*\.cache)", screen)[1]
+    listed = re.search(r"These may change: ([^.]*\.cache)", screen)[1]
     names = {name.replace("-", "_") for name in listed.split(", ")}
     assert names == resumable(TrainConfig) - {"resume", "dry_run"}
 

@@ -28,7 +28,8 @@ def as_dict(config: TrainConfig) -> dict[str, Any]:
     values = dataclasses.asdict(dataclasses.replace(config, out=config.folder))
     for name in ONCE:
         del values[name]
-    paths = {name: str(values[name]) for name in ("out", "root")}
+    given = [name for name in ("out", "root", "labels") if values[name] is not None]
+    paths = {name: str(values[name]) for name in given}
     return values | paths | {"image_size": plain_size(config.side)}
 
 
