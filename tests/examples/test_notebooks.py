@@ -10,8 +10,13 @@ FOLDER = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
+def short(path):
+    """The longer notebook is a long form: it takes over a minute of processor time."""
+    return pytest.param(path, marks=pytest.mark.torture) if "measure" in path.stem else path
+
+
 @pytest.mark.timeout(900)  # a busy machine takes minutes to import what they need
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", map(short, NOTEBOOKS), ids=lambda path: path.stem)
 def test_notebook_runs(path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")
     client = pytest.importorskip("nbclient")
