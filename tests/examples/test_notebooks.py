@@ -16,7 +16,7 @@ def short(path):
 
 
 @pytest.mark.timeout(900)  # a busy machine takes minutes to import what they need
-@pytest.mark.parametrize("path", map(short, NOTEBOOKS), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*map(short, NOTEBOOKS)], ids=lambda path: path.stem)
 def test_notebook_runs(path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")
     client = pytest.importorskip("nbclient")
