@@ -24,6 +24,15 @@ def _seed():
 
 
 @pytest.fixture
+def own_explanations(monkeypatch):
+    """What a test registers as an explanation method is gone after it."""
+    from sib.explain import registry
+
+    monkeypatch.setattr(registry, "_methods", dict(registry._methods))
+    monkeypatch.setattr(registry, "_plugins_loaded", [])
+
+
+@pytest.fixture
 def shared_data():
     """The folder of real images beside the project."""
     if not SHARED.is_dir():

@@ -1,12 +1,11 @@
 """Every public name has an example in its docstring, and every example runs."""
 
-import doctest
 import inspect
 
 import pytest
-import torch
 
 import sib
+from helpers.doctests import assert_examples_run, examples_of
 from sib.objectives.calibrated import CalibratedSpatialIB
 
 MODULES = (sib, sib.data, sib.explain, sib.figures, sib.functional, sib.models)
@@ -28,22 +27,12 @@ NEEDS_A_RUN = {"sib.load"}
 """Their examples name a run folder; tests/evaluation/test_classifier.py runs the same."""
 
 
-def examples_of(name):
-    finder = doctest.DocTestFinder(recurse=False)
-    return [test for test in finder.find(OBJECTS[name], name) if test.examples]
-
-
 def test_the_exceptions_exist():
     assert OBJECTS.keys() >= RECORDS | NEEDS_A_RUN
-    assert examples_of("sib.load")
+    assert examples_of("sib.load", OBJECTS["sib.load"])
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTS.keys() - RECORDS - NEEDS_A_RUN))
+@pytest.mark.usefixtures("own_explanations")
 def test_example(name):
-    tests = examples_of(name)
-    assert tests, f"{name} has no example"
-    for test in tests:
-        torch.manual_seed(0)
-        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-        runner.run(test)
-        assert runner.summarize(verbose=False).failed == 0
+    assert_examples_run(name, OBJECTS[name])

@@ -11,17 +11,12 @@ import sib.explain
 from helpers.examples import TinyNet
 from helpers.trained import trained
 from sib.cli.main import main
-from sib.explain import Method, attribute, register, registry
+from sib.explain import Method, attribute, register
 from sib.utils.errors import InputError
 from sib.utils.optional import MissingLibraryError, import_optional
 from sib.utils.plugins import load_entry_points
 
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch):
-    """What a test registers is gone after it."""
-    monkeypatch.setattr(registry, "_methods", dict(registry._methods))
-    monkeypatch.setattr(registry, "_plugins_loaded", [])
+pytestmark = pytest.mark.usefixtures("own_explanations")
 
 
 @pytest.fixture
@@ -170,14 +165,9 @@ def test_importing_the_package_loads_no_library_that_a_method_needs():
     subprocess.run([sys.executable, "-c", dedent(code)], check=True)
 
 
-BUILT_IN = tuple(
-    name for name in sib.explain.METHODS if name != "brightness"
-)  # of an example in the docs
-
-
 def test_the_names_are_listed():
     names = dir(sib.explain)
     assert {"attribute", "register", "METHODS", "normalize_maps"} <= set(names)
     assert all(getattr(sib.explain, name) is not None for name in names)
     documented = attribute.__doc__
-    assert all(f"    {method} " in documented for method in BUILT_IN)
+    assert all(f"    {method} " in documented for method in sib.explain.METHODS)

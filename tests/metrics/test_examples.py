@@ -4,9 +4,9 @@ import doctest
 import inspect
 
 import pytest
-import torch
 
 import sib
+from helpers.doctests import assert_examples_run
 from sib.metrics import behaviour
 
 OBJECTS = {
@@ -26,14 +26,7 @@ RECORDS = {
 
 @pytest.mark.parametrize("name", sorted(set(OBJECTS) - RECORDS))
 def test_example(name):
-    finder = doctest.DocTestFinder(recurse=False)
-    tests = [test for test in finder.find(OBJECTS[name], name) if test.examples]
-    assert tests, f"{name} has no example"
-    for test in tests:
-        torch.manual_seed(0)
-        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-        runner.run(test)
-        assert runner.summarize(verbose=False).failed == 0
+    assert_examples_run(name, OBJECTS[name])
 
 
 @pytest.mark.parametrize("module", [sib.metrics])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import runs
 from sib.config.train import InputConfig, ObjectiveConfig, RivalConfig
 from sib.data import Batch
 from sib.functional.exchange import exchange_backgrounds
@@ -18,16 +19,13 @@ from sib.utils.errors import InputError
 
 
 def tiny(out, **options):
+    """At 16 pixels, in batches of the usual size."""
     defaults = {
-        "data": "digits",
-        "arch": "small_resnet",
         "image_size": 16,
-        "epochs": 2,
-        "workers": 0,
-        "device": "cpu",
+        "batch_size": TrainConfig.batch_size,
         "input": InputConfig(train_size=80, test_size=20),
     }
-    return TrainConfig(out=out, **(defaults | options))
+    return runs.tiny(out, **(defaults | options))
 
 
 def records(folder):
