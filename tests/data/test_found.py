@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.squares import Squares
-from sib.data.found import EnlargedSource, FoundSource, SubsetSource
+from sib.data.found import EnlargedSource, FoundSource
 from sib.data.loader import make_loader
+from sib.data.subset import SubsetSource
 from sib.data.transforms import JointTransform
 from sib.functional.area import largest_area
 

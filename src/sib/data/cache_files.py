@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from sib.utils.files import flush_to_disk
 from sib.utils.locks import WITHOUT_LOCKS
 
 FACTS = "cache.json"
@@ -74,11 +75,11 @@ def _build(path: Path, facts: dict[str, Any], write: Callable[[Path], None]) -> 
         sizes = {file.name: file.stat().st_size for file in part.iterdir()}
         (part / FACTS).write_text(json.dumps({"facts": facts, "files": sizes}, indent=2))
         for file in (*part.iterdir(), part):
-            _flush(file)
+            flush_to_disk(file)
         if path.exists():  # a damaged one
             shutil.rmtree(path)
         part.rename(path)
-        _flush(path.parent)
+        flush_to_disk(path.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -135,11 +136,3 @@ def _remove_leftovers(path: Path) -> None:
         with open(_lock_of(owner), "a") as file:
             if _try_lock(file):
                 shutil.rmtree(part, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,29 +16,6 @@ from sib.functional.area import Area, marked_area
 from sib.utils.image_size import ImageSize, height_width
 
 
-class SubsetSource:
-    """Some images of a source.
-
-    Args:
-        source: source of all images.
-        indices: indices of those to keep, in order.
-    """
-
-    def __init__(self, source: Source, indices: Sequence[int]) -> None:
-        self.source, self.indices = source, indices
-        self.labels = [source.labels[index] for index in indices]
-        self.names = [source.names[index] for index in indices]
-        self.classes, self.annotated = source.classes, source.annotated
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Sample:
-        """As the source gives it."""
-        return self.source[self.indices[index]]
-
-
 class EnlargedSource:
     """Images prepared for a network's view that is larger than the run's input.
 

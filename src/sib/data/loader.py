@@ -154,6 +154,18 @@ class KeyedDataset(Dataset):
             generator.set_state(state)
 
 
+def first_batch(loader: "Loader") -> Batch:
+    """The first batch of a loader.
+
+    Raises:
+        InputError: an image of it cannot be read.
+    """
+    batch = next(iter(loader))
+    if isinstance(batch, BadSample):
+        raise InputError(batch.message)
+    return batch
+
+
 def leave_signals_to_the_main_process(worker: int) -> None:
     """Ignore Ctrl-C, which reaches every process: the main one finishes its step and stops them."""
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -12,8 +12,8 @@ from sib.data.identity import ImageRow, read_rows, trained_on
 from sib.data.locate import NAMES
 from sib.data.recorded import OtherImages, open_recorded
 from sib.data.records import RecordSource
-from sib.data.sample import Sample
 from sib.data.source import Source
+from sib.data.subset import SubsetSource
 from sib.evaluation.checkpoint import Checkpoint
 from sib.runs.folder import IMAGES
 from sib.utils.errors import InputError
@@ -241,30 +241,11 @@ def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
             )
 
 
-class Subset:
-    """The images of a source at given indices, in that order."""
-
-    def __init__(self, source: Source, places: list[int]) -> None:
-        self._source, self._places = source, places
-        self.classes = source.classes
-        self.labels = [source.labels[place] for place in places]
-        self.names = [source.names[place] for place in places]
-        self.annotated = source.annotated
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> Sample:
-        """Image ``index`` of the part."""
-        return self._source[self._places[index]]
-
-
 def limited(source: Source, limit: int | None) -> Source:
     """At most ``limit`` images, spread over the source; see `spaced_indices`."""
     if limit is None or limit >= len(source):
         return source
-    return Subset(source, spaced_indices(limit, len(source)))
+    return SubsetSource(source, spaced_indices(limit, len(source)))
 
 
 def without_unreadable(source: Source, name: str) -> tuple[Source, list[str]]:
@@ -286,7 +267,7 @@ def without_unreadable(source: Source, name: str) -> tuple[Source, list[str]]:
             problems.append(str(error))
     if problems and not kept:
         raise InputError(f"no image of {name} can be read: {problems[0]}")
-    return (Subset(source, kept), problems) if problems else (source, [])
+    return (SubsetSource(source, kept), problems) if problems else (source, [])
 
 
 def spaced_indices(count: int, total: int) -> list[int]:

@@ -17,10 +17,11 @@ from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.annotate import sentences
 from sib.data.normalization import normalise
 from sib.data.sample import Label
+from sib.data.subset import SubsetSource
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
-from sib.evaluation.data import Subset, check_classes, limited, open_run_data
+from sib.evaluation.data import check_classes, limited, open_run_data
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores
@@ -155,7 +156,7 @@ def score_split(
     source = limited(getattr(splits, config.split), config.limit)
     places = distributed.own_places(len(source), config.batch_size)
     loader = make_loader(
-        source if distributed.size() == 1 else Subset(source, places),
+        source if distributed.size() == 1 else SubsetSource(source, places),
         image_size=checkpoint.image_size,
         resize=checkpoint.resize,
         batch_size=config.batch_size,

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from sib.config.evaluate import AttributionConfig
-from sib.data import BadSample, make_loader
+from sib.data.loader import first_batch, make_loader
 from sib.data.normalization import normalise
 from sib.data.sample import Batch, labels_of
 from sib.data.source import Source
+from sib.data.subset import SubsetSource
 from sib.evaluation.audit.figures import ORIGINAL
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.data import Subset
 from sib.evaluation.maps import maps_of
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import Evaluation
@@ -150,16 +150,13 @@ def rows_of(
 
 def _read(source: Source, checkpoint: Checkpoint, places: list[int]) -> Batch:
     loader = make_loader(
-        Subset(source, places),
+        SubsetSource(source, places),
         image_size=checkpoint.image_size,
         resize=checkpoint.resize,
         batch_size=len(places),
         train=False,
     )
-    batch = next(iter(loader))
-    if isinstance(batch, BadSample):
-        raise InputError(batch.message)
-    return batch
+    return first_batch(loader)
 
 
 def _changed(

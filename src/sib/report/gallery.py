@@ -11,18 +11,18 @@ from PIL import Image
 from torch import Tensor
 
 from sib.config.evaluate import AttributionConfig
-from sib.data import BadSample, Splits, make_loader
+from sib.data import Splits, make_loader
+from sib.data.loader import first_batch
 from sib.data.normalization import normalise
 from sib.data.sample import names_of
+from sib.data.subset import SubsetSource
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.data import Subset
 from sib.evaluation.maps import maps_of
 from sib.evaluation.scores import Scores
 from sib.explain import available_methods
 from sib.explain.normalization import normalize_maps
 from sib.figures.charts import data_uri
 from sib.figures.pixels import outline, overlay_pixels
-from sib.utils.errors import InputError
 
 ENERGY = "energy_pointing_game"
 SIDE = 176
@@ -112,7 +112,9 @@ def draw_rows(
         methods: explanation methods; a column stays empty if the model does not support its method.
         device: the models' device.
     """
-    source = Subset(getattr(splits, split), [by_name[runs[0].names[place]] for place in places])
+    source = SubsetSource(
+        getattr(splits, split), [by_name[runs[0].names[place]] for place in places]
+    )
     pictures: list[list[tuple[Tensor, Tensor]]] = []
     maps: list[dict[str, Tensor]] = []
     for checkpoint in checkpoints:
@@ -123,9 +125,7 @@ def draw_rows(
             batch_size=len(places),
             train=False,
         )
-        batch = next(iter(loader))
-        if isinstance(batch, BadSample):
-            raise InputError(batch.message)
+        batch = first_batch(loader)
         images = normalise(batch.images, device, checkpoint.normalization)
         chosen = available_methods(checkpoint.model, images, methods) if methods else []
         found = (

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import torch
 
 from sib.utils.errors import InputError
-from sib.utils.files import flush_folder
+from sib.utils.files import flush_to_disk
 
 FORMAT = 1
 READABLE = (FORMAT,)
@@ -53,7 +53,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         if path.exists():
             os.replace(path, previous_path(path))
         os.replace(temporary, path)
-        flush_folder(path.parent)
+        flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

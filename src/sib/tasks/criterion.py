@@ -9,6 +9,8 @@ from sib.functional.label_kinds import SINGLE
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """(logits (B, K), labels) → scalar."""
+KNOWN_FUNCTIONS = (F.cross_entropy, F.binary_cross_entropy_with_logits)
+"""Criteria that are functions: means over the images, without parameters of their own."""
 
 
 def is_cross_entropy(criterion: Criterion) -> bool:
@@ -63,4 +65,4 @@ def is_mean_over_images(criterion: Criterion) -> bool:
         return criterion.weight is None and criterion.reduction == "mean"
     if isinstance(criterion, nn.BCEWithLogitsLoss):
         return criterion.reduction == "mean"
-    return criterion in (F.cross_entropy, F.binary_cross_entropy_with_logits)
+    return criterion in KNOWN_FUNCTIONS

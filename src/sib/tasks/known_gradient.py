@@ -4,12 +4,11 @@ import weakref
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sib.objectives.weighting import Measured
-from sib.tasks.criterion import Criterion
+from sib.tasks.criterion import KNOWN_FUNCTIONS, Criterion
 from sib.tasks.output import StepOutput
 
 
@@ -48,8 +47,7 @@ def depends_on_model_alone(task: nn.Module, model: nn.Module, criterion: Criteri
         model: the task's model.
         criterion: the task's criterion.
     """
-    known = (F.cross_entropy, F.binary_cross_entropy_with_logits)
-    if criterion not in known and not isinstance(criterion, nn.Module):
+    if criterion not in KNOWN_FUNCTIONS and not isinstance(criterion, nn.Module):
         return False  # a function may use a parameter of its own
     of_model = {id(p) for p in model.parameters()}
     return all(id(p) in of_model for p in task.parameters() if p.requires_grad)

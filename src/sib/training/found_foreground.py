@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sib.config.choices import Resize
 from sib.data import BadSample, Source, make_loader
-from sib.data.found import SubsetSource
 from sib.data.normalization import normalise
+from sib.data.subset import SubsetSource
 from sib.functional.area import Area, marked_area
 from sib.functional.principal import (
     FeatureMoments,

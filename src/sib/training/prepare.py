@@ -13,9 +13,10 @@ from sib import distributed
 from sib.config.facts import flatten
 from sib.config.stored import as_dict
 from sib.config.train import TrainConfig
-from sib.data import BadSample, Batch, Splits
+from sib.data import Batch, Splits
 from sib.data.annotate import sentences
 from sib.data.identity import fingerprint, record_images, to_csv
+from sib.data.loader import first_batch
 from sib.data.normalization import normalise
 from sib.data.sample import class_counts
 from sib.distributed.restart import launch, restarts
@@ -253,10 +254,7 @@ def _first_batch(config: TrainConfig, splits: Splits) -> tuple[Any, Batch]:
             f"--batch-size {config.batch_size}: the {len(splits.train)} training images give no "
             f"{wanted}{several}"
         )
-    batch = next(iter(loader))
-    if isinstance(batch, BadSample):
-        raise InputError(batch.message)
-    return loader, batch
+    return loader, first_batch(loader)
 
 
 def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: torch.device) -> Cost:
