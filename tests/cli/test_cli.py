@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
+from helpers.processes import command
 from sib.cli.main import main, parse
 
 TINY = ["--data", "digits", "--arch", "small_resnet", "--epochs", "1", "--workers", "0"]
@@ -151,42 +151,6 @@ def test_a_missing_file_of_options_is_told(capsys):
     assert code == 2 and "none.yaml cannot be read" in err
 
 
-class Forked:
-    """The command in a process forked from this one, which has imported everything."""
-
-    def __init__(self, arguments, error, session=False):
-        self.error, self.returncode = error, None
-        self.pid = os.fork()
-        if not self.pid:
-            self._command(arguments, session)
-
-    def _command(self, arguments, session):
-        code = 70
-        try:
-            if session:
-                os.setsid()
-            with open(os.devnull, "w") as out, open(self.error, "w") as error:
-                os.dup2(error.fileno(), 2)  # of its workers too
-                with redirect_stdout(out), redirect_stderr(error):
-                    code = main(["train", *arguments])
-        finally:
-            os._exit(code)
-
-    def poll(self):
-        if self.returncode is None:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if done else None
-        return self.returncode
-
-    def wait(self):
-        """What it wrote to the error stream."""
-        deadline = time.monotonic() + 120
-        while self.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return self.error.read_text()
-
-
 def start(arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "sib", "train", *arguments],
@@ -204,22 +168,32 @@ def wait_for(path, process):
         time.sleep(0.01)
 
 
+SLOW = ["train", *TINY, "--image-size", "24", "--epochs", "3", "--batch-size", "4"]
+"""Steps are slow enough (3 epochs of 12) for a signal to fall into the middle of the run."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert command([*SLOW, "--out", str(folder / "run")], folder).wait() == 0
+    return folder / "run"
+
+
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_the_step_and_resuming_ends_as_if_never_stopped(tmp_path, number, expected):
-    """Steps are slow enough (3 epochs of 12) for the signal to fall into the middle of the run."""
-    arguments = [*TINY, "--image-size", "24", "--epochs", "3", "--batch-size", "4"]
-    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
-    process = Forked([*arguments, "--out", str(stopped)], tmp_path / "error")
+def test_a_signal_saves_the_step_and_resuming_ends_as_if_never_stopped(
+    tmp_path, whole, number, expected
+):
+    stopped = tmp_path / "stopped"
+    process = command([*SLOW, "--out", str(stopped)], tmp_path)
     wait_for(stopped / "last.safetensors", process)
-    os.kill(process.pid, number)
-    err = process.wait()
-    assert process.returncode == expected, err
+    process.send_signal(number)
+    code, err = process.wait(), (tmp_path / "stderr").read_text()
+    assert code == expected, err
     assert "is saved: continue with --resume" in err and "Traceback" not in err
     assert not (stopped / "result.json").exists()
-    for extra in (["--out", str(stopped), "--resume"], ["--out", str(whole)]):
-        process = Forked([*arguments, *extra], tmp_path / "error")
-        err = process.wait()
-        assert process.returncode == 0, err
+    code = command([*SLOW, "--out", str(stopped), "--resume"], tmp_path).wait()
+    assert code == 0, (tmp_path / "stderr").read_text()
     for name in ("last.safetensors", "best.safetensors", "result.json"):
         assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name
     timing = {"seconds", "images_per_second", "memory_bytes"}
@@ -246,9 +220,9 @@ def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_in_one_sentence(tmp_p
     out = tmp_path / "run"
     arguments = [*TINY, "--method", "ce", "--image-size", "16", "--epochs", "500", "--workers", "2"]
     arguments += ["--out", str(out)]
-    process = Forked(arguments, tmp_path / "error", session=True)
+    process = command(["train", *arguments], tmp_path, session=True)
     wait_for(out / "last.safetensors", process)
     os.killpg(process.pid, signal.SIGINT)
-    err = process.wait()
-    assert process.returncode == 130
+    code, err = process.wait(), (tmp_path / "stderr").read_text()
+    assert code == 130
     assert err.count("\n") == 1 and "is saved: continue with --resume" in err

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from helpers.pictures import CUB_IMAGES, replace_line, save, save_classes, save_cub, square_mask
+from helpers.processes import in_a_process
 from sib.data import cache_files, make_loader, open_data
 from sib.data.cache import ARRAYS, CachedSource, bytes_of, cache_sources, default_folder, readable
 from sib.data.cache_files import CacheRefused
@@ -311,23 +312,6 @@ def test_leftovers_of_other_caches_go_and_those_in_the_making_stay(images, tmp_p
 
     run(build, before=lambda: begun.wait(60), then=other)
     assert len(keys(folder)) == 2 and parts(folder) == []
-
-
-def in_a_process(function):
-    """What the function raises in a process of its own, which may change its rights and limits."""
-    queue = FORK.SimpleQueue()
-
-    def call():
-        try:
-            function()
-            queue.put("nothing")
-        except Exception as error:
-            queue.put(f"{type(error).__name__}: {error}")
-
-    process = FORK.Process(target=call)
-    process.start()
-    process.join(60)
-    return queue.get()
 
 
 def test_a_disk_that_fills_up_while_building_is_told_and_nothing_is_left(images, tmp_path):

@@ -7,8 +7,8 @@ import signal
 import pytest
 import torch
 
-from helpers.killing import in_a_process
 from helpers.pictures import save, save_classes, square_mask
+from helpers.processes import in_a_process
 from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
 from sib.data.loader import is_worker_crash
 from sib.data.sampler import KeySampler

@@ -1,15 +1,12 @@
 """Two gloo ranks: DistributedDataParallel around the task averages the local gradients."""
 
-import os
-import socket
-
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 import sib
 from helpers.nets import group_norm_net
+from helpers.processes import in_two
 
 NAMES = ("of the task", "plain", "compiled")
 
@@ -28,10 +25,8 @@ def gradient(task):
     return torch.cat([p.grad.flatten() for p in task.parameters()])
 
 
-def work(rank, port, folder):
-    torch.set_num_threads(1)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    dist.init_process_group("gloo", rank=rank, world_size=2)
+def work(rank, folder):
+    dist.init_process_group("gloo")
     task = make_task()
     parallel = DistributedDataParallel(task)
     for name in NAMES:
@@ -45,10 +40,7 @@ def work(rank, port, folder):
 
 
 def test_two_ranks_get_the_mean_of_their_gradients(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.start_processes(work, (port, str(tmp_path)), nprocs=2, start_method="fork")
+    in_two(work, str(tmp_path))
     locals_ = []
     for rank in range(2):
         task = make_task()

@@ -2,17 +2,15 @@
 
 import csv
 import json
-import os
-import socket
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torchvision.io import write_png
 
+from helpers.processes import in_two
 from helpers.trained import trained
 from sib import distributed
 from sib.cli.main import main
@@ -47,10 +45,7 @@ def fails_in_the_second(path, *options):
     raise explain.InputError(f"{Path(path).name} is torn")
 
 
-def work(rank, port, folder, run, photos):
-    torch.set_num_threads(1)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+def work(rank, folder, run, photos):
     leave, distributed.leave = distributed.leave, lambda: None  # one group for all commands
     said = {}
     for name, command in arguments(run, folder, photos).items():
@@ -77,10 +72,7 @@ def both(tmp_path_factory):
     for name, command in arguments(run, folders[0], photos).items():
         if name != "bad":
             assert main(command) == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.spawn(work, args=(port, str(folders[1]), run, photos), nprocs=2)
+    in_two(work, str(folders[1]), run, photos)
     return *folders, [json.loads((folders[1] / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 

@@ -96,22 +96,3 @@ def _wait(process: int, seconds: float | None = None) -> int:
             time.sleep(0.002)
         os.kill(process, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
-def in_a_process(action) -> str:
-    """What an action says in a process of its own: ``done``, or the kind and text of its error."""
-    reading, writing = os.pipe()
-    process = os.fork()
-    if not process:
-        try:
-            action()
-            said = "done"
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        os.write(writing, said.encode()[:60_000])
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        said = pipe.read()
-    os.waitpid(process, 0)
-    return said

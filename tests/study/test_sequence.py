@@ -2,17 +2,16 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from helpers.processes import Forked
 from helpers.studies import planned
 from sib.cli import sequence
 from sib.cli.sequence import main
-from sib.study.commands import next_command
+from sib.study.commands import job, next_command
 from sib.study.joined import one_after_another, split
+from sib.study.pool import Pool
 from sib.utils.signals import StoppedAtOnce
 
 
@@ -43,31 +42,25 @@ def test_a_signal_between_two_commands_ends_with_its_code(monkeypatch):
     assert main(["a"]) == 143
 
 
-@pytest.fixture
-def environment(monkeypatch):
-    source = str(Path(sys.modules["sib"].__file__).parents[1])
-    paths = os.pathsep.join([source, str(Path(__file__).parents[1])])
-    return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-
-
 def test_an_evaluation_in_the_trainings_process_gives_the_figures_of_one_of_its_own(
-    tmp_path, environment
+    tmp_path, monkeypatch
 ):
+    source = str(Path(sys.modules["sib"].__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([source, str(Path(__file__).parents[1])]))
     _, (run, *_) = planned(tmp_path, settings={"sib": {"method": "sib"}}, seeds=[0])
     together = next_command(run, ("test",))
     assert together[0] == "train" and together.count("--then") == 1
-    python = [sys.executable, "-m"]
-    done = subprocess.run(
-        [*python, "sib", *together], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"\n$ sib evaluate {run.folder} " in done.stdout
+    training = job(run, ("test",))
+    run.log.parent.mkdir(parents=True)
+    Pool([{"OMP_NUM_THREADS": "1"}], lambda *told: None).work([training])  # a new interpreter
+    assert training.failure is None
+    assert f"\n$ sib evaluate {run.folder} " in run.log.read_text()
     assert next_command(run, ("test",)) is None
     scores = (run.folder / "evaluation.csv").read_bytes()
     found = json.loads((run.folder / "evaluation.json").read_text())
     assert found["command"][:3] == ["sib", "evaluate", str(run.folder)]
     alone = split(together)[1]
-    subprocess.run([*python, "sib", *alone], env=environment, check=True, capture_output=True)
+    assert Forked(lambda: main(alone)).wait() == 0
     again = json.loads((run.folder / "evaluation.json").read_text())
     assert (run.folder / "evaluation.csv").read_bytes() == scores
     assert {**found, "seconds": 0} == {**again, "seconds": 0}

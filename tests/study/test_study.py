@@ -5,14 +5,16 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from helpers.processes import command, fork_the_pool
 from helpers.studies import COMMON, EVALUATE, written
 from sib.cli.main import main
 from sib.utils.locks import FolderLock
@@ -24,28 +26,24 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch):
-    """The processes of a study find the tests' networks, and the sib under test."""
-    source = str(Path(sys.modules["sib"].__file__).parents[1])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([source, str(Path(__file__).parents[1])]))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+@pytest.fixture(scope="module", autouse=True)
+def _forked():
+    """The processes of a study start from this one; test_sequence.py starts real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        fork_the_pool(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(_forked, tmp_path_factory):
     """A study of one seed whose setting ``broken`` fails; not to be written into."""
     folder = tmp_path_factory.mktemp("study")
     file = written(folder, settings=SETTINGS, seeds=[0], choose_by="foreground_energy", parallel=2)
-    source = str(Path(sys.modules["sib"].__file__).parents[1])
-    paths = os.pathsep.join([source, str(Path(__file__).parents[1])])
-    process = subprocess.run(
-        [sys.executable, "-m", "sib", "study", str(file)],
-        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    return folder, process
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["study", str(file)])
+    return folder, SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @pytest.fixture
@@ -207,15 +205,13 @@ def test_ctrl_c_saves_the_runs_and_the_same_command_goes_on(tmp_path):
     file = written(
         tmp_path, settings={"ce": {"method": "ce"}}, seeds=[0], common=COMMON | {"epochs": 60}
     )
-    command = [sys.executable, "-m", "sib", "study", str(file)]
     run = tmp_path / "out" / "runs" / "ce-0"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
-        while not (run / "last.safetensors").exists() and process.poll() is None:
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 130, error
+    process = command(["study", str(file)], tmp_path, session=True)
+    while not (run / "last.safetensors").exists() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    code, error = process.wait(), (tmp_path / "stderr").read_text()
+    assert code == 130, error
     assert error == (
         "sib: stopped; 0 of 1 runs are trained and what the others had reached is saved: the same "
         "command continues\n"

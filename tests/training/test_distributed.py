@@ -1,19 +1,17 @@
 """Two processes that train together: what they share, and how they fail."""
 
 import json
-import os
-import socket
 from contextlib import redirect_stderr
 from dataclasses import replace
 from io import StringIO
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from safetensors.torch import load_file
 from torch import nn
 
 from helpers.nets import group_norm_net
+from helpers.processes import in_two
 from helpers.runs import Silent, metrics, tiny
 from sib import distributed
 from sib.cli.main import main
@@ -63,10 +61,7 @@ def caught(action):
     return "no error"
 
 
-def work(rank, port, folder):
-    torch.set_num_threads(1)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+def work(rank, folder):
     said = {}
     train(config(folder, "plain"), Silent())
     train(config(folder, "micro", micro_batch=4), Silent())
@@ -148,10 +143,7 @@ def bad_device(patch, rank, folder):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.start_processes(work, (port, folder), nprocs=2, start_method="fork")
+    in_two(work, folder)
     return folder
 
 

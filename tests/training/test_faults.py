@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from helpers.breaking import BAD_STEPS
-from helpers.killing import in_a_process, what_it_ends_with
+from helpers.killing import what_it_ends_with
 from helpers.pictures import save_classes
+from helpers.processes import in_a_process
 from helpers.runs import Silent, tiny
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, TrainingFailed, loop, memory, train

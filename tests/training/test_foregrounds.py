@@ -1,19 +1,17 @@
 """Foregrounds from the start network: found, kept, used, measured, refused."""
 
 import json
-import os
-import socket
 from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 import yaml
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from helpers.processes import in_two
 from helpers.squares import Squares, write_folder
 from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
@@ -244,20 +242,15 @@ def test_a_dry_run_only_looks_at_the_layer(options, tmp_path):
     assert "to be found before the first step" in text and not (tmp_path / "dry").exists()
 
 
-def command(rank, port, folder, arguments):
+def command(rank, folder, arguments):
     """The command as torchrun starts it; what it prints goes to a file."""
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     with open(folder / f"screen-{rank}", "w") as screen, redirect_stdout(screen):
         assert main(arguments) == 0
 
 
 def in_two_processes(folder, arguments):
     """What both print."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.start_processes(command, (port, folder, arguments), nprocs=2, start_method="fork")
+    in_two(command, folder, arguments)
     text = "".join((folder / f"screen-{rank}").read_text() for rank in range(2))
     return " ".join(text.split())
 
