@@ -50,3 +50,19 @@ class Insatiable(nn.Linear):
 
 def insatiable(classes):
     return Insatiable(3, classes)
+
+
+def depthwise(classes: int) -> nn.Module:
+    """A convolution, a depthwise one and a linear layer; ``--arch helpers.nets:depthwise``."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU6(),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.ReLU6(),
+        nn.Conv2d(8, 16, 1),
+        nn.ReLU6(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, classes),
+    )

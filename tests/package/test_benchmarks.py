@@ -171,3 +171,13 @@ def test_the_gpu_report_joins_what_is_there(benchmark, tmp_path):
     assert reasons == [None, "out of time", "no time was left"]
     lines = "\n".join(report.show(result))
     assert "tests: 1 passed, 1 failed" in lines and "last line" in lines
+
+
+def test_memory_formats_are_timed_side_by_side(benchmark, tmp_path):
+    formats, out = benchmark("memory_format"), tmp_path / "formats.json"
+    small = {"architectures": ("small_resnet",), "side": 32, "batch": 2, "rounds": 1}
+    formats.main(formats.Options(**small, device="cpu", out=out))
+    (row,) = json.loads(out.read_text())["rows"]
+    for mode in formats.MODES:
+        slow, fast = (row["steps"][f"{mode}, {words}"] for words in formats.FORMATS)
+        assert fast["ratio"] == fast["processor_seconds"] / slow["processor_seconds"]

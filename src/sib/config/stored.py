@@ -14,6 +14,7 @@ BEFORE = {
     "objective.balance": False,
     "input.normalization": "half",
     "batch_norm": "train",
+    "memory_format": "contiguous",
     "foreground": "colours",
     "objective.foreground_area": 0.2,
 }

@@ -123,6 +123,10 @@ class TrainConfig(FineTuningConfig):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the model; everything after the logits is float32. bfloat16 and float16 are
     faster on GPUs; in float16 the loss is scaled so that small gradients survive."""
+    memory_format: Literal["auto", "contiguous", "channels_last"] = option("auto", harmless=True)
+    """Order of the weights and feature maps in memory; results differ by rounding. auto:
+    channels_last for networks with depthwise convolutions on a CPU, where it is faster; contiguous
+    otherwise. The run records the choice and keeps it when it is resumed."""
     checkpoint: bool = option(False, resume=True, harmless=True, only_for=SPATIAL_IB)
     """sib only: keep only the inputs of the model's repeated blocks, and recompute the rest in
     the backward pass. Gives the same gradients with less memory, but takes longer."""

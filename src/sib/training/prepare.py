@@ -53,6 +53,7 @@ from sib.training.start import (
     read_weights_of,
     resolve,
     resolve_as_recorded,
+    with_memory_format,
 )
 from sib.utils.device import describe_device, set_determinism
 from sib.utils.errors import InputError
@@ -120,6 +121,9 @@ def prepare(
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
     task, record = distributed.raise_on_all_ranks(lambda: _make(config, splits, device, start))
+    config = with_memory_format(config, task.model, device)
+    if config.memory_format == "channels_last":
+        reporter.info("memory format: channels last")
     freezing = distributed.raise_on_all_ranks(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
     source = "as recorded" if config.resume else normalization_source(normalization, start)

@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from sib.config.stored import recorded
 from sib.config.train import TrainConfig
 from sib.models.build import build, build_from
 from sib.models.catalogue import check_known
+from sib.models.memory_format import choose_memory_format, set_memory_format
 from sib.models.start import Start, read_start
 from sib.runs.archive import check_has_weights
 from sib.utils.errors import InputError
@@ -62,6 +64,9 @@ def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainCon
     normalization, batch_norm = before.get("input.normalization"), before.get("batch_norm")
     size = None if size is None else check_size(size)
     foreground = str(before.get("foreground"))
+    if config.memory_format == "auto":
+        known: Any = before.get("memory_format")
+        config = replace(config, memory_format=known)
     return _decide(config, str(normalization), size, str(batch_norm), foreground)
 
 
@@ -82,6 +87,15 @@ def build_model(
         "left_out": taken.left_out,
         "words": str(taken),
     }
+
+
+def with_memory_format(config: TrainConfig, model: nn.Module, device: torch.device) -> TrainConfig:
+    """Store the model's weights in the run's memory format, and name it in the configuration."""
+    chosen = config.memory_format
+    if chosen == "auto":
+        chosen = choose_memory_format(model, device)
+    set_memory_format(model, chosen)
+    return replace(config, memory_format=chosen)
 
 
 def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) -> list[str]:
