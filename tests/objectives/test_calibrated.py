@@ -199,7 +199,7 @@ def test_images_without_a_gradient_are_told():
 
 def test_a_step_with_it_is_not_compiled():
     task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer=LAYER))
-    with pytest.raises(ValueError, match="a step with the calibrated objective cannot be compiled"):
+    with pytest.raises(ValueError, match="a step with CalibratedSpatialIB cannot be compiled"):
         task.compile()
 
 

@@ -122,8 +122,6 @@ class Objective(nn.Module, ABC):
     label_kind: str = "single"
     """What the logits mean, ``"single"`` or ``"multi"``; see `functional.label_kinds`. `Task` sets
     it by its criterion; a loop of one's own for several labels an image sets it itself."""
-    compilable: ClassVar[bool] = False
-    """Whether `Task.compile` can compile a step into one graph."""
 
     def __init__(self, weighting: Weighting | None = None) -> None:
         super().__init__()

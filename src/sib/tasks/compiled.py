@@ -18,7 +18,8 @@ from sib.double_backward import attention_with_second_order
 from sib.functional.precision import at_least_float32
 from sib.functional.reconstruction import scaled_output
 from sib.objectives.base import Objective, Parts, Terms
-from sib.objectives.published import SpatialIB
+from sib.objectives.compilable import CompilableObjective
+from sib.tasks.checks import check_logits
 from sib.tasks.criterion import Criterion, criterion_loss
 
 Weights = tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -29,44 +30,64 @@ class CompiledStep:
     """The compiled computation of a `Task`; made by `Task.compile`.
 
     The parameters and buffers are inputs of the graph. Batch norm's buffers are written in place,
-    once per step. One graph is compiled for each batch shape and each mode of the model.
+    once per step. One graph is compiled for each batch shape and each mode of the model. Once
+    something could not be compiled, nothing else is tried.
 
     Args:
         model: classifier, (B, C, H, W) → (B, K).
-        objective: the published one.
+        objective: what the graph computes beside the classification loss.
         criterion: the classification loss.
         options: options of `torch.compile`.
+        validate: whether labels must be in range.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        objective: SpatialIB,
+        objective: CompilableObjective,
         criterion: Criterion,
         options: dict[str, Any],
+        *,
+        validate: bool = True,
     ) -> None:
         self.model, self.objective, self.criterion = model, objective, criterion
+        self.validate, self.works = validate, True
         self._options = {"fullgraph": True, "dynamic": False} | options
         self._parts = self._compile(self._parts_from_weights)
         self._whole = self._compile(self._whole_from_weights)
 
-    def parts(self, images: Tensor, create_graph: bool = True) -> tuple[Tensor, Parts] | None:
-        """Logits and what the terms need from each image; None if it cannot be compiled."""
+    def parts(
+        self, images: Tensor, labels: Tensor, create_graph: bool = True
+    ) -> tuple[Tensor, Parts] | None:
+        """Logits and what the terms need from each image; None if it cannot be compiled.
+
+        Raises:
+            ValueError: the labels do not fit the logits.
+        """
         with torch.set_grad_enabled(create_graph):
-            return self._run(self._parts, images)
+            found = self._run(self._parts, images.detach())
+        if found is not None:
+            check_logits(found[0], labels, self.validate)
+        return found
 
     def whole(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Terms] | None:
         """Logits, classification loss and terms; None if it cannot be compiled.
 
-        Terms that draw random numbers or need other processes are computed outside the graph.
+        Raises:
+            ValueError: the labels do not fit the logits.
         """
-        if self.objective.projection_dim is None and self.objective.hsic_scope == "local":
-            found = self._run(self._whole, images, labels)
-            if found is None:
-                return None
-            logits, cross_entropy, values, parts = found
-            return logits, cross_entropy, self.objective.weigh(values, parts)
-        found = self.parts(images)
+        if not self.objective.terms_are_compilable:
+            return self._terms_outside(images, labels)
+        found = self._run(self._whole, images.detach(), labels)
+        if found is None:
+            return None
+        logits, cross_entropy, values, parts = found
+        check_logits(logits, labels, self.validate)
+        return logits, cross_entropy, self.objective.weigh(values, parts)
+
+    def _terms_outside(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Terms] | None:
+        """What `whole` returns, with the terms computed outside the graph."""
+        found = self.parts(images, labels)
         if found is None:
             return None
         logits, parts = found
@@ -76,11 +97,14 @@ class CompiledStep:
         return torch.compile(function, **self._options)
 
     def _run(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        if not self.works:
+            return None
         weights = dict(self.model.named_parameters()), dict(self.model.named_buffers())
         try:
             with attention_with_second_order(), _buffers_kept():
                 return function(weights, *inputs)
         except torch._dynamo.exc.TorchDynamoException as error:
+            self.works = False
             reason = str(error).strip().splitlines()[0]
             warnings.warn(
                 f"the S-IB step cannot be compiled here and runs uncompiled: {reason}",
@@ -116,13 +140,12 @@ class CompiledStep:
         return scaled_output(logits, self.objective.cotangent, self.objective.label_kind)
 
 
-def check_compilable(objective: Objective | None) -> SpatialIB:
+def check_compilable(objective: Objective | None) -> CompilableObjective:
     """The objective; ValueError if `CompiledStep` does not support it."""
-    if isinstance(objective, SpatialIB):
+    if isinstance(objective, CompilableObjective):
         return objective
-    name = "this" if objective is None else type(objective).__name__
-    kind = "the calibrated objective" if "Calibrated" in name else f"{name} as objective"
-    raise ValueError(f"a step with {kind} cannot be compiled")
+    name = "no objective" if objective is None else type(objective).__name__
+    raise ValueError(f"a step with {name} cannot be compiled")
 
 
 def _buffers_kept() -> AbstractContextManager[Any]:

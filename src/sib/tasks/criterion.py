@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sib.functional.label_kinds import SINGLE
+from sib.functional.label_kinds import SINGLE, set_label_kind
+from sib.objectives.base import Objective
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """(logits (B, K), labels) → scalar."""
@@ -30,6 +31,16 @@ def label_kind_of(criterion: Criterion) -> str | None:
     if is_binary_cross_entropy(criterion):
         return "multi"
     return "single" if is_cross_entropy(criterion) else None
+
+
+def set_label_kind_of(criterion: Criterion, model: nn.Module, objective: Objective | None) -> None:
+    """Let model and objective know what the logits mean, where the criterion says it."""
+    kind = label_kind_of(criterion)
+    if kind is None:
+        return
+    set_label_kind(model, kind)
+    if objective is not None:
+        objective.label_kind = kind
 
 
 def criterion_loss(criterion: Criterion, logits: Tensor, labels: Tensor) -> Tensor:

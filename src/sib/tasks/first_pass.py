@@ -46,7 +46,7 @@ def first_pass(task: Task, batches: Batches, step: int) -> FirstPass:
     coupled = objective is not None and objective.couples_images
     due = task.weights_are_due(step)
     exact = not is_mean_over_images(task.criterion)
-    parts = [PartGradients(share, objective is not None) for share in shares]
+    parts = [PartGradients(task.criterion, share, objective is not None) for share in shares]
     if not (coupled or due or exact):
         return FirstPass(_with_weights(parts, objective), None, None, nullcontext)
     device = batches[0][0].device

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sib.functional.precision import at_least_float32
-from sib.objectives.base import Parts
+from sib.objectives.base import Objective, Parts
 from sib.tasks.criterion import Criterion, criterion_loss
 from sib.tasks.output import StepOutput
 
@@ -14,6 +14,8 @@ from sib.tasks.output import StepOutput
 class PartGradients(NamedTuple):
     """What `sib.accumulate` knows about the whole batch when it computes a micro-batch's loss."""
 
+    criterion: Criterion
+    """The classification loss of the task."""
     share: float
     """The fraction of the batch that these images are, in (0, 1]."""
     regularized: bool = True
@@ -27,22 +29,41 @@ class PartGradients(NamedTuple):
     """Gradient of the batch's classification loss with respect to the logits of these images; None
     if that loss is a mean over the images."""
 
-    def classification_loss(self, criterion: Criterion, logits: Tensor, labels: Tensor) -> Tensor:
+    def classification_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """What these images add to the classification loss of the batch."""
         if self.logits is None:
-            return self.share * criterion_loss(criterion, at_least_float32(logits), labels)
+            return self.share * criterion_loss(self.criterion, at_least_float32(logits), labels)
         return (self.logits * at_least_float32(logits)).sum()
 
-    def coupled_output(self, cross_entropy: Tensor, logits: Tensor, parts: Parts) -> StepOutput:
-        """The output if the terms couple the images: Σ ⟨∂L/∂v, v⟩ has the terms' gradient.
+    def output(
+        self,
+        objective: Objective,
+        logits: Tensor,
+        labels: Tensor,
+        parts: Parts,
+        scale: float,
+    ) -> StepOutput:
+        """What these images contribute to the loss of the batch, including the terms.
 
         Args:
-            cross_entropy: what these images add to the classification loss.
-            logits: (B, K).
+            objective: the task's.
+            logits: (B, K), of these images.
+            labels: of these images.
             parts: v, the parts of these images.
+            scale: how many times the terms count.
         """
-        assert self.terms is not None
-        gradients = parts.with_tensors(self.terms).values
+        cross_entropy = self.classification_loss(logits, labels)
+        if self.terms is not None:
+            return self._coupled_output(self.terms, cross_entropy, logits, parts)
+        terms = objective.weighted_terms(parts, self.weights, self.share)
+        return StepOutput.of(logits, cross_entropy, terms, scale)
+
+    @staticmethod
+    def _coupled_output(
+        terms: tuple[Tensor, ...], cross_entropy: Tensor, logits: Tensor, parts: Parts
+    ) -> StepOutput:
+        """The output if the terms couple the images: Σ ⟨∂L/∂v, v⟩ has the terms' gradient."""
+        gradients = parts.with_tensors(terms).values
         weighted = {
             name: torch.stack(
                 [(g * value).sum() for g, value in zip(gradients[name], own, strict=True)]

@@ -12,21 +12,22 @@ from torch.utils.checkpoint import CheckpointError
 from sib.double_backward import check_model, repeated_blocks
 from sib.double_backward.checks import SELF_CHECKPOINTED
 from sib.functional import checks
-from sib.functional.label_kinds import set_label_kind
 from sib.functional.precision import at_least_float32
+from sib.models.mode import freeze_batch_norm
 from sib.objectives.base import Objective, Parts
-from sib.tasks.checks import check_batch, check_logits, checked_calls
+from sib.tasks.checks import check_batch, checked_calls
 from sib.tasks.compiled import CompiledStep, check_compilable
 from sib.tasks.criterion import (
     Criterion,
     criterion_loss,
     is_binary_cross_entropy,
     is_cross_entropy,
-    label_kind_of,
+    set_label_kind_of,
 )
 from sib.tasks.known_gradient import depends_on_model_alone, with_known_gradient
 from sib.tasks.output import StepOutput
 from sib.tasks.part import PartGradients
+from sib.tasks.subset import RegularizedSubset
 
 BATCH_NORM_MODES = ("train", "frozen")
 
@@ -92,20 +93,18 @@ class Task(nn.Module):
             check_model(model)
         if checkpoint:
             repeated_blocks(model)  # raises if there are none
-        checks.whole_number("every_n_steps", every_n_steps)
         checks.choice("batch_norm", batch_norm, BATCH_NORM_MODES)
-        if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
-            raise ValueError(f"fraction must lie above 0 and at most at 1; got {fraction!r}")
+        self._subset = RegularizedSubset.checked(every_n_steps, fraction)
         self.model, self.objective = model, objective
         self.criterion: Criterion = F.cross_entropy if criterion is None else criterion
-        self._set_label_kind()
+        set_label_kind_of(self.criterion, model, objective)
         self.validate, self.checkpoint, self.batch_norm = validate, checkpoint, batch_norm
-        self.every_n_steps, self.fraction = every_n_steps, fraction
         self.step = 0
         """Number of the next step, used if `forward` is not given one."""
         self._part: PartGradients | None = None
         self._compiled: CompiledStep | None = None
-        self._freeze_batch_norm()
+        if batch_norm == "frozen":
+            freeze_batch_norm(model)
 
     def forward(
         self,
@@ -136,30 +135,27 @@ class Task(nn.Module):
         """
         self._check(images, labels, foreground)
         part = self._part
-        if part is None:
-            step = self.take_step(step)
-            regularized = self.is_regularized_step(step)
-        else:
-            step, regularized = 0, part.regularized
+        step = self.take_step(step) if part is None else 0
+        regularized = self.is_regularized_step(step) if part is None else part.regularized
         if self.objective is None or not regularized:
             with self.checked_calls(labels):
                 logits = self.model(images)
-            loss = self._classification_loss(logits, labels, part)
+            loss = (part or self).classification_loss(logits, labels)
             return StepOutput(loss, logits, loss)
         self._check_terms(foreground)
         count = self.num_regularized(len(images)) if part is None else len(images)
         if part is None and count == len(images):
-            compiled = self._compiled_output(images, labels)
-            if compiled is not None:
-                return compiled
+            whole = self._compiled and self._compiled.whole(images, labels)
+            if whole is not None:
+                return StepOutput.of(*whole, scale=self.every_n_steps)
         first, known = images[:count], None if foreground is None else foreground[:count]
-        found = self._compiled_parts(first, labels[:count])
+        found = self._compiled and self._compiled.parts(first, labels[:count])
         if found is None:
             with self.checked_calls(labels[:count]):
                 found = self.objective.forward_parts(self.model, first, labels[:count], known)
         logits, parts = found
         if part is not None:
-            return self._output_of_part(logits, parts, labels, part)
+            return part.output(self.objective, logits, labels, parts, self.every_n_steps)
         if count < len(images):
             with self.checked_calls(labels[count:]):
                 logits = torch.cat([logits, self.model(images[count:])])
@@ -168,7 +164,8 @@ class Task(nn.Module):
     def train(self, mode: bool = True) -> "Task":
         """Put the task in train mode; frozen batch norm stays in evaluation mode."""
         super().train(mode)
-        self._freeze_batch_norm()
+        if self.batch_norm == "frozen":
+            freeze_batch_norm(self.model)
         return self
 
     def backward(self, loss: Tensor) -> None:
@@ -199,7 +196,9 @@ class Task(nn.Module):
         if self.checkpoint:
             raise ValueError("a step is compiled or checkpointed, not both")
         objective = check_compilable(self.objective)
-        self._compiled = CompiledStep(self.model, objective, self.criterion, options)
+        self._compiled = CompiledStep(
+            self.model, objective, self.criterion, options, validate=self.validate
+        )
 
     def take_step(self, step: int | None = None) -> int:
         """The number of the coming step; in train mode the counter then advances by one."""
@@ -207,9 +206,19 @@ class Task(nn.Module):
         self.step = step + self.training
         return step
 
+    @property
+    def every_n_steps(self) -> int:
+        """The terms are computed on every n-th step."""
+        return self._subset.every_n_steps
+
+    @property
+    def fraction(self) -> float:
+        """Share of each batch that the terms are computed on."""
+        return self._subset.fraction
+
     def is_regularized_step(self, step: int) -> bool:
         """Whether a step has terms."""
-        return self.objective is not None and step % self.every_n_steps == 0
+        return self.objective is not None and self._subset.has_step(step)
 
     def weights_are_due(self, step: int) -> bool:
         """Whether the weights of the terms are measured in a step."""
@@ -220,20 +229,11 @@ class Task(nn.Module):
     def num_regularized(self, batch: int) -> int:
         """The number of a batch's images that the terms are computed for."""
         assert self.objective is not None
-        count = max(round(self.fraction * batch), self.objective.min_batch, 2)
-        # batch norm in train mode needs two images at its smallest maps
-        return count if batch - count >= 2 else batch
+        return self._subset.num_images(batch, self.objective.min_batch)
 
     def classification_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The criterion, in float32 or better."""
         return criterion_loss(self.criterion, at_least_float32(logits), labels)
-
-    def _classification_loss(
-        self, logits: Tensor, labels: Tensor, part: PartGradients | None
-    ) -> Tensor:
-        if part is None:
-            return self.classification_loss(logits, labels)
-        return part.classification_loss(self.criterion, logits, labels)
 
     def parts(
         self,
@@ -248,7 +248,7 @@ class Task(nn.Module):
             raise ValueError("a task without an objective has no parts")
         self._check(images, labels, foreground)
         self._check_terms(foreground)
-        found = self._compiled_parts(images, labels, create_graph)
+        found = self._compiled and self._compiled.parts(images, labels, create_graph)
         if found is not None:
             return found
         try:
@@ -276,20 +276,6 @@ class Task(nn.Module):
         finally:
             self._part = None
 
-    def _set_label_kind(self) -> None:
-        """Let objective and model know what the logits mean, where the criterion says it."""
-        kind = label_kind_of(self.criterion)
-        if kind is not None:
-            set_label_kind(self.model, kind)
-            if self.objective is not None:
-                self.objective.label_kind = kind
-
-    def _freeze_batch_norm(self) -> None:
-        if self.batch_norm == "frozen":
-            for module in self.model.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
-
     def _check(self, images: Tensor, labels: Tensor, foreground: Tensor | None) -> None:
         soft, several = is_cross_entropy(self.criterion), is_binary_cross_entropy(self.criterion)
         check_batch(images, labels, self.validate, soft, several)
@@ -303,32 +289,8 @@ class Task(nn.Module):
         if foreground is None and self.objective and self.objective.needs_foreground:
             name = type(self.objective).__name__
             raise ValueError(f"foreground must be given: {name} needs annotation")
-        if foreground is not None and self._compiled is not None:
+        if foreground is not None and self._compiled and self._compiled.works:
             raise ValueError("a compiled step takes no foreground")
-
-    def _compiled_output(self, images: Tensor, labels: Tensor) -> StepOutput | None:
-        """The whole step; None if it is not compiled."""
-        if self._compiled is None:
-            return None
-        found = self._compiled.whole(images.detach(), labels)
-        if found is None:
-            self._compiled = None
-            return None
-        check_logits(found[0], labels, self.validate)
-        return StepOutput.of(*found, scale=self.every_n_steps)
-
-    def _compiled_parts(
-        self, images: Tensor, labels: Tensor, create_graph: bool = True
-    ) -> tuple[Tensor, Parts] | None:
-        """Logits and parts; None if they are not compiled."""
-        if self._compiled is None:
-            return None
-        found = self._compiled.parts(images.detach(), create_graph)
-        if found is None:
-            self._compiled = None
-            return None
-        check_logits(found[0], labels, self.validate)
-        return found
 
     def _output(self, logits: Tensor, parts: Parts, labels: Tensor, step: int) -> StepOutput:
         """The output of a step with terms."""
@@ -343,14 +305,3 @@ class Task(nn.Module):
         if measured is not None and depends_on_model_alone(self, self.model, self.criterion):
             return with_known_gradient(out, measured, self.every_n_steps)
         return out
-
-    def _output_of_part(
-        self, logits: Tensor, parts: Parts, labels: Tensor, part: PartGradients
-    ) -> StepOutput:
-        """What these images contribute to the loss of a larger batch, including the terms."""
-        assert self.objective is not None
-        cross_entropy = self._classification_loss(logits, labels, part)
-        if part.terms is not None:
-            return part.coupled_output(cross_entropy, logits, parts)
-        terms = self.objective.weighted_terms(parts, part.weights, part.share)
-        return StepOutput.of(logits, cross_entropy, terms, self.every_n_steps)
