@@ -143,7 +143,7 @@ def test_the_lists_are_those_of_before():
     }
     more = {"epochs", "micro_batch", "on_bad_image"}
     more |= {"freeze", "unfreeze_after", "early_stopping"}
-    assert resumable(TrainConfig) == harmless(TrainConfig) - {"recipe"} | more
+    assert resumable(TrainConfig) == harmless(TrainConfig) - {"recipe", "memory_format"} | more
     assert {option.name for option in deciding(TrainConfig)} == {
         *("method", "objective.kind", "objective.mask"),
         *("schedule.kind", "input.augment", "data", "optimizer.kind", "objective.balance"),
