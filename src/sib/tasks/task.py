@@ -145,11 +145,11 @@ class Task(nn.Module):
         self._check_terms(foreground)
         count = self.num_regularized(len(images)) if part is None else len(images)
         if part is None and count == len(images):
-            whole = self._compiled and self._compiled.whole(images, labels)
+            whole = self._compiled.whole(images, labels) if self._compiled else None
             if whole is not None:
-                return StepOutput.of(*whole, scale=self.every_n_steps)
+                return StepOutput.of(*whole, self.every_n_steps)
         first, known = images[:count], None if foreground is None else foreground[:count]
-        found = self._compiled and self._compiled.parts(first, labels[:count])
+        found = self._compiled.parts(first, labels[:count]) if self._compiled else None
         if found is None:
             with self.checked_calls(labels[:count]):
                 found = self.objective.forward_parts(self.model, first, labels[:count], known)
@@ -248,9 +248,10 @@ class Task(nn.Module):
             raise ValueError("a task without an objective has no parts")
         self._check(images, labels, foreground)
         self._check_terms(foreground)
-        found = self._compiled and self._compiled.parts(images, labels, create_graph)
-        if found is not None:
-            return found
+        if self._compiled:
+            found = self._compiled.parts(images, labels, create_graph)
+            if found is not None:
+                return found
         try:
             with self.checked_calls(labels):
                 return self.objective.forward_parts(
