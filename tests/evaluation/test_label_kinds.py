@@ -5,14 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
+import torchmetrics
 from PIL import Image
 from safetensors.torch import save_file
+from sklearn.metrics import average_precision_score
 from torch import nn
 
 import sib
 from sib.evaluation.checkpoint import open_checkpoint
+from sib.evaluation.label_intervals import label_difference, label_interval
 from sib.evaluation.scores import Scores, read_scores, to_csv
-from sib.metrics.labels import label_scores
+from sib.metrics.labels import WeightedLabelScores, label_scores
 from sib.metrics.perturbation import perturbation_curve
 
 
@@ -89,11 +92,66 @@ def test_label_scores_by_hand():
 
 
 def test_scores_of_several_labels_are_read_back(tmp_path):
-    scores = Scores(
-        ["a", "b"], [(0, 2), ()], [(0, 2), (1,)], [0.9, 0.6], [0.5, 0.5], [], np.zeros((2, 0))
-    )
+    every = np.array([[0.9, 0.1, 1 / 3], [0.2, 0.6, 1e-9]])
+    columns = [], np.zeros((2, 0)), every
+    scores = Scores(["a", "b"], [(0, 2), ()], [(0, 2), (1,)], [0.9, 0.6], [0.5, 0.5], *columns)
     path = tmp_path / "evaluation.csv"
     path.write_text(to_csv(scores))
     found = read_scores(path)
     assert (found.labels, found.predicted) == ([(0, 2), ()], [(0, 2), (1,)])
     assert found.correct.tolist() == [1, 0]
+    assert np.array_equal(found.probabilities, every)
+    assert found.truth.tolist() == [[1, 0, 1], [0, 0, 0]]
+
+
+def drawn_labels(seed=0, images=40, labels=3):
+    """Probabilities with ties, and labels that they predict somewhat."""
+    generator = np.random.default_rng(seed)
+    truth = generator.random((images, labels)) < 0.4
+    return (0.4 * truth + 0.6 * generator.random(truth.shape)).round(1), truth
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_label_scores_are_those_of_the_libraries():
+    p, y = (torch.from_numpy(each) for each in drawn_labels())
+    found = label_scores(p, y)
+    of = torchmetrics.functional.classification
+    for average in ("macro", "micro"):
+        theirs = of.multilabel_average_precision(p, y.long(), 3, average)
+        assert getattr(found, f"map_{average}") == pytest.approx(theirs.item(), abs=1e-6)
+        theirs = average_precision_score(y.numpy(), p.numpy(), average=average)
+        assert getattr(found, f"map_{average}") == pytest.approx(theirs, abs=1e-6)
+        theirs = of.multilabel_f1_score(p, y.long(), 3, 0.5, average)
+        assert getattr(found, f"f1_{average}") == pytest.approx(theirs.item(), abs=1e-6)
+
+
+def test_weights_count_images_as_often_as_they_are_repeated():
+    p, y = drawn_labels()
+    weights = np.random.default_rng(1).integers(0, 4, size=(5, len(p))).astype(float)
+    found = WeightedLabelScores(p, y)(weights)
+    for row, counts in zip(found, weights.astype(int), strict=True):
+        drawn = (torch.from_numpy(each.repeat(counts, axis=0)) for each in (p, y))
+        np.testing.assert_allclose(row, label_scores(*drawn), atol=1e-12)
+
+
+def test_a_label_that_no_image_has_counts_in_no_mean():
+    p, y = drawn_labels()
+    y[:, 2], p[:, 2] = False, 0.1
+    found = label_scores(torch.from_numpy(p), torch.from_numpy(y))
+    rest = label_scores(torch.from_numpy(p[:, :2]), torch.from_numpy(y[:, :2]))
+    assert (found.map_macro, found.f1_macro) == (rest.map_macro, rest.f1_macro)
+    assert np.isnan(WeightedLabelScores(p, y)(np.zeros((1, len(p))))).all()
+
+
+def test_intervals_of_map_and_differences_of_runs():
+    p, y = drawn_labels(images=60)
+    worse = p * 0.5 + 0.5 * np.random.default_rng(2).random(p.shape)
+    found = label_interval(p, y, resamples=300)
+    assert (found.low < found.mean).all()
+    assert (found.mean < found.high).all()
+    same = label_difference([p, p], [p, p], y, True, resamples=50)
+    assert not np.any([same.mean, same.low, same.high])
+    change = label_difference([worse], [p], y, False, resamples=300)
+    np.testing.assert_allclose(change.mean, found.mean - label_interval(worse, y, 5).mean)
+    assert change.low[0] > 0
+    assert change.p[0] < 0.05

@@ -97,8 +97,13 @@ class ConsoleReporter:
             f"{'CE' if narrow else 'cross-entropy'} {record['cross_entropy']:.3f}",
             f"{split} {'' if narrow else 'accuracy '}{measured['accuracy']:.3f}",
         ]
-        if "map_macro" in measured:
-            parts.append(f"mAP {measured['map_macro']:.3f}")
+        if "map_macro" in measured:  # by which the best epoch is chosen
+            loss = "BCE" if narrow else "binary cross-entropy"
+            parts[1:] = [
+                f"{loss} {record['cross_entropy']:.3f}",
+                f"{split} mAP {measured['map_macro']:.3f}",
+            ]
+            parts += [] if narrow else [f"accuracy of the whole set {measured['accuracy']:.3f}"]
         if measured["annotated"]:
             parts.append(
                 f"{'' if narrow else 'foreground '}energy {measured['foreground_energy']:.3f}"
@@ -117,10 +122,10 @@ class ConsoleReporter:
             f"accuracy {test['accuracy']:.3f}"
         )
         if "map_macro" in test:
-            text = text.replace("accuracy", "accuracy of the whole set")
-            text += (
-                f", mAP {test['map_macro']:.3f} (micro {test['map_micro']:.3f}), F1 at 0.5 "
-                f"{test['f1_macro']:.3f} (micro {test['f1_micro']:.3f})"
+            text = text.replace(
+                "accuracy",
+                f"mAP {test['map_macro']:.3f} (micro {test['map_micro']:.3f}), F1 at 0.5 "
+                f"{test['f1_macro']:.3f} (micro {test['f1_micro']:.3f}), accuracy of the whole set",
             )
         if test["annotated"]:
             text += (

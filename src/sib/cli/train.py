@@ -13,4 +13,5 @@ def train(config: TrainConfig, console: Console) -> None:
     """Train as `sib.training.loop.train` does, with a line for every stage."""
     result = run(config, ConsoleReporter(console))
     if result is not None and distributed.is_main_process():
-        suggest(console, ("evaluate", config.folder), ("audit", config.folder))
+        others = [] if config.labels else [("audit", config.folder)]
+        suggest(console, ("evaluate", config.folder), *others)

@@ -10,11 +10,12 @@ from typing import Any
 
 from sib.data.layout import Layout
 from sib.data.match import ImageNames
+from sib.data.objects import objects_by_label
 from sib.data.readers.annotations import Annotation, read_annotations
 from sib.data.readers.annotations.entry import MOST_SHAPES, Shape
 from sib.data.readers.decode import read_size
 from sib.data.readers.masks import OVERHANG
-from sib.data.sample import Box, Objects, Record
+from sib.data.sample import Box, Objects, Record, labels_of
 from sib.data.shapes import Polygon, Runs, draw_polygon, signed_area
 from sib.utils.errors import InputError
 
@@ -39,8 +40,10 @@ class _Counts:
 def annotate(layout: Layout, path: Path) -> Layout:
     """The layout with the foregrounds from annotations.
 
-    An image's objects are united. If an image has annotations, its mask file is not used. The
-    counts are in the layout's notes; see `sentences`.
+    An image's objects are united. The names of their classes are kept, so that an evaluation of
+    several labels an image finds the objects of one; see `objects_by_label`. If an image has
+    annotations, its mask file is not used. The counts are in the layout's notes; see
+    `sentences`.
 
     Args:
         layout: layout of the user's own folder.
@@ -61,6 +64,7 @@ def annotate(layout: Layout, path: Path) -> Layout:
     changed = [
         _annotated(record, by_image.get(index, []), counts) for index, record in enumerate(records)
     ]
+    _count_labels(changed, layout.classes, counts)
     facts = _facts(found.format, changed, counts, found.ignored)
     if not counts.events["images"]:
         raise InputError(
@@ -139,6 +143,16 @@ EVENTS = {
         "annotated image cannot be read",
         "annotated images cannot be read",
     ),
+    "foreign": (
+        "object is of a class that is not a label",
+        "objects are of a class that is not a label",
+    ),
+    "lacking": (
+        "annotated image lacks an object of a label that it has; the union of its objects stands "
+        "for that label",
+        "annotated images lack an object of a label that they have; the union of their objects "
+        "stands for that label",
+    ),
     "ignored": ("file is not of this format", "files are not of this format"),
 }
 """What is counted, in the singular and the plural."""
@@ -182,18 +196,36 @@ def _annotated(record: Record, annotations: list[Annotation], counts: _Counts) -
         raise InputError(
             f"{annotations[0].where}: {record.name} has more than {MOST_SHAPES} objects"
         )
-    shapes = [shape for each in annotations for shape in _in_pixels(each, record, size, counts)]
+    found = [pair for each in annotations for pair in _in_pixels(each, record, size, counts)]
+    shapes, classes = [shape for shape, _ in found], tuple(name for _, name in found)
     if record.foreground is not None:
         counts.add("replaced", record.name)
     if not shapes:
         counts.add("empty", record.name)
         return dataclasses.replace(record, foreground=None)
     counts.add("images", record.name)
-    return dataclasses.replace(record, foreground=Objects(tuple(shapes)))
+    objects = Objects(tuple(shapes), classes if any(classes) else ())
+    return dataclasses.replace(record, foreground=objects)
 
 
-def _in_pixels(annotation: Annotation, record: Record, size: Size, counts: _Counts) -> list[Shape]:
-    """The objects of an annotation that cover a pixel, in pixels of the image."""
+def _count_labels(records: list[Record], classes: list[str], counts: _Counts) -> None:
+    """Count where objects of several labels an image, by the names of their classes, differ."""
+    several = [record for record in records if isinstance(record.label, tuple)]
+    for record in several if classes else []:
+        objects = record.foreground
+        if not isinstance(objects, Objects) or not objects.classes:
+            continue
+        found = objects_by_label(objects, classes)
+        for _ in range(len(objects.shapes) - sum(len(own.shapes) for own in found.values())):
+            counts.add("foreign", record.name)
+        if set(labels_of(record.label)) - set(found):
+            counts.add("lacking", record.name)
+
+
+def _in_pixels(
+    annotation: Annotation, record: Record, size: Size, counts: _Counts
+) -> list[tuple[Shape, str | None]]:
+    """The objects of an annotation that cover a pixel of the image, with their classes."""
     factors = _factors(annotation, record, size)
     if annotation.size is not None and annotation.size != size:
         counts.add("scaled", record.name)
@@ -201,10 +233,11 @@ def _in_pixels(annotation: Annotation, record: Record, size: Size, counts: _Coun
     for shape in scaled:
         if isinstance(shape, Runs):
             _check_shape((shape.height, shape.width), size, annotation.where, record)
-    kept = [shape for shape in scaled if _covers(shape, size)]
+    classes = annotation.classes or (None,) * len(scaled)
+    kept = [pair for pair in zip(scaled, classes, strict=True) if _covers(pair[0], size)]
     for _ in range(len(scaled) - len(kept)):
         counts.add("without_area", record.name)
-    for shape in kept:
+    for shape, _ in kept:
         if _leaves(shape, size):
             counts.add("clipped", record.name)
     return kept

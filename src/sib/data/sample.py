@@ -1,7 +1,7 @@
 """What passes between the data sets, the transforms and the loop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +52,9 @@ class Objects:
     """A foreground given as annotated objects, in pixels of the upright image."""
 
     shapes: tuple[Box | Polygon | Runs, ...]
+    classes: tuple[str | None, ...] = field(default=(), repr=False)
+    """Names of their classes, None where it is not given; empty where none is. Not a part of the
+    fingerprint, since the union does not depend on it."""
 
 
 Foreground = MaskFile | BoxFile | tuple[Box, ...] | Objects

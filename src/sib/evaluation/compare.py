@@ -10,6 +10,8 @@ from sib.config.report import CompareConfig
 from sib.evaluation.audit.present import compare_present
 from sib.evaluation.audit.table import behaviour_rows, difference_table
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
+from sib.evaluation.headline import headline, label_entries
+from sib.evaluation.label_intervals import NAMES, label_difference
 from sib.evaluation.missing import read_or_evaluate
 from sib.evaluation.scores import stack
 from sib.evaluation.statistics import Array, Difference, paired_difference
@@ -120,22 +122,41 @@ def _differences(
         "accuracy": _entry(
             accuracy, 0, _correct(reference)[..., 0], _correct(group)[..., 0], paired
         ),
-        **_label_differences(reference, group),
+        **_label_differences(reference, group, paired, resamples),
         "table": table,
     }
 
 
-def _label_differences(reference: Group, group: Group) -> dict[str, dict[str, float]]:
-    """mAP and F1, means over the runs; without intervals, since they are not means over images."""
-    first, second = _label_means(reference), _label_means(group)
-    shared = {name: second[name] - first[name] for name in second if name in first}
-    return {"labels": shared} if shared else {}
+def _label_differences(
+    reference: Group, group: Group, paired: bool, resamples: int
+) -> dict[str, dict[str, Any]]:
+    """mAP and F1; without intervals where an older evaluation lacks the probabilities."""
+    own, others = reference.probabilities, group.probabilities
+    if own is None or others is None:
+        first, second = _label_means(reference), _label_means(group)
+        shared = {name: second[name] - first[name] for name in second if name in first}
+        entries = {name: _without_interval(value) for name, value in shared.items()}
+        return {"labels": entries} if entries else {}
+    truth = reference.members[0].scores.truth
+    found = label_difference(own, others, truth, paired, resamples)
+    rows = zip(NAMES, *(part.tolist() for part in found), strict=True)
+    return {
+        "labels": {
+            name: {"mean": mean, "low": low, "high": high, "p": p, "images": images}
+            for name, mean, low, high, p, images in rows
+            if not np.isnan(mean)
+        }
+    }
+
+
+def _without_interval(value: float) -> dict[str, Any]:
+    return {"mean": value, "low": None, "high": None, "p": None, "images": None}
 
 
 def _label_means(group: Group) -> dict[str, float]:
-    runs = [member.facts.get("labels", {}) for member in group.members]
+    runs = [label_entries(member.facts) for member in group.members]
     names = [name for name in runs[0] if all(name in run for run in runs)]
-    return {name: float(np.mean([run[name] for run in runs])) for name in names}
+    return {name: float(np.mean([run[name]["mean"] for run in runs])) for name in names}
 
 
 def _correct(group: Group) -> Array:
@@ -164,15 +185,16 @@ def explanation(found: dict[str, Any]) -> str:
         f"over {found['images']} images). Green is better and red is worse, if the interval "
         "excludes zero."
     )
-    if any("labels" in group for group in found["groups"]):
-        text += " mAP and F1 have no interval: they are not means over images."
+    entries = [e for group in found["groups"] for e in label_entries(group).values()]
+    if any(entry["low"] is None for entry in entries):
+        text += " mAP and F1 have no interval: run sib evaluate again, which now computes it."
     if fewest == 1:
         return text + " A group has one seed: the interval says nothing about other seeds."
     return text + f" Seeds are drawn too; with {fewest} of them the interval is rough."
 
 
 def points(stored: list[Evaluation]) -> list[dict[str, Any]]:
-    """Accuracy and mean energy inside the foreground over the methods, for each run."""
+    """Accuracy, or mAP, and mean energy inside the foreground over the methods, for each run."""
     found = []
     for group in group_by_seed(stored):
         for member in group.members:
@@ -186,7 +208,8 @@ def points(stored: list[Evaluation]) -> list[dict[str, Any]]:
                     {
                         "group": group.name,
                         "name": member.name,
-                        "accuracy": member.facts["accuracy"]["mean"],
+                        "accuracy": headline(member.facts)[1]["mean"],
+                        "measure": headline(member.facts)[0],
                         "localisation": float(np.mean(energies)),
                     }
                 )

@@ -16,12 +16,16 @@ from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import BadSample, Batch, Splits, make_loader
 from sib.data.annotate import sentences
 from sib.data.normalization import normalise
+from sib.data.open import NO_DIGITS
 from sib.data.sample import Label
 from sib.data.subset import SubsetSource
+from sib.data.transforms import JointTransform
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.foregrounds import LabelForegrounds
+from sib.evaluation.label_intervals import NAMES, label_interval
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer, print_left_out
 from sib.evaluation.measures import score
 from sib.evaluation.scores import Scores
@@ -31,13 +35,13 @@ from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import available_methods, default_methods
 from sib.explain.state import logits_of
 from sib.functional.label_kinds import THRESHOLD, kind_of
-from sib.metrics.labels import label_scores
 from sib.runs.versions import versions
 from sib.utils.errors import InputError
 from sib.utils.progress_bar import progress
 from sib.utils.terminal import show_tables, suggest
 
 UNION = "the union of the objects of an image, whatever their labels"
+OF_LABEL = "the objects of the explained label; the union of all where an image has none of these"
 LATER = {"masks": AttributionConfig.masks}
 """Options that older evaluations lack, with the values that stand for them."""
 
@@ -58,20 +62,23 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     device = distributed.join(config.device)
     checkpoint, splits = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
     start = time.perf_counter()
-    scores, pixels, skipped = score_split(config, checkpoint, splits, device, console)
+    scores, pixels, skipped, foregrounds = score_split(config, checkpoint, splits, device, console)
     if skipped:
         say(
             console,
             f"left out: {plural(len(skipped))} that cannot be read, the first: {skipped[0]}",
         )
+    if any(foregrounds.values()):
+        say(console, _describe_foregrounds(foregrounds))
     layer = layer_of(checkpoint)
+    by_label = foregrounds["of_label"] > 0
     found = summarise(scores) | {
         "format": EVALUATION.format,
         **checkpoint.record(),
         "layers": None if layer is None else layer.as_dict(),
-        **({"foregrounds": UNION} if checkpoint.label_kind == "multi" else {}),
+        **(_foreground_facts(foregrounds) if checkpoint.label_kind == "multi" else {}),
         "classes": splits.classes,
-        "options": options(config),
+        "options": options(config) | ({"foregrounds": "of label"} if by_label else {}),
         "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
         "data": splits.description,
         "pixels_sha256": pixels,
@@ -87,6 +94,21 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         lambda: EVALUATION.save(folder, scores, found) if distributed.is_main_process() else None
     )
     return found | {"folder": str(folder)}
+
+
+def _foreground_facts(counts: dict[str, int]) -> dict[str, Any]:
+    """The record of the foregrounds of several labels an image."""
+    return {"foregrounds": OF_LABEL if counts["of_label"] else UNION, "foreground_images": counts}
+
+
+def _describe_foregrounds(counts: dict[str, int]) -> str:
+    """Which foregrounds the metrics of localisation took, in words."""
+    if not counts["of_label"]:
+        return f"foregrounds: {UNION}; no annotation names the class of an object"
+    return (
+        f"foregrounds: of the explained label in {plural(counts['of_label'])}; of all objects in "
+        f"{counts['union']}, whose annotation has no object of that label"
+    )
 
 
 def _open(
@@ -150,8 +172,9 @@ def score_split(
     splits: Splits,
     device: torch.device,
     console: Console,
-) -> tuple[Scores, str, list[str]]:
-    """Every image's scores, a checksum of the pixels, and problems of images that were left out."""
+) -> tuple[Scores, str, list[str], dict[str, int]]:
+    """Every image's scores, a checksum of the pixels, problems of images that were left out, and
+    how many images of several labels have a foreground of the explained one."""
     skip_bad = config.on_bad_image == "skip"
     source = limited(getattr(splits, config.split), config.limit)
     places = distributed.own_places(len(source), config.batch_size)
@@ -164,7 +187,9 @@ def score_split(
         workers=config.workers,
         skip_bad=skip_bad,
     )
-    scorer = _Scorer(config, checkpoint, device, console)
+    own = getattr(splits, config.split) if checkpoint.label_kind == "multi" else NO_DIGITS
+    transform = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
+    scorer = _Scorer(config, checkpoint, device, console, LabelForegrounds(own, transform))
     checksum, skipped, rows = hashlib.sha256(), [], []
     batches = -(-len(source) // config.batch_size)
     with progress(console, f"evaluating {checkpoint.name}", len(source)) as bar:
@@ -178,7 +203,12 @@ def score_split(
     rows, digest, skipped = distributed.broadcast_object((rows, checksum.hexdigest(), skipped))
     if not rows:
         raise InputError(f"no image of {splits.name} can be read: {skipped[0]}")
-    names, labels, predicted, probability, share, values, methods = zip(*rows, strict=True)
+    names, labels, predicted, probability, share, values, of_label, methods = zip(
+        *rows, strict=True
+    )
+    several = labels[0].ndim == 2
+    known, chosen = torch.cat(share).isfinite(), torch.cat(of_label)
+    counts = {"of_label": int(chosen.sum()), "union": int((known & ~chosen).sum()) * several}
     return (
         Scores(
             [name for part in names for name in part],
@@ -188,10 +218,11 @@ def score_split(
             torch.cat(share).double().tolist(),
             [(method, metric) for method in methods[0] for metric in config.metrics],
             torch.cat(values).double().numpy(),
-            _figures(torch.cat(predicted), torch.cat(labels)),
+            torch.cat(predicted).double().numpy() if several else None,
         ),
         digest,
         skipped,
+        counts,
     )
 
 
@@ -210,8 +241,14 @@ class _Scorer:
     """Scores one batch after another; the first batch decides which methods are used."""
 
     def __init__(
-        self, config: EvaluateConfig, checkpoint: Checkpoint, device: torch.device, console: Console
+        self,
+        config: EvaluateConfig,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        console: Console,
+        foregrounds: LabelForegrounds,
     ) -> None:
+        self.foregrounds = foregrounds
         self.config, self.checkpoint = config, checkpoint
         self.device, self.console = device, console
         self.methods: list[str] = []
@@ -229,7 +266,7 @@ class _Scorer:
         images = normalise(batch.images, self.device, self.checkpoint.normalization)
         if not self.methods:
             self._choose_methods(images)
-        row = _score_batch(self.config, self.checkpoint, self.methods, images, batch)
+        row = self._score_batch(images, batch)
         pixels = (batch.images.numpy(), batch.foreground.numpy())
         return _Scored(list(batch.skipped), pixels, (*row, self.methods))
 
@@ -241,31 +278,31 @@ class _Scorer:
         size = (images.shape[2], images.shape[3])
         print_costs(self.console, self.methods, size, self.config.attribution)
 
-
-def _score_batch(
-    config: EvaluateConfig, checkpoint: Checkpoint, methods: list[str], images: Tensor, batch: Batch
-) -> tuple[Any, ...]:
-    model, device = checkpoint.model, images.device
-    with torch.no_grad():
-        probabilities = kind_of(model).probabilities(logits_of(model, images).float())
-    if not probabilities.isfinite().all():
-        raise InputError(f"{checkpoint.path} gives logits that are not finite ({batch.names[0]})")
-    probability, predicted = probabilities.max(dim=1)
-    targets = _targets(config.target, probabilities, batch.labels.to(device))
-    foreground = batch.foreground.squeeze(1).to(device)
-    maps = maps_of(model, images, targets, methods, config.attribution)
-    columns = [
-        score(metric, method, model, images, maps[method], targets, foreground).cpu()
-        for method in methods
-        for metric in config.metrics
-    ]
-    share = foreground.flatten(1).float().mean(dim=1).cpu()
-    share = torch.where(batch.annotated, share, torch.nan)
-    values = torch.stack(columns, dim=1)
-    own = (batch.labels, predicted.cpu())
-    if batch.labels.ndim == 2:
-        own = (batch.labels, probabilities.cpu())
-    return batch.names, *own, probability.cpu(), share, values
+    def _score_batch(self, images: Tensor, batch: Batch) -> tuple[Any, ...]:
+        config, model, device = self.config, self.checkpoint.model, images.device
+        with torch.no_grad():
+            probabilities = kind_of(model).probabilities(logits_of(model, images).float())
+        if not probabilities.isfinite().all():
+            path = self.checkpoint.path
+            raise InputError(f"{path} gives logits that are not finite ({batch.names[0]})")
+        probability, predicted = probabilities.max(dim=1)
+        targets = _targets(config.target, probabilities, batch.labels.to(device))
+        union = batch.foreground.squeeze(1).to(device)
+        foreground, of_label = self.foregrounds.select(batch.names, targets, union)
+        maps = maps_of(model, images, targets, self.methods, config.attribution)
+        columns = [
+            score(metric, method, model, images, maps[method], targets, foreground).cpu()
+            for method in self.methods
+            for metric in config.metrics
+        ]
+        # the objects of a label may lie outside of a crop that others are in
+        area = foreground.flatten(1).float().mean(dim=1).cpu()
+        share = torch.where(batch.annotated & (area > 0), area, torch.nan)
+        values = torch.stack(columns, dim=1)
+        own = (batch.labels, predicted.cpu())
+        if batch.labels.ndim == 2:
+            own = (batch.labels, probabilities.cpu())
+        return batch.names, *own, probability.cpu(), share, values, of_label
 
 
 def _targets(target: str, probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -286,12 +323,13 @@ def _as_labels(values: Tensor) -> list[Label]:
     return [tuple(row.nonzero().flatten().tolist()) for row in values > THRESHOLD]
 
 
-def _figures(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
-    """mAP and F1 of several labels an image; none for one class."""
-    if labels.ndim == 1:
+def _label_figures(scores: Scores) -> dict[str, Any]:
+    """mAP and F1 of several labels an image with their intervals; none for one class."""
+    if scores.probabilities is None:
         return {}
-    found = label_scores(probabilities.float(), labels)._asdict()
-    return {name: value for name, value in found.items() if not np.isnan(value)}
+    interval = label_interval(scores.probabilities, scores.truth)
+    rows = zip(NAMES, *(part.tolist() for part in interval[:3]), strict=True)
+    return {"labels": {name: _entry(*row) for name, *row in rows if not np.isnan(row[0])}}
 
 
 def summarise(scores: Scores) -> dict[str, Any]:
@@ -314,7 +352,7 @@ def summarise(scores: Scores) -> dict[str, Any]:
         "annotated": len(known),
         "foreground_share": float(known.mean()) if len(known) else None,
         "accuracy": _entry(*(part.item() for part in accuracy[:3])),
-        **({"labels": scores.figures} if scores.figures else {}),
+        **_label_figures(scores),
         "table": table,
     }
 

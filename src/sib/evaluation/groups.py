@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from sib.config.stored import configuration
 from sib.data.sample import Label
 from sib.evaluation.scores import Scores
+from sib.evaluation.statistics import Array
 from sib.evaluation.stored import Evaluation
 from sib.objectives.registry import method_title
 from sib.utils.errors import InputError
@@ -21,6 +22,13 @@ class Group(NamedTuple):
         """The seeds; None if the members are files of weights."""
         runs = [member.run for member in self.members]
         return [run.config["seed"] for run in runs if run] if all(runs) else None
+
+    @property
+    def probabilities(self) -> list[Array] | None:
+        """(S) probabilities (N, K) of all labels; None where a member has none."""
+        found = [member.scores.probabilities for member in self.members]
+        known = [each for each in found if each is not None]
+        return known if len(known) == len(found) else None
 
 
 def group_by_seed(stored: list[Evaluation]) -> list[Group]:
@@ -45,11 +53,12 @@ def check_same_images(stored: list[Evaluation]) -> None:
     first, *others = stored
     for other in others:
         _check_images(first, other)
-        for option, value in first.facts["options"].items():
-            if other.facts["options"].get(option) != value:
+        ours, theirs = first.facts["options"], other.facts["options"]
+        for option in {**ours, **theirs}:
+            if ours.get(option) != theirs.get(option):
                 raise InputError(
                     f"{first.folder} and {other.folder} were evaluated differently: {option} is "
-                    f"{value!r} and {other.facts['options'].get(option)!r}"
+                    f"{ours.get(option)!r} and {theirs.get(option)!r}"
                 )
 
 

@@ -3,15 +3,17 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sib.data.sample import Label
+from sib.data.sample import Label, labels_of
 from sib.evaluation.statistics import Array
 from sib.utils.errors import InputError
 
+PROBABILITIES = "probabilities"
+"""Column of the probabilities of all labels, behind `FACTS`, where an image has several."""
 FACTS = ("image", "label", "predicted", "probability", "correct", "foreground_share")
 
 
@@ -32,14 +34,24 @@ class Scores:
     """(C,) pairs of method and measure."""
     values: Array
     """(N, C), NaN where an image has no value."""
-    figures: dict[str, float] = field(default_factory=dict)
-    """mAP and F1 of several labels an image; not in the file."""
+    probabilities: Array | None = None
+    """(N, K) of all labels, where an image has several; None for one class, and in files of older
+    evaluations."""
 
     @property
     def correct(self) -> Array:
         """(N,), 1 where the predicted class is the label; of several, where all of them are."""
         pairs = zip(self.labels, self.predicted, strict=True)
         return np.array([label == predicted for label, predicted in pairs], dtype=float)
+
+    @property
+    def truth(self) -> Array:
+        """(N, K), 1 where an image has a label; K is that of the probabilities."""
+        assert self.probabilities is not None
+        found = np.zeros(self.probabilities.shape)
+        for row, label in enumerate(self.labels):
+            found[row, list(labels_of(label))] = 1
+        return found
 
     def column(self, method: str, measure: str) -> Array:
         """(N,) values of one method under one measure."""
@@ -53,7 +65,9 @@ def to_csv(scores: Scores) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*FACTS, *("/".join(pair) for pair in scores.columns)])
+    has_all = scores.probabilities is not None
+    extra = [PROBABILITIES] if has_all else []
+    writer.writerow([*FACTS, *extra, *("/".join(pair) for pair in scores.columns)])
     facts = zip(
         scores.names,
         scores.labels,
@@ -63,8 +77,10 @@ def to_csv(scores: Scores) -> str:
         scores.foreground_share,
         strict=True,
     )
-    for fact, row in zip(facts, scores.values.tolist(), strict=True):
-        writer.writerow([_text(value) for value in (*fact, *row)])
+    every = [] if scores.probabilities is None else scores.probabilities.tolist()
+    for index, (fact, row) in enumerate(zip(facts, scores.values.tolist(), strict=True)):
+        own = (tuple(every[index]),) if has_all else ()
+        writer.writerow([_text(value) for value in (*fact, *own, *row)])
     return text.getvalue()
 
 
@@ -81,9 +97,11 @@ def read_scores(path: Path) -> Scores:
             raise ValueError("its first line is not as expected")
         if not all(len(row) == len(header) for row in rows):
             raise ValueError("a line has more or fewer cells than the first")
-        columns = [_pair(name) for name in header[len(FACTS) :]]
-        facts = list(zip(*(row[: len(FACTS)] for row in rows), strict=True))
-        values = np.array([[_number(cell) for cell in row[len(FACTS) :]] for row in rows])
+        has_all = header[len(FACTS) : len(FACTS) + 1] == [PROBABILITIES]
+        first = len(FACTS) + has_all
+        columns = [_pair(name) for name in header[first:]]
+        facts = list(zip(*(row[:first] for row in rows), strict=True))
+        values = np.array([[_number(cell) for cell in row[first:]] for row in rows])
         return Scores(
             list(facts[0]),
             [_label(cell) for cell in facts[1]],
@@ -92,6 +110,7 @@ def read_scores(path: Path) -> Scores:
             [_number(cell) for cell in facts[5]],
             columns,
             values.reshape(len(rows), len(columns)),
+            np.array([_floats(cell) for cell in facts[len(FACTS)]]) if has_all else None,
         )
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
@@ -115,7 +134,7 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(value)
     if isinstance(value, tuple):  # several labels: [0;2]
-        return f"[{';'.join(map(str, value))}]"
+        return f"[{';'.join(map(repr, value))}]"
     return str(value)
 
 
@@ -123,6 +142,10 @@ def _label(cell: str) -> Label:
     if cell[:1] == "[" and cell[-1:] == "]":
         return tuple(int(each) for each in cell[1:-1].split(";") if each)
     return int(cell)
+
+
+def _floats(cell: str) -> list[float]:
+    return [float(each) for each in cell[1:-1].split(";")]
 
 
 def _number(cell: str) -> float:

@@ -58,9 +58,9 @@ def mean_interval(values: Array, resamples: int = 2000, seed: int = 0) -> Interv
     filled = np.where(known, values, 0.0)
     replicates = [
         _ratio(weights @ filled, weights @ known)
-        for weights in _image_weights(len(values), resamples, np.random.default_rng(seed))
+        for weights in image_weights(len(values), resamples, np.random.default_rng(seed))
     ]
-    low, high = _quantiles(np.concatenate(replicates))
+    low, high = quantiles(np.concatenate(replicates))
     return Interval(_ratio(filled.sum(axis=0), images), low, high, images)
 
 
@@ -91,18 +91,18 @@ def paired_difference(
     images = known.sum(axis=0)
     generator = np.random.default_rng(seed)
     replicates = []
-    for weights in _image_weights(first.shape[1], resamples, generator):
-        of_a = _seed_weights(len(a), len(weights), generator)
-        of_b = of_a if paired_seeds else _seed_weights(len(b), len(weights), generator)
+    for weights in image_weights(first.shape[1], resamples, generator):
+        of_a = seed_weights(len(a), len(weights), generator)
+        of_b = of_a if paired_seeds else seed_weights(len(b), len(weights), generator)
         change = _over_seeds(b, weights, of_b) - _over_seeds(a, weights, of_a)
         replicates.append(_ratio(change, weights @ known))
     drawn = np.concatenate(replicates)
-    low, high = _quantiles(drawn)
+    low, high = quantiles(drawn)
     mean = _ratio((b.mean(axis=0) - a.mean(axis=0)).sum(axis=0), images)
-    return Difference(mean, low, high, _two_sided(drawn), images)
+    return Difference(mean, low, high, two_sided(drawn), images)
 
 
-def _image_weights(count: int, resamples: int, generator: np.random.Generator) -> Iterator[Array]:
+def image_weights(count: int, resamples: int, generator: np.random.Generator) -> Iterator[Array]:
     """How often each image is drawn in each replicate, in chunks (≤ CHUNK, count)."""
     for start in range(0, resamples, CHUNK):
         rows = min(CHUNK, resamples - start)
@@ -112,7 +112,7 @@ def _image_weights(count: int, resamples: int, generator: np.random.Generator) -
         yield counts.reshape(rows, count).astype(np.float64)
 
 
-def _seed_weights(seeds: int, rows: int, generator: np.random.Generator) -> Array:
+def seed_weights(seeds: int, rows: int, generator: np.random.Generator) -> Array:
     """Share of each seed (rows, seeds) in each replicate."""
     return generator.multinomial(seeds, [1 / seeds] * seeds, size=rows) / seeds
 
@@ -129,7 +129,7 @@ def _ratio(sums: Array, counts: NDArray) -> Array:
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
-def _quantiles(replicates: Array) -> tuple[Array, Array]:
+def quantiles(replicates: Array) -> tuple[Array, Array]:
     """2.5 % and 97.5 % quantiles of each column; NaN if a column has no value at all."""
     low, high = np.full((2, replicates.shape[1]), np.nan)
     for column, drawn in enumerate(replicates.T):
@@ -138,7 +138,7 @@ def _quantiles(replicates: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def _two_sided(replicates: Array) -> Array:
+def two_sided(replicates: Array) -> Array:
     """Twice the smaller share on either side of zero; zero itself counts on both sides."""
     known = np.isfinite(replicates).sum(axis=0)
     below = _ratio((replicates <= 0).sum(axis=0).astype(float), known)

@@ -6,6 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from sib.evaluation.headline import label_entries
 from sib.evaluation.measures import MEASURES
 
 LABEL_TITLES = {
@@ -21,10 +22,10 @@ def evaluation_table(found: dict[str, Any]) -> Table:
     """Methods by measures: the mean, with half the width of its 95 % interval below."""
     measures = list(dict.fromkeys(name for row in found["table"].values() for name in row))
     accuracy = interval(found["accuracy"], one_line=True)
-    kind, figures = "accuracy", ""
+    figures = f"accuracy {accuracy}"
     if "labels" in found:
-        kind, figures = "accuracy of the whole set", f", {label_figures(found['labels'])}"
-    title = f"{escape(found['name'])}: {kind} {accuracy}{figures} on {found['images']} images"
+        figures = f"{label_figures(label_entries(found))}, accuracy of the whole set {accuracy}"
+    title = f"{escape(found['name'])}: {figures} on {found['images']} images"
     share = found["foreground_share"]
     annotated = f"{found['annotated']} with a foreground"
     if share is not None:
@@ -43,9 +44,10 @@ def evaluation_table(found: dict[str, Any]) -> Table:
     return table
 
 
-def label_figures(figures: dict[str, float], sign: str = "") -> str:
-    """mAP and F1 of several labels an image, in words; of differences with ``sign="+"``."""
-    written = {name: f"{value:{sign}.3f}" for name, value in figures.items()}
+def label_figures(figures: dict[str, dict[str, Any]], signed: bool = False) -> str:
+    """mAP and F1 of several labels an image, in words; ``signed`` for differences."""
+    write = difference if signed else interval
+    written = {name: write(entry, one_line=True) for name, entry in figures.items()}
     values = {name: written.get(name, "–") for name in LABEL_TITLES}
     return (
         f"mAP {values['map_macro']} (micro {values['map_micro']}), F1 at 0.5 {values['f1_macro']} "
@@ -56,11 +58,13 @@ def label_figures(figures: dict[str, float], sign: str = "") -> str:
 def comparison_table(group: dict[str, Any], reference: str) -> Table:
     """Methods by measures: the difference to the reference group, and its 95 % interval."""
     measures = list(dict.fromkeys(name for row in group["table"].values() for name in row))
-    labels = f", {label_figures(group['labels'], sign='+')}" if "labels" in group else ""
+    accuracy = f"accuracy {difference(group['accuracy'], one_line=True)}"
+    if "labels" in group:
+        labels = label_figures(label_entries(group), signed=True)
+        accuracy = f"{labels}, accuracy of the whole set {accuracy.removeprefix('accuracy ')}"
     table = Table(
         box=SIMPLE_HEAD,
-        title=f"{escape(group['name'])} minus {escape(reference)}: "
-        f"accuracy {difference(group['accuracy'], one_line=True)}{labels}",
+        title=f"{escape(group['name'])} minus {escape(reference)}: {accuracy}",
         title_justify="left",
     )
     table.add_column("method", no_wrap=True)
@@ -75,8 +79,8 @@ def evaluation_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     run = {"run": found["name"]}
     rows = [run | {"method": "", "measure": "accuracy"} | found["accuracy"]]
     rows += [
-        run | {"method": "", "measure": name, "mean": value}
-        for name, value in found.get("labels", {}).items()
+        run | {"method": "", "measure": name} | entry
+        for name, entry in label_entries(found).items()
     ]
     return rows + [
         run | {"method": method, "measure": measure} | entry
@@ -92,8 +96,8 @@ def comparison_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
         own = {"group": group["name"], "minus": found["reference"]["name"]}
         rows.append(own | {"method": "", "measure": "accuracy"} | _figures(group["accuracy"]))
         rows += [
-            own | {"method": "", "measure": name, "mean": value}
-            for name, value in group.get("labels", {}).items()
+            own | {"method": "", "measure": name} | _figures(entry)
+            for name, entry in label_entries(group).items()
         ]
         rows += [
             own | {"method": method, "measure": measure} | _figures(entry)
@@ -104,7 +108,7 @@ def comparison_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _figures(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("mean", "low", "high", "p", "images")}
+    return {name: entry.get(name) for name in ("mean", "low", "high", "p", "images")}
 
 
 def _add_measures(table: Table, measures: list[str]) -> None:
@@ -133,7 +137,7 @@ def difference(
     if entry["mean"] is None:
         return "–"
     mean = f"{entry['mean']:+.3f}"
-    if entry["low"] > 0 or entry["high"] < 0:
+    if entry["low"] is not None and (entry["low"] > 0 or entry["high"] < 0):
         better = (entry["mean"] > 0) == MEASURES[measure].higher_is_better
         mean = f"[bold {'green' if better else 'red'}]{mean}[/]"
     return _with_half_width(entry, mean, one_line)
@@ -142,5 +146,7 @@ def difference(
 def _with_half_width(entry: dict[str, Any], mean: str, one_line: bool) -> str:
     if entry["mean"] is None:
         return "–"
+    if entry["low"] is None:
+        return mean
     half = f"±{(entry['high'] - entry['low']) / 2:.3f}"
     return f"{mean} {half}" if one_line else f"{mean}\n[dim]{half}[/]"

@@ -91,7 +91,8 @@ def scatter_figure(points: list[dict[str, Any]]) -> Figure:
     """Accuracy against localisation, one point per run.
 
     Args:
-        points: each with ``group``, ``name``, ``accuracy`` and ``localisation``.
+        points: each with ``group``, ``name``, ``accuracy`` and ``localisation``; ``measure`` names
+            the accuracy's axis, ``"accuracy"`` where it is missing.
     """
     groups = list(dict.fromkeys(point["group"] for point in points))
     width = 5.6
@@ -114,7 +115,7 @@ def scatter_figure(points: list[dict[str, Any]]) -> Figure:
             s=46,
             alpha=0.9,
         )
-    axis.set_xlabel("accuracy")
+    axis.set_xlabel(next((point["measure"] for point in points if "measure" in point), "accuracy"))
     axis.set_ylabel("energy inside the foreground,\nmean over methods")
     axis.margins(0.15)
     _quiet(axis)

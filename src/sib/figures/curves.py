@@ -30,6 +30,7 @@ def _of_record(key: str, record: dict[str, Any]) -> Any:
 MAIN: list[Quantity] = [
     ("cross-entropy on the training images", "nats", lambda e: e.get("cross_entropy")),
     ("accuracy on the split that chooses the epoch", "", lambda e: _selection(e).get("accuracy")),
+    ("mAP on the split that chooses the epoch", "", lambda e: _selection(e).get("map_macro")),
     (
         "energy of the VJP inside the foreground, same split",
         "",

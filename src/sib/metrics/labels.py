@@ -1,12 +1,16 @@
 """Measures of a classifier with several labels an image."""
 
-import warnings
 from typing import NamedTuple
 
-import torch
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sib.functional.label_kinds import THRESHOLD
+
+Array = NDArray[np.float64]
+LARGEST = 2**23
+"""Most values of an array that is made at once: 64 MiB of float64."""
 
 
 class LabelScores(NamedTuple):
@@ -17,7 +21,7 @@ class LabelScores(NamedTuple):
     map_micro: float
     """Average precision over all pairs of image and label."""
     f1_macro: float
-    """F1 of each label at a probability of 0.5, a mean over the labels."""
+    """F1 of each label at a probability of 0.5, a mean over the labels that any has or gets."""
     f1_micro: float
     """F1 over all pairs of image and label."""
 
@@ -35,19 +39,87 @@ def label_scores(probabilities: Tensor, labels: Tensor) -> LabelScores:
     Returns:
         `LabelScores`; NaN where no image has a label.
 
-    Source: torchmetrics, multilabel average precision and F1.
+    Source: Everingham et al. 2010, The PASCAL VOC Challenge; as torchmetrics and scikit-learn
+    compute them.
     """
-    from torchmetrics.functional import classification
+    found = WeightedLabelScores(probabilities.cpu().numpy(), labels.cpu().numpy())
+    return LabelScores(*found(np.ones((1, len(labels))))[0].tolist())
 
-    truth = labels.to(torch.int64)
-    found = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a label that no image has, which is left out
-        for average in ("macro", "micro"):
-            found[f"map_{average}"] = classification.multilabel_average_precision(
-                probabilities, truth, truth.shape[1], average
-            ).item()
-            found[f"f1_{average}"] = classification.multilabel_f1_score(
-                probabilities, truth, truth.shape[1], THRESHOLD, average
-            ).item()
-    return LabelScores(**found)
+
+class WeightedLabelScores:
+    """`label_scores` of images that count several times or not at all, as a bootstrap draws them.
+
+    Written here because the metrics of torchmetrics take no weights.
+
+    Args:
+        probabilities: (N, K), in [0, 1].
+        labels: (N, K), 0 or 1.
+    """
+
+    def __init__(self, probabilities: ArrayLike, labels: ArrayLike) -> None:
+        p, y = np.asarray(probabilities), np.asarray(labels).astype(bool)
+        self.images, self.labels = p.shape
+        self._each = [_Ranking(p[:, k], y[:, k], np.arange(self.images)) for k in range(p.shape[1])]
+        self._pairs = _Ranking(p.ravel(), y.ravel(), np.arange(self.images).repeat(self.labels))
+        decided = p > THRESHOLD
+        self._true, self._either = (decided & y).astype(float), decided.astype(float) + y
+
+    def __call__(self, weights: Array) -> Array:
+        """The scores for each of R sets of weights.
+
+        Args:
+            weights: (R, N), how often each image counts.
+
+        Returns:
+            (R, 4), in the order of `LabelScores`; NaN where no image has a label.
+        """
+        rows = max(1, LARGEST // max(1, self.images * self.labels))
+        parts = [self._scores(weights[i : i + rows]) for i in range(0, len(weights), rows)]
+        return np.concatenate(parts)
+
+    def _scores(self, weights: Array) -> Array:
+        precision = np.stack([ranking.average_precision(weights) for ranking in self._each], axis=1)
+        true, either = weights @ self._true, weights @ self._either
+        columns = (
+            _mean(precision),
+            self._pairs.average_precision(weights),
+            _mean(_ratio(2 * true, either)),
+            _ratio(2 * true.sum(axis=1), either.sum(axis=1)),
+        )
+        return np.stack(columns, axis=1)
+
+
+class _Ranking:
+    """Images by falling probability; images of equal probability share a threshold.
+
+    Args:
+        probabilities: (M,).
+        present: (M,), whether the image has the label.
+        images: (M,), indices of the images.
+    """
+
+    def __init__(self, probabilities: NDArray, present: NDArray, images: NDArray) -> None:
+        order = np.argsort(-probabilities, kind="stable")
+        falling = -probabilities[order]
+        self.images, self.present = images[order], present[order]
+        self.found = np.flatnonzero(self.present)
+        self.last = np.searchsorted(falling, falling[self.found], side="right") - 1
+
+    def average_precision(self, weights: Array) -> Array:
+        """(R,) for weights (R, N)."""
+        own = weights[:, self.images]
+        hits, shown = (own * self.present).cumsum(axis=1), own.cumsum(axis=1)
+        precision = _ratio(hits[:, self.last], shown[:, self.last])
+        # an image that counts 0 times may come before all others, where nothing is shown
+        sums = (own[:, self.found] * np.nan_to_num(precision)).sum(axis=1)
+        return _ratio(sums, hits[:, -1])
+
+
+def _ratio(sums: Array, counts: Array) -> Array:
+    return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
+
+
+def _mean(values: Array) -> Array:
+    """Mean over the columns (R, K) that have a value; NaN where none has one."""
+    known = np.isfinite(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(float))

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sib.evaluation.groups import Group
+from sib.evaluation.headline import headline
+from sib.evaluation.label_intervals import label_difference
 from sib.evaluation.statistics import Array, paired_difference
 from sib.report.gallery import ENERGY, energies
 from sib.report.load import Loaded
@@ -30,6 +32,7 @@ class Standing(NamedTuple):
 
     group: Group
     accuracy: float
+    """mAP of several labels an image."""
     energy: float | None
     """Mean over methods, images and seeds; None if no foreground is known."""
 
@@ -56,14 +59,14 @@ def answer(loaded: Loaded) -> dict[str, Any]:
         rows.append({"name": "an even map", "cells": [None, _cell(facts["foreground_share"])]})
     return {
         "sentence": sentence,
-        "head": ["setting", "accuracy", "energy"],
+        "head": ["setting", headline(facts)[0], "energy"],
         "rows": rows,
         "caption": _caption(standings, facts),
     }
 
 
 def _standing(group: Group) -> Standing:
-    accuracy = float(np.mean([member.facts["accuracy"]["mean"] for member in group.members]))
+    accuracy = float(np.mean([headline(each.facts)[1]["mean"] for each in group.members]))
     known = [
         row[ENERGY]["mean"]
         for member in group.members
@@ -75,8 +78,12 @@ def _standing(group: Group) -> Standing:
 
 def _of_one(standing: Standing, facts: dict[str, Any]) -> str:
     name = standing.group.name
-    right = f"{name[0].upper()}{name[1:]} names the right class for {_percent(standing.accuracy)} "
-    right += f"of the {facts['options']['split']} images"
+    right = f"{name[0].upper()}{name[1:]} "
+    if "labels" in facts:
+        right += f"ranks labels with a mAP of {standing.accuracy:.3f} on the "
+    else:
+        right += f"names the right class for {_percent(standing.accuracy)} of the "
+    right += f"{facts['options']['split']} images"
     if standing.energy is None:
         return f"{right}; no foreground is known, so it is unknown where its explanations lie."
     return (
@@ -117,15 +124,22 @@ def _of_accuracy(standings: list[Standing]) -> str:
 def _accuracy_words(reference: Standing, other: Standing) -> str:
     change = _difference(reference.group, other.group, energy=False)
     values = f"({other.accuracy:.3f} against {reference.accuracy:.3f}, {change})"
+    measure = headline(other.group.members[0].facts)[0]
     if not change.sure:
-        return f"their accuracy shows no clear difference {values}"
+        return f"their {measure} shows no clear difference {values}"
     more = "higher" if change.mean > 0 else "lower"
-    return f"the accuracy of {other.group.name} is {more} {values}"
+    return f"the {measure} of {other.group.name} is {more} {values}"
 
 
 def _difference(first: Group, second: Group, *, energy: bool) -> Difference:
     paired = first.seeds is not None and first.seeds == second.seeds
-    found = paired_difference(_values(first, energy), _values(second, energy), paired, RESAMPLES)
+    own, others = first.probabilities, second.probabilities
+    if not energy and own is not None and others is not None:
+        truth = first.members[0].scores.truth
+        found = label_difference(own, others, truth, paired, RESAMPLES)
+    else:
+        values = _values(first, energy), _values(second, energy)
+        found = paired_difference(*values, paired, RESAMPLES)
     low, high = float(found.low[0]), float(found.high[0])
     return Difference(float(found.mean[0]), (high - low) / 2, low > 0 or high < 0)
 
@@ -137,7 +151,9 @@ def _values(group: Group, energy: bool) -> Array:
 
 
 def _caption(standings: list[Standing], facts: dict[str, Any]) -> str:
-    text = f"Accuracy on {facts['images']} {facts['options']['split']} images."
+    measure = headline(facts)[0]
+    named = "Accuracy" if measure == "accuracy" else f"{measure} (mean average precision)"
+    text = f"{named} on {facts['images']} {facts['options']['split']} images."
     if standings[0].energy is not None:
         count = sum(ENERGY in row for row in facts["table"].values())
         text += (

@@ -55,11 +55,13 @@ def scatter(stored: list[Evaluation]) -> Picture | None:
     if len(found) < 3:
         return None
     said = "; ".join(
-        f"{point['name']}: accuracy {point['accuracy']:.3f}, energy {point['localisation']:.3f}"
+        f"{point['name']}: {point['measure']} {point['accuracy']:.3f}, "
+        f"energy {point['localisation']:.3f}"
         for point in found
     )
     return both_themes(
-        lambda: scatter_figure(found), f"Scatter of accuracy against energy inside. {said}."
+        lambda: scatter_figure(found),
+        f"Scatter of {found[0]['measure']} against energy inside. {said}.",
     )
 
 

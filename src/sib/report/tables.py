@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sib.evaluation.headline import headline, label_entries
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Evaluation
 from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
@@ -43,7 +44,7 @@ def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any
                 "name": item.name,
                 "texts": [method_title(trained_with)],
                 "cells": [
-                    cell(item.facts["accuracy"]),
+                    cell(headline(item.facts)[1]),
                     *energies,
                     plain_cell(epochs_words(item)),
                     plain_cell(config.get("seed", "–")),
@@ -57,16 +58,16 @@ def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any
         "bootstrap interval over images."
     )
     labelled = [item for item in stored if "labels" in item.facts]
-    if labelled:
-        caption += " Accuracy counts an image where its whole set of labels is right."
     for item in labelled:
-        caption += f" {item.name}: {label_figures(item.facts['labels'])}."
+        right = item.facts["accuracy"]["mean"]
+        caption += f" {item.name}: {label_figures(label_entries(item.facts))}; the whole set of "
+        caption += f"labels is right for {right:.3f} of the images."
     if shown:
         caption += (
             " The columns named after a method of explanation hold the energy of its maps; an even "
             f"map has {facts['foreground_share']:.3f}."
         )
-    head = ["run", "trained with", "accuracy"]
+    head = ["run", "trained with", headline(facts)[0]]
     head += [f"energy, {method_name(method)}" for method in shown]
     return {"caption": caption, "head": [*head, "epochs", "seed", "architecture"], "rows": rows}
 
@@ -97,8 +98,11 @@ def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
             {
                 "title": f"{group['name']} minus {found['reference']['name']}",
                 "accuracy": [
-                    {"name": "all images", "cells": [signed_cell(group["accuracy"], True)]},
-                    *_label_rows(group.get("labels", {})),
+                    *_label_rows(label_entries(group)),
+                    {
+                        "name": "whole set right" if "labels" in group else "all images",
+                        "cells": [signed_cell(group["accuracy"], True)],
+                    },
                 ],
                 "head": ["explanation", *(_head(name) for name in measures)],
                 "rows": [
@@ -117,9 +121,9 @@ def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
     return {"explanation": explanation, "tables": tables, "glossary": glossary}
 
 
-def _label_rows(differences: dict[str, float]) -> list[dict[str, Any]]:
+def _label_rows(differences: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"name": title, "cells": [plain_cell(signed(differences[name]))]}
+        {"name": title, "cells": [signed_cell(differences[name], True)]}
         for name, title in LABEL_TITLES.items()
         if name in differences
     ]
@@ -129,6 +133,8 @@ def cell(entry: dict[str, Any] | None) -> Cell:
     """A mean with half the width of its interval."""
     if entry is None or entry["mean"] is None:
         return None
+    if entry["low"] is None:
+        return plain_cell(f"{entry['mean']:.3f}")
     half = (entry["high"] - entry["low"]) / 2
     return {"mean": f"{entry['mean']:.3f}", "half": f"±{half:.3f}", "kind": ""}
 
@@ -149,6 +155,8 @@ def signed_cell(entry: dict[str, Any], higher_is_better: bool) -> Cell:
     if shown is None:
         return None
     shown["mean"] = signed(entry["mean"])
+    if entry["low"] is None:
+        return shown
     if entry["low"] > 0 or entry["high"] < 0:
         shown["kind"] = "good" if (entry["mean"] > 0) == higher_is_better else "bad"
     return shown

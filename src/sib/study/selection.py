@@ -21,8 +21,11 @@ class Candidate:
     runs: tuple[Run, ...]
     """By seed."""
     accuracy: float
+    """On validation; mAP with several labels an image."""
     energy: float | None
     """Mean over the explanation methods; None if the choice does not need it."""
+    measure: str = "accuracy"
+    """What ``accuracy`` is, ``"accuracy"`` or ``"map_macro"``."""
 
 
 @dataclass(frozen=True)
@@ -119,23 +122,28 @@ def _has_figures(run: Run, energies: bool) -> bool:
 
 
 def _candidate(name: str, runs: tuple[Run, ...], energies: bool) -> Candidate:
-    accuracy = float(np.mean([validation_accuracy(run) for run in runs]))
+    found = [validation_accuracy(run) for run in runs]
+    accuracy, measure = float(np.mean([value for value, _ in found])), found[0][1]
     energy = float(np.mean([validation_energy(run) for run in runs])) if energies else None
-    return Candidate(name, runs, accuracy, energy)
+    return Candidate(name, runs, accuracy, energy, measure)
 
 
-def validation_accuracy(run: Run) -> float:
+def validation_accuracy(run: Run) -> tuple[float, str]:
     """The best epoch's validation accuracy in ``result.json``; mAP with several labels an image.
+
+    Returns:
+        The figure, and its name: ``"accuracy"`` or ``"map_macro"``.
 
     Raises:
         InputError: the file is damaged.
     """
     path = run.folder / "result.json"
     found = read_json(path)
-    value = found.get("validation_map_macro", found.get("validation_accuracy"))
+    measure = "map_macro" if "validation_map_macro" in found else "accuracy"
+    value = found.get(f"validation_{measure}")
     if not isinstance(value, (int, float)):
         raise InputError(f"{path} is damaged: it has no validation_accuracy")
-    return float(value)
+    return float(value), measure
 
 
 def validation_energy(run: Run) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sib.evaluation.groups import check_same_images
+from sib.evaluation.headline import label_entries
 from sib.evaluation.statistics import Array
 from sib.evaluation.stored import Evaluation, read_stored
 from sib.study.audits import audit_figures
@@ -120,7 +121,7 @@ def _figures(stored: Evaluation, methods: list[str], audits: list[str]) -> Figur
     behaviour = audit_figures(stored.folder) if audits else {}
     return {
         ACCURACY: stored.facts["accuracy"]["mean"],
-        **stored.facts.get("labels", {}),
+        **{name: entry["mean"] for name, entry in label_entries(stored.facts).items()},
         MEAN: mean,
         **energies,
         **{name: behaviour[name] for name in audits},
@@ -194,6 +195,6 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     return {
         "point": candidate.point,
         "options": candidate.runs[0].point.choice,
-        "validation_accuracy": candidate.accuracy,
+        f"validation_{candidate.measure}": candidate.accuracy,
         "validation_energy": candidate.energy,
     }

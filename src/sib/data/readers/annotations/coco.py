@@ -9,6 +9,7 @@ from sib.data.readers.annotations.entry import (
     Format,
     Shape,
     box_of_extent,
+    class_name,
     image_size,
     number,
     outline,
@@ -44,17 +45,31 @@ def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
     if len(images) < len(content["images"]):
         raise InputError(f"{path}: two images have the same id")
     objects: dict[Any, list[Shape]] = {key: [] for key in images}
+    classes: dict[Any, list[str | None]] = {key: [] for key in images}
+    names = _categories(content)
     for index, entry in enumerate(content["annotations"]):
         where = f"{path}, annotation {index}"
         key = _key(entry, "image_id", where)
         if key not in objects:
             raise InputError(f"{where}: no image has the id {shown(key)}")
-        objects[key] += _shapes(entry, where)
+        shapes = _shapes(entry, where)
+        objects[key] += shapes
+        classes[key] += [names.get(str(entry.get("category_id")))] * len(shapes)
     for index, (key, image) in enumerate(images.items()):
         where = f"{path}, image {index}"
         name = text(image.get("file_name"), "file_name", where)
         size = image_size(image.get("height"), image.get("width"))
-        yield Annotation((name,), tuple(objects[key]), where, size)
+        own = tuple(classes[key])
+        yield Annotation((name,), tuple(objects[key]), where, size, classes=own)
+
+
+def _categories(content: dict[str, Any]) -> dict[str, str | None]:
+    """Names of the classes by their id; what is not of COCO's form has none."""
+    entries = content.get("categories")
+    known = (
+        [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
+    )
+    return {str(each.get("id")): class_name(each.get("name")) for each in known}
 
 
 def _key(entry: Any, name: str, where: str) -> int | str:

@@ -30,6 +30,7 @@ class Annotation:
         where: names the entry in messages.
         size: height and width of the annotated image, None if unknown.
         relative: whether coordinates are fractions of the image's width and height.
+        classes: the class of each shape, None where it is not given; empty where none is.
     """
 
     names: tuple[str, ...]
@@ -37,6 +38,7 @@ class Annotation:
     where: str
     size: tuple[int, int] | None = None
     relative: bool = False
+    classes: tuple[str | None, ...] = ()
 
 
 class Found(NamedTuple):
@@ -134,6 +136,11 @@ def box_of_extent(values: tuple[float, float, float, float], where: str) -> Box:
             f"{box.width:g} × {box.height:g}"
         )
     return box
+
+
+def class_name(value: object) -> str | None:
+    """The name of an object's class; None where it is missing or not text."""
+    return value.strip() or None if isinstance(value, str) and _is_encodable(value) else None
 
 
 def image_size(height: object, width: object) -> tuple[int, int] | None:

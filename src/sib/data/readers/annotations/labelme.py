@@ -14,6 +14,7 @@ from sib.data.readers.annotations.entry import (
     Annotation,
     Format,
     Shape,
+    class_name,
     image_size,
     number,
     outline,
@@ -52,7 +53,8 @@ def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
         _shape(entry, size, f"{path}, shape {index}")
         for index, entry in enumerate(content["shapes"])
     )
-    yield Annotation(names, shapes, str(path), size)
+    classes = tuple(class_name(entry.get("label")) for entry in content["shapes"])
+    yield Annotation(names, shapes, str(path), size, classes=classes)
 
 
 def _shape(entry: Any, size: tuple[int, int] | None, where: str) -> Shape:

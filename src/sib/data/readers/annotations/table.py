@@ -8,6 +8,7 @@ from sib.data.readers.annotations.entry import (
     Format,
     box_of_edges,
     box_of_extent,
+    class_name,
     image_size,
     number,
     text,
@@ -17,6 +18,8 @@ from sib.data.sample import Box
 from sib.utils.errors import InputError
 
 NAMES = ("image", "filename")
+CLASSES = ("class", "label", "class_name", "category")
+"""Columns that may name the class of a box."""
 EXTENT, EDGES = ("x", "y", "width", "height"), ("xmin", "ymin", "xmax", "ymax")
 ALIASES = {
     **dict.fromkeys(("image_name", "image_id", "imageid", "image_path"), "image"),
@@ -54,7 +57,8 @@ def read(content: str, path: Path) -> Iterator[Annotation]:
 
     The columns are ``image``, and ``x``, ``y``, ``width`` and ``height`` or ``xmin``, ``ymin``,
     ``xmax`` and ``ymax``; with the latter ``width`` and ``height`` are the image's. `ALIASES` of
-    these are taken as well. Other columns are not used.
+    these are taken as well. A column of `CLASSES` names the
+    class of the box. Other columns are not used.
 
     Raises:
         InputError: a column is missing, or a value is not allowed.
@@ -72,15 +76,17 @@ def read(content: str, path: Path) -> Iterator[Annotation]:
 
 def _annotation(row: dict[str, str], columns: tuple[str, ...], where: str) -> Annotation:
     name = text(row[next(name for name in NAMES if name in row)], "the image", where)
+    own = (class_name(next((row[column] for column in CLASSES if column in row), None)),)
     a, b, c, d = (number(row[column], column, where) for column in columns)
     if columns == EXTENT:
-        return Annotation((name,), (box_of_extent((a, b, c, d), where),), where)
+        shapes = (box_of_extent((a, b, c, d), where),)
+        return Annotation((name,), shapes, where, classes=own)
     box: Box = box_of_edges((a, b, c, d), where)
     size = None
     if "width" in row and "height" in row:
         height, width = (number(row[side], side, where) for side in ("height", "width"))
         size = image_size(int(height), int(width))
-    return Annotation((name,), (box,), where, size)
+    return Annotation((name,), (box,), where, size, classes=own)
 
 
 def _boxes_in(header: list[str], path: Path) -> tuple[str, ...]:

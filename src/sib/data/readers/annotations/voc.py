@@ -9,6 +9,7 @@ from sib.data.readers.annotations.entry import (
     Annotation,
     Format,
     box_of_edges,
+    class_name,
     image_size,
     number,
 )
@@ -34,7 +35,8 @@ def read(root: Element, path: Path) -> Iterator[Annotation]:
     name = (root.findtext("filename") or "").strip()
     names = (name, path.stem) if name else (path.stem,)
     boxes = tuple(_box(entry, f"{path}, object {n}") for n, entry in enumerate(root.iter("object")))
-    yield Annotation(names, boxes, str(path), _size(root, str(path)))
+    classes = tuple(class_name(entry.findtext("name")) for entry in root.iter("object"))
+    yield Annotation(names, boxes, str(path), _size(root, str(path)), classes=classes)
 
 
 def _box(entry: Element, where: str) -> Box:
