@@ -7,7 +7,7 @@ from sib.data.sample import Label
 from sib.evaluation.scores import Scores
 from sib.evaluation.statistics import Array
 from sib.evaluation.stored import Evaluation
-from sib.objectives.registry import method_title
+from sib.objectives.registry import training_title
 from sib.utils.errors import InputError
 
 
@@ -91,9 +91,10 @@ def _configuration(stored: Evaluation) -> dict[str, Any] | None:
 
 def _names(groups: list[list[Evaluation]]) -> list[str]:
     """The method if that distinguishes the groups, else the folder's name without its seed."""
-    methods = [group[0].run.config["method"] if group[0].run else None for group in groups]
-    if None not in methods and len(set(methods)) == len(methods):
-        return [method_title(str(method)) for method in methods]
+    runs = [group[0].run for group in groups]
+    titles = [training_title(run.config) for run in runs if run]
+    if len(set(titles)) == len(groups):
+        return titles
     return [_bare(group) for group in groups]
 
 

@@ -3,9 +3,10 @@
 This module imports no objective, so that the command line can list the methods without torch.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sib.utils.errors import InputError
 from sib.utils.nearest import perhaps
@@ -58,6 +59,18 @@ def check_method(name: str) -> None:
 def method_title(name: str) -> str:
     """A method's title in tables and figures; its name if another package adds it."""
     return METHODS[name].title if name in METHODS else name
+
+
+def training_title(config: Mapping[str, Any]) -> str:
+    """How a run was trained, for tables and figures: its method, and whether masks guided S-IB.
+
+    Args:
+        config: content of the run's ``config.yaml``.
+    """
+    title, share = method_title(str(config["method"])), config.get("guided_share") or 0.0
+    if config["method"] != "sib" or not share:
+        return title
+    return f"guided {title}" if share == 1 else f"{title} guided by {share:.3g} of the masks"
 
 
 def needs_foreground(name: str) -> bool:

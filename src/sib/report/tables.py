@@ -6,7 +6,7 @@ from sib.evaluation.headline import headline, label_entries
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Evaluation
 from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
-from sib.objectives.registry import method_title
+from sib.objectives.registry import training_title
 from sib.report.gallery import ENERGY
 
 Cell = dict[str, str] | None
@@ -37,12 +37,11 @@ def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any
     rows = []
     for item in stored:
         config = item.run.config if item.run else {}
-        trained_with = config.get("method", "–")
         energies = [cell(item.facts["table"].get(method, {}).get(ENERGY)) for method in shown]
         rows.append(
             {
                 "name": item.name,
-                "texts": [method_title(trained_with)],
+                "texts": [training_title(config) if config else "–"],
                 "cells": [
                     cell(headline(item.facts)[1]),
                     *energies,
