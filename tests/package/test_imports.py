@@ -114,6 +114,6 @@ def test_no_module_imports_itself_in_a_circle():
 def test_the_walk_sees_lazy_imports_and_places():
     assert "sib.training.loop" in IMPORTS["sib.cli.train"]
     assert "sib.cli.train" in IMPORTS["sib.cli.commands"]
-    assert "sib.functional.dependence" in IMPORTS["sib.config.train"]
+    assert "sib.functional.dependence" in IMPORTS["sib.config.train_checks"]
     assert "sib.figures.sheet" in IMPORTS["sib.data.show"]
     assert "sib.tasks.accumulate" in IMPORTS["sib"]
