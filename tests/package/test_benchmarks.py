@@ -181,3 +181,18 @@ def test_memory_formats_are_timed_side_by_side(benchmark, tmp_path):
     for mode in formats.MODES:
         slow, fast = (row["steps"][f"{mode}, {words}"] for words in formats.FORMATS)
         assert fast["ratio"] == fast["processor_seconds"] / slow["processor_seconds"]
+
+
+def test_the_parts_of_a_whole_run_are_those_that_were_timed(benchmark, monkeypatch):
+    whole = benchmark("whole_run")
+    now = iter([0.0, 2.0, 3.0, 3.0, 7.0, 9.0])  # an epoch that holds a step, then a measurement
+    monkeypatch.setattr(whole.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(whole.time, "time", lambda: 105.0)
+    clock = whole.Clock(100.0)
+    step = clock.timing("step", lambda: None)
+    clock.timing("epoch", step)()
+    clock.timing("measure", lambda: None)()
+    assert clock.parts(4.0) == {
+        **{"start": 5.0, "step": 1.0, "input and saving": 2.0},
+        **{"validation": 2.0, "test": 0.0, "evaluation": 4.0},
+    }
