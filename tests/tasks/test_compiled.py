@@ -6,6 +6,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VisionTransformer
 
 import sib
 from helpers.nets import group_norm_net, small_vit
@@ -60,17 +61,40 @@ def with_batch_norm():
     )
 
 
+def one_layer_vit():
+    vit = VisionTransformer(16, 8, 1, 2, 16, 16, num_classes=5)
+    nn.init.normal_(vit.heads.head.weight, std=0.5)
+    return vit
+
+
 @pytest.fixture(autouse=True)
-def _loud():
-    """No fallback goes unseen; every test starts without graphs of the others."""
-    torch._dynamo.reset()
+def _loud(request):
+    """No fallback goes unseen, and a test starts without the graphs of the others."""
+    if "usual" not in request.fixturenames:
+        torch._dynamo.reset()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
         yield
 
 
-def test_a_residual_network_in_float64():
-    eager, compiled, images, labels = problem(SmallResNet(5, 4), dtype=torch.float64)
+class Residual(nn.Module):
+    """A block with batch norm and a shortcut."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 4, 3, 2), nn.Linear(4, 5)
+        self.inner = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
+
+    def forward(self, images):
+        features = self.stem(images)
+        return self.head((features + self.inner(features).relu()).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    "make", [Residual, pytest.param(lambda: SmallResNet(5, 4), marks=pytest.mark.torture)]
+)
+def test_a_residual_network_in_float64(make):
+    eager, compiled, images, labels = problem(make(), dtype=torch.float64)
     one, other = step(eager, images, labels), step(compiled, images, labels)
     assert_same(eager, compiled, one, other, rtol=1e-7, atol=1e-9)
 
@@ -84,7 +108,14 @@ def test_the_published_architectures(arch):
     assert_same(eager, compiled, one, other, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("make", [with_batch_norm, group_norm_net, small_vit])
+@pytest.mark.parametrize(
+    "make",
+    [
+        with_batch_norm,
+        pytest.param(group_norm_net, marks=pytest.mark.torture),
+        pytest.param(small_vit, marks=pytest.mark.torture),
+    ],
+)
 def test_float32_over_steps_and_modes(make):
     eager, compiled, images, labels = problem(make())
     for mode in (True, True, False):
@@ -94,14 +125,22 @@ def test_float32_over_steps_and_modes(make):
         assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
 
 
+def test_attention_in_float32():
+    eager, compiled, images, labels = problem(one_layer_vit())
+    one, other = step(eager, images, labels), step(compiled, images, labels)
+    assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
+
+
+ALONE = [{"form": "exp"}, {"cotangent": "logits"}, {"mask": "hard"}]
+
+
 @pytest.mark.parametrize(
     "options",
     [
-        {"form": "exp"},
-        {"cotangent": "logits"},
         {"mask": "centred", "alignment": "ssim", "background": "magnitude"},
         {"mask": "area", "background": "hsic", "estimator": "unbiased"},
-        {"mask": "hard"},
+        {name: value for options in ALONE for name, value in options.items()},
+        *(pytest.param(options, marks=pytest.mark.torture) for options in ALONE),
     ],
 )
 def test_other_objectives(options):
@@ -137,8 +176,17 @@ def test_micro_batches():
     assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_two_gradients_of_one_step():
-    _, compiled, images, labels = problem(with_batch_norm())
+@pytest.fixture(scope="module")
+def usual():
+    """One network and its compiled step for the tests that do not compare figures."""
+    torch._dynamo.reset()
+    eager, compiled, images, labels = problem(with_batch_norm())
+    compiled(images, labels)
+    return eager, compiled, images, labels
+
+
+def test_two_gradients_of_one_step(usual):
+    _, compiled, images, labels = usual
     out = compiled(images, labels)
     parameters = list(compiled.model.parameters())
     first = torch.autograd.grad(out.terms.loss, parameters, retain_graph=True, allow_unused=True)
@@ -157,16 +205,16 @@ def test_bfloat16_stays_near_the_eager_step():
     assert torch.cosine_similarity(a, b, dim=0) > 0.99
 
 
-def test_the_model_is_left_as_it_is():
-    eager, compiled, images, labels = problem(with_batch_norm())
+def test_the_model_is_left_as_it_is(usual):
+    eager, compiled, images, labels = usual
     step(compiled, images, labels)
     assert list(compiled.state_dict()) == list(eager.state_dict())
     assert compiled.model.state_dict().keys() == with_batch_norm().state_dict().keys()
     assert not images.requires_grad and images.grad is None
 
 
-def test_labels_out_of_range_are_refused():
-    _, compiled, images, _ = problem(with_batch_norm())
+def test_labels_out_of_range_are_refused(usual):
+    _, compiled, images, _ = usual
     with pytest.raises(ValueError, match="labels must lie in"):
         compiled(images, torch.tensor([0, 1, 2, 5]))
 
