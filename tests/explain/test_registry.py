@@ -1,6 +1,5 @@
 """Methods by name: those of the package, registered ones, those of other packages."""
 
-import subprocess
 import sys
 from textwrap import dedent
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 import sib.explain
+from helpers import fresh
 from helpers.examples import TinyNet
 from helpers.trained import trained
 from sib.cli.main import main
@@ -162,7 +162,8 @@ def test_importing_the_package_loads_no_library_that_a_method_needs():
         )
         assert "captum" not in sys.modules
     """
-    subprocess.run([sys.executable, "-c", dedent(code)], check=True)
+    done = fresh.run(dedent(code))
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_names_are_listed():

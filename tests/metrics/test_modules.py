@@ -1,8 +1,6 @@
 """The torchmetrics classes: means, counts, two processes."""
 
 import multiprocessing
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -10,6 +8,7 @@ import torch.distributed as dist
 from torch import nn
 
 import sib.metrics
+from helpers import fresh
 from sib.metrics import (
     MAP_MEASURES,
     BackgroundLeakage,
@@ -122,7 +121,8 @@ def test_the_map_functions_load_neither_torchmetrics_nor_captum():
         "sib.metrics.EnergyPointingGame, sib.explain.attribute; "
         "assert 'torchmetrics' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = fresh.run(code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_public_name_is_there():

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 
 import sib
+from helpers import fresh
 from helpers.trained import trained
 from sib.evaluation.measures import DEFAULT, MEASURES, score
 from sib.metrics.registry import BUILT_IN, INPUTS, METRICS, MetricSpec, Registry, needs_of
@@ -131,7 +131,7 @@ def test_a_metric_of_another_package_from_the_command_line(tmp_path):
         "assert abs(metric.compute().item() - 0.8) < 1e-6\n"
         "sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
+    done = fresh.run(code)
     assert done.returncode == 0, done.stderr
     assert "peak" in done.stdout
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -164,7 +164,8 @@ def test_the_registry_is_read_without_torchmetrics_and_captum():
         "import sys, sib; list(sib.metrics.METRICS); dir(sib.metrics); "
         "assert not {'torchmetrics', 'captum', 'torchvision'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = fresh.run(code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_classes_without_torchmetrics_name_the_extra():
@@ -175,9 +176,8 @@ def test_classes_without_torchmetrics_name_the_extra():
         "try:\n    sib.metrics.Sparseness\n"
         "except ImportError as error:\n    print(error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
+    done = fresh.run(code)
+    assert done.returncode == 0, done.stderr
     assert 'pip install "sib[explain]"' in done.stdout
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import fresh
 from sib.utils.optional import EXTRAS, import_optional
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,10 @@ class Only:
 
 ALLOWED = {*sys.stdlib_module_names, *%r}
 sys.meta_path[:] = [Only(list(sys.meta_path))]
+for name in [*sys.modules]:  # what torch has imported because it was there
+    root = name.partition(".")[0]
+    if root not in ALLOWED and root != "__main__":
+        del sys.modules[name]
 """
 
 
@@ -53,16 +58,19 @@ def needed_by(package):
     return {name.replace("-", "_") for name in found} | {"torchgen", "functorch", "sib"}
 
 
-def alone(code, *, without=None):
-    """Run code where torch, numpy and what these need can be imported, or all but one module."""
+def blocked(without=None):
+    """Code after which torch, numpy and what these need can be imported, or all but one module."""
     allowed = needed_by("torch") | {"numpy"}
     block = BLOCK % (allowed,)
     if without is not None:
         block = block.replace("root not in ALLOWED", f"root == {without!r}")
         assert repr(without) in block
-    return subprocess.run(
-        [sys.executable, "-c", block + code], capture_output=True, text=True, timeout=120
-    )
+    return block
+
+
+def alone(code, *, without=None):
+    """Run code so, where torch alone was imported."""
+    return fresh.run(blocked(without) + code)
 
 
 LOOP = """
@@ -92,7 +100,8 @@ def test_the_loop_of_the_readme_needs_torch_and_numpy_alone():
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     loop = next(block for block in blocks if "for images, labels in loader" in block)
-    done = alone(LOOP + loop + TASK)
+    code = blocked() + LOOP + loop + TASK
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 
