@@ -112,7 +112,7 @@ class TestCheck:
         lines = out.splitlines()
         assert "4 of 17 images have a foreground; without: " in out
         assert "cat/4.png, cat/5.png, cat/6.png and 10 more" in out
-        assert "1 foregrounds cover their whole image" in lines
+        assert "1 of 4 foregrounds cover their whole image" in lines
         assert any(line.startswith("1 images have an EXIF orientation and a") for line in lines)
         assert "left out: files that are not read, 1 .heic" in lines
         assert any("values 4000 to 4000" in x and "value-range 0-4095" in x for x in lines)

@@ -115,6 +115,12 @@ def test_even_opacity_leaves_the_colours(tmp_path, value):
     assert np.array_equal(foreground(save(tmp_path / "m.png", image)), SHAPE)
 
 
+@pytest.mark.parametrize("value", [1, 255, 4095, 65535])
+def test_two_values_of_16_bits(tmp_path, value):
+    mask = Image.fromarray(square_mask(1).astype(np.uint16) * value)
+    assert np.array_equal(foreground(save(tmp_path / "m.png", mask)), SHAPE)
+
+
 def refused(tmp_path, image, *parts, ending=".png"):
     path = tmp_path / f"m{ending}"
     image.save(path)
@@ -129,6 +135,12 @@ def test_what_cannot_be_told_is_refused(tmp_path):
     refused(tmp_path, Image.fromarray(noise), "is a photograph")
     refused(tmp_path, Image.fromarray(red_on_green), "has colours and no black")
     refused(tmp_path, Image.fromarray(square_mask(7)), "holds no value above 7")
+    labels = square_mask(2)
+    labels[:2] = 255
+    refused(tmp_path, Image.fromarray(labels), "holds labels, such as 2, and 255")
+    deep = square_mask(1).astype(np.uint16) * 1000
+    deep[0] = 7
+    refused(tmp_path, Image.fromarray(deep), "holds no value above 1000 of 65535")
     refused(tmp_path, Image.fromarray(square_mask(1)), "save it as PNG", ending=".jpg")
     infinite = Image.fromarray(np.full((30, 40), np.inf, np.float32))
     refused(tmp_path, infinite, "not finite", ending=".tif")

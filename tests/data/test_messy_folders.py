@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from helpers.pictures import save, square_mask, square_pixels
 from sib.data.open import open_data
+from sib.data.readers.decode import read_image
 from sib.data.readers.mask_values import grey_values
-from sib.data.understood import left_out_in_words, remarks
+from sib.data.understood import foregrounds_in_words, left_out_in_words, remarks
 from sib.utils.errors import InputError
 
 CLASSES = ("cat", "dog")
@@ -77,3 +79,49 @@ def test_opacity_of_nearly_one_is_not_a_shape(tmp_path):
     alpha[0, :5] = 254
     image = Image.fromarray(np.dstack([mask, mask, mask, alpha]))
     assert (grey_values(image, tmp_path) == mask).all()
+
+
+@pytest.mark.parametrize("around", [("archive",), ("a", "PetImages"), ("train", "train")])
+def test_classes_one_folder_deeper_are_pointed_to(tmp_path, around):
+    fill(tmp_path.joinpath(*around))
+    (tmp_path / "__MACOSX" / "archive").mkdir(parents=True)
+    with pytest.raises(InputError) as refused:
+        open_data(str(tmp_path))
+    place = tmp_path.joinpath(*around)
+    assert f"{place} holds 2 folders, cat and dog: name it as the data" in str(refused.value)
+
+
+def test_dark_images_of_8_bits(tmp_path):
+    for name in CLASSES:
+        for number in range(5):
+            save(tmp_path / name / f"{number}.png", square_mask(7))
+    splits = open_data(str(tmp_path))
+    assert remarks(splits) == [
+        "8-bit images use the values 0 to 7 of 0 to 255, so they look nearly black; "
+        "--input.value-range 0-7 stretches them"
+    ]
+    stretched = open_data(str(tmp_path), value_range="0-7")
+    assert remarks(stretched) == []
+    assert stretched.train[0].image.unique().tolist() == [0, 255]
+    image = save(tmp_path / "cat" / "bright.png", square_pixels())
+    assert remarks(open_data(str(tmp_path))) == []
+    assert torch.equal(read_image(image, (0, 4095)), read_image(image))
+    with_alpha = Image.merge("LA", [Image.fromarray(square_mask(7)), Image.new("L", (40, 30), 255)])
+    with_alpha.save(tmp_path / "alpha.png")
+    assert read_image(tmp_path / "alpha.png", (0, 7)).unique().tolist() == [0, 255]
+
+
+def with_masks(folder, mask):
+    fill(folder)
+    for image in list(folder.rglob("*.png")):
+        save(image.with_name(f"{image.stem}_mask.png"), mask)
+    return open_data(str(folder))
+
+
+def test_masks_that_look_inverted_or_cover_everything_are_reported(tmp_path):
+    splits = with_masks(tmp_path / "good", square_mask(255))
+    assert remarks(splits) == [] and foregrounds_in_words(splits.description).startswith("10 of 10")
+    inverted = remarks(with_masks(tmp_path / "inverted", 255 - square_mask(255)))
+    assert len(inverted) == 1 and "if the objects are black in the masks" in inverted[0]
+    whole = remarks(with_masks(tmp_path / "whole", np.full((30, 40), 255, np.uint8)))
+    assert len(whole) == 1 and "foregrounds cover their whole image" in whole[0]

@@ -1,5 +1,7 @@
 """No figure cuts its text off, however long the names are."""
 
+import os
+
 import pytest
 import torch
 from matplotlib.axes import Axes
@@ -92,3 +94,8 @@ def test_text_breaks_between_words_and_inside_those_that_are_too_wide():
     assert len(lines) > 3 and lines[0].startswith("American pit bull")
     assert "".join(lines).replace(" ", "") == LONG.replace(" ", "")
     assert fitted("", 2, 10) == ""
+
+
+def test_characters_that_the_font_lacks_have_a_width(tmp_path):
+    name = "犬の写真\x00" + os.fsdecode(b"gr\xf6\xdfe") + ".png"
+    assert "".join(fitted(name * 9, 2, 10).split("\n")) == name * 9

@@ -8,6 +8,7 @@ from torch import nn
 
 from sib.models import axes
 from sib.models.axes import ChannelsLast, Tokens, find_axes, keeps_proportions
+from sib.models.layers import cam_layer
 from sib.models.locality import follows_the_image
 from sib.models.trace import trace
 
@@ -125,3 +126,25 @@ def test_a_reading_passes_where_the_map_changes_in_its_own_place(reading):
     model, images = nn.Sequential(nn.Flatten(2), Permute(0, 2, 1)), torch.zeros(1, 3, 3, 4)
     found = follows_the_image(model, images, "1", reading, reading.grid)
     assert found == (reading.grid == (3, 4))
+
+
+class Stages(nn.Module):
+    """layer1 to layer5, each half as large as the one before."""
+
+    def __init__(self, classes, width):
+        super().__init__()
+        for number in range(1, 6):
+            setattr(self, f"layer{number}", nn.Conv2d(3 if number == 1 else width, width, 3, 2, 1))
+        self.fc = nn.Linear(width, classes)
+
+    def forward(self, images):
+        for number in range(1, 6):
+            images = getattr(self, f"layer{number}")(images)
+        return self.fc(images.mean((2, 3)))
+
+
+@pytest.mark.parametrize(("classes", "width"), [(2, 8), (3, 8), (8, 8)])
+def test_as_many_classes_as_places_or_features_hide_no_stage(classes, width):
+    """At 64 pixels layer5 is 2 × 2."""
+    images = torch.randn(1, 3, 64, 64)
+    assert cam_layer(Stages(classes, width).eval(), images).name == "layer5"

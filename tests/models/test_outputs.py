@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from helpers.nets import group_norm_net
 from sib.explain import attribute
 from sib.models.build import build, build_random
-from sib.models.outputs import kind_of, logits_in, output_note
+from sib.models.outputs import give_logits, kind_of, logits_in, output_note
 from sib.objectives.published import SpatialIB
 from sib.tasks.task import Task
 from sib.utils.errors import InputError
@@ -38,6 +38,7 @@ CHANGES = {
     "softmax_module": nn.Softmax(dim=1),
     "log_softmax_module": nn.LogSoftmax(dim=1),
     "sigmoid_module": nn.Sigmoid(),
+    "sigmoid": lambda logits: logits.sigmoid(),
     "namespace": lambda logits: SimpleNamespace(logits=logits),
     "mapping": lambda logits: {"loss": None, "logits": logits},
     "tuple": lambda logits: (logits,),
@@ -99,6 +100,23 @@ def test_of_probabilities_the_logarithm_is_taken(name):
     assert "softmax" in output_note(model)
 
 
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_of_a_sigmoid_called_as_a_function_the_log_odds_are_taken(outputs):
+    model, plain = Ending(CHANGES["sigmoid"], outputs).eval(), Ending(nn.Identity(), outputs).eval()
+    with torch.no_grad():
+        give_logits(model, IMAGES)
+        assert torch.allclose(copy.deepcopy(model)(IMAGES), plain(IMAGES), atol=1e-5)
+    assert "ends in a sigmoid" in output_note(model)
+
+
+def test_logits_between_0_and_1_are_logits():
+    model = Ending(lambda logits: logits.sigmoid() * 0.5 + 0.2).eval()
+    with torch.no_grad():
+        before = model(IMAGES)
+        give_logits(model, IMAGES)
+        assert torch.equal(model(IMAGES), before) and output_note(model) is None
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -113,9 +131,10 @@ def test_other_outputs_are_refused(name, sentence):
         of_this_file(name)
 
 
+@pytest.mark.parametrize("name", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("use", ["task", "attribute"])
-def test_a_softmax_in_a_model_of_ones_own_is_warned_about_once(use):
-    model = Ending(CHANGES["softmax"]).eval()
+def test_probabilities_of_a_model_of_ones_own_are_warned_about_once(use, name):
+    model = Ending(CHANGES[name]).eval()
 
     def run():
         if use == "task":
@@ -123,7 +142,7 @@ def test_a_softmax_in_a_model_of_ones_own_is_warned_about_once(use):
         else:
             attribute(model, IMAGES, method="saliency")
 
-    with pytest.warns(UserWarning, match="model gives probabilities.*second softmax"):
+    with pytest.warns(UserWarning, match="model gives probabilities.*would apply a second"):
         run()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

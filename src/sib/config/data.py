@@ -64,7 +64,7 @@ class ShowConfig:
     """Folders only: what follows an image's name in its mask's name, such as _label or .png; or
     none."""
     value_range: str | None = None
-    """Folders of 16-bit images only: the values that become black and white, as LOW-HIGH."""
+    """Folders only: the values that become black and white, as LOW-HIGH."""
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as in sib train --input.annotations."""
     labels: Path | None = None

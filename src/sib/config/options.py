@@ -161,8 +161,9 @@ class InputConfig:
     """What follows an image's name in the name of its mask, such as _label or .png; none if no file
     beside an image is a mask. _mask, _masks, _seg and the like are recognised."""
     value_range: str | None = None
-    """Folders of 16-bit images only: the values that become black and white, as LOW-HIGH, such as
-    0-4095 for 12-bit images. sib data check lists the values that occur. Default: 0-65535."""
+    """Folders only: the values that become black and white, as LOW-HIGH, such as 0-4095 for 12-bit
+    values in 16-bit images, or 0-7 for images of 8 bits. A range above 255 leaves 8-bit images as
+    they are. sib data check lists the values that occur. Default: the whole range."""
     annotations: str | None = None
     """Boxes or masks of a folder's images: COCO JSON, PASCAL VOC XML, labelme JSON or CSV, a file
     or a folder of files; or a folder of YOLO text files."""

@@ -12,6 +12,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from sib.config.data import CheckConfig
 from sib.data.annotate import sentences
+from sib.data.coverage import Coverage, describe_coverage, is_around
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.depth import describe_depth, values_used
 from sib.data.describe import describe
@@ -43,6 +44,8 @@ class Finding(NamedTuple):
     """Whether a box leaves the image, where it is cut off."""
     whole: bool = False
     """Whether the foreground covers the whole image."""
+    around: bool = False
+    """Whether the foreground holds the edge of the image and leaves out a part inside."""
     turned: bool = False
     """Whether the image has an EXIF orientation and its mask has none."""
 
@@ -117,9 +120,8 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
         lacking = facts.get("without_foreground", [])
         missing = f"; without: {named(lacking, images - having)}" if lacking else ""
         yield f"{having} of {images} images have a foreground{missing}"
-    whole = sum(finding.whole for finding in findings)
-    if whole:
-        yield f"{whole} foregrounds cover their whole image"
+    whole, around = (sum(f.whole for f in findings), sum(f.around for f in findings))
+    yield from describe_coverage(Coverage(sum(f.annotated for f in findings), whole, around))
     turned = sum(finding.turned for finding in findings)
     if turned:
         yield (
@@ -155,7 +157,8 @@ class _Inspected(Dataset[Finding]):
             return Finding(f"{self.source.names[index]}: its foreground is empty", True)
         known = sample.foreground is not None
         whole = sample.foreground is not None and bool(sample.foreground.all())
-        return Finding(None, known, overhanging, whole, _is_turned(self.source, index))
+        around = sample.foreground is not None and is_around(sample.foreground)
+        return Finding(None, known, overhanging, whole, around, _is_turned(self.source, index))
 
 
 def _overhangs(source: Source, index: int, size: tuple[int, int]) -> bool:

@@ -1,9 +1,10 @@
-"""Which values 16-bit images use: cameras often fill 12 of the 16 bits."""
+"""Which values images use: cameras often fill 12 of 16 bits, and label-like scans a few of 8."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from sib.data.readers.decode import is_grey16, opened
 from sib.data.sample import Record
@@ -15,8 +16,12 @@ DARK = 2**15
 """A highest value below which less than half of the range is used."""
 
 
+DARK8 = 2**6
+"""The same for 8-bit images, of which a night scene uses half of the range."""
+
+
 class Depth(NamedTuple):
-    """What is known of the 16-bit images among some."""
+    """What is known of the values of some images."""
 
     low: int
     high: int
@@ -24,11 +29,22 @@ class Depth(NamedTuple):
     """Number of 16-bit grey images; where it is 0, the values mean nothing."""
     colour: int
     """Number of 16-bit colour images, of which the upper 8 bits are read."""
+    dark8: tuple[int, int] | None = None
+    """Least and largest value of the 8-bit images, where none of them reaches `DARK8`."""
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether some kind of image uses a small part of its range."""
+        return bool(self.images and self.high < DARK) or self.dark8 is not None
 
 
 def values_used(records: Iterable[Record]) -> Depth:
-    """The least and the largest value of 16-bit grey images; unreadable ones are left out."""
+    """The values that images use; unreadable images are left out.
+
+    8-bit images are decoded until the first one that is not dark.
+    """
     low, high, images, colour = 65535, 0, 0, 0
+    low8, high8, dark8 = 255, 0, False
     for record in records:
         try:
             with opened(record.image) as image:
@@ -37,9 +53,18 @@ def values_used(records: Iterable[Record]) -> Depth:
                     values = np.asarray(image)
                     low, high = min(low, int(values.min())), max(high, int(values.max()))
                     images += 1
+                elif high8 < DARK8 and image.mode in ("L", "RGB"):
+                    least, most = _extremes(image)
+                    low8, high8, dark8 = min(low8, least), max(high8, most), True
         except InputError:  # which is reported when the image is read
             continue
-    return Depth(low, high, images, colour)
+    dark = (low8, high8) if dark8 and 0 < high8 < DARK8 else None
+    return Depth(low, high, images, colour, dark)
+
+
+def _extremes(image: Image.Image) -> tuple[int, int]:
+    extremes = np.array(image.getextrema())
+    return int(extremes.min()), int(extremes.max())
 
 
 def spread_over(records: Sequence[Record], count: int = SAMPLE) -> list[Record]:
@@ -57,6 +82,12 @@ def describe_depth(depth: Depth) -> list[str]:
         advice = f"; --input.value-range 0-{white} stretches them" if dark else ""
         sentences.append(
             f"16-bit images use the values {depth.low} to {depth.high} of 0 to 65535{dark}{advice}"
+        )
+    if depth.dark8:
+        low, high = depth.dark8
+        sentences.append(
+            f"8-bit images use the values {low} to {high} of 0 to 255, so they look nearly black; "
+            f"--input.value-range 0-{2 ** high.bit_length() - 1} stretches them"
         )
     if depth.colour:
         sentences.append(

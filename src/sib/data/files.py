@@ -17,6 +17,9 @@ LABELS = {"label", "labels", "annotation", "annotations", "gt", "truth", "ground
     *("mask", "masks", "seg", "segmentation", "segmentations"),
 }
 """Words in the names of folders inside a class that may hold masks."""
+OF_SYSTEMS = ("__MACOSX", "@eaDir", "__pycache__", "$RECYCLE.BIN", "System Volume Information")
+OF_SYSTEMS += ("lost+found",)
+"""Folders that archivers, file systems and programs leave behind; they hold nobody's images."""
 
 
 class Listing(NamedTuple):
@@ -29,8 +32,9 @@ class Listing(NamedTuple):
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    """The folders in a folder, sorted by name, without those of file systems and archivers."""
+    folders = (path for path in folder.iterdir() if path.is_dir())
+    return sorted(path for path in folders if path.name[0] != "." and path.name not in OF_SYSTEMS)
 
 
 def list_files(folder: Path, mask_ending: str | None = None) -> Listing:
@@ -41,7 +45,7 @@ def list_files(folder: Path, mask_ending: str | None = None) -> Listing:
     """
     listed: list[tuple[Path, list[str], bool]] = []
     for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name[0] != "."]
+        folders[:] = [name for name in folders if name[0] != "." and name not in OF_SYSTEMS]
         below = Path(parent).relative_to(folder).parts
         of_masks = mask_ending != NONE and any(part.lower() in FOLDERS for part in below)
         listed.append((Path(parent), files, of_masks))

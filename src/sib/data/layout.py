@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sib.data.files import check_for_labels, list_files, printable
+from sib.data.files import check_for_labels, list_files, list_folders, printable
 from sib.data.readers.decode import ValueRange
 from sib.data.readers.kinds import WORDS
 from sib.data.records import RecordSource
 from sib.data.sample import Record, labels_of
 from sib.data.source import Divisible
 from sib.utils.errors import InputError
+
+DEEPEST = 4
+"""Folders inside each other in which classes are looked for, for a message."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,24 @@ def check_classes(names: list[str], root: Path) -> None:
         found = f"only the class folder {names[0]}" if names else "no class folder"
         raise InputError(
             f"{root} holds {found}; at least two folders of images are needed, one for each class"
+            + (_deeper(root / names[0]) if names else "")
         )
+
+
+def _deeper(folder: Path) -> str:
+    """Where the classes may be, if a folder holds folders: archives often add one around them."""
+    for _ in range(DEEPEST):
+        inner = list_folders(folder)
+        if len(inner) > 1:
+            shown = " and ".join(printable(path.name) for path in inner[:2])
+            return (
+                f". {folder} holds {len(inner)} folders, {shown}{' …' * (len(inner) > 2)}: name it "
+                "as the data, or move them up"
+            )
+        if not inner:
+            return ""
+        folder = inner[0]
+    return ""
 
 
 def check_trained(train: list[Record], other: list[Record], classes: list[str], where: str) -> None:

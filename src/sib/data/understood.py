@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from sib.data.depth import DARK, describe_depth, spread_over, values_used
+from sib.data.coverage import SAMPLE, coverage_of, describe_coverage
+from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.layout import counted
 from sib.data.open import Splits
 from sib.data.records import RecordSource
+from sib.data.sample import MaskFile
 from sib.data.several import label_sentences
 
 ANNOTATIONS = (".json", ".xml", ".txt")
@@ -30,7 +32,7 @@ def foregrounds_in_words(facts: dict[str, Any]) -> str:
     having, images = sum(facts["foregrounds"].values()), sum(facts["images"].values())
     if not having:
         return "without foregrounds"
-    return "with foregrounds" if having == images else f"{having} of {images} with a foreground"
+    return f"{having} of {images} with a foreground"
 
 
 def remarks(splits: Splits) -> list[str]:
@@ -50,7 +52,7 @@ def remarks(splits: Splits) -> list[str]:
             f"folders {named(facts['classes_alike'], len(facts['classes_alike']))}: if these are "
             "the classes, put them into one folder"
         )
-    return sentences + label_sentences(facts) + _depth(splits)
+    return sentences + label_sentences(facts) + _depth(splits) + _coverage(splits)
 
 
 def plural(number: int) -> str:
@@ -92,9 +94,15 @@ def _hint(facts: dict[str, Any]) -> str:
     return f" (if the {endings[0]} files are annotations, --input.annotations FOLDER reads them)"
 
 
+def _coverage(splits: Splits) -> list[str]:
+    sources = [s for s in (splits.train, splits.test) if isinstance(s, RecordSource)]
+    masked = [r for s in sources for r in s.records if isinstance(r.foreground, MaskFile)]
+    return describe_coverage(coverage_of(spread_over(masked, SAMPLE)))
+
+
 def _depth(splits: Splits) -> list[str]:
     sources = [s for s in (splits.train, splits.test) if isinstance(s, RecordSource)]
     if any(source.value_range for source in sources):
         return []
     depth = values_used(record for s in sources for record in spread_over(s.records))
-    return describe_depth(depth) if depth.high < DARK or depth.colour else []
+    return describe_depth(depth) if depth.is_dark or depth.colour else []

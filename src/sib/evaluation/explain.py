@@ -8,6 +8,7 @@ from rich.console import Console
 from sib import distributed
 from sib.config.checks import check_image_size
 from sib.config.evaluate import ExplainConfig
+from sib.data.files import printable
 from sib.data.normalization import normalise
 from sib.data.readers.decode import read_image
 from sib.data.sample import Sample
@@ -116,7 +117,7 @@ def _explain_one(
         footer += f", probability {probabilities[target]:.3f}"
     footer += f"; each map divided by its own {_scale(config.normalize)}"
     try:
-        draw_overlays(figure, sample.image, shown, f"{image.name}: {said}", footer)
+        draw_overlays(figure, sample.image, shown, f"{printable(image.name)}: {said}", footer)
     except OSError as error:
         raise InputError(f"{figure} cannot be written: {error.strerror}") from None
     return f"{image}: {said}  → {figure}"

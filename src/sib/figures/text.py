@@ -8,6 +8,9 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 FILLED = 0.95
 """Share of the width that a line may take: drawing rounds each character's position."""
 
+UNKNOWN = 1.0
+"""Width of a character that the font lacks, in units of the font size."""
+
 
 def fitted(text: str, width: float, size: float) -> str:
     """Break text into lines of at most a given width.
@@ -44,4 +47,6 @@ def _width(text: str) -> float:
 def _advance(character: str) -> float:
     font = get_font(findfont(FontProperties()))
     font.set_size(100, 72)
+    if not font.get_char_index(ord(character)):  # drawn as a box
+        return UNKNOWN
     return font.load_char(ord(character)).linearHoriAdvance / 65536 / 100

@@ -29,7 +29,8 @@ def around(name: str) -> set[str]:
 def deeper_layers(model: nn.Module, images: Tensor, name: str, found: Trace) -> list[str]:
     """Layers with weights that come after a layer and still have places, first to last.
 
-    Layers with as many features as the model has outputs belong to the head.
+    A layer with as many features as the model has outputs belongs to the head, unless other weights
+    follow it.
 
     Args:
         model: classifier.
@@ -47,10 +48,27 @@ def deeper_layers(model: nn.Module, images: Tensor, name: str, found: Trace) -> 
         for each in after
         if each not in own
         and has_places(found.shapes[each], images)
-        and found.outputs not in found.shapes[each][1:]
+        and not _is_head(model, each, names, found, images)
         and any(p.ndim > 1 for p in model.get_submodule(each).parameters())
         and stands_in_a_chain(model, each, name, (nn.Sequential, nn.ModuleList))
     ]
+
+
+def _is_head(model: nn.Module, name: str, names: list[str], found: Trace, images: Tensor) -> bool:
+    """Whether a layer gives the outputs at each place, as a last convolution does."""
+    shape, size = found.shapes[name], (images.shape[2], images.shape[3])
+    first = len(shape) == 4 and keeps_proportions((shape[2], shape[3]), size)
+    if found.outputs != shape[1 if first else -1]:
+        return False
+    later = names[names.index(name) + 1 :]
+    own = around(name)
+    return not any(
+        p.ndim > 1 for each in later if each not in own for p in _own_parameters(model, each)
+    )
+
+
+def _own_parameters(model: nn.Module, name: str) -> list[nn.Parameter]:
+    return list(model.get_submodule(name).parameters(recurse=False))
 
 
 def has_places(shape: tuple[int, ...], images: Tensor) -> bool:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 Kind = Literal["logits", "probabilities", "log-probabilities"]
 TOLERANCE = 1e-4
 """Largest difference from 1 in the sum of an image's probabilities."""
+VIEWS = ("SqueezeBackward", "UnsqueezeBackward", "ViewBackward", "ReshapeAliasBackward")
+"""Operations after a sigmoid that leave its values, by the names of their gradients."""
 LAST = {nn.Softmax: "softmax", nn.LogSoftmax: "log-softmax", nn.Sigmoid: "sigmoid"}
 """Modules whose input is the logits, if they come last."""
 NOTE = "_sib_output_note"
@@ -60,14 +62,21 @@ def warn_if_probabilities(model: nn.Module, logits: Tensor) -> None:
             "would apply a second softmax: leave out the one at the end of the model",
             stacklevel=3,
         )
+    elif _is_sigmoid(logits):
+        warnings.warn(
+            f"model gives probabilities: this {type(model).__name__} ends in a sigmoid; losses and "
+            "explanations expect logits and would apply a second one: leave it out",
+            stacklevel=3,
+        )
 
 
 def give_logits(model: nn.Module, images: Tensor) -> None:
     """Make a model return its logits if it returns probabilities, or an object with the logits.
 
     A final softmax, log-softmax or sigmoid module is skipped, so that its input is the output. For
-    other probabilities p the output is log p, whose softmax is p. Hooks do this, so the names of
-    modules and weights do not change. `output_note` says what was done.
+    other probabilities p the output is log p, whose softmax is p, or log(p / (1 - p)) after a
+    sigmoid that is called as a function. Hooks do this, so the names of modules and weights do not
+    change. `output_note` says what was done.
 
     Args:
         model: classifier in evaluation mode; changed.
@@ -94,9 +103,28 @@ def give_logits(model: nn.Module, images: Tensor) -> None:
         note = "the model ends in a softmax; the logarithms of its probabilities are the logits"
     elif kind == "log-probabilities":
         note = "the model ends in a log-softmax, whose output is taken as the logits"
+    elif _calls_sigmoid(model, images, logits):
+        model.register_forward_hook(_log_odds)
+        note = "the model ends in a sigmoid; the log-odds of its outputs are the logits"
     else:
         return
     setattr(model, NOTE, note)
+
+
+def _calls_sigmoid(model: nn.Module, images: Tensor, logits: Tensor) -> bool:
+    """Whether the last operation of a model is a sigmoid, seen by the gradient of its output."""
+    if not ((logits >= 0) & (logits <= 1)).all():
+        return False
+    with torch.enable_grad():
+        return _is_sigmoid(logits_in(model(images.clone().requires_grad_())))
+
+
+def _is_sigmoid(logits: Tensor) -> bool:
+    """Whether a tensor with a graph is the output of a sigmoid."""
+    node = logits.grad_fn
+    while node is not None and node.name().startswith(VIEWS):
+        node = node.next_functions[0][0]
+    return node is not None and node.name().startswith("SigmoidBackward")
 
 
 def output_note(model: nn.Module) -> str | None:
@@ -126,6 +154,10 @@ def _pass_over(module: nn.Module, inputs: Any, output: Any) -> Any:
 
 def _logarithm(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     return output.clamp_min(torch.finfo(output.dtype).tiny).log()
+
+
+def _log_odds(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return output.logit(torch.finfo(output.dtype).eps)
 
 
 def _sum_to_one(values: Tensor) -> bool:

@@ -27,7 +27,7 @@ UPRIGHT = {
 TURNED = (5, 6, 7, 8)
 """Those that exchange width and height."""
 ValueRange = tuple[int, int]
-"""The 16-bit values that become black and white, the first below the second."""
+"""The values that become black and white, the first below the second."""
 MAX_PIXELS = 2**27
 """Of an image or mask: 134 million, as 11,585 × 11,585. As RGB they fill 0.4 GB; a file of a few
 kilobytes can claim any number."""
@@ -42,7 +42,8 @@ def read_image(path: Path, value_range: ValueRange | None = None) -> tv_tensors.
 
     Args:
         path: a file of one of `FORMATS`, of at most `MAX_PIXELS`.
-        value_range: values of 16-bit grey that become black and white, in place of 0 and 65535.
+        value_range: values of 16-bit grey that become black and white, in place of 0 and 65535; up
+            to 255 those of 8 bits too.
 
     Returns:
         uint8 (3, H, W).
@@ -171,12 +172,24 @@ def _check_grey16(image: Image.Image, path: Path) -> None:
         )
 
 
+def _stretched(image: Image.Image, value_range: ValueRange) -> Image.Image:
+    """An 8-bit image with a range of its values stretched to 0 to 255; opacity stays."""
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        return image
+    low, high = value_range
+    table = [max(0, min(255, round(255 * (v - low) / (high - low)))) for v in range(256)]
+    same = list(range(256))
+    return image.point([v for band in image.getbands() for v in (same if band == "A" else table)])
+
+
 def _to_rgb(image: Image.Image, path: Path, value_range: ValueRange | None) -> Image.Image:
     if image.mode == "F":
         raise InputError(f"{path} holds floating-point numbers; save it with 8 or 16 bits")
     if is_grey16(image):
         _check_grey16(image, path)
         image = grey16_to_grey8(image, value_range)
+    elif value_range and value_range[1] <= 255:
+        image = _stretched(image, value_range)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

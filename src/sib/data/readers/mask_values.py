@@ -14,6 +14,8 @@ MOST_COLOURS = 32
 """Of the 64 that are left of a label map's where each channel keeps two bits; a photograph has
 more."""
 INSIDE, OUTSIDE = 255, 0
+MOST_LABELS, VOID = 32, 255
+"""Label maps hold values below the first, and the second for pixels that have no label."""
 
 
 def grey_values(image: Image.Image, path: Path, lossy: bool = False) -> np.ndarray:
@@ -25,8 +27,8 @@ def grey_values(image: Image.Image, path: Path, lossy: bool = False) -> np.ndarr
     3. A coloured palette holds labels: everything but black is foreground or, where no label is
        black, everything but index 0.
     4. A colour image, likewise: everything but black.
-    5. Grey as it is; of 16 bits the upper 8, unless 8 hold all values; floating-point numbers of
-       0 to 1 from one half on.
+    5. Grey as it is; of 16 bits the upper 8, unless 8 hold all values or there are two, of which
+       one is 0; floating-point numbers of 0 to 1 from one half on.
 
     Args:
         image: loaded and upright.
@@ -40,7 +42,7 @@ def grey_values(image: Image.Image, path: Path, lossy: bool = False) -> np.ndarr
         InputError: the image is a photograph, has colours and no black, or numbers that are not
             finite, or a lossy format holds values of 0 and 1.
     """
-    values = _values(image, path)
+    values = _values(image, path, lossy)
     if lossy and 0 < values.max() < 128:
         raise InputError(
             f"{path} holds no value above {values.max()} in a format that changes values slightly; "
@@ -49,10 +51,9 @@ def grey_values(image: Image.Image, path: Path, lossy: bool = False) -> np.ndarr
     return values
 
 
-def _values(image: Image.Image, path: Path) -> np.ndarray:
+def _values(image: Image.Image, path: Path, lossy: bool) -> np.ndarray:
     if is_grey16(image):
-        wide = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return wide.astype(np.uint8) if wide.max() < 256 else np.array(grey16_to_grey8(image))
+        return _of_grey16(image, path)
     if image.mode == "F":
         return _of_floats(np.asarray(image), path)
     if image.has_transparency_data:
@@ -63,8 +64,37 @@ def _values(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode in ("P", "PA"):
         return _of_palette(image)
     if image.mode in ("L", "1"):
-        return np.array(image, dtype=np.uint8)
+        values = np.array(image, dtype=np.uint8)
+        if not lossy:
+            _check_labels(values, path)
+        return values
     return _of_colours(np.asarray(image.convert("RGB")), path)
+
+
+def _of_grey16(image: Image.Image, path: Path) -> np.ndarray:
+    wide = np.asarray(image).astype(np.int64).clip(0, 65535)
+    if wide.max() < 256:
+        return wide.astype(np.uint8)
+    used = np.unique(wide)
+    if len(used) == 2 and used[0] == 0:
+        return np.where(wide > 0, INSIDE, OUTSIDE).astype(np.uint8)
+    if wide.max() < 2**15:
+        raise InputError(
+            f"{path} holds no value above {wide.max()} of 65535 in 16 bits; a mask holds 0 and "
+            "another value, or grey values of which 32768 and above are foreground"
+        )
+    return np.array(grey16_to_grey8(image))
+
+
+def _check_labels(values: np.ndarray, path: Path) -> None:
+    """Raise InputError for labels with 255 where there is none, as PASCAL VOC's are."""
+    counts = np.bincount(values.ravel(), minlength=256)
+    labels, between = counts[1:MOST_LABELS], counts[MOST_LABELS:VOID]
+    if labels.any() and counts[VOID] and not between.any():
+        raise InputError(
+            f"{path} holds labels, such as {1 + int(labels.argmax())}, and {VOID}, which stands "
+            "for pixels without one: save a mask of 0 and 255"
+        )
 
 
 def _of_palette(image: Image.Image) -> np.ndarray:
