@@ -9,6 +9,7 @@ from PIL import Image
 
 from helpers.pictures import save, square_mask, square_pixels
 from sib.data.open import open_data
+from sib.data.readers.annotations import read_annotations
 from sib.data.readers.decode import read_image
 from sib.data.readers.mask_values import grey_values
 from sib.data.understood import foregrounds_in_words, left_out_in_words, remarks
@@ -125,3 +126,41 @@ def test_masks_that_look_inverted_or_cover_everything_are_reported(tmp_path):
     assert len(inverted) == 1 and "if the objects are black in the masks" in inverted[0]
     whole = remarks(with_masks(tmp_path / "whole", np.full((30, 40), 255, np.uint8)))
     assert len(whole) == 1 and "foregrounds cover their whole image" in whole[0]
+
+
+def test_rows_without_a_box_are_images_without_an_object(tmp_path):
+    table = tmp_path / "boxes.csv"
+    table.write_text("image,x,y,width,height\n0.png,,,,\n1.png,1,2,3,4\n")
+    (with_box,) = (a for a in read_annotations(table).annotations if a.shapes)
+    assert with_box.names == ("1.png",)
+    table.write_text("image,x,y,width,height\n0.png,,2,,\n")
+    with pytest.raises(InputError, match="line 2: x must be a number"):
+        read_annotations(table)
+
+
+FRACTIONS = {
+    "boxes.csv": "image,x,y,width,height\ncat/0.png,0.1,0.1,0.5,0.5\n",
+    "edges.csv": "image,xmin,ymin,xmax,ymax\ncat/0.png,0.1,0.1,0.5,1\n",
+    "coco.json": json.dumps(
+        {
+            "images": [{"id": 1, "file_name": "cat/0.png"}],
+            "annotations": [{"image_id": 1, "bbox": [0, 0, 0.5, 1]}],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FRACTIONS)
+def test_fractions_where_pixels_belong_are_refused(tmp_path, name):
+    folder = fill(tmp_path / "data")
+    path = tmp_path / name
+    path.write_text(FRACTIONS[name])
+    with pytest.raises(InputError, match=r"lie between 0 and 1.*write them in pixels"):
+        open_data(str(folder), annotations=str(path))
+
+
+@pytest.mark.parametrize("track", ["0", "1", "71"])
+def test_a_yolo_line_with_a_track_is_not_a_triangle(tmp_path, track):
+    (tmp_path / "a.txt").write_text(f"0 0.3 0.25 0.4 0.25 0.9 {track}\n")
+    with pytest.raises(InputError, match="line 1: this looks like a box, its confidence and"):
+        read_annotations(tmp_path)

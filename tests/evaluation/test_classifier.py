@@ -19,6 +19,7 @@ from helpers.trained import quiet, trained
 from sib.cli.main import main
 from sib.config.deploy import ExportConfig
 from sib.evaluation import export as exporting
+from sib.evaluation.classes import names_in
 from sib.evaluation.images import find_images
 from sib.figures import draw_map
 from sib.utils.errors import InputError, ProblemsFound
@@ -271,3 +272,20 @@ def test_the_value_range_of_a_run_is_applied(tmp_path, classifier):
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(InputError, match=r"config\.yaml is damaged: value_range must be LOW-HIGH"):
         sib.load(tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['["cat", "dog"]', '{"0": ["n01", "cat"], "1": "dog"}', '{"dog": 1, "cat": 0}', None],
+)
+def test_class_names_in_json(tmp_path, content):
+    path = tmp_path / ("names.txt" if content is None else "names.json")
+    path.write_text(content or "cat\ndog\n")
+    assert names_in(path) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"1": "cat"}', '{"cat": 1}', "3", "[" * 9999])
+def test_other_json_is_refused(tmp_path, content):
+    (tmp_path / "names.json").write_text(content)
+    with pytest.raises(InputError, match="must be JSON with a list of names"):
+        names_in(tmp_path / "names.json")

@@ -216,3 +216,20 @@ def test_weights_below_further_keys(tmp_path, keys):
         content = {key: content, "epoch": 3}
     torch.save(content, tmp_path / "model.pt")
     assert set(read_weights(tmp_path / "model.pt")[0]) == {"weight", "bias"}
+
+
+def test_an_average_beside_nothing_else_is_read(tmp_path):
+    weights = {"fc.bias": torch.ones(2)}
+    torch.save({"epoch": 3, "model_ema": weights}, tmp_path / "average.pt")
+    assert read_weights(tmp_path / "average.pt")[0].keys() == weights.keys()
+    torch.save({"model_ema": {"fc.bias": torch.zeros(2)}, "model": weights}, tmp_path / "both.pt")
+    assert read_weights(tmp_path / "both.pt")[0]["fc.bias"].sum() == 2
+
+
+def test_a_file_that_is_cut_off(tmp_path):
+    path = tmp_path / "whole.pt"
+    torch.save({"fc.bias": torch.ones(9000)}, path)
+    for kept in (100, 5000, 20000):
+        (tmp_path / "cut.pt").write_bytes(path.read_bytes()[:kept])
+        with pytest.raises(InputError, match="is damaged and cannot be read"):
+            read_weights(tmp_path / "cut.pt")

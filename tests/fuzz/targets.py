@@ -31,8 +31,10 @@ from sib.data.groups import read_groups
 from sib.data.identity import ImageRow, class_names, read_rows, to_csv
 from sib.data.layout import Layout
 from sib.data.readers.decode import read_image, read_size
+from sib.data.readers.label_table import read_label_table
 from sib.data.readers.masks import read_foreground
 from sib.data.sample import MaskFile, MaskRule, Record
+from sib.evaluation.classes import names_in
 from sib.evaluation.scores import FACTS, read_scores
 from sib.models.weights import read_weights
 from sib.runs import foreground_file
@@ -370,6 +372,28 @@ def read_group_table(data: bytes) -> object:
     return read_groups(path, ["cat/1.png", "dog/1.png"])
 
 
+def read_labels(data: bytes) -> object:
+    path = folder("labels") / "labels.csv"
+    path.write_bytes(data)
+    return read_label_table(path)
+
+
+def label_seeds() -> list[bytes]:
+    listed = b"image,labels\ncat/1.png,cat;dog\ndog/1.png,\n"
+    columns = b"image,cat,dog\ncat/1.png,1,0\ndog/1.png,0,1\n"
+    return [listed, listed.replace(b";", b"|"), columns, b"filename\tlabels\nsolo.png\ta b\n"]
+
+
+def read_class_names(kind: str, data: bytes) -> object:
+    path = folder("classes") / f"classes.{kind}"
+    path.write_bytes(data)
+    return names_in(path)
+
+
+def class_seeds() -> list[bytes]:
+    return [b"cat\ndog\n", b'["cat", "dog"]', b'{"0": ["n01", "cat"], "1": "d"}', b'{"a": 0}']
+
+
 def group_seeds() -> list[bytes]:
     rows = b"image,group\ncat/1.png,a\ndog/1.png,b c\n"
     return [rows, rows.replace(b",", b"\t"), b"group,image\na,dog/1.png\na,cat/1.png\na,x\n"]
@@ -401,6 +425,8 @@ TARGETS = {
     "yolo": Target(partial(read_annotation, "solo.txt"), yolo_seeds),
     "table": Target(partial(read_annotation, "a.csv"), table_seeds),
     "groups": Target(read_group_table, group_seeds),
+    "labels": Target(read_labels, label_seeds),
+    "classes": Target(partial(read_class_names, "json"), class_seeds),
     "archive": Target(read_records, archive_seeds),
     "cub": Target(read_cub, cub_seeds),
     "leeds": Target(read_leeds, leeds_seeds),

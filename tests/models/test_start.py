@@ -160,6 +160,14 @@ def test_prefixes_in_any_order_on_either_side(before, own):
     assert ("loss.margin" in left) == (theirs == "")
 
 
+def test_a_prefix_that_all_names_have_is_a_wrappers():
+    ours = ["conv.weight", "fc.bias"]
+    theirs = [f"encoder_q.trunk.model.{name}" for name in ours]
+    assert match_names(theirs, ours, "w.pt") == (dict(zip(ours, theirs, strict=True)), [])
+    found, _ = match_names([*theirs, "encoder_k.fc.bias"], ours, "w.pt")
+    assert found == {}
+
+
 def test_normalisation_is_that_of_the_architecture_or_not_known(tmp_path):
     torch.save(torchvision.models.resnet18(num_classes=4).state_dict(), tmp_path / "r.pt")
     start = read_start(tmp_path / "r.pt", "resnet18")

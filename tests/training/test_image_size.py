@@ -152,6 +152,8 @@ class TestForeignWeights:
         arguments = ["--out", str(tmp_path / "f"), "--target", "dog"]
         assert main(["explain", str(weights), picture, *arguments, *common]) == 0
         assert ": cat, " in capsys.readouterr().out.replace(": dog, ", ": cat, ")
+        assert main(["predict", str(weights), picture, *common]) == 0
+        assert {"cat", "dog"} <= set(capsys.readouterr().out.split())
 
     @pytest.mark.parametrize(
         ("text", "sentence"),

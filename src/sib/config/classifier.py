@@ -47,5 +47,5 @@ class NamedClassifierConfig(ClassifierConfig):
     """The same for commands that need class names."""
 
     classes: Path | None = None
-    """Text file with the class names, one per line in the order of the outputs, for weights that do
-    not name them."""
+    """File with the class names, for weights that do not name them: one per line in the order of
+    the outputs, or JSON."""

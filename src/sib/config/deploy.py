@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 import tyro
 
 from sib.config.checks import check_at_least_one
-from sib.config.classifier import ClassifierConfig as ClassifierConfig
-from sib.config.classifier import RunPath
+from sib.config.classifier import NamedClassifierConfig, RunPath
 from sib.utils.errors import InputError
 
 
 @dataclass(frozen=True)
-class PredictConfig(ClassifierConfig):
+class PredictConfig(NamedClassifierConfig):
     """Predict the classes of images: one line per image, the most probable classes first."""
 
     run: RunPath
@@ -39,7 +38,7 @@ class PredictConfig(ClassifierConfig):
 
 
 @dataclass(frozen=True)
-class ExportConfig(ClassifierConfig):
+class ExportConfig(NamedClassifierConfig):
     """Write a classifier in a format that runs without sib, checked against the model.
 
     The exported network takes normalised images (B, 3, S, S), with any B, and gives logits (B, K).

@@ -57,6 +57,7 @@ def annotate(layout: Layout, path: Path) -> Layout:
             made on an image of another shape, or name an image ambiguously.
     """
     found = read_annotations(path.expanduser())
+    _check_pixels(found.annotations, path)
     parts = (layout.train, layout.validation, layout.test)
     records = [record for part in parts for record in part or []]
     counts = _Counts()
@@ -82,6 +83,24 @@ def annotate(layout: Layout, path: Path) -> Layout:
         test=test,
         notes={**_without_read(layout.notes, found.ending, path, records), NOTE: facts},
     )
+
+
+def _check_pixels(annotations: list[Annotation], path: Path) -> None:
+    """Raise InputError if coordinates in pixels all lie in 0 to 1, as fractions of a side do."""
+    outlined = [
+        number
+        for each in annotations
+        if not each.relative
+        for shape in each.shapes
+        if not isinstance(shape, Runs)
+        for number in _bounds(shape)
+    ]
+    inside = bool(outlined) and all(0 <= number <= 1 for number in outlined)
+    if inside and not all(float(number).is_integer() for number in outlined):
+        raise InputError(
+            f"annotations: the coordinates in {path} lie between 0 and 1, as fractions of the "
+            "image's width and height do; write them in pixels"
+        )
 
 
 def _without_read(

@@ -1,7 +1,9 @@
 """Class names for a classifier that does not name its own classes."""
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 from sib.data.files import read_lines
 from sib.evaluation.checkpoint import Checkpoint
@@ -9,7 +11,10 @@ from sib.utils.errors import InputError
 
 
 def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
-    """The checkpoint with the class names in a file, one per line in the order of its outputs.
+    """The checkpoint with the class names in a file, in the order of its outputs.
+
+    The file is text with a name per line, or JSON: a list of names, or an object that gives each
+    number its name or each name its number.
 
     Args:
         checkpoint: the classifier; its own names, if it has any, must be the same.
@@ -24,11 +29,12 @@ def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
     """
     if path is None:
         return checkpoint
-    names = [line for _, line in read_lines(path)]
+    names = names_in(path)
     if len(names) != checkpoint.outputs:
         raise InputError(
             f"--classes {path} names {len(names)} classes, and {checkpoint.path} has "
-            f"{checkpoint.outputs} outputs; it needs one name per line for each of them"
+            f"{checkpoint.outputs} outputs; it needs a name for each of them, one per line or in "
+            "JSON"
         )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -41,3 +47,41 @@ def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
                 f"it {known}; leave --classes out"
             )
     return dataclasses.replace(checkpoint, classes=names)
+
+
+def names_in(path: Path) -> list[str]:
+    """The names in a file of class names, see `with_classes`.
+
+    Raises:
+        InputError: it is missing, or neither text with a name per line nor such JSON.
+    """
+    lines = [line for _, line in read_lines(path)]
+    if path.suffix.lower() != ".json":
+        return lines
+    try:
+        return _ordered(json.loads("\n".join(lines)))
+    except (ValueError, RecursionError):
+        raise InputError(
+            f"--classes {path} must be JSON with a list of names, or with an object that gives the "
+            "numbers from 0 on their names"
+        ) from None
+
+
+def _ordered(content: Any) -> list[str]:
+    """The names by number.
+
+    Raises:
+        ValueError: they are not names, or the numbers are not 0, 1, 2, …
+    """
+    if isinstance(content, dict):
+        if all(type(value) is int for value in content.values()):
+            content = {str(number): name for name, number in content.items()}
+        keys = [str(number) for number in range(len(content))]
+        if set(content) != set(keys):
+            raise ValueError
+        # torchvision's and Keras's ImageNet lists give an identifier and the name
+        found = [content[key] for key in keys]
+        content = [each[-1] if isinstance(each, list) and each else each for each in found]
+    if not isinstance(content, list) or not all(isinstance(each, str) for each in content):
+        raise ValueError
+    return content

@@ -15,6 +15,7 @@ from sib.data.readers.decode import ValueRange, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform, Resize
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.classes import with_classes
 from sib.explain import attribute
 from sib.explain.state import logits_of
 from sib.functional.label_kinds import kind_of
@@ -188,6 +189,7 @@ def load(
     resize: Resize | None = None,
     normalization: Normalization | None = None,
     layer: str | None = None,
+    classes: str | Path | None = None,
     trust_code: bool = False,
 ) -> Classifier:
     """Open a trained classifier.
@@ -210,6 +212,7 @@ def load(
         normalization: ``"half"``, ``"imagenet"`` or MEAN/STD. Default: what the file names,
             or that of the architecture's published weights.
         layer: module for class activation maps. Default: the run's own, or the architecture's.
+        classes: file with the class names of weights that do not name them, see `with_classes`.
         trust_code: whether to import the module of an architecture that the file names.
 
     Returns:
@@ -230,7 +233,7 @@ def load(
         trust_code=trust_code,
         fold=False,
     )
-    return Classifier(checkpoint)
+    return Classifier(with_classes(checkpoint, None if classes is None else Path(classes)))
 
 
 def _several(pictures: Picture | Sequence[Picture]) -> list[Picture]:

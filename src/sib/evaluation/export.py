@@ -45,6 +45,7 @@ def export(config: ExportConfig, console: Console) -> Path:
         image_size=check_image_size(config.image_size),
         resize=config.resize,
         normalization=config.normalization,
+        classes=config.classes,
         trust_code=config.trust_code,
     )
     name = config.run.resolve().name if config.run.is_dir() else config.run.stem

@@ -43,6 +43,7 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
         image_size=check_image_size(config.image_size),
         resize=config.resize,
         normalization=config.normalization,
+        classes=config.classes,
         trust_code=config.trust_code,
     )
     # a table or JSON on standard output may be read by a program

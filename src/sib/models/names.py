@@ -29,6 +29,8 @@ def match_names(
 ) -> tuple[dict[str, str], list[str]]:
     """Match the names of a file to those of a model; prefixes of wrappers may differ.
 
+    A prefix that all names of the file have, and none of the model, is a wrapper's too.
+
     Args:
         names: of the file's tensors.
         own: of the model's tensors.
@@ -42,11 +44,14 @@ def match_names(
     Raises:
         InputError: two tensors of the file fit one of the model.
     """
+    names, own = list(names), list(own)
     known = _by_bare_name(own)
+    outer = _outer_prefix(names, own)
     found: dict[str, str] = {}
     left, before = [], set()
     for name in names:
-        target = next((known[each] for each in stripped(name) if each in known), None)
+        bare = name.removeprefix(outer)
+        target = next((known[each] for each in stripped(bare) if each in known), None)
         if target is None:
             left.append(name)
             continue
@@ -74,6 +79,19 @@ def _by_bare_name(own: Iterable[str]) -> dict[str, str]:
         for each in stripped(name):
             known.setdefault(each, name)
     return known | {name: name for name in own}
+
+
+def _outer_prefix(names: list[str], own: list[str]) -> str:
+    """The prefix that all names have and none of the model's names begins with; empty for none."""
+    prefix = ""
+    while names:
+        first, dot, _ = names[0].removeprefix(prefix).partition(".")
+        longer = f"{prefix}{first}."
+        shared = all(name.startswith(longer) for name in names)
+        if not dot or not shared or any(name.startswith(f"{first}.") for name in own):
+            break
+        prefix = longer
+    return prefix
 
 
 def _prefix(name: str, target: str) -> str:

@@ -1,6 +1,7 @@
 """Weights from files, read without executing any code in them."""
 
 import argparse
+import errno
 import json
 import pickle
 import zipfile
@@ -18,6 +19,7 @@ State = dict[str, Tensor]
 NESTED = (
     *("state_dict", "model", "net", "model_state_dict", "model_state"),
     *("weights", "params", "network", "checkpoint"),
+    *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),  # where there are no others
 )
 DEEPEST = 3
 """Keys below which weights are looked for."""
@@ -48,6 +50,8 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; give a run folder or a file of weights") from None
     except OSError as error:
+        if error.errno == errno.EINVAL:  # torch seeks the end of a zip that is cut off
+            raise InputError(f"{path} is damaged and cannot be read: it is cut off") from None
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except pickle.UnpicklingError:
         raise InputError(

@@ -57,8 +57,8 @@ def read(content: str, path: Path) -> Iterator[Annotation]:
 
     The columns are ``image``, and ``x``, ``y``, ``width`` and ``height`` or ``xmin``, ``ymin``,
     ``xmax`` and ``ymax``; with the latter ``width`` and ``height`` are the image's. `ALIASES` of
-    these are taken as well. A column of `CLASSES` names the
-    class of the box. Other columns are not used.
+    these are taken as well. A column of `CLASSES` names the class of the box. Other columns are not
+    used. A row whose four cells are empty names an image without an object.
 
     Raises:
         InputError: a column is missing, or a value is not allowed.
@@ -76,6 +76,8 @@ def read(content: str, path: Path) -> Iterator[Annotation]:
 
 def _annotation(row: dict[str, str], columns: tuple[str, ...], where: str) -> Annotation:
     name = text(row[next(name for name in NAMES if name in row)], "the image", where)
+    if not any(row[column].strip() for column in columns):  # an image without an object
+        return Annotation((name,), (), where)
     own = (class_name(next((row[column] for column in CLASSES if column in row), None)),)
     a, b, c, d = (number(row[column], column, where) for column in columns)
     if columns == EXTENT:

@@ -47,6 +47,11 @@ def _shape(words: list[str], where: str) -> Box | Polygon:
             f"{where}: this looks like a box and keypoints with their visibility, of which the box "
             "alone would be read; write the first 5 values of each line"
         )
+    if len(rest) == 6 and rest[5].isdecimal():
+        raise InputError(
+            f"{where}: this looks like a box, its confidence and the number of a track; write the "
+            "first 5 values of each line"
+        )
     if len(rest) >= 6 and len(rest) % 2 == 0:
         return polygon(list(rest), where, FURTHEST)
     if len(rest) not in (4, 5):
