@@ -36,18 +36,19 @@ except PackageNotFoundError:  # the source is on the path, and nothing is instal
     __version__ = "0+unknown"
 
 # torch takes seconds to load, and `sib --version` and shell completion do without it
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "sib.double_backward": ["second_order"],
-        "sib.evaluation.classifier": ["load"],
-        "sib.objectives.base": ["Objective", "Parts", "Terms", "SpatialIBTerms=Terms"],
-        "sib.objectives.published": ["SpatialIB"],
-        "sib.tasks.accumulate": ["accumulate"],
-        "sib.tasks.output": ["StepOutput", "TaskOutput=StepOutput"],
-        "sib.tasks.shorthand": ["CrossEntropyTask", "SpatialIBTask"],
-        "sib.tasks.task": ["Task"],
-        "sib.utils.errors": ["InputError"],
-    },
-    modules=["data", "explain", "figures", "functional", "metrics", "models"],
-)
+if not TYPE_CHECKING:  # a checker would take any name for one of these
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "sib.double_backward": ["second_order"],
+            "sib.evaluation.classifier": ["load"],
+            "sib.objectives.base": ["Objective", "Parts", "Terms", "SpatialIBTerms=Terms"],
+            "sib.objectives.published": ["SpatialIB"],
+            "sib.tasks.accumulate": ["accumulate"],
+            "sib.tasks.output": ["StepOutput", "TaskOutput=StepOutput"],
+            "sib.tasks.shorthand": ["CrossEntropyTask", "SpatialIBTask"],
+            "sib.tasks.task": ["Task"],
+            "sib.utils.errors": ["InputError"],
+        },
+        modules=["data", "explain", "figures", "functional", "metrics", "models"],
+    )

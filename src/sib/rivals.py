@@ -3,13 +3,14 @@
 New code wraps an objective in `sib.Task`: ``sib.Task(model, sib.objectives.energy.EnergyLoss())``.
 """
 
-from typing import Any
+from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from sib.objectives.energy import EnergyLoss
 from sib.objectives.right_reasons import RightReasons
 from sib.objectives.saliency_guided import SaliencyGuided
+from sib.objectives.weighting import Weighting
 from sib.tasks.task import Task
 
 
@@ -19,10 +20,16 @@ def EnergyTask(
     at: str = "final",
     *,
     validate: bool = True,
-    **options: Any,
+    layer: str | None = None,
+    reshape: Callable[[Tensor], Tensor] | None = None,
+    weighting: Weighting | None = None,
 ) -> Task:
     """A task with `EnergyLoss`."""
-    return Task(model, EnergyLoss(weight, at, **options), validate=validate)
+    return Task(
+        model,
+        EnergyLoss(weight, at, layer=layer, reshape=reshape, weighting=weighting),
+        validate=validate,
+    )
 
 
 def RightReasonsTask(model: nn.Module, weight: float = 1.0, *, validate: bool = True) -> Task:

@@ -53,7 +53,7 @@ def test_help_of_train_documents_every_option(capsys):
         (["train", "--data", "digits", "--method", "sibb"], ["--method", "sib", "ce"]),
         (["train", "--data", "digits", "--epochs", "many"], ["--epochs", "many"]),
         (["train", "--data", "digits", "--epochs", "0"], ["--epochs must be at least 1"]),
-        (["train"], ["sib: sib train needs a recipe, such as cub200/resnet50 (sib recipes lists"]),
+        (["train"], ["sib train needs a recipe, such as cub200/resnet50 (sib recipes lists"]),
         (
             ["train", "cub200/resnet5"],
             ["sib: recipe 'cub200/resnet5' is unknown, perhaps cub200/r"],

@@ -182,7 +182,7 @@ def test_evaluation_opens_what_other_loops_save(tmp_path, model, wrap):
 def test_a_missing_head_is_named_with_what_is_near(tmp_path, model):
     state = {key.replace("head", "heads"): value for key, value in model.state_dict().items()}
     save_file(state, tmp_path / "w.safetensors")
-    with pytest.raises(InputError, match=r"there is no head\.\w+, the head, nearest is heads\."):
+    with pytest.raises(InputError, match=r"there is no head\.\w+, the head, perhaps heads\."):
         open_checkpoint(tmp_path / "w.safetensors", CPU, arch="small_resnet", image_size=32)
 
 

@@ -114,7 +114,7 @@ def read_start_from(state):
         (lambda s: {k: v for k, v in s.items() if "running" not in k}, "running statistic"),
         (lambda s: s | {"layer9.w": torch.zeros(10**7)}, "of its parameters are part of it"),
         (lambda s: s | {"model.fc.bias": s["fc.bias"]}, "two tensors for fc.bias"),
-        (lambda s: {k.replace("conv", "cnv"): v for k, v in s.items()}, "nearest is"),
+        (lambda s: {k.replace("conv", "cnv"): v for k, v in s.items()}, "perhaps "),
     ],
 )
 def test_refusals(change, sentence):

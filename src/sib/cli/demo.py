@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from sib.cli.console import ConsoleReporter
 from sib.config.demo import DemoConfig
 from sib.config.evaluate import EvaluateConfig
+from sib.config.options import InputConfig, ObjectiveConfig
 from sib.config.report import ReportConfig
-from sib.config.train import InputConfig, ObjectiveConfig, TrainConfig
+from sib.config.train import TrainConfig
 from sib.data.normalization import normalise
 from sib.evaluation.data import spaced_indices
 from sib.evaluation.evaluate import evaluate

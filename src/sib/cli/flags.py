@@ -8,6 +8,9 @@ from sib.config.facts import options
 from sib.utils.errors import InputError
 from sib.utils.nearest import nearest, perhaps
 
+NUMBERS = {int: "a whole number", float: "a number"}
+"""Types of numbers in words."""
+
 
 class Flag(NamedTuple):
     """An option as it is typed."""
@@ -16,6 +19,10 @@ class Flag(NamedTuple):
     """Values that it takes; empty where its type says no more."""
     several: bool = False
     """Whether it takes several of them."""
+    kind: type = bool
+    """Of one value; bool for a switch, which takes none."""
+    optional: bool = False
+    """Whether the word None is a value too."""
 
 
 def check_command(name: str, known: Iterable[str], program: str = "sib") -> None:
@@ -30,7 +37,7 @@ def check_command(name: str, known: Iterable[str], program: str = "sib") -> None
     if name in names:
         return
     begun = [each for each in names if each.startswith(name)]
-    meant = COMMAND_SYNONYMS.get(name) or (begun[0] if begun else nearest(name, names))
+    meant = COMMAND_SYNONYMS.get(name) or next(iter([*begun, *nearest(name, names)]), None)
     clause = f", perhaps {meant}" if meant in names else f"; there are {', '.join(names)}"
     raise InputError(f"{program} has no command {name!r}{clause}; {program} --help explains all")
 
@@ -44,7 +51,7 @@ def check_flags(command: str, kind: type, arguments: list[str], config: bool = T
         arguments: after the command.
         config: whether it takes ``--config``.
     """
-    known = _flags(kind) | ({"--config": Flag()} if config else {})
+    known = _flags(kind) | ({"--config": Flag(kind=str)} if config else {})
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         flag = name.replace("_", "-")
@@ -56,13 +63,18 @@ def check_flags(command: str, kind: type, arguments: list[str], config: bool = T
                 "lists all"
             )
         values = [value] if equals else list(_values(arguments[place + 1 :], known[flag].several))
+        if not values and known[flag].kind is not bool:
+            raise InputError(f"{command}: {flag} needs a value; {command} --help explains it")
         _check_choice(flag, values, known[flag].choices)
+        if known[flag].kind in NUMBERS:
+            _check_number(flag, values, known[flag])
 
 
 def _values(rest: list[str], several: bool) -> Iterator[str]:
     """What follows an option and belongs to it."""
     for number, value in enumerate(rest):
-        if value[:1] == "-" or (number and not several):
+        negative = value[:1] == "-" and not value[1:2].isdecimal()
+        if negative or (number and not several):
             return
         yield value
 
@@ -75,6 +87,16 @@ def _check_choice(flag: str, values: list[str], choices: tuple[str, ...]) -> Non
             )
 
 
+def _check_number(flag: str, values: list[str], known: Flag) -> None:
+    for value in values:
+        if known.optional and value == "None":
+            continue
+        try:
+            known.kind(value)
+        except ValueError:
+            raise InputError(f"{flag} must be {NUMBERS[known.kind]}; got {value!r}") from None
+
+
 def _flags(kind: type) -> dict[str, Flag]:
     """Every spelling of every option, with hyphens."""
     found = {"--help": Flag()}
@@ -82,7 +104,9 @@ def _flags(kind: type) -> dict[str, Flag]:
     for known in options(kind):
         hint = _hint(known.name, hints)
         plain = f"--{known.name.replace('_', '-')}"
-        found[plain] = found[known.flag] = Flag(_choices(hint), get_origin(hint) is tuple)
+        found[plain] = found[known.flag] = Flag(
+            _choices(hint), get_origin(hint) is tuple, _kind(hint), type(None) in get_args(hint)
+        )
         if hint is bool or bool in get_args(hint):
             group, dot, name = plain[2:].rpartition(".")
             found[f"--{group}{dot}no-{name}"] = Flag()
@@ -94,6 +118,13 @@ def _hint(name: str, hints: dict[str, Any]) -> Any:
     for group in groups:
         hints = get_type_hints(hints[group])
     return hints[own]
+
+
+def _kind(hint: Any) -> type:
+    """The type of one value, as far as it can be told from the text; str for anything else."""
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    inner: type = parts[0] if len(parts) == 1 else hint
+    return inner if inner in (bool, *NUMBERS) else str
 
 
 def _choices(hint: Any) -> tuple[str, ...]:
@@ -120,7 +151,7 @@ def _perhaps(name: str, known: dict[str, Flag]) -> str:
     if own in by_end:
         return f", perhaps {by_end[own]}"
     whole = nearest(name, [flag[2:] for flag in known])
-    if whole is not None:
-        return f", perhaps --{whole}"
+    if whole:
+        return f", perhaps --{whole[0]}"
     end = nearest(own, by_end)
-    return "" if end is None else f", perhaps {by_end[end]}"
+    return f", perhaps {by_end[end[0]]}" if end else ""

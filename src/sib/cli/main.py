@@ -12,6 +12,7 @@ from sib import __version__, distributed
 from sib.cli.arguments import EVERYWHERE, split_output
 from sib.cli.commands import COMMANDS, Command
 from sib.cli.flags import check_command, check_flags
+from sib.cli.sentence import in_a_sentence
 from sib.utils.errors import InputError, ProblemsFound, ProcessLost, TrainingFailed
 from sib.utils.lazy import load
 from sib.utils.optional import missing_extra
@@ -97,18 +98,20 @@ def parse(arguments: list[str]) -> Any:
     """The options of the command that the arguments name.
 
     Raises:
-        InputError: a configuration file, a recipe or a number is not allowed, or nothing says
-            what to train on.
-        SystemExit: with code 2 for an unknown command or option, 0 after ``--help``.
+        InputError: an argument is missing, unknown or not allowed, or nothing says what to train
+            on.
+        SystemExit: with code 0 after ``--help``.
     """
     import tyro  # a tenth of a second, which `sib --version` does without
 
     from sib.config.help import join_help
     from sib.config.yaml_options import error_behind, expand_config
 
-    if arguments and arguments[0][:1] != "-":
+    if not arguments:
+        raise InputError(f"sib needs a command: {', '.join(COMMANDS)}; sib --help explains all")
+    if arguments[0][:1] != "-":
         check_command(arguments[0], COMMANDS)
-    command = COMMANDS.get(arguments[0]) if arguments else None
+    command = COMMANDS.get(arguments[0])
     if command is None:
         kind, prog, description = _every_command(), "sib", DESCRIPTION
     else:
@@ -126,9 +129,10 @@ def parse(arguments: list[str]) -> Any:
         error = error_behind(stop)
         if error is not None:  # tyro puts a box around it; a sentence is enough
             raise error from None
-        if distributed.should_report():
-            sys.stderr.write(said.getvalue())
-        raise
+        if not stop.code:
+            raise
+        sentence = in_a_sentence(said.getvalue(), prog)
+        raise InputError(f"{sentence}; {prog} --help explains all") from None
     if prog == "sib train" and not config.data:
         raise InputError(
             "sib train needs a recipe, such as cub200/resnet50 (sib recipes lists them), or --data "
@@ -141,7 +145,10 @@ def _check_flags(program: str, command: Command, arguments: list[str]) -> None:
     """Refuse options that the command, or the one below it that is named, does not have."""
     if not command.below:
         check_flags(program, load(command.options), arguments, command.reads_files)
-    elif arguments and arguments[0][:1] != "-":
+    elif not arguments:
+        names = ", ".join(command.below)
+        raise InputError(f"{program} needs a command: {names}; {program} --help explains all")
+    elif arguments[0][:1] != "-":
         check_command(arguments[0], command.below, program)
         kind = load(command.below[arguments[0]])
         check_flags(f"{program} {arguments[0]}", kind, arguments[1:], config=False)
@@ -167,15 +174,17 @@ def _complain(sentence: str) -> None:
     """One sentence on standard error, also where rich is not installed."""
     if not distributed.should_report():
         return
+    named = sentence.startswith("sib ")  # it begins with the command's name
     try:
         from rich.markup import escape
 
         from sib.utils.terminal import Terminal
     except ImportError:
-        print(f"sib: {sentence}", file=sys.stderr)
+        print(sentence if named else f"sib: {sentence}", file=sys.stderr)
         return
     console = Terminal(stderr=True)
-    console.print(f"[bold red]sib:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    head, text = "sib" if named else "sib:", sentence.removeprefix("sib ")
+    console.print(f"[bold red]{head}[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

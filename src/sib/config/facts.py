@@ -65,7 +65,7 @@ def options(kind: type, prefix: str = "") -> Iterator[Option]:
     hints = get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[field.name]):
-            yield from options(hints[field.name], f"{prefix}{field.name}.")  # type: ignore[arg-type]
+            yield from options(hints[field.name], f"{prefix}{field.name}.")
         else:
             facts = field.metadata.get(KEY, Facts())
             yield Option(f"{prefix}{field.name}", field.default, facts)

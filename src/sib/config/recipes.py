@@ -1,6 +1,5 @@
 """The twenty published recipes as one table of data."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from sib.config.choices import CROP_AREA
 from sib.utils.errors import InputError
+from sib.utils.nearest import perhaps
 from sib.utils.terminal import show_tables
 
 
@@ -141,9 +141,9 @@ def find_recipe(name: str) -> Recipe:
         InputError: there is no such recipe; the nearest names are listed.
     """
     if name not in RECIPES:
-        close = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.3) or list(RECIPES)[:3]
+        meant = perhaps(name, RECIPES, count=3)
         raise InputError(
-            f"recipe {name!r} is unknown, perhaps {' or '.join(close)}; sib recipes lists all "
+            f"recipe {name!r} is unknown{meant}; sib recipes lists all "
             f"{len(RECIPES)}, and a folder of images is given by --data"
         )
     return RECIPES[name]

@@ -1,7 +1,6 @@
 """Options of recipes and YAML files, turned into arguments so that one parser checks them all."""
 
 import dataclasses
-import difflib
 from collections.abc import Collection
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -16,6 +15,7 @@ from sib.config.yaml_file import parse_yaml
 from sib.objectives.registry import check_method
 from sib.utils.errors import InputError
 from sib.utils.image_size import refuse_two_numbers
+from sib.utils.nearest import perhaps
 
 RECIPE = "recipe"
 
@@ -234,7 +234,7 @@ def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) 
         if dataclasses.is_dataclass(fields[name]):
             if not isinstance(value, dict):
                 raise InputError(f"{file}: {prefix}{key} must hold options of its own, indented")
-            found += _options(fields[name], value, file, f"{prefix}{name}.")  # type: ignore[arg-type]
+            found += _options(fields[name], value, file, f"{prefix}{name}.")
         else:
             found += _option(fields[name], f"{prefix}{name}", value, file)
     return found
@@ -272,6 +272,5 @@ def _name(kind: Any) -> str:
 
 
 def _unknown(file: Path | str, shown: str, name: str, allowed: list[str], prefix: str) -> str:
-    close = difflib.get_close_matches(name, allowed, n=1)
-    perhaps = f", perhaps {prefix}{close[0]}" if close else f"; allowed are {', '.join(allowed)}"
-    return f"{file}: {shown} is not an option{perhaps}"
+    meant = perhaps(name, allowed, prefix) or f"; allowed are {', '.join(allowed)}"
+    return f"{file}: {shown} is not an option{meant}"

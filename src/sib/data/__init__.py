@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from sib.data.source import Source as Source
     from sib.data.transforms import JointTransform as JointTransform
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "sib.data.datasets.digits": ["Digits"],
-        "sib.data.loader": ["Loader", "make_loader"],
-        "sib.data.open": ["Splits", "open_data"],
-        "sib.data.sample": ["BadSample", "Batch", "Record", "Sample", "collate"],
-        "sib.data.source": ["Source"],
-        "sib.data.transforms": ["JointTransform"],
-    },
-)
+if not TYPE_CHECKING:  # a checker would take any name for one of these
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "sib.data.datasets.digits": ["Digits"],
+            "sib.data.loader": ["Loader", "make_loader"],
+            "sib.data.open": ["Splits", "open_data"],
+            "sib.data.sample": ["BadSample", "Batch", "Record", "Sample", "collate"],
+            "sib.data.source": ["Source"],
+            "sib.data.transforms": ["JointTransform"],
+        },
+    )

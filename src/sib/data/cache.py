@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torchvision import tv_tensors
 
+from sib.config.choices import Resize
 from sib.data.cache_files import CacheRefused, build_once, is_whole
 from sib.data.loader import Loader, make_loader
 from sib.data.sample import BadSample, Batch, Sample
 from sib.data.source import Source
-from sib.data.transforms import Resize
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_words
 

@@ -3,15 +3,17 @@
 import signal
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from sib.config.choices import CROP_AREA, Augment, Resize
 from sib.data.sample import BadSample, Batch, Sample, collate
 from sib.data.sampler import Key, KeySampler
 from sib.data.source import Source
-from sib.data.transforms import CROP_AREA, Augment, JointTransform, Resize
+from sib.data.transforms import JointTransform
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize
 
@@ -122,7 +124,7 @@ class Loader:
         return iter(self._loader)
 
 
-class KeyedDataset(Dataset):
+class KeyedDataset(Dataset[Any]):
     """A source behind keys (epoch, index), with the transform seeded by the key."""
 
     def __init__(self, source: Source, transform: JointTransform, seed: int) -> None:
@@ -145,7 +147,7 @@ class KeyedDataset(Dataset):
         if not self.transform.random:
             return self.transform(sample)
         # torch.manual_seed would reseed every GPU as well, and nothing would put that back
-        generator = torch.random.default_generator
+        generator = torch.default_generator
         state = generator.get_state()
         try:
             generator.manual_seed(_mix(self.seed, key))

@@ -29,26 +29,27 @@ if TYPE_CHECKING:
     from sib.utils.errors import ProcessLost as ProcessLost
 
 # the command line needs the launcher before it knows whether it will need torch
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "sib.distributed.launcher": ["launched", "leave", "refuse", "should_report", "speaks"],
-        "sib.distributed.processes": [
-            "is_main_process",
-            "all_gather_object",
-            "join",
-            "all_reduce_max",
-            "translate_lost_peer",
-            "broadcast_object",
-            "rank_seed",
-            "raise_any",
-            "rank",
-            "size",
-            "raise_on_all_ranks",
-            "all_reduce_sum",
-            "broadcast_module",
-        ],
-        "sib.distributed.shares": ["gather_to_main", "own_places", "share_out"],
-        "sib.utils.errors": ["ProcessLost"],
-    },
-)
+if not TYPE_CHECKING:  # a checker would take any name for one of these
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "sib.distributed.launcher": ["launched", "leave", "refuse", "should_report", "speaks"],
+            "sib.distributed.processes": [
+                "is_main_process",
+                "all_gather_object",
+                "join",
+                "all_reduce_max",
+                "translate_lost_peer",
+                "broadcast_object",
+                "rank_seed",
+                "raise_any",
+                "rank",
+                "size",
+                "raise_on_all_ranks",
+                "all_reduce_sum",
+                "broadcast_module",
+            ],
+            "sib.distributed.shares": ["gather_to_main", "own_places", "share_out"],
+            "sib.utils.errors": ["ProcessLost"],
+        },
+    )

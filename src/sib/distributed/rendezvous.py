@@ -3,13 +3,14 @@
 import time
 import uuid
 
-import torch.distributed as dist
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous as torch_rendezvous
 
 PATIENCE = 1800.0
 """Seconds to wait for the others, torch's own default."""
 
 
-def rendezvous(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
+def rendezvous(patience: float = PATIENCE) -> tuple[Store, int, int]:
     """An empty store for the processes that meet now, the rank of this one, and their number.
 
     torchrun keeps one store across restarts. It still holds the addresses of lost processes, and a
@@ -23,7 +24,7 @@ def rendezvous(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
     Raises:
         TimeoutError: a process did not come.
     """
-    store, rank, size = next(dist.rendezvous("env://"))
+    store, rank, size = next(torch_rendezvous("env://"))
     if rank == 0:
         name = uuid.uuid4().hex
         _invite(store, name, set(range(1, size)), time.monotonic() + patience)
@@ -31,10 +32,10 @@ def rendezvous(patience: float = PATIENCE) -> tuple[dist.Store, int, int]:
         arrival = store.add(f"sib/arrivals/{rank}", 1)
         name = store.get(f"sib/invitation/{rank}/{arrival}").decode()
         store.set(f"{name}/came/{rank}", "")
-    return dist.PrefixStore(name, store), rank, size
+    return PrefixStore(name, store), rank, size
 
 
-def _invite(store: dist.Store, name: str, missing: set[int], deadline: float) -> None:
+def _invite(store: Store, name: str, missing: set[int], deadline: float) -> None:
     """Reply to the latest arrival of each process until all have received the reply."""
     while missing:
         for rank in sorted(missing):

@@ -57,7 +57,7 @@ def checkpointed(blocks: list[nn.Module]) -> Iterator[None]:
     blocks = [block for block in blocks if not _is_listened_to(block)]
     try:
         for block in blocks:
-            block.forward = _Checkpointed(block)  # type: ignore[method-assign]
+            block.forward = _Checkpointed(block)
         yield
     finally:
         for block in blocks:

@@ -68,7 +68,11 @@ class Scope(TorchFunctionMode):
         convolution that is the first layer skips it."""
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Called for every torch function inside the context."""
         replacement = _REPLACEMENTS.get(func)
@@ -79,7 +83,7 @@ class Scope(TorchFunctionMode):
 
 def _normalize(
     scope: Scope,
-    func: Callable,
+    func: Callable[..., Any],
     input: Tensor,
     p: float = 2.0,
     dim: int = 1,

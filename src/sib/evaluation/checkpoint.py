@@ -7,14 +7,14 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
+from sib.config.choices import Resize
 from sib.data.readers.decode import ValueRange, parse_value_range
-from sib.data.transforms import Resize
 from sib.functional.label_kinds import BINARY_CLASSES, kind_of, set_label_kind
 from sib.models.build import build_random, count_logits, head_names
 from sib.models.catalogue import check_known
 from sib.models.inference import for_inference
 from sib.models.layers import cam_layer, choose_layer, chosen_layer
-from sib.models.names import match_names, nearest
+from sib.models.names import match_names
 from sib.models.outputs import output_note
 from sib.models.pretrained import published_facts
 from sib.models.start import (
@@ -32,6 +32,7 @@ from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_words
+from sib.utils.nearest import perhaps
 from sib.utils.normalization import Normalization, normalization_from
 
 
@@ -248,7 +249,7 @@ def _outputs(arch: str, image_size: ImageSize, state: State, file: Path) -> int:
         if lacking is None:
             reason = f"its head has {' and '.join(map(str, sorted(sizes)))} outputs"
         else:
-            reason = f"there is no {lacking}, the head{nearest(lacking, state)}"
+            reason = f"there is no {lacking}, the head{perhaps(lacking, state)}"
         raise InputError(f"{file} does not fit {arch}: {reason}")
     found_size = sizes.pop()
     if own and found_size == 1 and count_logits(build_random(arch, 2, image_size), image_size) == 1:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Unpack
 
 import torch
 from PIL import Image
@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
+from sib.config.choices import Resize
 from sib.data.normalization import normalise
 from sib.data.readers.decode import ValueRange, read_image
 from sib.data.sample import Sample
-from sib.data.transforms import JointTransform, Resize
+from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
 from sib.explain import attribute
+from sib.explain.method import SeededOptions
 from sib.explain.state import logits_of
 from sib.functional.label_kinds import kind_of
 from sib.models.build import count_logits
@@ -136,7 +138,7 @@ class Classifier:
         pictures: Picture | Sequence[Picture],
         method: str = "gradcam",
         target: int | str | None = None,
-        **options: Any,
+        **options: Unpack[SeededOptions],
     ) -> Tensor:
         """Where in images the decision comes from.
 

@@ -17,7 +17,7 @@ from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.images import readable_images
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer
-from sib.explain import available_methods, default_methods
+from sib.explain import available_methods, default_methods, method_title
 from sib.explain.normalization import normalize_maps
 from sib.explain.state import logits_of
 from sib.figures.overlay import draw_overlays
@@ -102,7 +102,7 @@ def _explain_one(
     methods = list(config.methods) or available_methods(checkpoint.model, inputs)
     maps = maps_of(checkpoint.model, inputs, target, methods, config.attribution)
     shown = {
-        method: normalize_maps(attribution, config.normalize)[0].cpu()
+        method_title(method): normalize_maps(attribution, config.normalize)[0].cpu()
         for method, attribution in maps.items()
     }
     said = f"{_name(checkpoint, predicted)}, {probabilities[predicted]:.3f}"

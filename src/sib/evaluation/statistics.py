@@ -125,7 +125,7 @@ def _over_seeds(group: Array, image_weights: Array, seed_weights: Array) -> Arra
     return np.sum(sums, axis=0)
 
 
-def _ratio(sums: Array, counts: NDArray) -> Array:
+def _ratio(sums: Array, counts: NDArray[np.float64]) -> Array:
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 

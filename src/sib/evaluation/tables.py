@@ -8,6 +8,7 @@ from rich.table import Table
 
 from sib.evaluation.headline import label_entries
 from sib.evaluation.measures import MEASURES
+from sib.explain import method_title
 
 LABEL_TITLES = {
     "map_macro": "mAP",
@@ -40,7 +41,7 @@ def evaluation_table(found: dict[str, Any]) -> Table:
     table.add_column("method", no_wrap=True)
     _add_measures(table, measures)
     for method, row in found["table"].items():
-        table.add_row(method, *(interval(row[name]) for name in measures))
+        table.add_row(method_title(method), *(interval(row[name]) for name in measures))
     return table
 
 
@@ -70,7 +71,7 @@ def comparison_table(group: dict[str, Any], reference: str) -> Table:
     table.add_column("method", no_wrap=True)
     _add_measures(table, measures)
     for method, row in group["table"].items():
-        table.add_row(method, *(difference(row[name], name) for name in measures))
+        table.add_row(method_title(method), *(difference(row[name], name) for name in measures))
     return table
 
 

@@ -13,7 +13,7 @@ from sib.explain.method import Call
 from sib.explain.state import LogitsModule
 from sib.utils.optional import import_optional
 
-RELUS: tuple[Callable, ...] = (
+RELUS: tuple[Callable[..., Any], ...] = (
     F.relu,
     F.relu_,
     torch.relu,
@@ -52,7 +52,8 @@ def guided_backprop(call: Call) -> Tensor:
             "guided",
             stacklevel=2,
         )
-    return gradient.abs().sum(dim=1)
+    maps: Tensor = gradient.abs().sum(dim=1)
+    return maps
 
 
 class _ReluCount(TorchFunctionMode):
@@ -61,7 +62,11 @@ class _ReluCount(TorchFunctionMode):
     count = 0
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         self.count += func in RELUS
         return func(*args, **(kwargs or {}))

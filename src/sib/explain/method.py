@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,28 @@ from sib.models.layers import CamLayer
 Family = Literal["gradient", "cam", "perturbation"]
 FAMILIES: tuple[str, ...] = ("gradient", "cam", "perturbation")
 Size = tuple[int, int]
+
+
+class AttributeOptions(TypedDict, total=False):
+    """Keyword arguments of `sib.explain.attribute` without the seed."""
+
+    normalize: str
+    layer: str | nn.Module | None
+    reshape: Callable[[Tensor], Tensor] | None
+    baseline: float | Tensor
+    n_steps: int
+    n_samples: int
+    noise_level: float
+    window: float
+    stride: float
+    n_masks: int
+    chunk_size: int
+
+
+class SeededOptions(AttributeOptions, total=False):
+    """Keyword arguments of `sib.explain.attribute`."""
+
+    seed: int
 
 
 @dataclass(frozen=True)

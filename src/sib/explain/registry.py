@@ -34,7 +34,7 @@ BUILT_IN = (
            default=True, needs_layer=True, shares_pass=True),
     Method("layercam", "LayerCAM", "cam", cams.layercam,
            default=True, needs_layer=True, shares_pass=True),
-    Method("vjp", "VJP of the decision", "gradient", gradients.vjp,
+    Method("vjp", "VJP", "gradient", gradients.vjp,
            default=True, in_gallery=True, shares_pass=True),
     Method("occlusion", "occlusion", "perturbation", occlusion.occlusion, occlusion.passes),
     Method("rise", "RISE", "perturbation", rise.rise, lambda options, size: options.n_masks),

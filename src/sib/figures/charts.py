@@ -38,7 +38,7 @@ def both_themes(draw: Callable[[], Figure], alt: str) -> Picture:
 
 
 def curve_figure(
-    runs: list[dict[str, Any]], title: str, label: str, value: Callable[[dict], Any]
+    runs: list[dict[str, Any]], title: str, label: str, value: Callable[[dict[str, Any]], Any]
 ) -> Figure:
     """One quantity over the epochs, one line per run; runs of a group share a colour.
 

@@ -8,7 +8,7 @@ from sib.figures.charts import Picture, both_themes, curve_figure
 
 Runs = list[dict[str, Any]]
 """Runs, each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``."""
-Quantity = tuple[str, str, Callable[[dict], Any]]
+Quantity = tuple[str, str, Callable[[dict[str, Any]], Any]]
 """Title, unit, and a function that takes the quantity from a record."""
 CONSTANT = 0.01
 """A quantity that changes by less than this share of its magnitude gets no figure."""
@@ -72,7 +72,7 @@ def _drawn(runs: Runs, quantities: list[Quantity]) -> list[Picture]:
     return [_curve(runs, quantity) for quantity in quantities if _changes(runs, quantity[2])]
 
 
-def _changes(runs: Runs, value: Callable[[dict], Any]) -> bool:
+def _changes(runs: Runs, value: Callable[[dict[str, Any]], Any]) -> bool:
     """Whether any run has a curve to draw that is not level."""
     for run in runs:
         known = [value(record) for record in run["epochs"] if value(record) is not None]

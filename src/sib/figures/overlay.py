@@ -29,7 +29,7 @@ def draw_overlays(
     Args:
         path: the PNG to write.
         image: uint8 (3, H, W).
-        maps: (H, W) by method, scaled to [−1, 1].
+        maps: (H, W) by the method's title, scaled to [−1, 1].
         title: text above. Names with ``$`` are shown literally, and long text is broken into lines.
         footer: text below.
     """
@@ -37,7 +37,7 @@ def draw_overlays(
     rows = math.ceil((1 + len(maps)) / columns)
     width = PANEL * columns
     title, footer = fitted(title, width, 11), fitted(footer, width, 8)
-    names = [fitted(method.replace("_", " "), PANEL, 10) for method in maps]
+    names = [fitted(method, PANEL, 10) for method in maps]
     lines = title.count("\n") + footer.count("\n")
     lines += rows * max((name.count("\n") for name in names), default=0)
     height = 2.45 * rows + 0.8 + LINE * lines
@@ -63,14 +63,14 @@ def draw_grid(images: Tensor, maps: dict[str, Tensor], names: list[str]) -> byte
 
     Args:
         images: uint8 (B, 3, H, W).
-        maps: (B, H, W) by method, scaled to [−1, 1].
+        maps: (B, H, W) by the method's title, scaled to [−1, 1].
         names: (B,) names, left of the rows.
     """
     rows, columns = len(images), 1 + len(maps)
     figure = Figure(figsize=(2 * columns, 2.05 * rows + 0.3), layout="constrained", dpi=100)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis, title in zip(axes[0], ["image", *maps], strict=True):
-        axis.set_title(title.replace("_", " "), fontsize=9)
+        axis.set_title(title, fontsize=9)
     for row, (image, name) in enumerate(zip(images, names, strict=True)):
         axes[row, 0].imshow(image.permute(1, 2, 0).numpy())
         axes[row, 0].set_ylabel(name, fontsize=8, parse_math=False)

@@ -7,7 +7,7 @@ time, or on several processes, and be joined before the term is computed; see
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -96,13 +96,13 @@ class _Gram(torch.autograd.Function):
     """rows rowsᵀ, whose gradient (G + Gᵀ) rows takes one product instead of two."""
 
     @staticmethod
-    def forward(ctx, rows):
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
         ctx.save_for_backward(rows)
         return rows @ rows.T
 
     @staticmethod
-    def backward(ctx, gradient):
-        (rows,) = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        rows: Tensor = ctx.saved_tensors[0]
         return (gradient + gradient.T) @ rows
 
 
@@ -114,12 +114,12 @@ class _Weighted(torch.autograd.Function):
     """values ∘ weight for a weight with one channel (B, 1, H, W)."""
 
     @staticmethod
-    def forward(ctx, values, weight):
+    def forward(ctx: Any, values: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(values, weight)
         return values * weight
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         values, weight = ctx.saved_tensors
         of_values = gradient * weight if ctx.needs_input_grad[0] else None
         return of_values, _channel_dot(gradient, values) if ctx.needs_input_grad[1] else None
@@ -135,13 +135,13 @@ class _WeightedVariance(torch.autograd.Function):
         return weighted - weighted.mean(dim=(1, 2, 3), keepdim=True)
 
     @staticmethod
-    def forward(ctx, values, weight):
+    def forward(ctx: Any, values: Tensor, weight: Tensor) -> Tensor:
         centred = _WeightedVariance.centred(values, weight)
         ctx.save_for_backward(values, weight, centred)
         return centred.square().sum(dim=(1, 2, 3)) / (values[0].numel() - 1)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         values, weight, centred = ctx.saved_tensors
         if torch.is_grad_enabled():  # recomputed as a function of values and weight
             centred = _WeightedVariance.centred(values, weight)
@@ -170,7 +170,8 @@ def _weighted_rows(values: Tensor, weight: Tensor) -> Tensor:
     largest = largest * weight.detach().amax(dim=(1, 2, 3))
     smallest = 1e6 * torch.finfo(values.dtype).tiny
     factor = torch.where(largest > smallest, 1 / largest, 0)
-    return _Weighted.apply(values, weight * factor[:, None, None, None]).flatten(1)
+    weighted: Tensor = _Weighted.apply(values, weight * factor[:, None, None, None])
+    return weighted.flatten(1)
 
 
 def _unit_range(values: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from sib.explain import attribute
 from sib.explain.arguments import resolve_targets
+from sib.explain.method import AttributeOptions
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.precision import to_float64
@@ -32,7 +33,7 @@ def parameter_randomisation(
     *,
     comparisons: int = 8,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Randomisation:
     """Rank correlation of the maps before and after randomising the model from the head down.
 

@@ -1,7 +1,7 @@
 """Is a map specific to the class that it explains, or the same for every class?"""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sib.explain import attribute
 from sib.explain.arguments import resolve_targets
+from sib.explain.method import AttributeOptions
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.metrics.localisation import foreground_energy
@@ -37,7 +38,7 @@ def class_correlation(
     method: str = "gradcam",
     *,
     other: str = "runner_up",
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Tensor:
     """Rank correlation between the map of another class and that of the target.
 
@@ -92,7 +93,7 @@ def grid_pointing_game(
     cells: int = 2,
     shrink: bool = True,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Tensor:
     """Share of a class's positive attribution that falls on its own image in a mosaic.
 

@@ -1,13 +1,14 @@
 """Does a map stay the same as long as the decision does?"""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from sib.explain import attribute
 from sib.explain.arguments import resolve_targets
+from sib.explain.method import AttributeOptions
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.label_kinds import kind_of
@@ -39,7 +40,7 @@ def map_sensitivity(
     samples: int = 8,
     reduction: str = "max",
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Tensor:
     """Relative change of the map under small changes that do not alter the decision.
 
@@ -95,7 +96,7 @@ def local_lipschitz(
     radius: float = 0.02,
     samples: int = 8,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Tensor:
     """Largest change of the map per unit of the image's change, while the decision stays the same.
 
@@ -147,7 +148,7 @@ def map_changes(
     radius: float = 0.02,
     samples: int = 8,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Changes:
     """How far maps change under small changes of the images.
 

@@ -1,10 +1,11 @@
 """How far a map exceeds that of the same network with random parameters."""
 
-from typing import Any
+from typing import Unpack
 
 from torch import Tensor, nn
 
 from sib.explain import attribute
+from sib.explain.method import AttributeOptions
 from sib.explain.state import device_of
 from sib.functional import checks
 from sib.metrics.arguments import check_maps_of
@@ -23,7 +24,7 @@ def energy_gain_over_untrained(
     method: str = "gradcam",
     *,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[AttributeOptions],
 ) -> Tensor:
     """Gain in energy on the object over the maps of a network with random parameters.
 

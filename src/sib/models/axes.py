@@ -41,7 +41,8 @@ class Tokens:
         """The feature map."""
         count = self.grid[0] * self.grid[1]
         first = tokens.shape[1] - count if self.extra_first else 0
-        return tokens[:, first : first + count].transpose(1, 2).unflatten(2, self.grid)
+        grid: Tensor = tokens[:, first : first + count].transpose(1, 2).unflatten(2, self.grid)
+        return grid
 
     def code(self) -> str:
         """Source code of the same function, for use as ``reshape``."""
@@ -86,7 +87,8 @@ def find_axes(
     key = (name, rows_first)
     if key not in found.memory:
         found.memory[key] = _find_axes(model, images, name, found, rows_first)
-    return found.memory[key]
+    axes: Axes = found.memory[key]
+    return axes
 
 
 def _find_axes(model: nn.Module, images: Tensor, name: str, found: Trace, rows_first: bool) -> Axes:

@@ -151,6 +151,7 @@ def _construct(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
 def _from_timm(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     check_known(TIMM + name)
     timm = import_timm()
+    model: nn.Module
     try:
         model = timm.create_model(name, num_classes=num_classes, img_size=image_size)
     except TypeError:  # convolutional networks know no img_size

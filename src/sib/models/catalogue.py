@@ -1,10 +1,10 @@
 """Names of architectures."""
 
-import difflib
 from types import ModuleType
 from typing import Any
 
 from sib.utils.errors import InputError
+from sib.utils.nearest import perhaps
 from sib.utils.optional import import_optional
 
 TIMM = "timm/"
@@ -31,12 +31,12 @@ def check_known(name: str) -> None:
     if name.startswith(TIMM):
         timm, short = import_timm(), name.removeprefix(TIMM)
         if not timm.is_model(short):
-            close = difflib.get_close_matches(short, timm.list_models(), n=3)
-            raise InputError(f"arch: timm has no model {short!r}{_perhaps(close, TIMM)}")
+            meant = perhaps(short, timm.list_models(), TIMM, count=3)
+            raise InputError(f"arch: timm has no model {short!r}{meant}")
     elif ":" not in name and name not in architectures():
-        close = difflib.get_close_matches(name, architectures(), n=3)
+        meant = perhaps(name, architectures(), count=3)
         raise InputError(
-            f"arch {name!r} is unknown{_perhaps(close)}; allowed are small_resnet, torchvision's "
+            f"arch {name!r} is unknown{meant}; allowed are small_resnet, torchvision's "
             "classifiers (resnet18, resnet50, densenet121, vit_b_32, …), timm/NAME and "
             "MODULE:FUNCTION"
         )
@@ -53,7 +53,3 @@ def import_timm() -> ModuleType:
     except ImportError:
         raise InputError("arch timm/… needs the timm package: pip install 'sib[timm]'") from None
     return timm
-
-
-def _perhaps(close: list[str], prefix: str = "") -> str:
-    return f", perhaps {' or '.join(prefix + name for name in close)}" if close else ""

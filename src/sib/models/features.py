@@ -80,7 +80,7 @@ class FeatureCapture:
         model = None if self._model is None else self._model()
         return [] if model is None else list(model.parameters())
 
-    def _keep(self, name: str) -> Callable:
+    def _keep(self, name: str) -> Callable[..., None]:
         def keep(layer: nn.Module, inputs: object, output: object) -> None:
             self.outputs[name] = output
 

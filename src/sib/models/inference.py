@@ -26,7 +26,7 @@ def for_inference(model: nn.Module) -> nn.Module:
     twin = copy.deepcopy(model).eval().requires_grad_(False)
     modules = dict(twin.named_modules())
     for convolution, norm in _foldable(twin):
-        folded = fuse_conv_bn_eval(modules[convolution], modules[norm])  # type: ignore[type-var]
+        folded = fuse_conv_bn_eval(modules[convolution], modules[norm])
         _replace(twin, convolution, folded)
         _replace(twin, norm, nn.Identity())
     if any(isinstance(module, nn.Conv2d) for module in modules.values()):

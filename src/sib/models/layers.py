@@ -265,7 +265,7 @@ def _deepest(model: nn.Module, images: Tensor, name: str, found: Trace) -> str:
 def _named(model: nn.Module, images: Tensor, layer: str | nn.Module) -> str:
     for name, module in model.named_modules():
         if name and (name == layer or module is layer):
-            return name
+            return str(name)
     given = repr(layer) if isinstance(layer, str) else f"a {type(layer).__name__}"
     raise ValueError(
         f"layer must be a module of the model or its name; got {given}; "

@@ -1,6 +1,5 @@
 """Match the tensors of a file to those of a model by name."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 
 from sib.utils.errors import InputError
@@ -63,12 +62,6 @@ def match_names(
         before.add(_prefix(name, target))
     foreign = [name for name in left if any(name.startswith(prefix) for prefix in before)]
     return found, [name for name in foreign if not _is_beside(name)]
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The most similar of some names, as a clause for a message; empty if none is similar."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f", nearest is {close[0]}" if close else ""
 
 
 def _by_bare_name(own: Iterable[str]) -> dict[str, str]:

@@ -34,7 +34,8 @@ class SmallResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) of images (B, 3, H, W)."""
-        return self.head(self.stages(self.stem(images)).mean(dim=(2, 3)))
+        logits: Tensor = self.head(self.stages(self.stem(images)).mean(dim=(2, 3)))
+        return logits
 
 
 class BasicBlock(nn.Module):
@@ -59,4 +60,5 @@ class BasicBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C', H / stride, W / stride)."""
-        return self.relu(self.body(features) + self.shortcut(features))
+        added: Tensor = self.relu(self.body(features) + self.shortcut(features))
+        return added

@@ -66,7 +66,7 @@ def recorded_shapes(
 ) -> Iterator[None]:
     """Record the shape of each module's last output, in the order of the calls."""
 
-    def record(name: str) -> Callable:
+    def record(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: object, output: object) -> None:
             if kinds is not None:
                 kinds[name] = type(output).__name__

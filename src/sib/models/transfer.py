@@ -6,9 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sib.models.names import COUNTER, match_names, nearest
+from sib.models.names import COUNTER, match_names
 from sib.models.weights import State
 from sib.utils.errors import InputError
+from sib.utils.nearest import perhaps
 
 SMALLEST_SHARE = 0.9
 """Of the body's parameters that must be in the file, and of the file's that must be in the body."""
@@ -51,7 +52,7 @@ def load_into(model: nn.Module, state: State, source: str, name: str) -> None:
     found, foreign = match_names(state, own, source)
     wrong = [_shapes(state[theirs], own[key], key) for key, theirs in found.items()]
     lacking = [
-        f"there is no {key}{nearest(key, foreign)}"
+        f"there is no {key}{perhaps(key, foreign)}"
         for key in own
         if key not in found and not key.endswith(COUNTER)
     ]
@@ -121,7 +122,7 @@ def _check_architecture(
         raise InputError(
             f"{sentence}: it holds {share:.0%} of the body's parameters, and at least "
             f"{SMALLEST_SHARE:.0%} are needed; there is no {missing[0]}"
-            f"{nearest(missing[0], foreign or state)}"
+            f"{perhaps(missing[0], foreign or state)}"
         )
     for key in missing:
         if key.endswith(STATISTICS):

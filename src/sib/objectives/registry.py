@@ -87,7 +87,8 @@ def load_objective(name: str) -> "type[Objective]":
     if name not in METHODS:
         return added(name)
     module, _, cls = METHODS[name].objective.partition(":")
-    return getattr(import_module(module), cls)
+    objective: type[Objective] = getattr(import_module(module), cls)
+    return objective
 
 
 def added(name: str) -> "type[Objective]":

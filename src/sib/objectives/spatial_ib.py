@@ -3,7 +3,8 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -80,6 +81,9 @@ class SpatialIBObjective(Objective):
             self.update_weights([self.losses(cross_entropy, parts)], self.captured_parameters())
         return self.weighted_terms(parts)
 
+    if TYPE_CHECKING:  # what a call takes and returns, which nn.Module does not tell
+        __call__ = forward
+
     def forward_parts(
         self,
         model: nn.Module,
@@ -119,7 +123,7 @@ class SpatialIBObjective(Objective):
         """
         yield
 
-    def recording(self, model: nn.Module, images: Tensor):
+    def recording(self, model: nn.Module, images: Tensor) -> AbstractContextManager[None]:
         """Old name of `capture_features`."""
         return self.capture_features(model, images)
 

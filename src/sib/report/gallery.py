@@ -19,7 +19,7 @@ from sib.data.subset import SubsetSource
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.maps import maps_of
 from sib.evaluation.scores import Scores
-from sib.explain import available_methods
+from sib.explain import available_methods, method_title
 from sib.explain.normalization import normalize_maps
 from sib.figures.charts import data_uri
 from sib.figures.pixels import outline, overlay_pixels
@@ -157,10 +157,10 @@ def _row(
     ):
         for method in methods:
             if method not in own:
-                cells.append(Cell("", f"{checkpoint.name} has no {method}", None))
+                cells.append(Cell("", f"{checkpoint.name} has no {method_title(method)}", None))
                 continue
             energy = _energy_of(run, method, place)
-            alt = f"{method} of {checkpoint.name} on {name}"
+            alt = f"{method_title(method)} of {checkpoint.name} on {name}"
             alt += f": {energy:.2f} of it inside the foreground" if energy is not None else ""
             pixels = overlay_pixels(image, own[method][index], foreground)
             cells.append(Cell(jpeg_uri(pixels), alt, energy))

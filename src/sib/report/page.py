@@ -7,12 +7,12 @@ import yaml
 
 from sib.evaluation.compare import points
 from sib.evaluation.stored import Evaluation
+from sib.explain import method_title
 from sib.figures.charts import Picture, both_themes, legend, scatter_figure
 from sib.figures.curves import Runs, curves, term_curves
 from sib.report.compute import Computed, Section
 from sib.report.gallery import ENERGY, Cell, Row
 from sib.report.load import Loaded
-from sib.report.tables import method_name
 
 STRIP = 6
 """Number of images in the strip at the top."""
@@ -39,7 +39,7 @@ def strip(computed: Computed, loaded: Loaded, methods: tuple[str, ...]) -> dict[
                 continue
             text = _of_all(item, method)
             lanes.append(
-                {"title": label, "text": text, "method": method_name(method), "images": cells}
+                {"title": label, "text": text, "method": method_title(method), "images": cells}
             )
     caption = (
         "Images from evenly spaced places of the split, not chosen by their results. A map goes "
@@ -124,7 +124,7 @@ def _tile(
     energy = "" if shown.energy is None else f", energy {shown.energy:.2f}"
     lines = [
         {"kind": "name", "text": label},
-        {"kind": "half", "text": f"{method_name(method)}{energy}"},
+        {"kind": "half", "text": f"{method_title(method)}{energy}"},
         {
             "kind": "half" if right else "bad",
             "text": f"{name} {probability:.2f}" + ("" if right else ", wrong"),
@@ -132,7 +132,7 @@ def _tile(
     ]
     return {
         "run": label,
-        "method": method_name(method),
+        "method": method_title(method),
         "uri": shown.uri,
         "alt": shown.alt,
         "lines": lines,
@@ -168,6 +168,6 @@ def _of_all(item: Evaluation, method: str) -> str:
     """A method's name, with its energy over all images if it is known."""
     entry = item.facts["table"].get(method, {}).get(ENERGY)
     if entry is None or entry["mean"] is None:
-        return method_name(method)
+        return method_title(method)
     count = item.facts["annotated"]
-    return f"{method_name(method)}, energy {entry['mean']:.3f} on average over {count} images"
+    return f"{method_title(method)}, energy {entry['mean']:.3f} on average over {count} images"

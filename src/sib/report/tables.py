@@ -6,6 +6,7 @@ from sib.evaluation.headline import headline, label_entries
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import Evaluation
 from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
+from sib.explain import method_title as explanation_title
 from sib.objectives.registry import training_title
 from sib.report.gallery import ENERGY
 
@@ -19,16 +20,6 @@ MEANINGS = {
     "sparseness": "How much of a map sits in few pixels, as a Gini index",
 }
 """What a column shows, for the measures that every evaluation has."""
-WRITTEN = {
-    "input_x_gradient": "input × gradient",
-    "smoothgrad": "SmoothGrad",
-    "gradcam": "Grad-CAM",
-    "gradcam_pp": "Grad-CAM++",
-    "layercam": "LayerCAM",
-    "vjp": "VJP",
-    "rise": "RISE",
-}
-"""Explanation methods whose names are more than their words."""
 
 
 def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any]:
@@ -67,7 +58,7 @@ def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any
             f"map has {facts['foreground_share']:.3f}."
         )
     head = ["run", "trained with", headline(facts)[0]]
-    head += [f"energy, {method_name(method)}" for method in shown]
+    head += [f"energy, {explanation_title(method)}" for method in shown]
     return {"caption": caption, "head": [*head, "epochs", "seed", "architecture"], "rows": rows}
 
 
@@ -106,7 +97,7 @@ def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
                 "head": ["explanation", *(_head(name) for name in measures)],
                 "rows": [
                     {
-                        "name": method_name(method),
+                        "name": explanation_title(method),
                         "cells": [
                             signed_cell(row[name], MEASURES[name].higher_is_better)
                             for name in measures
@@ -159,11 +150,6 @@ def signed_cell(entry: dict[str, Any], higher_is_better: bool) -> Cell:
     if entry["low"] > 0 or entry["high"] < 0:
         shown["kind"] = "good" if (entry["mean"] > 0) == higher_is_better else "bad"
     return shown
-
-
-def method_name(method: str) -> str:
-    """An explanation method's name, as people write it."""
-    return WRITTEN.get(method, method.replace("_", " "))
 
 
 def _head(measure: str) -> str:

@@ -216,7 +216,7 @@ def _reason(job: Job, code: int) -> str:
     return f"{job.name}: {last.removeprefix('sib: ')} ({job.log})"
 
 
-def _kill(process: subprocess.Popen | None) -> None:
+def _kill(process: subprocess.Popen[bytes] | None) -> None:
     """Kill a process and those that read images for it."""
     if process is not None and process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)

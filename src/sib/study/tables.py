@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sib.evaluation.tables import LABEL_TITLES
+from sib.explain import method_title
 from sib.study.audits import FIGURES
 from sib.study.summary import ACCURACY, MEAN
 from sib.utils.terminal import show_tables
@@ -69,7 +70,7 @@ def _table(title: str, key: str, settings: list[dict[str, Any]], found: dict[str
     rows |= {name: label for name, label in LABEL_TITLES.items() if _any_has(settings, key, name)}
     if found["methods"]:
         rows[MEAN] = "foreground energy, mean"
-    rows |= {method: f"  {method.replace('_', ' ')}" for method in found["methods"]}
+    rows |= {method: f"  {method_title(method)}" for method in found["methods"]}
     rows |= {name: FIGURES[name].label for name in found.get("audit", [])}
     for name, label in rows.items():
         better = FIGURES[name].better if name in FIGURES else 1

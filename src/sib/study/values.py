@@ -1,12 +1,12 @@
 """Values of a study file, checked one by one."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sib.config.yaml_file import parse_yaml
 from sib.utils.errors import InputError
+from sib.utils.nearest import perhaps
 
 
 class Values:
@@ -24,9 +24,8 @@ class Values:
         """Raise InputError if a key is not one of the names."""
         for key in self.content:
             if key not in names:
-                close = difflib.get_close_matches(str(key), names, n=1)
-                perhaps = f", perhaps {close[0]}" if close else f"; allowed are {', '.join(names)}"
-                raise InputError(f"{self.file}: {key} is not an option of a study{perhaps}")
+                meant = perhaps(str(key), names) or f"; allowed are {', '.join(names)}"
+                raise InputError(f"{self.file}: {key} is not an option of a study{meant}")
 
     def text(self, key: str, default: str | None = None) -> str:
         """A word or a path that is not empty; required if there is no default."""

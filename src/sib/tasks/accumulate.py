@@ -71,7 +71,7 @@ def accumulate(
     if count > 1 and inner.fraction < 1:
         raise ValueError("micro_batch cannot go with a fraction below 1: give one of them")
     if count <= 1:
-        out = task(images, labels, foreground, step=step)
+        out: StepOutput = task(images, labels, foreground, step=step)
         _finish(inner, out, watch, loss_scale)
         return out.detach()
     known = [None] * count if foreground is None else foreground.tensor_split(count)

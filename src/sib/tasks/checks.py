@@ -97,7 +97,7 @@ def checked_calls(
 
     def after(module: nn.Module, inputs: Any, output: Any) -> Tensor:
         running.close()
-        logits = logits_in(output)
+        logits: Tensor = logits_in(output)
         if len(inputs[0]) == len(labels):
             check_logits(logits, labels, values)
             if values:

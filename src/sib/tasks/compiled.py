@@ -65,7 +65,7 @@ class CompiledStep:
             ValueError: the labels do not fit the logits.
         """
         with torch.set_grad_enabled(create_graph):
-            found = self._run(self._parts, images.detach())
+            found: tuple[Tensor, Parts] | None = self._run(self._parts, images.detach())
         if found is not None:
             check_logits(found[0], labels, self.validate)
         return found

@@ -1,12 +1,24 @@
 """Two tasks with names of their own: with the published objective, and without an objective."""
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 from torch import nn
 
 from sib.objectives.base import Objective
 from sib.objectives.published import SpatialIB
+from sib.tasks.criterion import Criterion
 from sib.tasks.task import Task
+
+
+class TaskOptions(TypedDict, total=False):
+    """The keyword arguments of `Task`."""
+
+    criterion: Criterion | None
+    validate: bool
+    every_n_steps: int
+    fraction: float
+    checkpoint: bool
+    batch_norm: str
 
 
 class SpatialIBTask(Task):
@@ -24,7 +36,7 @@ class SpatialIBTask(Task):
     """
 
     def __init__(
-        self, model: nn.Module, objective: Objective | None = None, **options: Any
+        self, model: nn.Module, objective: Objective | None = None, **options: Unpack[TaskOptions]
     ) -> None:
         super().__init__(model, SpatialIB() if objective is None else objective, **options)
 

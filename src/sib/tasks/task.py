@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -160,6 +160,9 @@ class Task(nn.Module):
             with self.checked_calls(labels[count:]):
                 logits = torch.cat([logits, self.model(images[count:])])
         return self._output(logits, parts, labels, step)
+
+    if TYPE_CHECKING:  # what a call takes and returns, which nn.Module does not tell
+        __call__ = forward
 
     def train(self, mode: bool = True) -> "Task":
         """Put the task in train mode; frozen batch norm stays in evaluation mode."""

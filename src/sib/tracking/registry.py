@@ -1,12 +1,12 @@
 """The trackers by name. One line adds one; other packages add theirs by an entry point."""
 
-import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
 from sib.utils.errors import InputError
+from sib.utils.nearest import perhaps
 from sib.utils.plugins import load_entry_points
 
 GROUP = "sib.trackers"
@@ -66,11 +66,9 @@ def tracker_names(track: str) -> list[str]:
     known = [*TRACKERS, *sorted({e.name for e in entry_points(group=GROUP)} - TRACKERS.keys())]
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            perhaps = f", perhaps {close[0]}" if close else ""
             raise InputError(
-                f"--track {name!r} is unknown{perhaps}; allowed are {NONE} and {', '.join(known)}, "
-                "separated by commas"
+                f"--track {name!r} is unknown{perhaps(name, known)}; allowed are {NONE} and "
+                f"{', '.join(known)}, separated by commas"
             )
     if len(set(names)) < len(names):
         raise InputError(f"--track has a duplicate: {track}")

@@ -32,7 +32,7 @@ def draw_explanations(
         InputError: an image cannot be read, or a library is missing.
     """
     # with captum and torchcam, which training alone does not need
-    from sib.explain import attribute_all, available_methods
+    from sib.explain import attribute_all, available_methods, method_title
     from sib.figures.overlay import draw_grid
 
     pixels, labels = _images(source, config)
@@ -41,7 +41,7 @@ def draw_explanations(
     maps: dict[str, Any] = attribute_all(model, images, None, methods, "percentile")
     return draw_grid(
         pixels,
-        {name: values.detach().cpu() for name, values in maps.items()},
+        {method_title(name): values.detach().cpu() for name, values in maps.items()},
         [names_of(label, source.classes) for label in labels],
     )
 

@@ -1,13 +1,12 @@
 """Which weights of a run are trained, and from which epoch."""
 
-import difflib
-
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sib.config.train import TrainConfig
 from sib.models.build import head_names
 from sib.utils.errors import InputError
+from sib.utils.nearest import nearest
 
 
 class Freezing:
@@ -73,12 +72,12 @@ def _frozen_names(model: nn.Module, config: TrainConfig) -> list[str]:
     modules = [name for name, _ in model.named_modules() if name]
     for layer in layers:
         if not any(_is_below(name, layer) for name in parameters):
-            close = difflib.get_close_matches(layer, modules, n=3)
+            meant = nearest(layer, modules, count=3)
             top = dict.fromkeys(name.partition(".")[0] for name in parameters)
-            perhaps = f"perhaps {', '.join(close)}" if close else f"it has {', '.join(top)}"
+            names = f"perhaps {' or '.join(meant)}" if meant else f"it has {', '.join(top)}"
             raise InputError(
                 f"--freeze {layer}: {config.arch} has no layer of this name that has weights; "
-                f"{perhaps}"
+                f"{names}"
             )
     return [name for name in parameters if any(_is_below(name, layer) for layer in layers)]
 

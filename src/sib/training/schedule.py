@@ -2,7 +2,7 @@
 
 import math
 
-from sib.config.train import ScheduleConfig
+from sib.config.options import ScheduleConfig
 
 
 def lr_factor(schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
