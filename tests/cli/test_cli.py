@@ -131,7 +131,7 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
             "input: {cache: off}",
             "input.cache must be text; YAML reads off, no, on and yes as False",
         ),
-        ("recipe: cub201/resnet18", "'cub201/resnet18' is unknown, perhaps cub200/resnet18 or"),
+        ("recipe: cub201/resnet18", "'cub201/resnet18' is unknown, perhaps cub200/resnet18;"),
         ("- 1", "must hold `option: value` lines"),
         ("a: [", "is not valid YAML"),
         ("a: !!python/object/apply:os.system ['true']", "is not valid YAML"),

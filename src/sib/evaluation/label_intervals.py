@@ -1,6 +1,7 @@
 """Intervals of mAP and F1, which are not means over images, by the same bootstrap."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ NAMES = LabelScores._fields
 
 
 def label_interval(
-    probabilities: Array, labels: NDArray, resamples: int = 2000, seed: int = 0
+    probabilities: Array, labels: NDArray[Any], resamples: int = 2000, seed: int = 0
 ) -> Interval:
     """mAP and F1 with their 95 % percentile intervals over images.
 
@@ -48,7 +49,7 @@ def label_interval(
 def label_difference(
     first: Sequence[Array],
     second: Sequence[Array],
-    labels: NDArray,
+    labels: NDArray[Any],
     paired_seeds: bool,
     resamples: int = 2000,
     seed: int = 0,

@@ -1,6 +1,6 @@
 """Measures of a classifier with several labels an image."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,7 +98,7 @@ class _Ranking:
         images: (M,), indices of the images.
     """
 
-    def __init__(self, probabilities: NDArray, present: NDArray, images: NDArray) -> None:
+    def __init__(self, probabilities: Array, present: NDArray[Any], images: NDArray[Any]) -> None:
         order = np.argsort(-probabilities, kind="stable")
         falling = -probabilities[order]
         self.images, self.present = images[order], present[order]
@@ -116,7 +116,8 @@ class _Ranking:
 
 
 def _ratio(sums: Array, counts: Array) -> Array:
-    return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
+    ratio: Array = np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
+    return ratio
 
 
 def _mean(values: Array) -> Array:

@@ -31,7 +31,7 @@ def set_memory_format(model: nn.Module, chosen: Format) -> None:
     differ by rounding at most.
     """
     if chosen == "channels_last":
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
 
 
 def _is_depthwise(module: nn.Module) -> bool:

@@ -95,6 +95,7 @@ def added(name: str) -> "type[Objective]":
     """The class that another package adds under a name."""
     from sib.objectives.base import Objective  # loads torch, which listing methods does not need
 
+    check_method(name)
     found = load_entry_points(GROUP).get(name)
     if not (isinstance(found, type) and issubclass(found, Objective)):
         raise InputError(f"{GROUP}: {name!r} must be a class derived from sib.Objective")
