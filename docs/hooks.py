@@ -1,7 +1,7 @@
-"""What the build of the site adds to MkDocs: mathematics without a script, and three pages.
+"""What the build of the site adds to MkDocs: mathematics without a script, and files of the root.
 
-Formulas become MathML, which browsers draw themselves. Security, changes and contributing are the
-files of the repository's root, whose links are made those of the site.
+Formulas become MathML, which browsers draw themselves. Security, changes, contributing, releasing and
+conduct are files of the repository's root. Their links are rewritten to those of the site.
 """
 
 import html
@@ -16,6 +16,8 @@ PAGES = {
     "security.md": "SECURITY.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
+    "releasing.md": "RELEASING.md",
+    "code_of_conduct.md": "CODE_OF_CONDUCT.md",
 }
 FORMULA = re.compile(
     r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
