@@ -1,7 +1,7 @@
 """What the build of the site adds to MkDocs: mathematics without a script, and files of the root.
 
-Formulas become MathML, which browsers draw themselves. Security, changes, contributing, releasing and
-conduct are files of the repository's root. Their links are rewritten to those of the site.
+Formulas become MathML, which browsers draw themselves. Some pages are files of the root of the
+repository, and their links are rewritten to those of the site.
 """
 
 import html
