@@ -19,6 +19,7 @@ from sib.training.mixing import make_mixing
 from sib.training.optimizer import Update
 from sib.training.prepare import Prepared, parallel_task, prepare
 from sib.training.progress import EpochProgress
+from sib.training.records import best_record, is_better, result_record, weight_facts
 from sib.training.reporter import NullReporter, Reporter
 from sib.training.setup import make_split_loader
 from sib.training.state import (
@@ -29,12 +30,10 @@ from sib.training.state import (
 )
 from sib.training.step import TrainStep
 from sib.training.validation import Measurement, measure
+from sib.training.writer import Writer
 from sib.utils.device import peak_memory
 from sib.utils.errors import TrainingFailed
-from sib.utils.image_size import plain_size
 from sib.utils.signals import Interrupt, Stopped
-
-OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is optimistic"
 
 
 def train(config: TrainConfig, reporter: Reporter) -> dict[str, Any] | None:
@@ -73,7 +72,7 @@ class Training:
         self.config, self.task = prepared.config, prepared.task
         self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
         self.run, self.reporter = prepared.run, reporter
-        self.trackers = prepared.trackers
+        self.writer, self.trackers = Writer(prepared.run), prepared.trackers
         self.selection = make_split_loader(self.config, self.splits, self.config.selection)
         self.update = Update(self.task.model, self.config, self.device, len(self.loader))
         self.freezing = prepared.freezing
@@ -97,7 +96,7 @@ class Training:
 
     def run_all(self) -> dict[str, Any]:
         """Train every remaining epoch, then test."""
-        try:
+        with self._failures_in_one_sentence():
             if self.config.resume:
                 self._restore()
             with self.interrupt.listening():
@@ -107,17 +106,74 @@ class Training:
                     distributed.broadcast_module(self.task.model, buffers_only=True)
                     self._finish_epoch(self._measure(self.selection), self._measure_average())
                 return self._test()
-        except TrainingFailed as failure:
-            raise TrainingFailed(f"{failure}; {self._kept()}") from None
-        except (RuntimeError, ConnectionError, EOFError) as error:
-            # torch's handler of SIGCHLD can raise anywhere, so the state in memory is not saved
-            if not is_worker_crash(error):
-                raise
-            raise TrainingFailed(
-                f"a process that reads images died ({single_line(error)}); {self._kept()}"
-            ) from None
-        finally:
-            self.trackers.close()
+
+    def _train_epoch(self) -> None:
+        self.task.train()
+        if self.freezing.set_epoch(self.epoch) and distributed.size() > 1:
+            # DistributedDataParallel exchanges only gradients that were needed when it was built
+            self.train_step.parallel = parallel_task(self.task, self.device, unused=True)
+        self.loader.set_epoch(self.epoch, self.progress.batches)
+        batches = self._read(self.reporter.steps(self.epoch, self.loader))
+        start = time.perf_counter()
+        for batch in batches:
+            self.train_step.run(batch, self.epoch, self.step, self.progress)
+            now = time.perf_counter()
+            self._finish_step(now - start)
+            start = now
+
+    def _finish_step(self, seconds: float) -> None:
+        """Count an attempted step, average its weights, and save if it is time to."""
+        self.step += 1
+        self.progress.seconds += seconds
+        if self.average:
+            self.average.update()
+        every = self.config.save_every_steps
+        if every is not None and self.step % every == 0:
+            self._save_state()
+
+    def _finish_epoch(self, measured: Measurement, averaged: Measurement | None) -> None:
+        """Write metrics, then the state that marks the epoch as done, then the weights."""
+        self.epoch += 1
+        record = self._record(measured, averaged)
+        warnings = self.monitor.check(record)
+        if warnings:
+            record["warnings"] = list(warnings.values())
+        if is_better(measured, self.best):
+            self.best = best_record(self.epoch, measured)
+        self.writer.log(record)
+        self.progress = EpochProgress()
+        self._save_state()
+        self._save_weights()
+        self.reporter.epoch(record | {"best": self.best["epoch"] == self.epoch})
+        self.trackers.log_epoch(lambda: read_epochs(self.run.path), self._draw_explanations)
+        for sentence in self.monitor.unseen(warnings):
+            self.reporter.info(f"warning: {sentence}")
+
+    def _record(self, measured: Measurement, averaged: Measurement | None) -> dict[str, Any]:
+        """The epoch's line in ``metrics.jsonl``."""
+        record = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "learning_rate": self.update.learning_rate,
+            **self.progress.record(),
+            **term_weights(self.task),
+            "memory_bytes": peak_memory(self.device),
+            self.config.selection: measured.record(),
+        }
+        if averaged is not None:
+            record["ema"] = {self.config.selection: averaged.record()}
+        return record
+
+    def _test(self) -> dict[str, Any]:
+        """Test the best epoch's weights, and the averaged ones, once."""
+        self.writer.load_weights("best", self.task.model)
+        test = self._measure(self._test_loader())
+        averaged = self._measure_average(test=True)
+        result = result_record(self.config, self.epoch, self.best, test, averaged)
+        self.writer.save_result(result)
+        self.reporter.result(result)
+        self.trackers.log_result(result, self.step)
+        return result
 
     def _measure(self, loader: Any) -> Measurement:
         normalization = self.config.input.normalization
@@ -144,30 +200,6 @@ class Training:
             f"{self.best['epoch']:.0f}"
         )
         return True
-
-    def _train_epoch(self) -> None:
-        self.task.train()
-        if self.freezing.set_epoch(self.epoch) and distributed.size() > 1:
-            # DistributedDataParallel exchanges only gradients that were needed when it was built
-            self.train_step.parallel = parallel_task(self.task, self.device, unused=True)
-        self.loader.set_epoch(self.epoch, self.progress.batches)
-        batches = self._read(self.reporter.steps(self.epoch, self.loader))
-        start = time.perf_counter()
-        for batch in batches:
-            self.train_step.run(batch, self.epoch, self.step, self.progress)
-            now = time.perf_counter()
-            self._finish_step(now - start)
-            start = now
-
-    def _finish_step(self, seconds: float) -> None:
-        """Count an attempted step, average its weights, and save if it is time to."""
-        self.step += 1
-        self.progress.seconds += seconds
-        if self.average:
-            self.average.update()
-        every = self.config.save_every_steps
-        if every is not None and self.step % every == 0:
-            self._save_state()
 
     def _read(self, batches: Any) -> Iterator[Batch]:
         """Yield batches until any process cannot read one or receives a signal to stop."""
@@ -205,83 +237,45 @@ class Training:
                 "--optimizer.learning-rate or the objective's weights"
             )
 
+    @contextmanager
+    def _failures_in_one_sentence(self) -> Iterator[None]:
+        """Add to a failure what is saved; close the trackers, whatever happens."""
+        try:
+            yield
+        except TrainingFailed as failure:
+            raise TrainingFailed(f"{failure}; {self._kept()}") from None
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            # torch's handler of SIGCHLD can raise anywhere, so the state in memory is not saved
+            if not is_worker_crash(error):
+                raise
+            raise TrainingFailed(
+                f"a process that reads images died ({single_line(error)}); {self._kept()}"
+            ) from None
+        finally:
+            self.trackers.close()
+
     def _kept(self) -> str:
         """Describe what is left after a failure."""
         if self.saved is None:
             return "nothing was saved yet"
         return f"step {self.saved} is saved in {self.run.path}: continue with --resume"
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Report in one sentence that a file could not be written; earlier files stay."""
-        try:
-            yield
-        except OSError as error:
-            raise TrainingFailed(f"{self.run.path} cannot be written: {error.strerror}") from None
-
-    def _finish_epoch(self, measured: Measurement, averaged: Measurement | None) -> None:
-        """Write metrics, then the state that marks the epoch as done, then the weights."""
-        self.epoch += 1
-        record = {
-            "epoch": self.epoch,
-            "step": self.step,
-            "learning_rate": self.update.learning_rate,
-            **self.progress.record(),
-            **term_weights(self.task),
-            "memory_bytes": peak_memory(self.device),
-            self.config.selection: measured.record(),
-        }
-        if averaged is not None:
-            record["ema"] = {self.config.selection: averaged.record()}
-        warnings = self.monitor.check(record)
-        if warnings:
-            record["warnings"] = list(warnings.values())
-        if self._is_best(measured):
-            self.best = {
-                "epoch": self.epoch,
-                "accuracy": measured.accuracy,
-                **({"map_macro": measured.labels.map_macro} if measured.labels else {}),
-                "cross_entropy": measured.cross_entropy,
-            }
-        if distributed.is_main_process():
-            with self._writing():
-                self.run.log(record)
-        self.progress = EpochProgress()
-        self._save_state()
-        self._save_weights()
-        self.reporter.epoch(record | {"best": self.best["epoch"] == self.epoch})
-        self.trackers.log_epoch(lambda: read_epochs(self.run.path), self._draw_explanations)
-        for sentence in self.monitor.unseen(warnings):
-            self.reporter.info(f"warning: {sentence}")
-
     def _draw_explanations(self) -> bytes:
         source = getattr(self.splits, self.config.selection)
         return draw_explanations(self.task.model, source, self.config, self.device)
 
     def _save_weights(self) -> None:
-        if not distributed.is_main_process():
-            return
-        with self._writing():
-            self.run.save_weights("last", self.task.model, self._facts())
-            if self.best["epoch"] == self.epoch:
-                self.run.save_weights("best", self.task.model, self._facts())
-            if self.average:
-                with self.average.in_place():
-                    self.run.save_weights("ema", self.task.model, self._facts())
-
-    def _is_best(self, measured: Measurement) -> bool:
-        if not self.best:
-            return True
-        accuracy = measured.labels.map_macro if measured.labels else measured.accuracy
-        before = self.best.get("map_macro", self.best["accuracy"])
-        return (accuracy, -measured.cross_entropy) > (before, -self.best["cross_entropy"])
+        facts = weight_facts(self.config, self.splits, self.epoch)
+        self.writer.save_weights("last", self.task.model, facts)
+        if self.best["epoch"] == self.epoch:
+            self.writer.save_weights("best", self.task.model, facts)
+        if self.average:
+            with self.average.in_place():
+                self.writer.save_weights("ema", self.task.model, facts)
 
     def _save_state(self) -> None:
-        """Save the state of all processes; the first one writes it."""
-        state = self._state()
-        if distributed.is_main_process():
-            with self._writing():
-                self.run.save_state(state)
+        """Save the state of all processes."""
+        self.writer.save_state(self._state())
         self.saved = self.step
 
     def _state(self) -> dict[str, Any]:
@@ -313,46 +307,4 @@ class Training:
             self.progress = restore_process(state["processes"], self.task, self.device)
             if self.epoch and not self.progress.batches:
                 self._save_weights()  # the stop may have come between state and weights
-        if distributed.is_main_process():
-            self.run.drop_after(self.epoch)
-
-    def _test(self) -> dict[str, Any]:
-        if distributed.is_main_process():
-            self.run.load_weights("best", self.task.model)
-        distributed.broadcast_module(self.task.model)
-        test = self._measure(self._test_loader())
-        result: dict[str, Any] = {
-            "selection": self.config.selection,
-            "best_epoch": self.best["epoch"],
-            f"{self.config.selection}_accuracy": self.best["accuracy"],
-            **(
-                {f"{self.config.selection}_map_macro": self.best["map_macro"]}
-                if "map_macro" in self.best
-                else {}
-            ),
-            "test": test.record(),
-        }
-        averaged = self._measure_average(test=True)
-        if averaged is not None:
-            result["ema"] = {"epoch": self.epoch, "test": averaged.record()}
-        if self.epoch < self.config.epochs:
-            result["stopped_after"] = self.epoch
-        if self.config.selection == "test":
-            result["note"] = OPTIMISTIC
-        if distributed.is_main_process():
-            self.run.save_result(result)
-        self.reporter.result(result)
-        self.trackers.log_result(result, self.step)
-        return result
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "arch": self.config.arch,
-            "classes": self.splits.classes,
-            "image_size": plain_size(self.config.side),
-            "resize": self.config.input.resize,
-            "normalization": self.config.input.normalization,
-            **({"label_kind": "multi"} if self.splits.label_kind == "multi" else {}),
-            "epoch": self.epoch,
-            **({"layer": self.config.layer} if self.config.layer else {}),
-        }
+        self.writer.drop_after(self.epoch)
