@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from helpers.nets import small_vit
 from helpers.trained import FAST, evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config.evaluate import AttributionConfig, EvaluateConfig
@@ -132,8 +133,9 @@ def test_images_without_foreground_have_no_score(tmp_path):
 
 
 def test_methods_that_an_architecture_lacks_are_listed(tmp_path):
-    save_file(build("vit_b_32", 10, 32).state_dict(), tmp_path / "vit.safetensors")
-    options = {"arch": "vit_b_32", "data": "digits", "image_size": 32, "limit": 2}
+    save_file(small_vit(10).state_dict(), tmp_path / "vit.safetensors")
+    options = {"arch": "helpers.nets:small_vit", "data": "digits", "image_size": 16, "limit": 2}
+    options |= {"trust_code": True, "normalization": "half"}
     console = quiet()
     found = evaluate(config(tmp_path / "vit.safetensors", **options), console)
     text = console.file.getvalue()

@@ -5,6 +5,7 @@ import socket
 import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
+from functools import wraps
 from pathlib import Path
 
 import torch.multiprocessing as mp
@@ -99,6 +100,24 @@ def in_a_process(action) -> str:
         said = pipe.read()
     os.waitpid(process, 0)
     return said
+
+
+def apart(test):
+    """The test in a forked process, whose memory goes back to the system."""
+
+    @wraps(test)
+    def run(*arguments, **options):
+        def shown():
+            try:
+                test(*arguments, **options)
+            except BaseException:
+                traceback.print_exc()
+                raise
+
+        said = in_a_process(shown)
+        assert said == "done", said
+
+    return run
 
 
 def in_two(work, *arguments):

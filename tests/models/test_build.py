@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import sib
+from helpers.processes import apart
 from sib.models import architectures, build
 from sib.utils.errors import InputError
 
@@ -12,6 +13,7 @@ PUBLISHED = ["resnet18", "resnet50", "densenet121", "vit_b_32"]
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, "small_resnet"])
+@apart
 def test_published_architectures_take_an_sib_step(name):
     model = build(name, num_classes=7, image_size=64)
     task = sib.SpatialIBTask(model, sib.SpatialIB(1.0, 1e6))
@@ -24,6 +26,7 @@ def test_published_architectures_take_an_sib_step(name):
 
 
 @pytest.mark.parametrize("name", ["vgg11_bn", "squeezenet1_1", "mobilenet_v3_small", "googlenet"])
+@apart
 def test_other_torchvision_classifiers_take_an_sib_step(name):
     model = build(name, 3, 64).eval()
     if name == "vgg11_bn":  # whose two wide layers need gradients of half a gigabyte

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import sib
+from helpers.processes import apart
 from sib.utils.errors import InputError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -106,6 +107,7 @@ def test_frozen_batch_norm_keeps_its_statistics_and_trains_its_weights(benchmark
         assert torch.equal(value, before[name])
 
 
+@apart
 def test_networks_without_batch_norm_have_one_row(benchmark, tiny):
     step = benchmark("step")
     options = tiny(architectures=("vit_b_32",), sides=(32,), modes=("plain",))

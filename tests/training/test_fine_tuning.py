@@ -9,6 +9,7 @@ import torchvision.models
 from safetensors.torch import load_file
 from torch import nn
 
+from helpers.processes import apart
 from helpers.runs import shown
 from sib.config.options import OptimizerConfig
 from sib.config.train import InputConfig, ObjectiveConfig
@@ -140,6 +141,7 @@ def test_without_options_there_is_one_group_of_all_parameters():
         ("timm/tf_efficientnet_lite0", 64, 18),  # the stem, sixteen blocks, the last convolution
     ],
 )
+@apart
 def test_blocks_from_the_input_on(arch, size, expected):
     model = build(arch, 3, size)
     head = head_names(arch, size)
