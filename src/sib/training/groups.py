@@ -38,7 +38,8 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> Groups:
     if options.layer_decay == 1 and options.head_learning_rate is None:
         return Groups([{"params": list(model.parameters())}], [1.0])
     own = dict(model.named_parameters())
-    head = [name for name in own if name in head_names(config.arch, config.side)]
+    of_head = head_names(config.arch, config.side)
+    head = [name for name in own if name in of_head]
     names = blocks(model, head)
     rate = options.head_learning_rate or options.learning_rate
     scales = [options.layer_decay ** (len(names) - place) for place in range(len(names))]
