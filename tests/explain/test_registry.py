@@ -172,3 +172,7 @@ def test_the_names_are_listed():
     assert all(getattr(sib.explain, name) is not None for name in names)
     documented = attribute.__doc__
     assert all(f"    {method} " in documented for method in sib.explain.METHODS)
+
+
+def test_titles_leave_room_for_six_measures_in_80_columns():
+    assert max(len(sib.explain.method_title(name)) for name in sib.explain.METHODS) <= 20

@@ -26,7 +26,7 @@ BUILT_IN = (
            default=True),
     Method("smoothgrad", "SmoothGrad", "gradient", gradients.smoothgrad,
            lambda options, size: 3 * options.n_samples, default=True),
-    Method("guided_backprop", "guided backpropagation", "gradient", guided.guided_backprop,
+    Method("guided_backprop", "guided backprop", "gradient", guided.guided_backprop,
            default=True, needs_relu=True),
     Method("gradcam", "Grad-CAM", "cam", cams.gradcam,
            default=True, in_gallery=True, needs_layer=True, shares_pass=True),

@@ -1,7 +1,9 @@
 """A run's found foregrounds: when they are found, stored, read again and used."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -59,7 +61,7 @@ def run_foregrounds(
             return _read(config, splits, run, reporter)
         assert start is not None
         area = config.objective.foreground_area
-        return look_for(config, task.model, area, splits, start, reporter.info)
+        return look_for(config, task.model, area, splits, start, reporter.info, reporter.batches)
 
     return distributed.broadcast_object(distributed.raise_on_all_ranks(obtain))
 
@@ -126,6 +128,7 @@ def look_for(
     splits: Splits,
     start: Start,
     say: Callable[[str], object],
+    track: Callable[[str, Any], Iterable[Any]],
 ) -> FoundForegrounds | None:
     """Find the foregrounds of the training images; None in a dry run.
 
@@ -136,6 +139,7 @@ def look_for(
         splits: the splits as opened, without a cache.
         start: the model's weights.
         say: called with a sentence about what happens.
+        track: passes batches on and shows progress, as `Reporter.batches` does.
 
     Raises:
         InputError: they cannot be found.
@@ -155,7 +159,9 @@ def look_for(
         return None
     say(f"foreground: passing {len(splits.train)} training images through the start network")
     source = EnlargedSource(splits.train, config.side, view.image_size)
-    found = find_foregrounds(model, source, view, area, layer, config.seed)
+    found = find_foregrounds(
+        model, source, view, area, layer, config.seed, partial(track, "finding foregrounds")
+    )
     for sentence in describe_foregrounds(found):
         say(sentence)
     return found

@@ -1,7 +1,7 @@
 """Foregrounds of the training images, found by the network that a run starts from."""
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ MOST_IMAGES = 2000
 MOST_KEPT = 2**29
 """Bytes of features that are kept between the two passes over the images."""
 BATCH = 32
+
+Track = Callable[[Any], Iterable[Any]]
+"""Passes the batches of a loader on."""
 
 
 class View(NamedTuple):
@@ -66,6 +69,7 @@ def find_foregrounds(
     area: Area,
     layer: str | None = None,
     seed: int = 0,
+    track: Track = lambda loader: loader,
 ) -> FoundForegrounds:
     """Find the foreground of every image from the features of a trained network.
 
@@ -86,6 +90,7 @@ def find_foregrounds(
         area: share of the pixels of a view, in (0, 1), or ``"otsu"``.
         layer: layer of the features; None for the architecture's own, see `foreground_layer`.
         seed: seed of the drawing.
+        track: passes the batches of a loader on and shows progress.
 
     Returns:
         `FoundForegrounds`.
@@ -98,7 +103,7 @@ def find_foregrounds(
     """
     try:
         place = find_layer(model, view, layer)
-        return _find(model, source, view, area, place, seed)
+        return _find(model, source, view, area, place, seed, track)
     except InputError:
         raise
     except ValueError as error:
@@ -112,7 +117,13 @@ def find_layer(model: nn.Module, view: View, layer: str | None = None) -> Foregr
 
 
 def _find(
-    model: nn.Module, source: Source, view: View, area: Area, place: ForegroundLayer, seed: int
+    model: nn.Module,
+    source: Source,
+    view: View,
+    area: Area,
+    place: ForegroundLayer,
+    seed: int,
+    track: Track,
 ) -> FoundForegrounds:
     if len(source) < 2:
         raise ValueError(
@@ -122,7 +133,7 @@ def _find(
     drawn = source if len(chosen) == len(source) else SubsetSource(source, chosen)
 
     def look(images: Source) -> Callable[[], Iterator[_Seen]]:
-        return lambda: _look(model, images, view, place)
+        return lambda: _look(model, images, view, place, track)
 
     first, second = look(drawn), look(source)
     if len(source) * int(np.prod(place.shape)) * 4 <= MOST_KEPT and drawn is source:
@@ -163,7 +174,9 @@ def _component(batches: Iterator[_Seen], layer: str) -> tuple[PrincipalComponent
         raise ValueError(f"layer {layer}: {error}") from None
 
 
-def _look(model: nn.Module, source: Source, view: View, place: ForegroundLayer) -> Iterator[_Seen]:
+def _look(
+    model: nn.Module, source: Source, view: View, place: ForegroundLayer, track: Track
+) -> Iterator[_Seen]:
     """The features of all images, a batch at a time."""
     kept: list[Tensor] = []
     loader = make_loader(
@@ -177,7 +190,7 @@ def _look(model: nn.Module, source: Source, view: View, place: ForegroundLayer) 
     )
     handle = place.module.register_forward_hook(lambda _, inputs, output: kept.append(output))
     try:
-        for batch in loader:
+        for batch in track(loader):
             if isinstance(batch, BadSample):
                 raise InputError(batch.message)
             kept.clear()

@@ -15,6 +15,7 @@ from sib.training.setup import open_splits
 from sib.training.start import build_model, read_weights_of, resolve
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
+from sib.utils.progress_bar import tracked
 
 AS_OF_TRAIN = {
     "--input.normalization": "--normalization",
@@ -79,7 +80,15 @@ def _found(config: ShowConfig, console: Console) -> tuple[str, Source]:
         say(sentence)
     model, _ = build_model(run, splits.classes, start)
     model = model.to(choose_device(config.device))
-    found = look_for(run, model, run.objective.foreground_area, splits, start, say)
+    found = look_for(
+        run,
+        model,
+        run.objective.foreground_area,
+        splits,
+        start,
+        say,
+        lambda what, loader: tracked(console, what, loader, len(loader)),
+    )
     return splits.name, with_foregrounds(run, splits, found).train
 
 
