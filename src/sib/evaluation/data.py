@@ -10,7 +10,7 @@ import numpy as np
 from sib.data import Splits, open_data
 from sib.data.identity import ImageRow, read_rows, trained_on
 from sib.data.locate import NAMES
-from sib.data.recorded import OtherImages, open_recorded
+from sib.data.recorded import HELD, OtherImages, open_recorded
 from sib.data.records import RecordSource
 from sib.data.source import Source
 from sib.data.subset import SubsetSource
@@ -82,8 +82,15 @@ def open_run_data(
         given["annotations"] = None if annotations is None else str(annotations)
     try:
         if data is None:
-            return _own(checkpoint, given, rows, split, say)
-        return _given(checkpoint, data, given, rows, split, say)
+            splits = _own(checkpoint, given, rows, split, say)
+        else:
+            splits = _given(checkpoint, data, given, rows, split, say)
+        if given["labels"] != config.get("labels") and splits.description["split_rule"] == HELD:
+            say(
+                f"--labels {labels} is not used: these are the run's own images, with the labels "
+                "that it recorded"
+            )
+        return splits
     except InputError:
         raise
     except (TypeError, ValueError) as error:

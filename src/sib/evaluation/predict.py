@@ -29,7 +29,8 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
         console: for the table and the progress bar.
 
     Returns:
-        For each image ``image``, and ``classes``, each with ``class`` and ``probability``.
+        For each image ``image``, and ``classes``, each with ``class`` and ``probability``; with
+        several labels an image also ``labels``, those with a probability above 0.5.
 
     Raises:
         InputError: bad input, in one sentence; nothing is written.
@@ -62,24 +63,28 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
 def flat(row: Row) -> Row:
     """One image as a row: image, then class and probability of each listed class."""
     found: Row = {"image": row["image"]}
+    if "labels" in row:
+        found["labels"] = ";".join(row["labels"])
     for place, each in enumerate(row["classes"], start=1):
         found |= {f"class_{place}": each["class"], f"probability_{place}": each["probability"]}
     return found
 
 
 def _rows(classifier: Classifier, images: list[Path], top: int) -> list[Row]:
-    probabilities = classifier.predict(images).probabilities
-    values, labels = probabilities.topk(min(top, len(classifier.classes)), dim=1)
+    found = classifier.predict(images)
+    several = classifier.label_kind == "multi"
+    values, labels = found.probabilities.topk(min(top, len(classifier.classes)), dim=1)
     return [
         {
             "image": str(image),
+            **({"labels": present} if several else {}),
             "classes": [
                 {"class": classifier.classes[label], "probability": round(value, 6)}
                 for label, value in zip(own_labels, own_values, strict=True)
             ],
         }
-        for image, own_labels, own_values in zip(
-            images, labels.tolist(), values.tolist(), strict=True
+        for image, present, own_labels, own_values in zip(
+            images, found.present, labels.tolist(), values.tolist(), strict=True
         )
     ]
 
@@ -111,12 +116,15 @@ def _text(rows: list[Row], kind: str) -> str:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("image", box=SIMPLE_HEAD)
+    several = "labels" in rows[0]
+    table = Table("image", *(["labels"] if several else []), box=SIMPLE_HEAD)
     for place in range(1, len(rows[0]["classes"]) + 1):
         table.add_column(f"class {place}" if place > 1 else "class")
         table.add_column("probability", justify="right")
     for row in rows:
         cells = [escape(row["image"])]
+        if several:
+            cells.append(escape(", ".join(row["labels"]) or "none"))
         for each in row["classes"]:
             cells += [escape(each["class"]), f"{each['probability']:.3f}"]
         table.add_row(*cells)

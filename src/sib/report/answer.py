@@ -161,6 +161,8 @@ def _caption(standings: list[Standing], facts: dict[str, Any]) -> str:
             f"{count} method{'s' * (count > 1)} of explanation. An even map has the object's share "
             "of the area."
         )
+        if facts["options"].get("foregrounds"):
+            text += " The object is that of the explained label; the pictures outline all objects."
     if len(standings) > 1:
         seeds = max(len(standing.group.members) for standing in standings)
         text += " ±: half a 95 % interval over images" + (" and seeds." if seeds > 1 else ".")

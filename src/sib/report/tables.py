@@ -86,6 +86,7 @@ def comparison(found: dict[str, Any], explanation: str) -> dict[str, Any]:
         shown += [name for name in measures if name not in shown]
         tables.append(
             {
+                "figure": "decisions" if "labels" in group else "accuracy",
                 "title": f"{group['name']} minus {found['reference']['name']}",
                 "accuracy": [
                     *_label_rows(label_entries(group)),
