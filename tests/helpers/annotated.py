@@ -1,0 +1,65 @@
+"""Annotations of a square in ten images, as each format writes them."""
+
+import json
+
+import numpy as np
+
+from helpers.pictures import square_mask
+from sib.data.annotate import sentences
+from sib.data.open import open_data
+
+BOX = [12, 8, 16, 12]
+"""The square as x, y, width and height."""
+POLYGON = [12, 8, 28, 8, 28, 20, 12, 20]
+EXPECTED = square_mask(1) == 1
+NAMES = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(5)]
+
+
+def coco(objects, names=NAMES, size=(30, 40)):
+    """COCO with the same objects in every image."""
+    images = [
+        {"id": index, "file_name": name, "height": size[0], "width": size[1]}
+        for index, name in enumerate(names)
+    ]
+    entries = [{"image_id": index, **entry} for index in range(len(names)) for entry in objects]
+    return {"images": images, "annotations": entries, "categories": []}
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def foregrounds(splits):
+    found = {}
+    for source in (splits.train, splits.validation, splits.test):
+        for index, name in enumerate(source.names):
+            mask = source[index].foreground
+            found[name] = None if mask is None else mask[0].numpy()
+    return found
+
+
+def opened(folder, path):
+    return open_data(str(folder), annotations=str(path))
+
+
+def check_all(folder, path, name):
+    """Every image has the square."""
+    splits = opened(folder, path)
+    found = foregrounds(splits)
+    assert sorted(found) == NAMES
+    assert all(np.array_equal(mask, EXPECTED) for mask in found.values())
+    (sentence,) = sentences(splits.description)
+    assert sentence == f"annotations: {name}; 10 of 10 images have a foreground"
+
+
+def voc(filename=None, boxes=((12, 8, 28, 20),), size=(30, 40), extra=""):
+    objects = "".join(
+        f"<object><name>x</name>{extra}<bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax>"
+        f"<ymax>{d}</ymax></bndbox></object>"
+        for a, b, c, d in boxes
+    )
+    named = f"<filename>{filename}</filename>" if filename else ""
+    whole = f"<size><width>{size[1]}</width><height>{size[0]}</height></size>" if size else ""
+    return f"<annotation>{named}{whole}{objects}</annotation>"
