@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +14,6 @@ from sib.config.stored import as_dict
 from sib.config.train import TrainConfig
 from sib.data import Batch, Splits
 from sib.data.annotate import sentences
-from sib.data.identity import fingerprint, record_images, to_csv
 from sib.data.loader import first_batch
 from sib.data.normalization import normalise
 from sib.data.sample import class_counts
@@ -33,6 +31,7 @@ from sib.training.cost import Cost, estimate_cost
 from sib.training.foregrounds import run_foregrounds, with_foregrounds
 from sib.training.freezing import Freezing
 from sib.training.guidance import check_annotated, known_foreground
+from sib.training.identified import open_identified
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Reporter
 from sib.training.setup import (
@@ -43,7 +42,6 @@ from sib.training.setup import (
     make_autocast,
     make_split_loader,
     make_task,
-    open_splits,
 )
 from sib.training.start import (
     build_model,
@@ -60,8 +58,6 @@ from sib.utils.errors import InputError
 
 PATIENCE = 20.0
 """Seconds that a restarted run waits for the remains of the lost one."""
-MANY = 20_000
-"""Number of images whose checksums take long enough to be announced."""
 State = dict[str, Any] | None
 
 
@@ -74,15 +70,15 @@ class Prepared(NamedTuple):
     """The task, behind DistributedDataParallel where there are several processes."""
     splits: Splits
     loader: Any
-    """Number of training images in each class."""
+    """Batches of the training split."""
     device: torch.device
     run: RunFolder
     state: State
     """The state to continue from."""
     freezing: Freezing
-    """The record of the model's start weights."""
+    """Which layers are frozen, and until when."""
     trackers: Trackers
-    """The first process's reporter; those of the others show nothing."""
+    """Those of the first process; the other processes have none."""
 
 
 def prepare(
@@ -104,7 +100,7 @@ def prepare(
     start = distributed.raise_on_all_ranks(lambda: None if state else read_weights_of(config))
     if not config.resume:
         config = resolve(config, start)
-    opened, images = _open_the_same(config, run, reporter)
+    opened, images = open_identified(config, run, reporter)
     splits = opened
     distributed.raise_on_all_ranks(lambda: check_annotated(config, splits))
     reporter.data(splits, config)
@@ -191,51 +187,6 @@ def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
         return config, None
 
     return distributed.broadcast_object(distributed.raise_on_all_ranks(look))
-
-
-def _open_the_same(
-    config: TrainConfig, run: RunFolder, reporter: Reporter
-) -> tuple[Splits, str | None]:
-    """The splits, which must be the same in all processes and as they were before a resume.
-
-    Returns:
-        The splits, with a description of their place and content; and the content of
-        ``images.csv`` if the run writes it.
-    """
-    splits = distributed.raise_on_all_ranks(lambda: open_splits(config))
-    found = distributed.all_gather_object(splits.description["splits_sha256"])
-    if len(set(found)) > 1:
-        other = next(rank for rank, each in enumerate(found) if each != found[0])
-        raise InputError(
-            f"--data {config.data}: process {other} finds other images there than process 0; every "
-            "machine needs the same files"
-        )
-    return distributed.raise_on_all_ranks(lambda: _identified(config, run, splits, reporter))
-
-
-def _identified(
-    config: TrainConfig, run: RunFolder, splits: Splits, reporter: Reporter
-) -> tuple[Splits, str | None]:
-    if config.dry_run or not distributed.is_main_process():
-        return splits, None
-    parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
-    if splits.folder is not None and sum(map(len, parts.values())) > MANY:
-        reporter.info("reading the images once, to identify them later")
-    rows = record_images(parts, splits.classes)
-    facts = splits.description | {"given": config.data}
-    if splits.folder is not None:
-        facts |= {"path": str(splits.folder)}
-    own = {name: getattr(config.input, name) for name in ("masks", "annotations")}
-    for name, given in (own | {"labels": config.labels}).items():
-        if given is not None:
-            given = str(given)
-            place = Path(given).expanduser().resolve()
-            facts |= {f"{name}_given": given, f"{name}_path": str(place)}
-    if rows is not None:
-        facts |= {"fingerprint": fingerprint(rows)}
-    if config.resume:
-        run.check_same_data(facts)
-    return replace(splits, description=facts), None if rows is None else to_csv(rows)
 
 
 def _make(
