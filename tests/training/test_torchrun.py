@@ -2,15 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed import run
 
 import sib
+from helpers.processes import Forked
 
 ENTRY = Path(__file__).parents[1] / "helpers" / "entry.py"
 TINY = ["train", "--data", "digits", "--arch", "small_resnet", "--device", "cpu", "--workers", "0"]
@@ -27,17 +28,19 @@ TINY += ["--input.train-size", "100", "--input.test-size", "41"]  # 6 steps of 2
 
 
 def torchrun(out, *options, accident="", restarts=0):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "--max-restarts", str(restarts), str(ENTRY), *TINY]
+    """The launcher in a process forked from this one; it starts two new interpreters."""
+    command = ["--standalone", "--nproc-per-node", "2", "--max-restarts", str(restarts)]
+    command += [str(ENTRY), *TINY, "--out", str(out), *options]
     source = str(Path(sib.__file__).parents[1])
-    environment = os.environ | {"ENTRY": accident, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
-    return subprocess.run(
-        [*command, "--out", str(out), *options],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+
+    def launch():
+        os.environ.update(ENTRY=accident, OMP_NUM_THREADS="1", PYTHONPATH=source)
+        run.main(command)
+        return 0
+
+    said = [out.parent / f"{out.name}-{number}.txt" for number in (1, 2)]
+    code = Forked(launch, *said).wait(200)
+    return SimpleNamespace(returncode=code, stdout=said[0].read_text(), stderr=said[1].read_text())
 
 
 def metrics(run):
