@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
-from sib.evaluation.statistics import mean_interval, paired_difference
+from sib.evaluation.statistics import mean_interval, paired_difference, share_interval
 
 NAN = float("nan")
 
@@ -25,6 +25,12 @@ def test_a_column_without_any_value_has_no_interval():
     assert np.isnan([found.mean[0], found.low[0], found.high[0]]).all()
     assert (found.mean[1], found.low[1], found.high[1]) == (1.0, 1.0, 1.0)
     assert found.images.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(("hits", "images"), [(0, 18), (3, 36), (200, 200), (5, 10)])
+def test_the_interval_of_a_share_is_scipys_wilson_interval(hits, images):
+    expected = binomtest(hits, images).proportion_ci(method="wilson")
+    assert share_interval(hits / images, images) == pytest.approx(tuple(expected), abs=1e-6)
 
 
 def test_the_interval_is_scipys_percentile_interval():

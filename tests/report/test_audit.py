@@ -3,6 +3,9 @@
 import json
 import re
 import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +20,10 @@ from sib.cli.main import main
 from sib.config.audit import AuditConfig
 from sib.config.report import ReportConfig
 from sib.data.normalization import normalise
+from sib.evaluation.audit.figures import figures, majority
 from sib.evaluation.audit.measure import open_audited
-from sib.evaluation.stored import AUDIT
+from sib.evaluation.scores import Scores
+from sib.evaluation.stored import AUDIT, Evaluation
 from sib.report.audit_pictures import MAP, columns_of, reliance, rows_of
 from sib.report.audit_words import verdict
 from sib.report.command import report
@@ -31,7 +36,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromi
 def audits(tmp_path_factory):
     """An audit of each handmade classifier, with its page."""
     folder = tmp_path_factory.mktemp("audits")
-    data = images(folder / "data")
+    data = images(folder / "data", own=10, other=5)
     for name in ("object_reader", "background_reader"):
         path = weights(folder, name)
         page = ["--page", str(folder / f"{name}.html")]
@@ -44,53 +49,124 @@ def found(audits, name):
 
 
 def test_the_verdicts_are_those_of_the_classifiers(audits):
-    first = verdict(found(audits, "object_reader").facts)
+    first = verdict(found(audits, "object_reader"))
     assert (first.level, first.headline) == ("object", "It decides by the object.")
     assert "It names the right class for 100 of 100 images." in first.sentences
     assert any("that stays at 100 of 100, and 0 of 100" in text for text in first.sentences)
     assert any("background alone" in text and "67 of 100" in text for text in first.sentences)
     assert "Nothing has to change because of the background." in first.advice
-    second = verdict(found(audits, "background_reader").facts)
+    second = verdict(found(audits, "background_reader"))
     assert second.level == "background"
     assert any("that falls to" in text for text in second.sentences)
-    assert any("blue, other background: 0 of 100 of its 2" in text for text in second.sentences)
+    assert any("blue, other background: 0 of 100 of its 5" in text for text in second.sentences)
     assert any("Collect training images for blue, other background" in t for t in second.advice)
 
 
-def facts(own, exchanged, changed=0.0, scored=50, chance=0.5):
-    def row(accuracy):
-        entry = {"mean": accuracy, "low": None, "high": None, "name": "a", "images": 5}
-        moved = {"mean": changed, "low": None, "high": None}
-        return {"accuracy": entry, "changed": moved, "worst_class": entry, "worst_group": None}
+def made(images, changed, alone=0.5, same=0.5, own=1.0, run=None):
+    """An audit of two classes, all of whose decisions are given by shares of the images."""
+    place, kind = np.arange(images), "exchanged_tiled"
+    labels = place % 2
 
-    return {
-        "conditions": {"original": row(own)} | {f"exchanged_{n}": row(exchanged) for n in "ab"},
-        "scored": scored,
-        "foreground_words": "",
-        "chance": chance,
-        "majority": chance,
+    def share(value):
+        return (place * 7 % images < round(value * images)).astype(float)
+
+    right = share(own)
+    predicted = np.where(right == 1, labels, 1 - labels)
+    columns = {
+        ("original", "correct"): right,
+        (kind, "correct"): right * (1 - share(changed)),
+        (kind, "changed"): share(changed),
+        (kind, "log_odds_change"): -share(changed),
+        ("background_alone_tiled", "correct"): share(alone),
+        ("background_alone_tiled", "changed"): 1 - share(same),
     }
+    scores = Scores(
+        [str(each) for each in place],
+        labels.tolist(),
+        predicted.tolist(),
+        [1.0] * images,
+        [0.5] * images,
+        list(columns),
+        np.stack(list(columns.values()), axis=1),
+    )
+    facts = {
+        "conditions": figures(scores, ["a", "b"], None, resamples=10),
+        "scored": images,
+        "foreground_words": "",
+        "chance": 0.5,
+        "majority": majority(scores),
+    }
+    return Evaluation(Path("made"), facts, scores, run)
+
+
+def trained_with(**config):
+    return SimpleNamespace(config=config)
 
 
 @pytest.mark.parametrize(
-    ("own", "exchanged", "changed", "level"),
+    ("images", "changed", "alone", "same", "own", "level"),
     [
-        (1.0, 0.96, 0.0, "object"),
-        (1.0, 0.9, 0.0, "partly"),
-        (1.0, 0.7, 0.0, "background"),
-        (0.52, 0.2, 0.4, "unknown"),
-        (0.52, 0.52, 0.6, "background"),
-        (0.9, 0.9, 0.2, "partly"),
-        (0.9, 0.95, 0.05, "object"),
+        (200, 0.04, 0.5, 0.5, 1.0, "object"),
+        (200, 0.3, 0.7, 0.5, 1.0, "partly"),
+        (200, 0.7, 0.7, 0.5, 1.0, "background"),
+        (200, 0.7, 0.5, 0.9, 0.5, "background"),  # backgrounds independent of the class
+        (200, 0.3, 0.5, 0.5, 1.0, "disturbed"),
+        (200, 0.7, 0.53, 0.53, 1.0, "disturbed"),
+        (200, 0.3, 0.7, 0.5, 0.53, "unknown"),
+        (9, 1.0, 0.5, 0.5, 1.0, "unknown"),
+        (36, 0.06, 0.5, 0.5, 0.89, "undecided"),
+        (36, 0.16, 0.7, 0.5, 1.0, "undecided"),
+        (18, 0.0, 0.5, 0.5, 1.0, "undecided"),  # none of so few does not exclude one in ten
     ],
 )
-def test_levels_are_decisions_that_change_or_skill_that_is_lost(own, exchanged, changed, level):
-    assert verdict(facts(own, exchanged, changed)).level == level
+def test_levels_follow_from_the_interval(images, changed, alone, same, own, level):
+    assert verdict(made(images, changed, alone, same, own)).level == level
+
+
+def test_an_interval_on_both_sides_of_a_limit_is_named():
+    """84 of 100 before other backgrounds, from 89 and from 100 on unchanged images."""
+    for changed, own in ((0.06, 0.89), (0.16, 1.0)):
+        told = verdict(made(36, changed, 0.9, 0.5, own))
+        assert told.headline.startswith("The audit cannot tell with 36 images whether it decides")
+        assert re.search(r"change between \d+ and \d+ of 100 decisions", told.headline)
+        assert told.headline.endswith("Audit more images.")
+        assert "Audit more images" in told.advice[0] and len(told.advice) == 1
+    told = verdict(made(100, 0.5, 0.9))
+    assert "in part by the background or decides mostly by the background" in told.headline
+    assert any("Do not rely on it" in text for text in told.advice)
 
 
 def test_few_images_say_nothing():
-    told = verdict(facts(1.0, 0.0, scored=9))
+    told = verdict(made(9, 1.0))
     assert told.level == "unknown" and "Only 9 images could be audited" in told.advice[0]
+
+
+def test_a_background_that_says_nothing_only_disturbs():
+    told = verdict(made(200, 0.7, 0.53, 0.53))
+    assert told.headline == "Foreign backgrounds disturb it."
+    assert not any("unknown whether it decides by them" in text for text in told.sentences)
+    other = made(200, 0.7)
+    kept = [pair for pair in other.scores.columns if pair[0] != "background_alone_tiled"]
+    scores = replace(other.scores, columns=kept, values=other.scores.values[:, : len(kept)])
+    del other.facts["conditions"]["background_alone_tiled"]
+    told = verdict(other._replace(scores=scores))
+    assert told.level == "disturbed"
+    assert any("unknown whether it decides by them" in text for text in told.sentences)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"method": "ce"}, "--method sib"),
+        ({"method": "sib", "guided_share": None}, "--guided-share 1"),
+        ({"method": "sib", "guided_share": 1.0}, "trained with guided S-IB already"),
+        ({"method": "energy", "guided_share": 1.0}, "of the same objects before other backgrounds"),
+    ],
+)
+def test_no_run_is_advised_to_train_as_it_did(config, expected):
+    said = " ".join(verdict(made(200, 0.7, 0.9, run=trained_with(**config))).advice)
+    assert expected in said
+    assert ("--method sib" in said) == (config["method"] == "ce")
 
 
 @pytest.mark.parametrize("name", ["object_reader", "background_reader"])

@@ -10,6 +10,8 @@ Array = NDArray[np.float64]
 LEVEL = 0.95
 # Replicates held at once: 200 × 50,000 images of float64 are 80 MB.
 CHUNK = 200
+NORMAL = 1.959964
+"""97.5 % quantile of the standard normal distribution."""
 
 
 class Interval(NamedTuple):
@@ -62,6 +64,27 @@ def mean_interval(values: Array, resamples: int = 2000, seed: int = 0) -> Interv
     ]
     low, high = quantiles(np.concatenate(replicates))
     return Interval(_ratio(filled.sum(axis=0), images), low, high, images)
+
+
+def share_interval(share: float, images: int) -> tuple[float, float]:
+    """95 % interval of a share, which has a width even if all images agree.
+
+    (p + z² / 2n ± z √(p (1 − p) / n + z² / 4n²)) / (1 + z² / n), z = 1.96. For a mean of values
+    within [0, 1] it is wider than necessary, since their variance is at most p (1 − p).
+
+    Args:
+        share: p in [0, 1].
+        images: n, at least 1.
+
+    Returns:
+        Its lower and upper end.
+
+    Source: Wilson 1927.
+    """
+    square = NORMAL**2
+    half = NORMAL * (share * (1 - share) / images + square / (4 * images**2)) ** 0.5
+    centre, scale = share + square / (2 * images), 1 + square / images
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def paired_difference(

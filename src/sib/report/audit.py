@@ -53,11 +53,10 @@ def sections(
         for number, audit in enumerate(audits):
             runs.append(_run(audit, number, opened, device, console))
             bar(EXAMPLES + RELYING)
-    facts = [audit.facts for audit in audits]
     return {
         "runs": runs,
         "method": METHOD,
-        "overview": overview_table(facts) if len(audits) > 1 else None,
+        "overview": overview_table(audits) if len(audits) > 1 else None,
     }
 
 
@@ -65,7 +64,7 @@ def _run(
     audit: Evaluation, number: int, opened: Opened, device: str, console: Console
 ) -> dict[str, Any]:
     facts = audit.facts
-    found = verdict(facts)
+    found = verdict(audit)
     values = {
         "anchor": f"audit-{number}",
         "name": facts["name"],

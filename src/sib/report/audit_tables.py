@@ -1,9 +1,11 @@
 """The tables of an audit, in plain words and with all figures."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sib.evaluation.audit.figures import ORIGINAL
 from sib.evaluation.audit.table import FIGURES, short
+from sib.evaluation.stored import Evaluation
 from sib.report.audit_words import guessing, mean_of, of_100, verdict
 
 SHOWN = {
@@ -48,16 +50,18 @@ def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
     return {"head": ["it is shown", "the class is right", "it decides differently"], "rows": rows}
 
 
-def overview_table(audits: list[dict[str, Any]]) -> dict[str, Any]:
+def overview_table(audits: Sequence[Evaluation]) -> dict[str, Any]:
     """One row per classifier: the verdict and the figures behind it."""
-    kinds = [kind for kind in BRIEFLY if any(mean_of(facts, kind) is not None for facts in audits)]
+    kinds = [
+        kind for kind in BRIEFLY if any(mean_of(audit.facts, kind) is not None for audit in audits)
+    ]
     rows = [
         {
-            "name": facts["name"],
-            "texts": [verdict(facts).headline],
-            "cells": [_words(mean_of(facts, kind)) for kind in kinds],
+            "name": audit.facts["name"],
+            "texts": [verdict(audit).headline],
+            "cells": [_words(mean_of(audit.facts, kind)) for kind in kinds],
         }
-        for facts in audits
+        for audit in audits
     ]
     return {"head": ["classifier", "verdict", *(BRIEFLY[kind] for kind in kinds)], "rows": rows}
 

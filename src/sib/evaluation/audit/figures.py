@@ -78,6 +78,31 @@ def majority(scores: Scores) -> float:
     return float(np.bincount(np.array(scores.labels)[scored]).max() / scored.sum())
 
 
+def over_fills(scores: Scores, kind: str, value: str) -> Array | None:
+    """(N,) value of each image under a kind of condition, a mean over the ways of filling.
+
+    Returns:
+        NaN where none of the ways is possible; None if the kind was not audited.
+    """
+    found = [
+        scores.column(condition, each)
+        for condition, each in scores.columns
+        if each == value and kind in (condition, condition.rpartition("_")[0])
+    ]
+    if not found:
+        return None
+    known = np.isfinite(found).sum(axis=0)
+    return np.divide(
+        np.nansum(found, axis=0), known, out=np.full(len(known), np.nan), where=known > 0
+    )
+
+
+def most_decided(scores: Scores) -> float:
+    """Share of the most frequent decision about the audited images."""
+    scored = np.isfinite(scores.column(ORIGINAL, "correct"))
+    return float(np.bincount(np.array(scores.predicted)[scored]).max() / scored.sum())
+
+
 def entry(mean: float, low: float, high: float, images: int) -> dict[str, float | None]:
     """A mean with its interval, which is left out for few images."""
     if not images:
