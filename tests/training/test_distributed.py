@@ -20,7 +20,7 @@ from sib.data import BadSample
 from sib.data.loader import KeyedDataset
 from sib.distributed import processes
 from sib.models import build
-from sib.training import TrainingFailed, loop, prepare, train, validation
+from sib.training import TrainingFailed, identified, loop, train, validation
 from sib.training import step as training_step
 from sib.training.progress import EpochProgress
 from sib.training.setup import make_split_loader, open_splits
@@ -131,7 +131,7 @@ def other_images(patch, rank, folder):
     sizes = InputConfig(train_size=110, test_size=41)
     if rank == 1:
         patch.setattr(
-            prepare, "open_splits", lambda config: open_splits(replace(config, input=sizes))
+            identified, "open_splits", lambda config: open_splits(replace(config, input=sizes))
         )
     train(config(folder, "other_images"), Silent())
 

@@ -13,7 +13,7 @@ from sib.distributed.rendezvous import rendezvous
 def come(monkeypatch):
     """Let processes come, as threads; gives what each found."""
     shared, own = dist.HashStore(), threading.local()
-    monkeypatch.setattr(dist, "rendezvous", lambda url: iter([(shared, own.rank, 3)]))
+    monkeypatch.setattr(module, "torch_rendezvous", lambda url: iter([(shared, own.rank, 3)]))
 
     def process(rank, found, patience):
         own.rank = rank
