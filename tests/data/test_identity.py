@@ -59,7 +59,7 @@ class TestHolding:
         assert open_data(str(tmp_path)).test.names != splits.test.names
         held, said = again(tmp_path, rows)
         assert held.test.names == splits.test.names
-        assert "2 images were added since and are left out (first cat/00.png)" in said[0]
+        assert "2 images are not in the run's record (first cat/00.png)" in said[0]
 
     def test_a_class_that_was_added_moves_no_label(self, tmp_path):
         splits, rows = recorded(save_distinct(tmp_path))

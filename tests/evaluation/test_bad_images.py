@@ -1,10 +1,15 @@
 """``--on-bad-image skip`` of each command that reads images."""
 
+import os
+
 import pytest
+from PIL import Image
 
 from helpers.handmade import arguments, images, weights
 from sib.cli.main import main
+from sib.evaluation.images import fitting_images
 from sib.evaluation.stored import AUDIT
+from sib.utils.errors import InputError
 
 COUNT = 18
 """Test images of the handmade data."""
@@ -55,6 +60,17 @@ def test_predict_lists_them(tmp_path, broken, capsys):
     assert "normalisation half" in err
 
 
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_an_image_too_long_for_the_network_is_named(tmp_path, capsys, command):
+    data = images(tmp_path / "data")
+    for image in sorted((data / "test").rglob("*.png"))[2:]:
+        image.unlink()
+    long = data / "test" / "long.png"
+    Image.new("L", (200_000, 1)).save(long)
+    assert run(command, tmp_path, data) == 2
+    assert f"{long} is 200000 × 1 pixels; resized to" in capsys.readouterr().err
+
+
 def test_explain_takes_a_folder(tmp_path, broken, capsys):
     data, cut, _ = broken
     for image in (data / "test").rglob("*.png"):
@@ -77,3 +93,26 @@ def test_show_and_make_spurious(tmp_path, broken, capsys):
     made = ["data", "make-spurious", data, "--backgrounds", "procedural", "--out"]
     assert main([*made, str(tmp_path / "b")]) == 2
     assert main([*made, str(tmp_path / "b"), *skip]) == 0
+
+
+def test_an_image_too_long_is_left_out(tmp_path, capsys):
+    Image.new("L", (30_000, 1)).save(tmp_path / "long.png")
+    Image.new("L", (30, 20)).save(tmp_path / "short.png")
+    paths = [tmp_path / "long.png", tmp_path / "short.png"]
+    assert fitting_images(paths, 224, "crop", skip_bad=True) == paths[1:]
+    assert "1 image that cannot be resized" in capsys.readouterr().err
+    assert fitting_images(paths, 224, "squash", skip_bad=False) == paths
+    with pytest.raises(InputError, match="none of the 1 image can be used"):
+        fitting_images(paths[:1], 224, "crop", skip_bad=True)
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+def test_a_name_that_is_not_utf8_is_written(tmp_path, form):
+    data = images(tmp_path / "data")
+    image, *others = sorted(p for p in (data / "test").rglob("*.png") if "mask" not in p.name)
+    for other in others:
+        other.unlink()
+    image.rename(os.fsdecode(os.fsencode(image.parent) + b"/gr\xfcn.png"))
+    out = tmp_path / "table"
+    assert run("predict", tmp_path, data, "--out", str(out), "--table-format", form) == 0
+    assert "xfcn.png" in out.read_text(encoding="utf-8")

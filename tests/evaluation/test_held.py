@@ -77,7 +77,7 @@ def test_images_that_were_added_do_not_draw_the_split_again(made, capsys):
         save(made / "ev" / name / "00.png", chance.integers(0, 256, (32, 32, 3), np.uint8))
     code, out, _ = evaluate(capsys, made / "run")
     assert code == 0
-    assert "2 images were added since and are left out (first x/00.png)" in out
+    assert "2 images are not in the run's record (first x/00.png)" in out
     assert measured(made) == recorded_test(made)
 
 

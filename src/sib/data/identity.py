@@ -205,7 +205,7 @@ def find_images(
     added = [record.name for record in records if record.name not in recorded]
     gone = [row.name for row in rows if row.split != split and row.name not in by_name]
     notes = [
-        *_clause(added, "was added since and is left out", "were added since and are left out"),
+        *_clause(added, "is not in the run's record", "are not in the run's record"),
         *_clause(gone, "of another split is missing", "of other splits are missing"),
     ]
     return Found(kept, differences, notes)

@@ -45,7 +45,7 @@ def check_resized(
         raise InputError(
             f"{where} is {found[1]} × {found[0]} pixels; resized to {width} × {height}, of which "
             f"the centre is kept, it would have more than the {MAX_PIXELS:,} pixels that are "
-            "allowed: crop it, lower --image-size, or take --input.resize squash or pad"
+            "allowed: crop it, lower --image-size, or take --input.resize (--resize) squash or pad"
         )
 
 

@@ -15,7 +15,7 @@ from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
-from sib.evaluation.images import readable_images
+from sib.evaluation.images import fitting_images, readable_images
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer
 from sib.explain import available_methods, default_methods, method_title
 from sib.explain.normalization import normalize_maps
@@ -37,10 +37,15 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
         InputError: bad input, in one sentence; no figure is written.
     """
     device = distributed.join(config.device)
-    images = distributed.raise_on_all_ranks(
+    images_given = distributed.raise_on_all_ranks(
         lambda: readable_images(config.images, config.on_bad_image == "skip")
     )
     checkpoint, folder = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
+    images = distributed.raise_on_all_ranks(
+        lambda: fitting_images(
+            images_given, checkpoint.image_size, checkpoint.resize, config.on_bad_image == "skip"
+        )
+    )
     target = None if config.target is None else class_number(checkpoint, config.target)
     size = height_width(checkpoint.image_size)
     print_costs(console, config.methods or default_methods(), size, config.attribution)

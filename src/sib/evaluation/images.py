@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from sib import distributed
+from sib.config.choices import Resize
 from sib.data.files import list_files
-from sib.data.readers.decode import opened, read_image
+from sib.data.readers.decode import opened, read_image, read_size
+from sib.data.transforms import check_resized
 from sib.data.understood import plural
 from sib.utils.errors import InputError
+from sib.utils.image_size import ImageSize
 from sib.utils.terminal import Terminal
 
 
@@ -55,6 +58,30 @@ def readable_images(paths: tuple[Path, ...], skip_bad: bool) -> list[Path]:
         raise InputError(f"none of the {plural(len(images))} can be read: {problems[0]}")
     if problems:
         _list(f"left out: {plural(len(problems))} that cannot be read", problems)
+    return kept
+
+
+def fitting_images(
+    images: list[Path], size: ImageSize, resize: Resize, skip_bad: bool
+) -> list[Path]:
+    """The images that can be brought to a network's size, see `check_resized`.
+
+    Raises:
+        InputError: one cannot, and none may be left out, or there is no other.
+    """
+    kept, problems = [], []
+    for image in images:
+        try:
+            check_resized(read_size(image), size, str(image), resize)
+            kept.append(image)
+        except InputError as error:
+            if not skip_bad:
+                raise
+            problems.append(str(error))
+    if not kept:
+        raise InputError(f"none of the {plural(len(images))} can be used: {problems[0]}")
+    if problems:
+        _list(f"left out: {plural(len(problems))} that cannot be resized", problems)
     return kept
 
 

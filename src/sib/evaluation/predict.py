@@ -12,8 +12,9 @@ from rich.table import Table
 from sib import distributed
 from sib.config.checks import check_image_size
 from sib.config.deploy import PredictConfig
+from sib.data.files import printable
 from sib.evaluation.classifier import Classifier, load
-from sib.evaluation.images import readable_images
+from sib.evaluation.images import fitting_images, readable_images
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.progress_bar import progress
@@ -47,6 +48,8 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
         classes=config.classes,
         trust_code=config.trust_code,
     )
+    skip_bad = config.on_bad_image == "skip"
+    images = fitting_images(images, classifier.image_size, classifier.resize, skip_bad)
     # a table or JSON on standard output may be read by a program
     aside = Terminal(stderr=True, quiet=not distributed.speaks())
     aside.print(classifier.input, highlight=False, markup=False, soft_wrap=True)
@@ -76,7 +79,7 @@ def _rows(classifier: Classifier, images: list[Path], top: int) -> list[Row]:
     values, labels = found.probabilities.topk(min(top, len(classifier.classes)), dim=1)
     return [
         {
-            "image": str(image),
+            "image": printable(str(image)),
             **({"labels": present} if several else {}),
             "classes": [
                 {"class": classifier.classes[label], "probability": round(value, 6)}
