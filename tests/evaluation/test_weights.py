@@ -33,7 +33,7 @@ def model():
 
 
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": s}])
-@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod."])
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod.", "task.model."])
 def test_state_dicts_of_other_loops(tmp_path, model, wrap, prefix):
     path = tmp_path / "weights.pt"
     torch.save(wrap({prefix + name: value for name, value in model.state_dict().items()}), path)

@@ -35,6 +35,8 @@ from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_wo
 from sib.utils.nearest import perhaps
 from sib.utils.normalization import Normalization, normalization_from
 
+ASSUMED_SIZE = " (assumed, as the file does not record it: give --image-size if it is another)"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -61,6 +63,8 @@ class Checkpoint:
     """Where the normalisation comes from."""
     resize: Resize = "crop"
     """How images are brought to its size."""
+    size_note: str = ""
+    """Added to the size where it is an assumption."""
 
     @property
     def label_kind(self) -> str:
@@ -73,8 +77,8 @@ class Checkpoint:
         source = f" ({self.normalization_source})" if self.normalization_source else ""
         layer, outputs = chosen_layer(self.model), output_note(self.model)
         return (
-            f"{self.arch} at {size_in_words(self.image_size)} pixels, normalisation "
-            f"{self.normalization}{source}"
+            f"{self.arch} at {size_in_words(self.image_size)} pixels{self.size_note}, "
+            f"normalisation {self.normalization}{source}"
             + (f"; layer {layer}" if layer else "")
             + (f"; {outputs}" if outputs else "")
         )
@@ -160,7 +164,8 @@ def open_checkpoint(
         raise InputError(f"{path} does not name its architecture: give --arch")
     check_known(arch)
     published = published_facts(arch)
-    side = image_size or told_size(facts, file) or (published.image_size if published else 224)
+    told = image_size or told_size(facts, file)
+    side = told or (published.image_size if published else 224)
     model = build_random(arch, _outputs(arch, side, state, file), side)
     logits = count_logits(model, side)
     load_into(model, state, str(file), f"{arch} with {logits} outputs")
@@ -193,6 +198,7 @@ def open_checkpoint(
         normalization_source=source,
         run=run,
         resize=resize or _told_resize(facts, file),
+        size_note="" if told else ASSUMED_SIZE,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from sib.utils.errors import InputError
 
 PREFIXES = (
-    *("model.", "module.", "_orig_mod.", "backbone.", "net."),
+    *("model.", "module.", "_orig_mod.", "backbone.", "net.", "task."),
     *("network.", "student.", "ema."),
 )
 """What wrappers put before names: Lightning and our own tasks, DDP, torch.compile, others."""
