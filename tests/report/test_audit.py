@@ -24,7 +24,10 @@ from sib.evaluation.audit.figures import figures, majority
 from sib.evaluation.audit.measure import open_audited
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import AUDIT, Evaluation
-from sib.report.audit_pictures import MAP, columns_of, reliance, rows_of
+from sib.report.audit import write_page
+from sib.report.audit_losses import losses, possible, reliance
+from sib.report.audit_pictures import MAP, columns_of, rows_of, titles
+from sib.report.audit_tables import figures_table
 from sib.report.audit_words import verdict
 from sib.report.command import report
 from sib.utils.errors import InputError
@@ -173,6 +176,7 @@ def test_no_run_is_advised_to_train_as_it_did(config, expected):
 def test_the_pictures_are_what_the_classifier_decided_about(audits, name):
     """The classifier sees the pictures again, and names what the audit has recorded."""
     audit = found(audits, name)
+    audit.scores.column("exchanged_tiled", "predicted")[3] = np.nan  # shows another filling
     path = audits / f"{name}.safetensors"
     config = AuditConfig(
         runs=(path,),
@@ -205,7 +209,9 @@ def test_the_pictures_are_what_the_classifier_decided_about(audits, name):
         for column, cell in zip(columns, row.cells, strict=True):
             expected = audit.scores.predicted[place]
             if column != "original":
-                expected = audit.scores.column(column, "predicted")[place]
+                shown = possible(audit.scores, place, column)
+                assert (shown == column) == ((column, place) != ("exchanged_tiled", 3))
+                expected = audit.scores.column(shown, "predicted")[place]
             now, clear = next(decided), next(sure)
             assert now == expected or not clear, (column, place)
             assert cell.said.startswith(audit.facts["classes"][int(expected)])
@@ -220,6 +226,40 @@ def test_the_images_that_rely_on_the_background_come_first(audits):
     assert (fall[changed == 1] < -1).all() and np.abs(fall[changed == 0]).max() < 1e-3
     kinds = ("original", MAP, "exchanged", "noised")
     assert columns_of(scores, kinds) == ["original", MAP, "exchanged_tiled", "noised"]
+
+
+def test_only_losses_are_listed():
+    audit = made(100, 0.1)
+    audit.scores.values[:, audit.scores.columns.index(("original", "correct"))] = 1
+    columns = [*audit.scores.columns, ("original", "log_odds"), ("exchanged_tiled", "predicted")]
+    certain, decided = np.full((100, 1), 20.0), np.zeros((100, 1))
+    values = np.hstack([audit.scores.values, certain, decided])
+    scores = replace(audit.scores, columns=columns, values=values)
+    changed = scores.column("exchanged_tiled", "changed")
+    listed = losses(scores, "exchanged_tiled", 100)
+    assert listed == np.flatnonzero(changed).tolist() and len(listed) == 10
+    values[:, columns.index(("exchanged_tiled", "changed"))] = 0  # odds 20 to 19: 1.00 to 1.00
+    assert losses(scores, "exchanged_tiled", 100) == []
+    values[3, columns.index(("exchanged_tiled", "log_odds_change"))] = -19
+    assert losses(scores, "exchanged_tiled", 100) == [3]
+
+
+def test_a_filling_that_failed_falls_back_to_another(audits):
+    scores = found(audits, "background_reader").scores
+    values = scores.values.copy()
+    values[4, scores.columns.index(("exchanged_tiled", "predicted"))] = np.nan
+    scores = replace(scores, values=values)
+    assert possible(scores, 3, "exchanged_tiled") == "exchanged_tiled"
+    assert possible(scores, 4, "exchanged_tiled") == "exchanged_diffusion"
+    assert possible(scores, 4, "blurred") == "blurred"
+
+
+def test_pictures_and_tables_use_the_same_words(audits):
+    facts = found(audits, "object_reader").facts
+    names = [
+        name.partition(" (")[0] for name in (row["name"] for row in figures_table(facts)["rows"])
+    ]
+    assert names == titles(list(facts["conditions"]))
 
 
 def test_the_page_holds_all_and_nothing_from_outside(audits):
@@ -239,7 +279,8 @@ def test_the_page_holds_all_and_nothing_from_outside(audits):
     assert sources and all(s.startswith(("data:image/jpeg", "#")) for s in sources)
     assert text.count("<script") == 1 and PLACE.start > 0
     other = (audits / "object_reader.html").read_text()
-    assert "Where it relies on the background most" not in other
+    assert "There are none: with the changed backgrounds" in other
+    assert "exchanged" not in re.sub(r'src="[^"]*"', "", text)
 
 
 @needs_chromium
@@ -255,7 +296,6 @@ def test_names_cannot_write_into_the_page(audits, tmp_path):
     content["name"] = "<img src=x onerror=alert(1)>"
     content["conditions"]["original"]["worst_group"]["name"] = "{{ 7*7 }}<b>"
     (folder / "audit.json").write_text(json.dumps(content))
-    from sib.report.audit import write_page
 
     def opened(audit):
         raise InputError("the data are gone")
@@ -283,3 +323,15 @@ def test_bad_input(audits, tmp_path, capsys):
     options = [*arguments("object_reader", audits / "data"), "--page", str(tmp_path)]
     assert main(["audit", str(path), *options]) == 2
     assert "is a folder; give a file to write" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_overview_of_several_audits_has_a_heading(audits):
+    runs = [found(audits, name) for name in ("object_reader", "background_reader")]
+
+    def opened(audit):
+        raise InputError("the data are gone")
+
+    write_page(audits / "both.html", runs, opened, "cpu", quiet())
+    text = (audits / "both.html").read_text()
+    section = text.index('<section id="audits">\n<h2>Object or background?</h2>')
+    assert section < text.index('aria-label="Verdicts"') < text.index('<section id="audit-0">')

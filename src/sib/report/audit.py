@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from sib.evaluation.audit.figures import ORIGINAL
+from sib.evaluation.audit.figures import ORIGINAL, title
 from sib.evaluation.audit.source import audit_source
 from sib.evaluation.audit.table import caption
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.data import spaced_indices
 from sib.evaluation.stored import Evaluation
-from sib.report.audit_pictures import MAP, Row, columns_of, reliance, rows_of, titles
+from sib.report.audit_losses import losses
+from sib.report.audit_pictures import MAP, Row, columns_of, rows_of, titles
 from sib.report.audit_tables import figures_table, overview_table, shown_table
 from sib.report.audit_words import verdict
 from sib.report.render import render
@@ -26,8 +27,16 @@ Opened = Callable[[Evaluation], tuple[Checkpoint, Any]]
 """Opens an audit's classifier and its data (`sib.data.Splits`)."""
 LOOKING_KINDS = (ORIGINAL, MAP)
 CHANGED_KINDS = (ORIGINAL, "exchanged", "blurred", "greyed", "object_alone", "background_alone")
-RELYING_KINDS = (ORIGINAL, MAP, "exchanged", "background_alone")
 EXAMPLES, RELYING = 6, 10
+RELYING_WORDS = (
+    "The images whose decision loses most certainty when the background changes, the strongest "
+    "first. Only losses of at least 0.05 in probability, and other decisions, are shown. Look for "
+    "what their backgrounds have in common."
+)
+NONE_RELIES = (
+    "There are none: with the changed backgrounds of this page, no image gets another decision or "
+    "loses 0.05 of its probability."
+)
 METHOD = (
     "The object of each image, as it is annotated, stays where it is, and only what lies around it "
     "changes. A background of another class comes from another image whose own object was covered. "
@@ -74,7 +83,7 @@ def _run(
         "advice": found.advice,
         "shown": shown_table(facts),
         "table": figures_table(facts),
-        "caption": caption(facts),
+        "caption": caption(facts, title),
         "galleries": [],
         "no_pictures": "",
     }
@@ -96,11 +105,12 @@ def _galleries(
     ).source
     scored = np.flatnonzero(np.isfinite(audit.scores.column(ORIGINAL, "correct")))
     examples = scored[spaced_indices(EXAMPLES, len(scored))].tolist()
-    fall = reliance(audit.scores)
-    ordered = [int(p) for p in np.argsort(fall, kind="stable") if np.isfinite(fall[p])]
-    relying = [place for place in ordered if fall[place] < 0][:RELYING]
-    found = []
-    for title, text, kinds, places in (
+    changed = columns_of(audit.scores, ("exchanged", "object_alone"))[:1]
+    relying = [place for column in changed for place in losses(audit.scores, column, RELYING)]
+    kind = "exchanged" if changed and changed[0] != "object_alone" else "object_alone"
+    relying_kinds = (ORIGINAL, MAP, kind, "background_alone")
+    found: list[dict[str, Any]] = []
+    for heading, text, kinds, places in (
         (
             "What it looks at",
             "Beside each image, parts of it were covered one after the other. Where covering makes "
@@ -120,18 +130,19 @@ def _galleries(
         ),
         (
             "Where it relies on the background most",
-            "The images whose decision loses most certainty when the background is exchanged, the "
-            "strongest first. Look for what their backgrounds have in common.",
-            RELYING_KINDS,
+            RELYING_WORDS if relying else NONE_RELIES,
+            relying_kinds,
             relying,
         ),
     ):
         if not places:
+            if places is relying and changed:
+                found.append({"title": heading, "text": text, "rows": []})
             continue
         columns = columns_of(audit.scores, kinds)
         rows = rows_of(audit, checkpoint, source, places, columns, choose_device(device))
         cases = [_case(row, titles(columns)) for row in rows]
-        found.append({"title": title, "text": text, "rows": cases})
+        found.append({"title": heading, "text": text, "rows": cases})
     return found
 
 

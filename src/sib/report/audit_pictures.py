@@ -12,7 +12,7 @@ from sib.data.normalization import normalise
 from sib.data.sample import Batch, labels_of
 from sib.data.source import Source
 from sib.data.subset import SubsetSource
-from sib.evaluation.audit.figures import ORIGINAL
+from sib.evaluation.audit.figures import ORIGINAL, title
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.maps import maps_of
 from sib.evaluation.scores import Scores
@@ -28,6 +28,7 @@ from sib.metrics.behaviour import (
     noise_background,
     remove_object,
 )
+from sib.report.audit_losses import possible, probability
 from sib.report.gallery import jpeg_uri
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
@@ -36,16 +37,7 @@ from sib.utils.normalization import statistics
 
 MAP = "occlusion"
 """An explanation that needs no gradient and can be put into words."""
-TITLES = {
-    ORIGINAL: "as it is",
-    MAP: "where covering a part costs it most",
-    "exchanged": "background of another class",
-    "blurred": "background blurred",
-    "greyed": "background without colour",
-    "noised": "background with noise",
-    "object_alone": "object alone",
-    "background_alone": "background alone",
-}
+MAP_TITLE = "where covering a part costs it most"
 
 
 class Cell(NamedTuple):
@@ -80,16 +72,7 @@ def columns_of(scores: Scores, kinds: tuple[str, ...]) -> list[str]:
 
 def titles(columns: list[str]) -> list[str]:
     """Their names in plain words."""
-    return [TITLES[next(kind for kind in TITLES if c.startswith(kind))] for c in columns]
-
-
-def reliance(scores: Scores) -> np.ndarray:
-    """(N,) mean change of the log-odds under exchange, or with the object alone; NaN if none."""
-    own = [p for p in scores.columns if p[0].startswith("exchanged") and p[1] == "log_odds_change"]
-    own = own or [p for p in scores.columns if p == ("object_alone", "log_odds_change")]
-    if not own:
-        return np.full(len(scores.names), np.nan)
-    return np.mean([scores.column(*pair) for pair in own], axis=0)
+    return [MAP_TITLE if c == MAP else title(c).partition(" (")[0] for c in columns]
 
 
 def rows_of(
@@ -131,8 +114,9 @@ def rows_of(
     batch = _read(source, checkpoint, places)
     donors = audit.scores.column(ORIGINAL, "donor")[places]
     lent = _read(source, checkpoint, [int(d) if d >= 0 else 0 for d in donors])
+    names = [[possible(audit.scores, place, column) for column in columns] for place in places]
     pixels: dict[str, np.ndarray] = {}
-    for column in columns:
+    for column in dict.fromkeys(name for row in names for name in row):
         if column == MAP:
             pixels[column] = _maps(audit, checkpoint, batch, places, device)
         else:
@@ -142,7 +126,7 @@ def rows_of(
         Row(
             audit.scores.names[place],
             audit.facts["classes"][audit.scores.labels[place]],
-            [_cell(audit, place, column, pixels[column][index]) for column in columns],
+            [_cell(audit, place, name, pixels[name][index]) for name in names[index]],
         )
         for index, place in enumerate(places)
     ]
@@ -213,22 +197,20 @@ def _maps(
 def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cell:
     scores, classes, name = audit.scores, audit.facts["classes"], audit.scores.names[place]
     before = scores.predicted[place]
-    title = titles([column])[0]
+    named = titles([column])[0]
     if column == MAP:
-        return Cell(jpeg_uri(pixels), f"{name}, {title}", "", False)
+        return Cell(jpeg_uri(pixels), f"{name}, {named}", "", False)
     if column == ORIGINAL:
-        after, odds = float(*labels_of(before)), scores.column(ORIGINAL, "log_odds")[place]
+        after = float(*labels_of(before))
     else:
         after = scores.column(column, "predicted")[place]
-        change = scores.column(column, "log_odds_change")[place]
-        odds = scores.column(ORIGINAL, "log_odds")[place] + change
     if np.isnan(after):
         return Cell("", "this change is not possible here", "", False)
-    share = 1 / (1 + np.exp(-odds))
+    share = probability(scores, place, column)
     said = f"{classes[int(after)]} {share:.2f}"
     if column == ORIGINAL and before != scores.labels[place]:
         said += ", wrong"
     if after != before:
         said = f"{classes[int(after)]} ({classes[before]} {share:.2f})"
     marked = after != before and not column.startswith("background_alone")  # which has no object
-    return Cell(jpeg_uri(pixels), f"{name}, {title}: {said}", said, marked)
+    return Cell(jpeg_uri(pixels), f"{name}, {named}: {said}", said, marked)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sib.evaluation.audit.figures import ORIGINAL
-from sib.evaluation.audit.table import FIGURES, short
+from sib.evaluation.audit.figures import ORIGINAL, title
+from sib.evaluation.audit.table import FIGURES
 from sib.evaluation.stored import Evaluation
 from sib.report.audit_words import guessing, mean_of, of_100, verdict
 
@@ -71,9 +71,9 @@ def figures_table(facts: dict[str, Any]) -> dict[str, Any]:
     rows = facts["conditions"]
     names = [n for n in FIGURES if any(row.get(n) is not None for row in rows.values())]
     return {
-        "head": ["background", *(FIGURES[name] for name in names)],
+        "head": ["it is shown", *(FIGURES[name] for name in names)],
         "rows": [
-            {"name": short(name), "cells": [_cell(row.get(figure)) for figure in names]}
+            {"name": title(name), "cells": [_cell(row.get(figure)) for figure in names]}
             for name, row in rows.items()
         ],
         "glossary": GLOSSARY,

@@ -1,5 +1,6 @@
 """Audits as tables for a terminal."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -22,6 +23,7 @@ SHORT = {
     "original": "as it is",
     "exchanged": "other class",
     "same_class": "same class",
+    "blurred": "blurred",
     "greyed": "without colour",
     "noised": "with noise",
     "object_alone": "none: object alone",
@@ -68,8 +70,14 @@ def difference_table(group: dict[str, Any], reference: str) -> Table:
     return table
 
 
-def caption(facts: dict[str, Any]) -> str:
-    """Which images there were, which were left out, and what the intervals are."""
+def caption(facts: dict[str, Any], named: Callable[[str], str] | None = None) -> str:
+    """Which images there were, which were left out, and what the intervals are.
+
+    Args:
+        facts: the content of ``audit.json``.
+        named: how a condition is named; None for the words of the terminal's tables.
+    """
+    named = named or short
     left = facts["left_out"]
     parts = [f"{facts['scored']} images with an object and a background"]
     if left["without_foreground"]:
@@ -80,7 +88,7 @@ def caption(facts: dict[str, Any]) -> str:
     if facts["foreground_words"]:
         lines.append(facts["foreground_words"])
     lacking = {
-        short(condition): row["without_value"]
+        named(condition): row["without_value"]
         for condition, row in facts["conditions"].items()
         if row["without_value"]
     }
