@@ -3,7 +3,10 @@
 import json
 from io import StringIO
 
+import pytest
+import torch
 from rich.console import Console
+from safetensors.torch import load_file
 
 from sib.cli.console import ConsoleReporter
 from sib.config.train import InputConfig
@@ -63,8 +66,8 @@ def metrics(path):
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
-def shown(out, **options):
-    """Train on the built-in images, and give the text on the screen."""
+def digits_run(out, **options):
+    """One epoch of cross-entropy on 60 built-in images, unless the options say otherwise."""
     defaults = {
         "data": "digits",
         "arch": "small_resnet",
@@ -76,6 +79,25 @@ def shown(out, **options):
         "device": "cpu",
         "input": InputConfig(train_size=60, test_size=20, cache="off"),
     }
+    return TrainConfig(out=out, **(defaults | options))
+
+
+def shown(out, **options):
+    """Train on the built-in images, and give the text on the screen."""
     console = Console(file=StringIO(), width=200)
-    train(TrainConfig(out=out, **(defaults | options)), ConsoleReporter(console))
+    train(digits_run(out, **options), ConsoleReporter(console))
     return console.file.getvalue()
+
+
+def stop_after(out, steps, **options):
+    """Train as `shown` does, until the run is interrupted."""
+    with pytest.raises(KeyboardInterrupt):
+        train(digits_run(out, **options), Silent(stop_after=steps))
+
+
+def same_weights(one, other, name="last"):
+    """Whether two runs end with the same weights, bit for bit."""
+    first, second = (load_file(run / f"{name}.safetensors") for run in (one, other))
+    return first.keys() == second.keys() and all(
+        torch.equal(value, second[key]) for key, value in first.items()
+    )

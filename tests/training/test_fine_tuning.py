@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from helpers.processes import apart
-from helpers.runs import shown
+from helpers.runs import same_weights, shown, stop_after
 from sib.config.options import OptimizerConfig
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.models import build
@@ -202,30 +202,17 @@ def test_the_average_by_hand():
     assert average.values["weight"].item() == pytest.approx(0.9 * 10 + 0.1 * 12)
 
 
-def test_the_average_is_measured_saved_and_resumed_exactly(tmp_path, monkeypatch):
+def test_the_average_is_measured_saved_and_resumed_exactly(tmp_path):
     options = {"ema": 0.9, "epochs": 2}
     shown(tmp_path / "whole", **options)
     result = json.loads((tmp_path / "whole" / "result.json").read_text())
     assert 0 <= result["ema"]["test"]["accuracy"] <= 1
     lines = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     assert all("accuracy" in json.loads(line)["ema"]["validation"] for line in lines)
-    finish = Training._finish_step
-
-    def stop(self, seconds):
-        finish(self, seconds)
-        if self.step == 5:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Training, "_finish_step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            shown(tmp_path / "parts", **options, save_every_steps=2)
+    stop_after(tmp_path / "parts", 5, **options, save_every_steps=2)
     shown(tmp_path / "parts", **options, resume=True)
     for name in ("ema", "last"):
-        one, two = (
-            load_file(tmp_path / each / f"{name}.safetensors") for each in ("whole", "parts")
-        )
-        assert all(torch.equal(value, two[key]) for key, value in one.items())
+        assert same_weights(tmp_path / "whole", tmp_path / "parts", name)
     own = load_file(tmp_path / "whole" / "last.safetensors")
     average = load_file(tmp_path / "whole" / "ema.safetensors")
     assert not torch.equal(own["stem.0.weight"], average["stem.0.weight"])
@@ -290,20 +277,9 @@ def test_balanced_weights_reach_the_task():
     assert "criterion.class_weights" not in task.state_dict()
 
 
-def test_mixing_in_micro_batches_and_resumed_exactly(tmp_path, monkeypatch):
+def test_mixing_in_micro_batches_and_resumed_exactly(tmp_path):
     options = {"mixup": 0.4, "epochs": 2, "micro_batch": 5, "label_smoothing": 0.1}
     shown(tmp_path / "whole", **options)
-    finish = Training._finish_step
-
-    def stop(self, seconds):
-        finish(self, seconds)
-        if self.step == 5:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Training, "_finish_step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            shown(tmp_path / "parts", **options, save_every_steps=2)
+    stop_after(tmp_path / "parts", 5, **options, save_every_steps=2)
     shown(tmp_path / "parts", **options, resume=True)
-    one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
-    assert all(torch.equal(value, two[key]) for key, value in one.items())
+    assert same_weights(tmp_path / "whole", tmp_path / "parts")

@@ -3,15 +3,13 @@
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
 from torchvision.models import resnet18
 
 import sib
 from helpers.nets import depthwise
-from helpers.runs import shown
+from helpers.runs import same_weights, shown, stop_after
 from sib import SpatialIBTask
 from sib.models.memory_format import choose_memory_format, set_memory_format
-from sib.training.loop import Training
 
 ARCH = "helpers.nets:depthwise"
 
@@ -58,19 +56,8 @@ def test_a_resumed_run_keeps_it_and_ends_as_if_never_stopped(tmp_path, monkeypat
     options = {"arch": ARCH, "method": method, "epochs": 2, "save_every_steps": 1}
     options |= {"layer": "5", "stages": "none"} if method == "sib" else {}
     shown(tmp_path / "whole", **options)
-    finish = Training._finish_step
-
-    def stop(self, seconds):
-        finish(self, seconds)
-        if self.step == 5:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Training, "_finish_step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            shown(tmp_path / "parts", **options)
+    stop_after(tmp_path / "parts", 5, **options)
     monkeypatch.setattr("sib.training.start.choose_memory_format", lambda *_: "contiguous")
     shown(tmp_path / "parts", **options, resume=True)  # whatever today's rule says
     assert memory_format(tmp_path / "parts") == "channels_last"
-    one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
-    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    assert same_weights(tmp_path / "whole", tmp_path / "parts")
