@@ -17,14 +17,10 @@ LABELS = {"label", "labels", "annotation", "annotations", "gt", "truth", "ground
     *("mask", "masks", "seg", "segmentation", "segmentations"),
 }
 """Words in the names of folders inside a class that may hold masks."""
-OF_SYSTEMS: tuple[str, ...] = (
-    "__MACOSX",
-    "@eaDir",
-    "__pycache__",
-    "$RECYCLE.BIN",
-    "System Volume Information",
+OF_SYSTEMS = (
+    *("__MACOSX", "@eaDir", "__pycache__", "$RECYCLE.BIN"),
+    *("System Volume Information", "lost+found"),
 )
-OF_SYSTEMS += ("lost+found",)
 """Folders that archivers, file systems and programs leave behind; they hold nobody's images."""
 
 

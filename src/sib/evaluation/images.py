@@ -1,5 +1,6 @@
 """The images that a command line names."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sib import distributed
@@ -47,18 +48,7 @@ def readable_images(paths: tuple[Path, ...], skip_bad: bool) -> list[Path]:
             with opened(image):
                 pass
         return images
-    kept, problems = [], []
-    for image in images:
-        try:
-            read_image(image)
-            kept.append(image)
-        except InputError as error:
-            problems.append(str(error))
-    if not kept:
-        raise InputError(f"none of the {plural(len(images))} can be read: {problems[0]}")
-    if problems:
-        _list(f"left out: {plural(len(problems))} that cannot be read", problems)
-    return kept
+    return _those_that(read_image, images, "read", "read")
 
 
 def fitting_images(
@@ -69,19 +59,32 @@ def fitting_images(
     Raises:
         InputError: one cannot, and none may be left out, or there is no other.
     """
+
+    def look(image: Path) -> None:
+        check_resized(read_size(image), size, str(image), resize)
+
+    if not skip_bad:
+        for image in images:
+            look(image)
+        return images
+    return _those_that(look, images, "used", "resized")
+
+
+def _those_that(
+    look: Callable[[Path], object], images: list[Path], use: str, failure: str
+) -> list[Path]:
+    """The images that a look raises no InputError for; the others are listed as left out."""
     kept, problems = [], []
     for image in images:
         try:
-            check_resized(read_size(image), size, str(image), resize)
+            look(image)
             kept.append(image)
         except InputError as error:
-            if not skip_bad:
-                raise
             problems.append(str(error))
     if not kept:
-        raise InputError(f"none of the {plural(len(images))} can be used: {problems[0]}")
+        raise InputError(f"none of the {plural(len(images))} can be {use}: {problems[0]}")
     if problems:
-        _list(f"left out: {plural(len(problems))} that cannot be resized", problems)
+        _list(f"left out: {plural(len(problems))} that cannot be {failure}", problems)
     return kept
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sib.utils.ratio import ratio
+
 Array = NDArray[np.float64]
 LEVEL = 0.95
 # Replicates held at once: 200 × 50,000 images of float64 are 80 MB.
@@ -59,11 +61,11 @@ def mean_interval(values: Array, resamples: int = 2000, seed: int = 0) -> Interv
     images = known.sum(axis=0)
     filled = np.where(known, values, 0.0)
     replicates = [
-        _ratio(weights @ filled, weights @ known)
+        ratio(weights @ filled, weights @ known)
         for weights in image_weights(len(values), resamples, np.random.default_rng(seed))
     ]
     low, high = quantiles(np.concatenate(replicates))
-    return Interval(_ratio(filled.sum(axis=0), images), low, high, images)
+    return Interval(ratio(filled.sum(axis=0), images), low, high, images)
 
 
 def share_interval(share: float, images: int) -> tuple[float, float]:
@@ -118,10 +120,10 @@ def paired_difference(
         of_a = seed_weights(len(a), len(weights), generator)
         of_b = of_a if paired_seeds else seed_weights(len(b), len(weights), generator)
         change = _over_seeds(b, weights, of_b) - _over_seeds(a, weights, of_a)
-        replicates.append(_ratio(change, weights @ known))
+        replicates.append(ratio(change, weights @ known))
     drawn = np.concatenate(replicates)
     low, high = quantiles(drawn)
-    mean = _ratio((b.mean(axis=0) - a.mean(axis=0)).sum(axis=0), images)
+    mean = ratio((b.mean(axis=0) - a.mean(axis=0)).sum(axis=0), images)
     return Difference(mean, low, high, two_sided(drawn), images)
 
 
@@ -148,10 +150,6 @@ def _over_seeds(group: Array, image_weights: Array, seed_weights: Array) -> Arra
     return np.sum(sums, axis=0)
 
 
-def _ratio(sums: Array, counts: NDArray[np.float64]) -> Array:
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-
-
 def quantiles(replicates: Array) -> tuple[Array, Array]:
     """2.5 % and 97.5 % quantiles of each column; NaN if a column has no value at all."""
     low, high = np.full((2, replicates.shape[1]), np.nan)
@@ -164,6 +162,6 @@ def quantiles(replicates: Array) -> tuple[Array, Array]:
 def two_sided(replicates: Array) -> Array:
     """Twice the smaller share on either side of zero; zero itself counts on both sides."""
     known = np.isfinite(replicates).sum(axis=0)
-    below = _ratio((replicates <= 0).sum(axis=0).astype(float), known)
-    above = _ratio((replicates >= 0).sum(axis=0).astype(float), known)
+    below = ratio((replicates <= 0).sum(axis=0).astype(float), known)
+    above = ratio((replicates >= 0).sum(axis=0).astype(float), known)
     return np.minimum(2 * np.minimum(below, above), 1.0)

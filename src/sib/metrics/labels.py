@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sib.functional.label_kinds import THRESHOLD
+from sib.utils.ratio import ratio
 
 Array = NDArray[np.float64]
 LARGEST = 2**23
@@ -83,8 +84,8 @@ class WeightedLabelScores:
         columns = (
             _mean(precision),
             self._pairs.average_precision(weights),
-            _mean(_ratio(2 * true, either)),
-            _ratio(2 * true.sum(axis=1), either.sum(axis=1)),
+            _mean(ratio(2 * true, either)),
+            ratio(2 * true.sum(axis=1), either.sum(axis=1)),
         )
         return np.stack(columns, axis=1)
 
@@ -109,18 +110,13 @@ class _Ranking:
         """(R,) for weights (R, N)."""
         own = weights[:, self.images]
         hits, shown = (own * self.present).cumsum(axis=1), own.cumsum(axis=1)
-        precision = _ratio(hits[:, self.last], shown[:, self.last])
+        precision = ratio(hits[:, self.last], shown[:, self.last])
         # an image that counts 0 times may come before all others, where nothing is shown
         sums = (own[:, self.found] * np.nan_to_num(precision)).sum(axis=1)
-        return _ratio(sums, hits[:, -1])
-
-
-def _ratio(sums: Array, counts: Array) -> Array:
-    ratio: Array = np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
-    return ratio
+        return ratio(sums, hits[:, -1])
 
 
 def _mean(values: Array) -> Array:
     """Mean over the columns (R, K) that have a value; NaN where none has one."""
     known = np.isfinite(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(float))
+    return ratio(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(float))

@@ -23,6 +23,7 @@ from sib.explain import available_methods, method_title
 from sib.explain.normalization import normalize_maps
 from sib.figures.charts import data_uri
 from sib.figures.pixels import outline, overlay_pixels
+from sib.utils.ratio import ratio
 
 ENERGY = "energy_pointing_game"
 SIDE = 176
@@ -55,8 +56,7 @@ def energies(run: Scores) -> NDArray[np.float64]:
     own = [run.column(*pair) for pair in run.columns if pair[1] == ENERGY]
     values = np.stack(own) if own else np.full((1, len(run.names)), np.nan)
     known = np.isfinite(values)
-    sums = np.where(known, values, 0.0).sum(axis=0)
-    return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(0))
+    return ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0))
 
 
 def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> list[int]:

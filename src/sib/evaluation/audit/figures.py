@@ -8,6 +8,7 @@ import torch
 from sib.evaluation.scores import Scores
 from sib.evaluation.statistics import Array, mean_interval
 from sib.metrics.behaviour import CONDITIONS, worst_accuracy
+from sib.utils.ratio import ratio
 
 ORIGINAL = "original"
 """Instead of a condition: the unchanged images."""
@@ -91,10 +92,7 @@ def over_fills(scores: Scores, kind: str, value: str) -> Array | None:
     ]
     if not found:
         return None
-    known = np.isfinite(found).sum(axis=0)
-    return np.divide(
-        np.nansum(found, axis=0), known, out=np.full(len(known), np.nan), where=known > 0
-    )
+    return ratio(np.nansum(found, axis=0), np.isfinite(found).sum(axis=0))
 
 
 def most_decided(scores: Scores) -> float:
