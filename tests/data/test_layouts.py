@@ -8,6 +8,7 @@ import torch
 from helpers.pictures import (
     SQUARE,
     all_names,
+    open_folder,
     save,
     save_classes,
     save_cub,
@@ -17,11 +18,6 @@ from helpers.pictures import (
     square_mask,
     square_pixels,
 )
-from sib.data import open_data
-
-
-def open_folder(root, **options):
-    return open_data(str(root), **options)
 
 
 def assert_square(foreground):

@@ -1,15 +1,13 @@
 """Images from strangers: how large, of which formats, and where lists of them may point."""
 
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fuzz.targets import encoded, png_header
+from helpers.image_files import encoded, png_chunk, png_header
 from helpers.pictures import save, save_classes, square_pixels
 from sib.data.datasets import cub
 from sib.data.readers.decode import MAX_PIXELS, read_image, read_size
@@ -109,8 +107,6 @@ def test_the_header_and_the_pixels_agree_on_an_orientation_behind_the_pixels(tmp
     exif[0x0112] = 6
     whole = encoded(image, "PNG")
     body = exif.tobytes().removeprefix(b"Exif\0\0")
-    late = struct.pack(">I", len(body)) + b"eXIf" + body
-    late += struct.pack(">I", zlib.crc32(b"eXIf" + body))
     path = tmp_path / "late.png"
-    path.write_bytes(whole[:-12] + late + whole[-12:])
+    path.write_bytes(whole[:-12] + png_chunk(b"eXIf", body) + whole[-12:])
     assert read_image(path).shape == (3, *read_size(path)) == (3, 3, 5)

@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 
-from fuzz.targets import BREAK, TARGETS, run, saved
+from fuzz.target import BREAK, saved
+from fuzz.targets import TARGETS, run
 
 MUTATIONS = 150
 PIECES = (

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from sib.data import open_data
+
 HEIGHT, WIDTH = 30, 40
 SQUARE = (slice(8, 20), slice(12, 28))
 
@@ -90,6 +92,10 @@ def replace_line(file: Path, number: int, line: str) -> None:
     lines = file.read_text().splitlines()
     lines[number - 1] = line
     file.write_text("\n".join(lines) + "\n")
+
+
+def open_folder(root, **options):
+    return open_data(str(root), **options)
 
 
 def all_names(splits):

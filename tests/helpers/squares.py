@@ -1,13 +1,19 @@
 """Pictures of a bright square on noise, annotated, as a source and as a folder."""
 
+import json
+
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torchvision import tv_tensors
 
 from sib.data.sample import Sample
+from sib.models import SmallResNet
 
 SIDE = 8
+AREA = SIDE**2 / 32**2
+"""Share of the square in a picture of 32 × 32."""
 
 
 def picture(index, size=(32, 32)):
@@ -51,3 +57,12 @@ def write_folder(root, count=24, size=(32, 32), beside=False):
             end = "_mask" if beside and tree == "masks" else ""
             Image.fromarray(pixels).save(folder / f"{index}{end}.png")
     return root / "images", root / "masks"
+
+
+def start_weights(folder):
+    """A file of a small network's weights, to start from."""
+    path = folder / "start.safetensors"
+    torch.manual_seed(0)
+    facts = {"arch": "small_resnet", "normalization": "half", "classes": ["a", "b"]}
+    save_file(SmallResNet(2).state_dict(), path, {"sib": json.dumps(facts)})
+    return str(path)

@@ -1,4 +1,4 @@
-"""Foregrounds from the start network: found, kept, used, measured, refused."""
+"""Runs whose foregrounds come from the start network: found once, kept, used, resumed."""
 
 import json
 from contextlib import redirect_stdout
@@ -9,36 +9,17 @@ import torch
 import yaml
 from rich.console import Console
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from helpers.processes import in_two
-from helpers.squares import Squares, write_folder
+from helpers.squares import AREA, start_weights, write_folder
 from sib.cli.console import ConsoleReporter
 from sib.cli.main import main
 from sib.config.train import InputConfig, ScheduleConfig
 from sib.models import SmallResNet
 from sib.runs import foreground_file
-from sib.runs.foreground_file import FoundForegrounds, read_foregrounds, write_foregrounds
-from sib.training import TrainConfig, found_foreground, loop, train
-from sib.training.foreground_quality import ForegroundQuality
-from sib.training.found_foreground import View, find_foregrounds
+from sib.runs.foreground_file import read_foregrounds, write_foregrounds
+from sib.training import TrainConfig, loop, train
 from sib.utils.errors import InputError
-
-AREA = 64 / 1024
-VIEW = View(32, "crop", "half", torch.device("cpu"))
-
-
-class Colours(nn.Module):
-    """Means of 4 × 4 pixels as features (B, 3, 8, 8)."""
-
-    def __init__(self, classes=2):
-        super().__init__()
-        self.places = nn.Conv2d(3, 3, 4, stride=4, groups=3)
-        nn.init.constant_(self.places.weight, 1 / 16)
-        self.head = nn.Linear(3, classes)
-
-    def forward(self, images):
-        return self.head(self.places(images).mean(dim=(2, 3)))
 
 
 def run(out, **options):
@@ -57,17 +38,13 @@ def run(out, **options):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("squares"), 40)
+def weights(tmp_path_factory):
+    return start_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "start.safetensors"
-    torch.manual_seed(0)
-    facts = {"arch": "small_resnet", "normalization": "half", "classes": ["a", "b"]}
-    save_file(SmallResNet(2).state_dict(), path, {"sib": json.dumps(facts)})
-    return str(path)
+def folder(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("squares"), 40)
 
 
 @pytest.fixture
@@ -77,56 +54,6 @@ def options(folder, weights):
     # a learning rate that does not depend on the number of epochs
     schedule = ScheduleConfig(kind="step")
     return {"data": images, "weights": weights, "input": settings, "schedule": schedule}
-
-
-def test_a_planted_square_is_found():
-    found = find_foregrounds(Colours(), Squares(12), VIEW, AREA, layer="places")
-    assert found.maps.shape == (12, 1, 8, 8) and found.names == Squares(12).names
-    quality = found.facts["quality"]
-    assert quality["found"] > 0.8 > 0.5 > quality["disc"] > quality["even"]
-    assert quality["even"] == pytest.approx(AREA) and quality["images"] == 12
-    assert found.facts["explained"] > 0.9
-
-
-def test_the_network_and_the_random_numbers_stay_as_they_are():
-    torch.manual_seed(1)
-    model = SmallResNet(2).train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    state = torch.random.get_rng_state()
-    found = find_foregrounds(model, Squares(40), VIEW, AREA)
-    assert found.facts["layer"] == "stages.2" and found.maps.shape == (40, 1, 4, 4)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert model.training and torch.equal(state, torch.random.get_rng_state())
-
-
-def test_looking_once_or_twice_is_the_same(monkeypatch):
-    model = Colours()
-    once = find_foregrounds(model, Squares(40), VIEW, AREA, layer="places")
-    monkeypatch.setattr(found_foreground, "MOST_KEPT", 0)
-    twice = find_foregrounds(model, Squares(40), VIEW, AREA, layer="places")
-    assert torch.equal(once.maps, twice.maps) and once.names == twice.names
-    monkeypatch.setattr(found_foreground, "MOST_IMAGES", 10)
-    part = find_foregrounds(model, Squares(40), VIEW, AREA, layer="places", seed=1)
-    assert part.facts["images"] == 10 and len(part.maps) == 40
-    assert part.facts["quality"]["found"] == pytest.approx(once.facts["quality"]["found"], abs=0.05)
-
-
-def test_quality_by_hand():
-    quality = ForegroundQuality()
-    assert quality.record() is None
-    found = torch.zeros(3, 1, 10, 10, dtype=torch.bool)
-    found[:2, :, :2] = True
-    annotation = torch.zeros(3, 1, 10, 10, dtype=torch.bool)
-    annotation[:, :, 0] = True  # half of what was found, a tenth of the image, none of the disc
-    quality.add(found, annotation, torch.tensor([True, False, True]))
-    assert quality.record() == {
-        "images": 1,
-        "found": 0.5,
-        "disc": 0.0,
-        "even": 0.1,
-        "area": pytest.approx(0.2),
-        "recall": 1.0,
-    }
 
 
 def test_a_run_finds_keeps_and_records_them(options, tmp_path):
@@ -268,140 +195,3 @@ def test_two_processes_use_what_the_first_one_finds(options, tmp_path):
     assert (tmp_path / "two" / foreground_file.NAME).read_bytes() == before
     run(tmp_path / "one", **(options | {"input": InputConfig(masks=options["input"].masks)}))
     assert read_foregrounds(tmp_path / "one").names == read_foregrounds(tmp_path / "two").names
-
-
-FACTS = {"format": 1, "area": 0.2, "resize": None, "layer": "x", "image_size": 8, "images": 2}
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"format": 2}, "format is 2"),
-        ({"area": 1.5}, "area must lie"),
-        ({"resize": "cut"}, "resize must be"),
-        ({"layer": None, "area": None}, "area must lie"),
-    ],
-)
-def test_a_header_that_is_wrong(tmp_path, change, sentence):
-    maps = torch.rand(2, 1, 3, 3)
-    write_foregrounds(tmp_path, FoundForegrounds(["a", "b"], maps, FACTS | change))
-    with pytest.raises(InputError, match=sentence):
-        read_foregrounds(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("names", "maps", "sentence"),
-    [
-        (["a", "a"], torch.rand(2, 1, 3, 3), "listed twice"),
-        (["a"], torch.rand(2, 1, 3, 3), "2 maps for 1 images"),
-        (["a", 3], torch.rand(2, 1, 3, 3), "no names"),
-        (["a", "b"], torch.rand(2, 1, 3, 3).double(), "float32"),
-        (["a", "b"], torch.rand(2, 3, 3), "float32"),
-        (["a", "b"], torch.full((2, 1, 3, 3), torch.nan), "not finite"),
-    ],
-)
-def test_content_that_is_wrong(tmp_path, names, maps, sentence):
-    write_foregrounds(tmp_path, FoundForegrounds(names, maps, FACTS))
-    with pytest.raises(InputError, match=sentence):
-        read_foregrounds(tmp_path)
-
-
-def test_a_damaged_file_is_refused(tmp_path):
-    write_foregrounds(tmp_path, FoundForegrounds(["a"], torch.rand(1, 1, 3, 3), FACTS))
-    path = tmp_path / foreground_file.NAME
-    whole = path.read_bytes()
-    for content in (b"", whole[:20], whole[:-9], b"\xff" * 40, whole.replace(b"names", b"nomes")):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match="is damaged"):
-            read_foregrounds(tmp_path)
-    found = FoundForegrounds(["a\udcff.png"], torch.rand(1, 1, 3, 3), FACTS)
-    write_foregrounds(tmp_path, found)
-    assert read_foregrounds(tmp_path).names == found.names
-
-
-class Constant(Colours):
-    def __init__(self):
-        super().__init__()
-        nn.init.zeros_(self.places.weight)
-
-
-@pytest.mark.parametrize(
-    ("model", "source", "layer", "sentence"),
-    [
-        (Colours(), Squares(1), "places", "at least 2 training images; got 1"),
-        (Constant(), Squares(4), "places", "layer places: the features are the same"),
-        (Colours(), Squares(4), "head", "layer head must give a feature map"),
-        (Colours(), Squares(4), "nowhere", "layer must be a module of the model"),
-        (Colours(), Squares(4), None, "layer must be given for a Colours"),
-    ],
-)
-def test_networks_that_find_nothing(model, source, layer, sentence):
-    with pytest.raises(InputError, match=f"--foreground pretrained: .*{sentence}"):
-        find_foregrounds(model, source, VIEW, AREA, layer)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--foreground", "pretrained"], "needs a network to start from: give --weights"),
-        (["--foreground", "pretrained", "--method", "ce"], "is for --method sib"),
-        (["--foreground", "colours", "--objective", "published"], "got published"),
-        (["--objective.foreground-layer", "stages"], "give --weights, too"),
-    ],
-)
-def test_options_without_use_are_refused(arguments, sentence, capsys):
-    assert main(["train", "--data", "digits", *arguments]) == 2
-    assert sentence in " ".join(capsys.readouterr().err.split())
-
-
-def test_a_layer_without_places_ends_with_code_2(options, tmp_path, capsys):
-    images, masks = options["data"], options["input"].masks
-    common = ["train", "--data", images, "--input.masks", masks, "--weights", options["weights"]]
-    common += ["--arch", "small_resnet", "--device", "cpu", "--workers", "0", "--image-size", "32"]
-    wrong = [*common, "--out", str(tmp_path / "x"), "--objective.foreground-layer", "head"]
-    assert main(wrong) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "--objective.foreground-layer: layer head must give a feature map" in said
-    assert "or give --foreground colours" in said
-
-
-def shown(capsys, *arguments):
-    code = main(["data", "show", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return code, " ".join((captured.out + captured.err).split())
-
-
-def test_data_show_draws_what_is_found(weights, tmp_path, capsys):
-    images, _ = write_folder(tmp_path / "set", 30)
-    sheets = [tmp_path / "annotated.png", tmp_path / "found.png"]
-    network = ["--foreground", "pretrained", "--arch", "small_resnet", "--weights", weights]
-    network += ["--image-size", "32", "--device", "cpu"]
-    code, text = shown(capsys, images, "--out", sheets[0], "--count", 6)
-    assert code == 0, text
-    code, text = shown(capsys, images, "--out", sheets[1], "--count", 6, *network)
-    assert code == 0 and "the start network's features" in text, text
-    assert "not measured, since no training image is annotated" in text
-    assert sheets[0].read_bytes() != sheets[1].read_bytes()
-    images, _ = write_folder(tmp_path / "annotated", 30, beside=True)
-    code, text = shown(capsys, images, "--out", sheets[1], "--count", 6, *network)
-    assert code == 0 and "of their area lies on the annotated object" in text, text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--foreground", "pretrained"], "needs a network: give --weights and --arch"),
-        (["--layer", "stages"], "--layer is for --foreground pretrained; got annotation"),
-        (["--foreground", "pretrained", "--split", "test", "--weights", "x"], "--split must be"),
-        (["--foreground", "pretrained", "--weights", "x.pt"], "x.pt"),
-    ],
-)
-def test_data_show_refuses_in_a_sentence(arguments, sentence, tmp_path, capsys):
-    code, text = shown(capsys, "digits", "--out", tmp_path / "a.png", *arguments)
-    assert code == 2 and sentence in text, text
-
-
-def test_data_show_names_its_own_options(weights, tmp_path, capsys):
-    network = ["--foreground", "pretrained", "--arch", "small_resnet", "--weights", weights]
-    code, text = shown(capsys, "digits", "--out", tmp_path / "a.png", *network, "--layer", "head")
-    assert code == 2 and "--layer: layer head must give" in text and "colours" not in text
