@@ -13,6 +13,7 @@ from helpers.pictures import save as save_picture
 from helpers.pictures import square_pixels
 from sib.data.annotate import annotate, sentences
 from sib.data.layout import Layout
+from sib.data.readers.annotations import read_annotations
 from sib.data.readers.masks import read_foreground
 from sib.data.sample import Record
 
@@ -39,6 +40,22 @@ def read_annotation(name: str, data: bytes) -> object:
         if record.foreground is not None:
             assert read_foreground(record.foreground, (6, 5)).shape == (1, 6, 5)
     return found
+
+
+def read_keypoints(data: bytes) -> object:
+    """Read YOLO's boxes and keypoints beside the YAML file of their data set."""
+    place = folder("keypoints")
+    (place / "solo.txt").write_text("0 0.5 0.5 0.25 0.25 0.4 0.4 0.5 0.5\n")
+    (place / "data.yaml").write_bytes(data)
+    return read_annotations(place)
+
+
+def keypoints_seeds() -> list[bytes]:
+    return [
+        b"kpt_shape: [2, 2]\nnames: {0: cat}\n",
+        b"train: images/train\nkpt_shape:\n- 17\n- 3\nnc: 1\n",
+        b"names: [cat, dog]\nnc: 2\n",
+    ]
 
 
 def coco_seeds() -> list[bytes]:
@@ -96,5 +113,6 @@ TARGETS = {
     "labelme": Target(partial(read_annotation, "b.json"), labelme_seeds),
     "voc": Target(partial(read_annotation, "a.xml"), voc_seeds),
     "yolo": Target(partial(read_annotation, "solo.txt"), yolo_seeds),
+    "keypoints": Target(read_keypoints, keypoints_seeds),
     "table": Target(partial(read_annotation, "a.csv"), table_seeds),
 }

@@ -71,6 +71,12 @@ class TestCoco:
             opened(folder, path)
         assert sentence in str(error.value)
 
+    def test_ids_that_are_referred_to_as_text(self, folder, tmp_path):
+        content = coco([{"bbox": BOX}])
+        for entry in content["annotations"]:  # as VIA writes them
+            entry["image_id"] = str(entry["image_id"])
+        check_all(folder, write(tmp_path / "a.json", content), "COCO JSON")
+
     def test_two_images_of_one_id_are_refused(self, folder, tmp_path):
         content = coco([{"bbox": BOX}])
         content["images"][1]["id"] = 0

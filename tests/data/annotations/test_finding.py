@@ -2,7 +2,8 @@
 
 import pytest
 
-from helpers.annotated import BOX, coco, opened, voc, write
+from helpers.annotated import BOX, NAMES, coco, opened, voc, write
+from sib.data.annotate import sentences
 from sib.data.open import open_data
 from sib.data.readers.annotations import read_annotations
 from sib.data.readers.annotations.load import LARGEST
@@ -64,12 +65,23 @@ class TestFinding:
             open_data(str(folder), masks=str(tmp_path), annotations=str(tmp_path))
 
 
+ANOTHER_LABELME = (
+    "<annotation><filename>a.jpg</filename><object><name>cat</name><polygon>"
+    "<pt><x>1</x><y>1</y></pt><pt><x>5</x><y>1</y></pt><pt><x>5</x><y>5</y></pt>"
+    "</polygon></object></annotation>"
+)
+"""What LabelMe on the web writes, and CVAT exports as LabelMe 3.0."""
+
+
 @pytest.mark.parametrize(
     ("content", "tool"),
     [
         ([{"image": "a.jpg", "annotations": []}], "Create ML"),
         ({"a.jpg1": {"filename": "a.jpg", "regions": []}}, "VIA"),
         ([{"id": 1, "image": "a.jpg", "label": []}], "Label Studio"),
+        ([{"id": 1, "image": "a.jpg", "tag": [], "annotation_id": 1}], "Label Studio"),
+        ({"project": {}, "file": {}, "metadata": {}, "view": {}}, "VIA 3"),
+        ({"info": {}, "categories": {}, "items": []}, "Datumaro"),
         ([{"image_id": 1, "bbox": [1, 1, 2, 2], "score": 0.5}], "results"),
         ({"images": [], "categories": []}, "without annotations"),
     ],
@@ -77,3 +89,32 @@ class TestFinding:
 def test_own_formats_of_tools_are_named(tmp_path, content, tool):
     with pytest.raises(InputError, match=tool):
         read_annotations(write(tmp_path / "a.json", content))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("a.csv", "a.jpg,1,2,3,4,cat", "first line names the columns"),
+        ("a.csv", "# Exported using VGG Image Annotator", "VIA 3"),
+        ("a.txt", "cat 0.5 0.5 0.4 0.4", "a line of YOLO text is the number of a class"),
+        ("a.txt", "a.jpg 1,2,3,4,0", "first line names the columns"),
+        ("a.xml", "<annotations/>", "CVAT's own XML"),
+        ("a.xml", ANOTHER_LABELME, "LabelMe's XML"),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_wrong_with_a_file_is_said_in_a_folder_too(tmp_path, name, text, sentence, whole):
+    path = write(tmp_path / "set" / name, text)
+    with pytest.raises(InputError) as error:
+        read_annotations(path.parent if whole else path)
+    assert sentence.lower() in str(error.value).lower()
+
+
+def test_blank_texts_beside_another_format_are_not_of_yolo(folder, tmp_path):
+    for name in NAMES:
+        write((tmp_path / "set" / name).with_suffix(".xml"), voc())
+    write(tmp_path / "set" / "ImageSets" / "val.txt", "\n")
+    assert sentences(opened(folder, tmp_path / "set").description) == [
+        "annotations: PASCAL VOC XML; 10 of 10 images have a foreground",
+        "1 file is not of this format, the first: ImageSets/val.txt",
+    ]

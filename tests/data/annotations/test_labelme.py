@@ -36,6 +36,7 @@ class TestLabelme:
         [
             [{"shape_type": "polygon", "points": pairs(POLYGON)}],
             [{"points": pairs(POLYGON)}],
+            [{"shape_type": "oriented_rectangle", "points": pairs(POLYGON)}],
             [{"shape_type": "rectangle", "points": [[28, 20], [12, 8]]}],
             [{"shape_type": "mask", "points": [[12, 8], [27, 19]], "mask": png(EXPECTED[SQUARE])}],
             [

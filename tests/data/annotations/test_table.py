@@ -35,6 +35,12 @@ class TestTable:
         [
             ("image,x,y\na,1,2\n", "needs the columns x, y, width, height or xmin"),
             ("image,x,y,width,height,xmin,ymin,xmax,ymax\n", "keep one of them"),
+            ("image_id,width,height,bbox\na,4,4,'[1, 2, 3, 4]'\n", "divide it into four columns"),
+            ("ImageId,PredictionString\na,1 0.9 5 5 9 9\n", "with a row for each box"),
+            ("filename,region_shape_attributes\na,{}\n", "VIA's own CSV"),
+            ("image,id,label,annotation_id\na,1,[],1\n", "Label Studio's own CSV"),
+            ("ImageId,EncodedPixels\na,1 3\n", "give masks as images"),
+            ("image,cx,cy,w,h\na,4,4,2,2\n", "xmin is the centre minus half the width"),
             ("image,x,x,y,width,height\n", "names a column twice"),
             ("name,x,y,width,height\n", "holds no annotations that can be read"),
             ("image,x,y,width,height\ncat/0.png,1,2,3\n", "line 2: 5 columns are needed; got 4"),

@@ -61,3 +61,69 @@ def test_keypoints_behind_a_yolo_box_are_not_a_polygon(tmp_path):
     (tmp_path / "0.txt").write_text("0 0.5 0.5 0.4 0.4 0.3 0.3 2 0.4 0.4 1\n")
     with pytest.raises(InputError, match="box and keypoints"):
         read_annotations(tmp_path)
+
+
+BOX_LINE = "0 0.5 0.466666667 0.4 0.4"
+"""The square as a box."""
+IN_BOX = ("0.4 0.4", "0.6 0.5", "0.5 0.6")
+SCATTERED = ("0.9 0.1", "0.1 0.9", "0.9 0.9")
+
+
+def keypoints(folder, points, yaml=None, name="data.yaml"):
+    """The square's box in every image, with keypoints behind it; the folder of labels."""
+    for image in NAMES:
+        write((folder / "train" / "labels" / image).with_suffix(".txt"), " ".join(points))
+    if yaml is not None:
+        write(folder / name, yaml)
+    return folder / "train" / "labels"
+
+
+class TestKeypoints:
+    @pytest.mark.parametrize("points", [IN_BOX, SCATTERED, [f"{p} 1" for p in IN_BOX * 2]])
+    def test_what_may_be_polygons_or_keypoints_is_refused(self, points, folder, tmp_path):
+        labels = keypoints(tmp_path / "set", [BOX_LINE, *points])
+        with pytest.raises(InputError, match="may be polygons, or boxes with keypoints"):
+            opened(folder, labels)
+
+    @pytest.mark.parametrize("name", ["data.yaml", "coco8-pose.yml"])
+    @pytest.mark.parametrize("numbers", [2, 3])
+    def test_kpt_shape_of_the_data_set_decides(self, numbers, name, folder, tmp_path):
+        points = [point + " 2" * (numbers - 2) for point in IN_BOX]
+        yaml = f"nc: 1\nkpt_shape: [3, {numbers}]\n"
+        labels = keypoints(tmp_path / "set", [BOX_LINE, *points], yaml, name)
+        splits = opened(folder, labels)
+        assert all(np.array_equal(mask, EXPECTED) for mask in foregrounds(splits).values())
+        assert sentences(splits.description) == [
+            "annotations: YOLO text, boxes with 3 keypoints that are not used "
+            f"(kpt_shape in {name}); 10 of 10 images have a foreground"
+        ]
+
+    def test_names_without_kpt_shape_mean_polygons(self, tmp_path):
+        labels = keypoints(tmp_path, [BOX_LINE, *IN_BOX], "names: {0: cat}\n")
+        points = read_annotations(labels).annotations[0].shapes[0].points
+        assert points[2:] == ((0.4, 0.4), (0.6, 0.5), (0.5, 0.6))
+
+    def test_lines_of_several_lengths_are_polygons(self, folder, tmp_path):
+        labels = keypoints(tmp_path / "set", [BOX_LINE, *IN_BOX])
+        write(labels / "cat" / "0.txt", " ".join([BOX_LINE, *IN_BOX[:2]]))
+        assert "YOLO text;" in sentences(opened(folder, labels).description)[0]
+
+    @pytest.mark.parametrize(
+        ("yaml", "sentence"),
+        [
+            ("kpt_shape: [4, 2]", "12 numbers, of a box and 4 × 2 of keypoints, are needed"),
+            ("kpt_shape: [3, 4]", "must be the number of keypoints and 2 or 3"),
+            ("kpt_shape: 3", "must be the number of keypoints and 2 or 3"),
+            ("kpt_shape: [", "data.yaml cannot be read: while parsing"),
+        ],
+    )
+    def test_a_wrong_kpt_shape_is_refused(self, yaml, sentence, tmp_path):
+        with pytest.raises(InputError) as error:
+            read_annotations(keypoints(tmp_path, [BOX_LINE, *IN_BOX], yaml))
+        assert sentence in str(error.value)
+        assert "\n" not in str(error.value)
+
+    def test_files_that_differ_are_refused(self, tmp_path):
+        write(tmp_path / "other.yaml", "kpt_shape: [3, 3]")
+        with pytest.raises(InputError, match="differ in kpt_shape"):
+            read_annotations(keypoints(tmp_path, [BOX_LINE, *IN_BOX], "kpt_shape: [3, 2]"))

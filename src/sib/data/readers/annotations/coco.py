@@ -44,14 +44,14 @@ def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
     }
     if len(images) < len(content["images"]):
         raise InputError(f"{path}: two images have the same id")
-    objects: dict[Any, list[Shape]] = {key: [] for key in images}
-    classes: dict[Any, list[str | None]] = {key: [] for key in images}
+    objects: dict[str, list[Shape]] = {key: [] for key in images}
+    classes: dict[str, list[str | None]] = {key: [] for key in images}
     names = _categories(content)
     for index, entry in enumerate(content["annotations"]):
         where = f"{path}, annotation {index}"
         key = _key(entry, "image_id", where)
         if key not in objects:
-            raise InputError(f"{where}: no image has the id {shown(key)}")
+            raise InputError(f"{where}: no image has the id {key[:60]}")
         shapes = _shapes(entry, where)
         objects[key] += shapes
         classes[key] += [names.get(str(entry.get("category_id")))] * len(shapes)
@@ -72,11 +72,15 @@ def _categories(content: dict[str, Any]) -> dict[str, str | None]:
     return {str(each.get("id")): class_name(each.get("name")) for each in known}
 
 
-def _key(entry: Any, name: str, where: str) -> int | str:
+def _key(entry: Any, name: str, where: str) -> str:
+    """An id as text, as some tools write the number of an image as text where it is referred to."""
     found = entry.get(name) if isinstance(entry, dict) else None
     if isinstance(found, bool) or not isinstance(found, (int, str)):
         raise InputError(f"{where}: {name} must be a number or a name; got {shown(found)}")
-    return found
+    try:
+        return str(found)
+    except ValueError:  # of thousands of digits
+        raise InputError(f"{where}: {name} must be a number or a name; got an integer") from None
 
 
 def _shapes(entry: dict[str, Any], where: str) -> list[Shape]:

@@ -66,6 +66,10 @@ class Format(NamedTuple):
     Raises:
         InputError: a value that is not allowed.
     """
+    in_folder: "Callable[[Path], Format] | None" = None
+    """The format of the files in a folder, where other files in it decide how they are read."""
+    check: "Callable[[list[Annotation], Path], None] | None" = None
+    """Raise InputError if all annotations of a file or folder together leave a doubt."""
 
 
 def number(value: object, what: str, where: str, largest: float = LARGEST_NUMBER) -> float:

@@ -47,30 +47,61 @@ def read_annotations(path: Path) -> Found:
     chosen = _format_of(path, content)
     if chosen is None:
         raise InputError(_unknown(path) + _hint(content))
-    return Found(chosen.name, list(chosen.read(content, path)), [], chosen.ending)
+    own = _in_folder(chosen, path.parent)
+    return _checked(own, list(own.read(content, path)), [], path)
 
 
 def _read_folder(folder: Path) -> Found:
     first: tuple[Format, Path] | None = None
+    own = yolo.FORMAT  # where all files are blank
     annotations: list[Annotation] = []
-    ignored: list[str] = []
+    ignored: list[Path] = []
+    blank: list[Path] = []
     for path in _files(folder):
         content = load(path)
         chosen = _format_of(path, content)
         if chosen is None:
-            ignored.append(path.relative_to(folder).as_posix())
-            continue
-        first = first or (chosen, path)
-        if chosen is not first[0]:
+            ignored.append(path)
+        elif isinstance(content, str) and not content.strip():
+            blank.append(path)
+        elif first is None or chosen is first[0]:
+            if first is None:
+                first, own = (chosen, path), _in_folder(chosen, folder)
+            annotations += _read_below(folder, own, content, path)
+        else:
             raise InputError(
                 f"annotations: {folder} mixes formats: {first[1].name} is {first[0].name}, and "
                 f"{path.name} is {chosen.name}; keep one format in a folder"
             )
-        place = path.parent.relative_to(folder)
-        annotations += (_placed(each, place) for each in chosen.read(content, path))
-    if first is None:
-        raise InputError(_unknown(folder))
-    return Found(first[0].name, annotations, ignored, first[0].ending)
+    if first is None and not blank:
+        raise InputError(_unknown(folder) + _first_hint(ignored))
+    if own.ending == yolo.FORMAT.ending:
+        for path in blank:  # images without an object
+            annotations += _read_below(folder, own, "", path)
+    else:
+        ignored += blank
+    names = [path.relative_to(folder).as_posix() for path in sorted(ignored)]
+    return _checked(own, annotations, names, folder)
+
+
+def _in_folder(chosen: Format, folder: Path) -> Format:
+    return chosen if chosen.in_folder is None else chosen.in_folder(folder)
+
+
+def _checked(chosen: Format, found: list[Annotation], ignored: list[str], path: Path) -> Found:
+    if chosen.check is not None:
+        chosen.check(found, path)
+    return Found(chosen.name, found, ignored, chosen.ending)
+
+
+def _read_below(folder: Path, chosen: Format, content: Any, path: Path) -> list[Annotation]:
+    place = path.parent.relative_to(folder)
+    return [_placed(each, place) for each in chosen.read(content, path)]
+
+
+def _first_hint(ignored: list[Path]) -> str:
+    """What to do about the first file of a folder that has none of the formats."""
+    return _hint(load(ignored[0])) if ignored else ""
 
 
 def _placed(annotation: Annotation, place: Path) -> Annotation:
@@ -107,22 +138,53 @@ def _unknown(path: Path) -> str:
 
 
 def _hint(content: Any) -> str:
-    """What to do about a table, and the own formats of Label Studio, CVAT, VIA and Create ML."""
-    if isinstance(content, str) and "," in content:
-        return ". A table of boxes needs a first line with the names of the columns"
+    """What to do about a table, a text, and the own formats of annotation tools."""
+    if isinstance(content, str):
+        return _hint_of_text(content)
     if isinstance(content, list) and content and isinstance(content[0], dict):
-        if "data" in content[0] or {"image", "label"} <= set(content[0]):
-            return ". This is Label Studio's own JSON: export the project as COCO"
-        if {"image", "annotations"} <= set(content[0]):
-            return ". This is Create ML's JSON: export the boxes as COCO"
-        if {"image_id", "bbox"} <= set(content[0]):
-            return ". These are COCO's results without its images: add images and annotations"
-    elif isinstance(content, dict):
-        values = [value for value in content.values() if isinstance(value, dict)]
-        if "_via_img_metadata" in content or any("regions" in value for value in values):
-            return ". This is VIA's own JSON: export the annotations as COCO"
-        if isinstance(content.get("images"), list):
-            return ". This is COCO JSON without annotations, as test sets have it"
-    elif getattr(content, "tag", None) == "annotations":
+        return _hint_of_list(set(content[0]))
+    if isinstance(content, dict):
+        return _hint_of_object(content)
+    if getattr(content, "tag", None) == "annotations":
         return ". This is CVAT's own XML: export the task as COCO 1.0"
     return ""
+
+
+def _hint_of_text(content: str) -> str:
+    first = next((line for line in content.splitlines() if line.strip()), "")
+    if "VGG Image Annotator" in first:
+        return ". This is VIA 3's own CSV, and VIA 3 exports no format that is read: use VIA 2"
+    if any(mark in first for mark in ",;\t"):
+        return (
+            ". A table of boxes is a CSV whose first line names the columns, such as "
+            "image,xmin,ymin,xmax,ymax,class"
+        )
+    if len(first.split()) > 4:
+        return (
+            ". A line of YOLO text is the number of a class, then x and y of the box's centre, its "
+            "width and height as fractions of the image"
+        )
+    return ""
+
+
+def _hint_of_list(keys: set[str]) -> str:
+    if {"image", "label"} <= keys or keys & {"data", "annotation_id", "annotator"}:
+        return ". This is Label Studio's own JSON: export the project as COCO"
+    if {"image", "annotations"} <= keys:
+        return ". This is Create ML's JSON: export the boxes as COCO"
+    if {"image_id", "bbox"} <= keys or {"image_id", "segmentation"} <= keys:
+        return ". These are COCO's results without its images: add images and annotations"
+    return ". Export the annotations as COCO from the tool that made them"
+
+
+def _hint_of_object(content: dict[str, Any]) -> str:
+    values = [value for value in content.values() if isinstance(value, dict)]
+    if "_via_img_metadata" in content or any("regions" in value for value in values):
+        return ". This is VIA's own JSON: export the annotations as COCO"
+    if {"metadata", "view", "file"} <= set(content):
+        return ". This is a project of VIA 3, which exports no format that is read: use VIA 2"
+    if {"items", "categories"} <= set(content):
+        return ". This is Datumaro's JSON: export the task as COCO 1.0"
+    if isinstance(content.get("images"), list):
+        return ". This is COCO JSON without annotations, as test sets have it"
+    return ". Export the annotations as COCO from the tool that made them"

@@ -28,8 +28,8 @@ from sib.utils.errors import InputError
 
 CIRCLE = 128
 """Corners of the polygon that a circle is drawn as."""
-OUTLINES = ("polygon", "rotation")
-"""Shapes given by their corners; a rotated box of X-AnyLabeling is one."""
+OUTLINES = ("polygon", "rotation", "oriented_rectangle")
+"""Shapes given by their corners; rotated boxes of X-AnyLabeling and labelme are two."""
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 
 

@@ -32,6 +32,22 @@ ALIASES = {
     **dict(zip(("bbox_x", "bbox_y", "bbox_width", "bbox_height"), EXTENT, strict=True)),
 }
 """Columns under the names that other tools give them."""
+_WHOLE = "A box in one cell may be x, y, width, height or xmin, ymin, xmax, ymax: divide it into"
+HINTS = {
+    "region_shape_attributes": "This is VIA's own CSV: export the annotations as COCO",
+    "annotation_id": "This is Label Studio's own CSV: export the project as COCO",
+    **dict.fromkeys(("bbox", "box", "boxes", "bboxes", "bounding_box"), f"{_WHOLE} four columns"),
+    "predictionstring": f"{_WHOLE} four columns, with a row for each box",
+    **dict.fromkeys(
+        ("encodedpixels", "rle", "segmentation", "polygon"),
+        "Outlines and run lengths in a table are not read: give masks as images, or COCO JSON",
+    ),
+    **dict.fromkeys(
+        ("cx", "x_center", "xc", "center_x", "xcenter"),
+        "Boxes by their centre are not read from a table: xmin is the centre minus half the width",
+    ),
+}
+"""What to do about tables of another form, by their columns."""
 
 
 def matches(content: str) -> bool:
@@ -104,9 +120,14 @@ def _boxes_in(header: list[str], path: Path) -> tuple[str, ...]:
     if not edges and not extent:
         raise InputError(
             f"{path} needs the columns {', '.join(EXTENT)} or {', '.join(EDGES)} beside "
-            f"{' or '.join(NAMES)}; got {', '.join(header)[:200]}"
+            f"{' or '.join(NAMES)}; got {', '.join(header)[:200]}{_hint(header)}"
         )
     return EDGES if edges else EXTENT
+
+
+def _hint(header: list[str]) -> str:
+    """What to do about a table of another form, by one of its columns."""
+    return next((f". {hint}" for column, hint in HINTS.items() if column in header), "")
 
 
 FORMAT = Format("CSV of boxes", ".csv", matches, read)

@@ -41,6 +41,8 @@ def read(root: Element, path: Path) -> Iterator[Annotation]:
 
 def _box(entry: Element, where: str) -> Box:
     box = entry.find("bndbox")
+    if box is None and entry.find("polygon/pt") is not None:
+        raise InputError(f"{where} is an outline in LabelMe's XML: export the annotations as COCO")
     if box is None:
         raise InputError(f"{where} has no <bndbox>; boxes alone are read from PASCAL VOC")
     left, top, right, bottom = (number(box.findtext(edge), f"<{edge}>", where) for edge in EDGES)
