@@ -125,6 +125,8 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
             "options.yaml: --method 'sibb' is unknown, perhaps sib; allowed are sib, ce",
         ),
         ("objective.slop: 3", "objective.slop is not an option, perhaps objective.slope"),
+        ("schedule.colour: 3", "schedule.colour is not an option; allowed are kind, step_epochs, "),
+        ("objective.colour: 3", "estimator, kind, image_weight"),
         ("epochs: [1]", "epochs must be a single value"),
         ("objective: 3", "objective must hold options of its own"),
         (

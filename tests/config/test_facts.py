@@ -21,6 +21,8 @@ from sib.config.facts import (
 from sib.config.options import InputConfig, ObjectiveConfig, RivalConfig
 from sib.config.stored import as_dict, configuration
 from sib.config.train import TrainConfig
+from sib.objectives.weighting import WEIGHT_UPDATE_INTERVAL
+from sib.training.setup import make_objective
 from sib.utils.errors import InputError
 
 
@@ -172,3 +174,15 @@ def test_the_options_of_the_objectives_are_arguments_of_their_classes():
 def test_the_objective_is_the_kind_of_s_ib_or_the_method():
     assert objective_of({"method": "sib", "objective.kind": "published"}) == "published"
     assert objective_of({"method": "rrr", "objective.kind": "published"}) == "rrr"
+
+
+def test_the_steady_interval_is_a_multiple_of_the_first_interval():
+    assert ObjectiveConfig().steady_interval == WEIGHT_UPDATE_INTERVAL
+    objective = make_objective(
+        config(objective=ObjectiveConfig(steady_interval=32)), torch.device("cpu")
+    )
+    assert objective.weighting.steady_interval == 32
+    with pytest.raises(InputError, match="steady-interval must be a multiple of 8"):
+        config(objective=ObjectiveConfig(steady_interval=12))
+    with pytest.raises(InputError, match="steady-interval"):
+        config(objective=ObjectiveConfig(steady_interval=32, balance=False))

@@ -56,9 +56,9 @@ class ObjectiveConfig:
         option("calibrated", only_for=SPATIAL_IB)
     )
     """Which S-IB objective. calibrated: shares of the background, which need no tuning; its options
-    are image-weight, layer-weight, stage-weight, balance, balance-floor, foreground-layer and
-    --stages. published: alignment and background variance, as in all recipes; the other options
-    belong to it."""
+    are image-weight, layer-weight, stage-weight, balance, balance-floor, steady-interval,
+    foreground-layer and --stages. published: alignment and background variance, as in all recipes;
+    the other options belong to it."""
     image_weight: float = option(0.1, only_for=("calibrated",))
     """calibrated only: weight of the background's share of R's energy, R being the reconstruction.
     The unit is the norm of the term's gradient over that of cross-entropy."""
@@ -77,6 +77,12 @@ class ObjectiveConfig:
     """calibrated with balance only: smallest share of its largest norm so far that the gradient of
     cross-entropy counts as, 0 to 1. Raise it if the terms fade once the network fits. Default: 1 if
     the run starts from weights, 0 otherwise."""
+    steady_interval: int = option(
+        8, only_for=("calibrated",), only_if=("objective.balance", ("True",))
+    )
+    """calibrated with balance only: from the 64th step with terms on, measure the gradients on
+    every N-th of these steps, a multiple of 8. A larger N costs less time and follows the gradients
+    more slowly."""
     foreground_layer: str | None = option(
         None, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
     )

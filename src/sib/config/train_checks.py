@@ -133,6 +133,11 @@ def _check_objective(config: TrainOptions) -> None:
         raise InputError(
             f"--objective.balance-floor must lie in 0 to 1; got {objective.balance_floor}"
         )
+    if objective.steady_interval < 1 or objective.steady_interval % 8:
+        raise InputError(
+            "--objective.steady-interval must be a multiple of 8, the interval of the first steps; "
+            f"got {objective.steady_interval}"
+        )
     if config.hsic_scope == "global" and "hsic" not in (objective.alignment, objective.background):
         raise InputError(
             f"--hsic-scope global is for terms that compare images by HSIC; got --objective."

@@ -219,7 +219,8 @@ def _migrate(values: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) -> list[str]:
-    fields = get_type_hints(kind)
+    hints = get_type_hints(kind)
+    fields = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
     found: list[str] = []
     for key, value in values.items():
         name = str(key).replace("-", "_")

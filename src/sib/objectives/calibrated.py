@@ -71,6 +71,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         balance: measure β by a `GradientBalancer`; False for β = 1, so that the weights apply to
             the shares themselves.
         balance_floor: as ``floor`` in `GradientBalancer`, in [0, 1].
+        steady_interval: as in `GradientBalancer`.
         layer: the last stage, a module or its name; None for the architecture's own.
         reshape: output of ``layer`` → (B, C, h, w), if it is not a feature map.
         stages: names of the layers that end the finer stages; None for those that
@@ -94,6 +95,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         *,
         balance: bool = True,
         balance_floor: float = 0.0,
+        steady_interval: int | None = None,
         layer: str | nn.Module | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
         stages: Sequence[str] | None = None,
@@ -111,7 +113,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
         if not isinstance(area, (int, float)) or not 0 < area < 1:
             raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
         if weighting is None and balance:
-            weighting = GradientBalancer(floor=balance_floor)
+            weighting = GradientBalancer(floor=balance_floor, steady_interval=steady_interval)
         super().__init__(weighting, guidance)
         self.image_weight, self.layer_weight = image_weight, layer_weight
         self.stage_weight, self.area = stage_weight, area

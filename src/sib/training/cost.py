@@ -76,7 +76,7 @@ def estimate_cost(
         if task.objective is not None and isinstance(task.objective.weighting, GradientBalancer):
             measuring = (tasks[-1], images, labels, context, micro_batch, foreground)
             seconds = _time_step(*measuring, step=0)
-            medians[-1] += (seconds - medians[-1]) / task.objective.weighting.interval
+            medians[-1] += (seconds - medians[-1]) / task.objective.weighting.steady_interval
     every = task.every_n_steps
     return Cost(
         parameters=count_parameters(model),
