@@ -12,7 +12,11 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 
 import sib
+from helpers.pictures import save_classes
+from sib.data.open import open_data
 from sib.evaluation.checkpoint import open_checkpoint
+from sib.evaluation.classes import with_classes
+from sib.evaluation.data import check_classes
 from sib.evaluation.label_intervals import label_difference, label_interval
 from sib.evaluation.scores import Scores, read_scores, to_csv
 from sib.metrics.labels import WeightedLabelScores, label_scores
@@ -38,7 +42,8 @@ def test_a_file_with_a_single_logit_is_a_binary_classifier(one_logit):
     model, path = one_logit
     options = {"arch": "own_net:make", "normalization": "half", "image_size": 16}
     checkpoint = open_checkpoint(path, torch.device("cpu"), **options)
-    assert (checkpoint.outputs, checkpoint.classes) == (2, ["negative", "positive"])
+    assert (checkpoint.outputs, checkpoint.classes) == (2, None)
+    assert checkpoint.names == ["negative", "positive"]
     classifier = sib.load(path, device="cpu", **options)
     picture = torch.randint(0, 255, (3, 16, 16), dtype=torch.uint8)
     z = model(classifier.transform(picture)[None]).item()
@@ -47,6 +52,21 @@ def test_a_file_with_a_single_logit_is_a_binary_classifier(one_logit):
     assert prediction.probabilities[0].tolist() == pytest.approx([1 - p, p], abs=1e-5)
     assert prediction.classes == [["negative", "positive"][z > 0]]
     assert prediction.present == [prediction.classes]
+
+
+def test_a_single_logit_takes_the_names_that_it_is_given(one_logit, tmp_path):
+    _, path = one_logit
+    splits = open_data(str(save_classes(tmp_path / "animals")), image_size=16)
+    checkpoint = open_checkpoint(
+        path, torch.device("cpu"), arch="own_net:make", normalization="half", image_size=16
+    )
+    check_classes(checkpoint, splits)  # the file has no names that could differ from cat and dog
+    names = tmp_path / "names.txt"
+    names.write_text("cat\ndog\n")
+    named = with_classes(checkpoint, names)
+    assert "2 classes, negative, positive" in checkpoint.input
+    assert "16 × 16 pixels, resize crop (assumed), normalisation half" in named.input
+    assert "2 classes, cat, dog" in named.input
 
 
 def test_insertion_of_a_single_logit_ends_at_the_probability_of_its_class():

@@ -47,6 +47,8 @@ CHANGES = {
     "nothing": lambda logits: None,
     "broken": lambda logits: logits.nosuch,
     "vector": lambda logits: logits[:, 0],
+    "squeezed_sigmoid": lambda logits: logits.sigmoid()[:, 0],
+    "places": lambda logits: logits[:, :, None, None],
 }
 
 
@@ -77,7 +79,26 @@ def test_values_tell_probabilities_from_logits():
     assert kind_of(torch.ones(2, 1)) == "logits"
 
 
-@pytest.mark.parametrize("name", ["namespace", "mapping", "tuple", "tuple_of_two"])
+def test_a_squeezed_logit_is_one_logit():
+    logits = torch.randn(2, 1)
+    for squeezed in (logits.squeeze(1), {"logits": logits.squeeze()}, logits[:, :, None, None]):
+        assert torch.equal(logits_in(squeezed), logits)
+    assert logits_in(torch.tensor(0.5)).shape == (1, 1)  # of one image
+    assert logits_in(torch.zeros(2, 5, 3, 3)).ndim == 4
+
+
+@pytest.mark.parametrize("ending", ["vector", "squeezed_sigmoid"])
+def test_a_network_with_a_squeezed_logit_is_binary(ending):
+    model, plain = build_random(f"{__name__}:{ending}", 2, 16).eval(), Ending(nn.Identity(), 2)
+    assert torch.allclose(model(IMAGES), plain.eval()(IMAGES)[:, :1], atol=1e-5)
+    assert attribute(model, IMAGES, method="saliency").shape == (3, 16, 16)
+    criterion = nn.BCEWithLogitsLoss()
+    out = Task(Ending(CHANGES["vector"], 2), criterion=criterion)(IMAGES, torch.tensor([0, 1, 1]))
+    expected = criterion(plain.train()(IMAGES)[:, 0], torch.tensor([0.0, 1.0, 1.0]))
+    assert torch.allclose(out.loss, expected)
+
+
+@pytest.mark.parametrize("name", ["namespace", "mapping", "tuple", "tuple_of_two", "places"])
 def test_a_built_model_gives_its_logits_alone(name):
     model, plain = of_this_file(name), Ending(nn.Identity()).eval()
     assert model.state_dict().keys() == plain.state_dict().keys()

@@ -35,6 +35,8 @@ from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_wo
 from sib.utils.nearest import perhaps
 from sib.utils.normalization import Normalization, normalization_from
 
+SHOWN = 4
+"""Most classes that a description names."""
 ASSUMED_SIZE = " (assumed, as the file does not record it: give --image-size if it is another)"
 
 
@@ -65,6 +67,10 @@ class Checkpoint:
     """How images are brought to its size."""
     size_note: str = ""
     """Added to the size where it is an assumption."""
+    resize_note: str = ""
+    """Added to the rule of resizing where it is an assumption."""
+    is_binary: bool = False
+    """Whether it has a single logit."""
 
     @property
     def label_kind(self) -> str:
@@ -72,13 +78,20 @@ class Checkpoint:
         return kind_of(self.model).name
 
     @property
+    def names(self) -> list[str] | None:
+        """(K,) names of the classes for what is shown; negative and positive for a single logit."""
+        return self.classes or (list(BINARY_CLASSES) if self.is_binary else None)
+
+    @property
     def input(self) -> str:
-        """Describe what the classifier is shown, and which layer is read."""
+        """Describe what the classifier is shown, its classes, and which layer is read."""
         source = f" ({self.normalization_source})" if self.normalization_source else ""
         layer, outputs = chosen_layer(self.model), output_note(self.model)
+        names = f"{_some(self.names)}" if self.names else "without names"
         return (
             f"{self.arch} at {size_in_words(self.image_size)} pixels{self.size_note}, "
-            f"normalisation {self.normalization}{source}"
+            f"resize {self.resize}{self.resize_note}, "
+            f"normalisation {self.normalization}{source}; {self.outputs} classes, {names}"
             + (f"; layer {layer}" if layer else "")
             + (f"; {outputs}" if outputs else "")
         )
@@ -171,7 +184,7 @@ def open_checkpoint(
     load_into(model, state, str(file), f"{arch} with {logits} outputs")
     set_label_kind(model, label_kind or told_label_kind(facts, file))
     outputs = 2 if logits == 1 else logits
-    classes = told_classes(facts, file) or (list(BINARY_CLASSES) if logits == 1 else None)
+    classes = told_classes(facts, file)
     if classes is not None and len(classes) != outputs:
         raise InputError(f"{file} is damaged: it names {len(classes)} classes and has {outputs}")
     if normalization is None:
@@ -199,7 +212,15 @@ def open_checkpoint(
         run=run,
         resize=resize or _told_resize(facts, file),
         size_note="" if told else ASSUMED_SIZE,
+        resize_note="" if resize or run or "resize" in facts else " (assumed)",
+        is_binary=logits == 1,
     )
+
+
+def _some(names: list[str]) -> str:
+    """The first names of classes."""
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
 
 
 def _trusted_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | None:

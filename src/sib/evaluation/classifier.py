@@ -62,7 +62,7 @@ class Classifier:
     def __init__(self, checkpoint: Checkpoint, batch_size: int = 32) -> None:
         self.model: nn.Module = checkpoint.model
         self.arch = checkpoint.arch
-        self.classes = checkpoint.classes or [str(label) for label in range(checkpoint.outputs)]
+        self.classes = checkpoint.names or [str(label) for label in range(checkpoint.outputs)]
         self.image_size = checkpoint.image_size
         self.normalization, self.resize = checkpoint.normalization, checkpoint.resize
         self.batch_size, self._checkpoint = batch_size, checkpoint
@@ -71,11 +71,11 @@ class Classifier:
 
     def __repr__(self) -> str:
         """A one-line description."""
-        return f"Classifier({self.input}, {len(self.classes)} classes)"
+        return f"Classifier({self.input})"
 
     @property
     def input(self) -> str:
-        """Architecture, image size, normalisation and its source, in words."""
+        """Architecture, size, resize rule, normalisation and its source, and classes, in words."""
         return self._checkpoint.input
 
     @property

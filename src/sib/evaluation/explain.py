@@ -134,7 +134,7 @@ def class_number(checkpoint: Checkpoint, target: str) -> int:
     Raises:
         InputError: there is no such class.
     """
-    classes = checkpoint.classes or []
+    classes = checkpoint.names or []
     if target in classes:
         return classes.index(target)
     if target.isdecimal() and int(target) < checkpoint.outputs:
@@ -146,7 +146,7 @@ def class_number(checkpoint: Checkpoint, target: str) -> int:
 
 
 def _name(checkpoint: Checkpoint, label: int) -> str:
-    return checkpoint.classes[label] if checkpoint.classes else f"class {label}"
+    return checkpoint.names[label] if checkpoint.names else f"class {label}"
 
 
 def _scale(normalize: str) -> str:

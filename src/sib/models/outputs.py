@@ -12,6 +12,7 @@ Kind = Literal["logits", "probabilities", "log-probabilities"]
 TOLERANCE = 1e-4
 """Largest difference from 1 in the sum of an image's probabilities."""
 VIEWS = ("SqueezeBackward", "UnsqueezeBackward", "ViewBackward", "ReshapeAliasBackward")
+VIEWS += ("SelectBackward", "SliceBackward", "AliasBackward")
 """Operations after a sigmoid that leave its values, by the names of their gradients."""
 LAST = {nn.Softmax: "softmax", nn.LogSoftmax: "log-softmax", nn.Sigmoid: "sigmoid"}
 """Modules whose input is the logits, if they come last."""
@@ -25,19 +26,28 @@ def logits_in(output: Any) -> Any:
     """The logits (B, K) in a model's output.
 
     Accepted are a tensor, the attribute or entry ``logits`` (Hugging Face models), and the only
-    tensor with two axes in a tuple or list. Anything else is returned unchanged.
+    tensor with two axes in a tuple or list. A tensor (B,) is one logit of each image, and one
+    (B, K, 1, 1) is of a network without a last pooling. Anything else is returned unchanged.
     """
     if isinstance(output, Tensor):
-        return output
+        return _with_two_axes(output)
     if isinstance(getattr(output, "logits", None), Tensor):
-        return output.logits
+        return _with_two_axes(output.logits)
     if isinstance(output, Mapping) and isinstance(output.get("logits"), Tensor):
-        return output["logits"]
+        return _with_two_axes(output["logits"])
     if isinstance(output, (tuple, list)):
         fitting = [each for each in output if isinstance(each, Tensor) and each.ndim == 2]
         if len(fitting) == 1:
             return fitting[0]
     return output
+
+
+def _with_two_axes(logits: Tensor) -> Tensor:
+    if logits.ndim < 2:  # of one image, squeeze() leaves no axis at all
+        return logits.reshape(-1, 1)
+    if logits.ndim > 2 and logits.shape[2:].numel() == 1:
+        return logits.flatten(1)
+    return logits
 
 
 def kind_of(logits: Tensor) -> Kind:
