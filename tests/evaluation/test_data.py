@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sib.cli.main import main
 from sib.data import open_data
-from sib.evaluation.data import limited, spaced_indices
+from sib.data.subset import limited, spaced_indices
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 

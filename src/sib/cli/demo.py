@@ -15,7 +15,7 @@ from sib.config.options import InputConfig, ObjectiveConfig
 from sib.config.report import ReportConfig
 from sib.config.train import TrainConfig
 from sib.data.normalization import normalise
-from sib.evaluation.data import spaced_indices
+from sib.data.subset import spaced_indices
 from sib.evaluation.evaluate import evaluate
 from sib.figures.picture import Lane, draw_lanes
 from sib.functional.decision import decision_vjp

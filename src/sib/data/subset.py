@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from sib.data.sample import Sample
 from sib.data.source import Source
+from sib.utils.errors import InputError
 
 
 class SubsetSource:
@@ -27,3 +30,46 @@ class SubsetSource:
     def __getitem__(self, index: int) -> Sample:
         """As the source gives it."""
         return self.source[self.indices[index]]
+
+
+def limited(source: Source, limit: int | None) -> Source:
+    """At most ``limit`` images, spread over the source; see `spaced_indices`."""
+    if limit is None or limit >= len(source):
+        return source
+    return SubsetSource(source, spaced_indices(limit, len(source)))
+
+
+def without_unreadable(source: Source, name: str) -> tuple[Source, list[str]]:
+    """The images of a source that can be read to the end, and what is wrong with the others.
+
+    Args:
+        source: every image of it is read once.
+        name: of the data set, for the message.
+
+    Raises:
+        InputError: none can be read.
+    """
+    kept, problems = [], []
+    for place in range(len(source)):
+        try:
+            source[place]
+            kept.append(place)
+        except InputError as error:
+            problems.append(str(error))
+    if problems and not kept:
+        raise InputError(f"no image of {name} can be read: {problems[0]}")
+    return (SubsetSource(source, kept), problems) if problems else (source, [])
+
+
+def spaced_indices(count: int, total: int) -> list[int]:
+    """At most ``count`` indices, one drawn from each of as many equal parts; always the same.
+
+    A fixed step could meet a single class only, where classes alternate.
+    """
+    count = min(count, total)
+    edges = [index * total // count for index in range(count + 1)]
+    draws = np.random.default_rng(0).random(count)
+    return [
+        low + int(draw * (high - low))
+        for low, high, draw in zip(edges[:-1], edges[1:], draws, strict=True)
+    ]

@@ -5,15 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sib.data import Splits, open_data
 from sib.data.identity import ImageRow, read_rows, trained_on
 from sib.data.locate import NAMES
 from sib.data.recorded import HELD, OtherImages, open_recorded
 from sib.data.records import RecordSource
-from sib.data.source import Source
-from sib.data.subset import SubsetSource
 from sib.evaluation.checkpoint import Checkpoint
 from sib.runs.folder import IMAGES
 from sib.utils.errors import InputError
@@ -246,46 +242,3 @@ def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
                 f"{checkpoint.path} has a class {own!r} where {splits.name} has {other!r}: "
                 "the classes must be the same, in the same order"
             )
-
-
-def limited(source: Source, limit: int | None) -> Source:
-    """At most ``limit`` images, spread over the source; see `spaced_indices`."""
-    if limit is None or limit >= len(source):
-        return source
-    return SubsetSource(source, spaced_indices(limit, len(source)))
-
-
-def without_unreadable(source: Source, name: str) -> tuple[Source, list[str]]:
-    """The images of a source that can be read to the end, and what is wrong with the others.
-
-    Args:
-        source: every image of it is read once.
-        name: of the data set, for the message.
-
-    Raises:
-        InputError: none can be read.
-    """
-    kept, problems = [], []
-    for place in range(len(source)):
-        try:
-            source[place]
-            kept.append(place)
-        except InputError as error:
-            problems.append(str(error))
-    if problems and not kept:
-        raise InputError(f"no image of {name} can be read: {problems[0]}")
-    return (SubsetSource(source, kept), problems) if problems else (source, [])
-
-
-def spaced_indices(count: int, total: int) -> list[int]:
-    """At most ``count`` indices, one drawn from each of as many equal parts; always the same.
-
-    A fixed step could meet a single class only, where classes alternate.
-    """
-    count = min(count, total)
-    edges = [index * total // count for index in range(count + 1)]
-    draws = np.random.default_rng(0).random(count)
-    return [
-        low + int(draw * (high - low))
-        for low, high, draw in zip(edges[:-1], edges[1:], draws, strict=True)
-    ]

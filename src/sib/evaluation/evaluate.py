@@ -18,12 +18,12 @@ from sib.data.annotate import sentences
 from sib.data.normalization import normalise
 from sib.data.open import NO_DIGITS
 from sib.data.sample import Label
-from sib.data.subset import SubsetSource
+from sib.data.subset import SubsetSource, limited
 from sib.data.transforms import JointTransform
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes
-from sib.evaluation.data import check_classes, limited, open_run_data
+from sib.evaluation.data import check_classes, open_run_data
 from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.label_intervals import NAMES, label_interval
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer, print_left_out

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from sib.data.subset import spaced_indices
 from sib.evaluation.audit.figures import ORIGINAL, title
 from sib.evaluation.audit.source import audit_source
 from sib.evaluation.audit.table import caption
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.data import spaced_indices
 from sib.evaluation.stored import Evaluation
 from sib.report.audit_losses import losses
 from sib.report.audit_pictures import MAP, Row, columns_of, rows_of, titles

@@ -6,10 +6,11 @@ from rich.console import Console
 
 from sib.config.report import ReportConfig
 from sib.data import Splits
+from sib.data.subset import spaced_indices
 from sib.evaluation.audit.present import present_audits
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.compare import compare_stored
-from sib.evaluation.data import check_classes, open_run_data, spaced_indices
+from sib.evaluation.data import check_classes, open_run_data
 from sib.evaluation.stored import Evaluation
 from sib.report import gallery
 from sib.report.audit import sections

@@ -9,9 +9,9 @@ from sib.config.options import ObjectiveConfig
 from sib.data import Splits
 from sib.data.found import FoundSource
 from sib.data.source import Source
+from sib.data.subset import limited, without_unreadable
 from sib.data.understood import plural
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.data import limited, without_unreadable
 from sib.functional.area import Area
 from sib.models.build import build_from
 from sib.models.start import read_start
