@@ -20,6 +20,7 @@ from sib.config.evaluate import EvaluateConfig
 from sib.config.report import ReportConfig
 from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
+from sib.evaluation.groups import GroupedRuns, group_by_seed
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import read_stored
 from sib.figures.curves import curves, term_curves
@@ -27,7 +28,6 @@ from sib.report import gallery
 from sib.report.answer import answer
 from sib.report.command import report
 from sib.report.gallery import energies
-from sib.report.load import load
 from sib.report.page import warnings
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
@@ -133,7 +133,7 @@ def test_no_accuracy_stands_in_a_column_of_energies(page):
 
 def test_the_answer_is_the_difference_of_the_groups():
     evaluations = [read_stored(evaluated(m, seed)) for m in ("ce", "sib") for seed in (0, 1)]
-    found = answer(load(evaluations))
+    found = answer(GroupedRuns(group_by_seed(evaluations)))
     first, second = evaluations[:2], evaluations[2:]
     means = [np.mean([energies(e.scores).mean() for e in group]) for group in (first, second)]
     correct = [np.mean([e.scores.correct.mean() for e in group]) for group in (first, second)]

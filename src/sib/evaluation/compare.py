@@ -7,15 +7,14 @@ import numpy as np
 from rich.console import Console
 
 from sib.config.report import CompareConfig
-from sib.evaluation.audit.present import compare_present
+from sib.evaluation.audit.difference import differences
 from sib.evaluation.audit.table import behaviour_rows, difference_table
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
-from sib.evaluation.headline import headline, label_entries
 from sib.evaluation.label_intervals import NAMES, label_difference
-from sib.evaluation.missing import read_or_evaluate
+from sib.evaluation.results import present_audits, read_or_evaluate
 from sib.evaluation.scores import stack
 from sib.evaluation.statistics import Array, Difference, paired_difference
-from sib.evaluation.stored import Evaluation
+from sib.evaluation.stored import Evaluation, headline, label_entries
 from sib.evaluation.tables import comparison_rows, comparison_table
 from sib.figures.scatter import draw_scatter
 from sib.utils.errors import InputError
@@ -41,7 +40,7 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     name = found["reference"]["name"]
     tables = [comparison_table(group, name) for group in found["groups"]]
     rows = comparison_rows(found)
-    behaviour = compare_present(config.runs, config.resamples, console)
+    behaviour = _compare_audits(config, console)
     if behaviour:
         found["behaviour"] = behaviour
         tables += [difference_table(group, name) for group in behaviour["groups"]]
@@ -56,6 +55,22 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
         raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
     console.print(f"written to {config.out}", highlight=False, soft_wrap=True)
     return found
+
+
+def _compare_audits(config: CompareConfig, console: Console) -> dict[str, Any] | None:
+    """The differences of audits if all runs have one of the same images; otherwise None.
+
+    Raises:
+        InputError: an audit is damaged.
+    """
+    audits = present_audits(config.runs, console)
+    if not audits:
+        return None
+    try:
+        return differences(audits, config.resamples)
+    except InputError as error:  # the evaluations are still worth comparing
+        console.print(f"no behaviour: {error}", highlight=False, markup=False, soft_wrap=True)
+        return None
 
 
 def compare_stored(

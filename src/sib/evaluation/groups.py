@@ -1,5 +1,6 @@
 """Runs that differ only in their seed."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sib.config.stored import configuration
@@ -29,6 +30,44 @@ class Group(NamedTuple):
         found = [member.scores.probabilities for member in self.members]
         known = [each for each in found if each is not None]
         return known if len(known) == len(found) else None
+
+
+class GroupedRuns(NamedTuple):
+    """The evaluations of runs in groups of one configuration."""
+
+    groups: list[Group]
+    """In the order of their first runs."""
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """All evaluations, group by group."""
+        return [member for group in self.groups for member in group.members]
+
+    def first(self, count: int | None) -> list[Evaluation]:
+        """At most ``count`` of them: the first of each group, then the second, and so on."""
+        turns = sorted(
+            (place, number)
+            for number, group in enumerate(self.groups)
+            for place in range(len(group.members))
+        )
+        kept = set(turns[:count])
+        return [
+            member
+            for number, group in enumerate(self.groups)
+            for place, member in enumerate(group.members)
+            if (place, number) in kept
+        ]
+
+    def labels(self, shown: Sequence[Evaluation]) -> list[str]:
+        """The name of each on a page: its group's, with its seed if the group shows several."""
+        of = {id(member): group for group in self.groups for member in group.members}
+        groups = [of[id(item)].name for item in shown]
+        return [
+            f"{name}, seed {item.run.config['seed']}"
+            if groups.count(name) > 1 and item.run
+            else name
+            for name, item in zip(groups, shown, strict=True)
+        ]
 
 
 def group_by_seed(stored: list[Evaluation]) -> list[Group]:

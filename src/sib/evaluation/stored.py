@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,9 @@ from sib.evaluation.scores import Scores, read_scores, to_csv
 from sib.runs.reader import Run, is_run, read_json, read_run
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of, write_whole
+
+MAP = "map_macro"
+"""The figure that leads where an image has several labels."""
 
 
 class Evaluation(NamedTuple):
@@ -97,3 +101,24 @@ AUDIT = FilePair("sib audit", "audit.json", "audit.csv", format=1)
 def read_stored(folder: Path) -> Evaluation:
     """Read the evaluation in a folder; raises the errors of `FilePair.read`."""
     return EVALUATION.read(folder)
+
+
+def label_entries(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """mAP and F1 of an evaluation with their intervals; nothing where an image has one class.
+
+    Evaluations from before intervals were computed hold plain numbers; their interval is None.
+    """
+    return {
+        name: value if isinstance(value, dict) else {"mean": value, "low": None, "high": None}
+        for name, value in facts.get("labels", {}).items()
+    }
+
+
+def headline(facts: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and figure: mAP where an image has several labels, else the accuracy.
+
+    The share of images whose whole set of labels is right falls with the number of labels, and
+    depends on the threshold.
+    """
+    labels = label_entries(facts)
+    return ("mAP", labels[MAP]) if MAP in labels else ("accuracy", facts["accuracy"])

@@ -6,8 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from sib.evaluation.headline import label_entries
 from sib.evaluation.measures import MEASURES
+from sib.evaluation.stored import label_entries
 from sib.explain import method_title
 
 LABEL_TITLES = {

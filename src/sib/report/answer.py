@@ -4,12 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sib.evaluation.groups import Group
-from sib.evaluation.headline import headline
+from sib.evaluation.groups import Group, GroupedRuns
 from sib.evaluation.label_intervals import label_difference
 from sib.evaluation.statistics import Array, paired_difference
+from sib.evaluation.stored import headline
 from sib.report.gallery import ENERGY, energies
-from sib.report.load import Loaded
 from sib.report.tables import signed
 
 RESAMPLES = 2000
@@ -37,7 +36,7 @@ class Standing(NamedTuple):
     """Mean over methods, images and seeds; None if no foreground is known."""
 
 
-def answer(loaded: Loaded) -> dict[str, Any]:
+def answer(loaded: GroupedRuns) -> dict[str, Any]:
     """The sentence, the table of accuracy and energy, and what both mean."""
     standings = [_standing(group) for group in loaded.groups]
     facts = loaded.evaluations[0].facts

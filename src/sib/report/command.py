@@ -6,11 +6,11 @@ from rich.console import Console
 
 from sib.config.report import ReportConfig
 from sib.evaluation.compare import explanation
-from sib.evaluation.missing import read_or_evaluate
+from sib.evaluation.groups import GroupedRuns, check_same_images, group_by_seed
+from sib.evaluation.results import read_or_evaluate
 from sib.report import page, tables
 from sib.report.answer import answer
 from sib.report.compute import Computed, compute
-from sib.report.load import Loaded, load
 from sib.report.render import render
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
@@ -25,16 +25,7 @@ def report(config: ReportConfig, console: Console) -> None:
     Raises:
         InputError: bad input, in one sentence.
     """
-    loaded = load(
-        read_or_evaluate(
-            config.runs,
-            config.device,
-            console,
-            trust_code=config.trust_code,
-            data=config.data,
-            layer=config.layer,
-        )
-    )
+    loaded = load(config, console)
     computed = compute(config, loaded, console)
     text = render("report.html", _values(config, loaded, computed))
     try:
@@ -45,7 +36,25 @@ def report(config: ReportConfig, console: Console) -> None:
     console.print(f"written to {config.out}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _values(config: ReportConfig, loaded: Loaded, computed: Computed) -> dict[str, Any]:
+def load(config: ReportConfig, console: Console) -> GroupedRuns:
+    """The evaluations of the runs in groups; a run that has none is evaluated first.
+
+    Raises:
+        InputError: a run cannot be read, or the runs have different images or options.
+    """
+    found = read_or_evaluate(
+        config.runs,
+        config.device,
+        console,
+        trust_code=config.trust_code,
+        data=config.data,
+        layer=config.layer,
+    )
+    check_same_images(found)
+    return GroupedRuns(group_by_seed(found))
+
+
+def _values(config: ReportConfig, loaded: GroupedRuns, computed: Computed) -> dict[str, Any]:
     """What the template shows."""
     evaluations, found = loaded.evaluations, computed.comparison
     values: dict[str, Any] = {
@@ -66,7 +75,7 @@ def _values(config: ReportConfig, loaded: Loaded, computed: Computed) -> dict[st
     return values | {"sections": _sections(values)}
 
 
-def _logged(loaded: Loaded) -> list[dict[str, Any]]:
+def _logged(loaded: GroupedRuns) -> list[dict[str, Any]]:
     """What each run logged during training."""
     return [
         {"name": member.name, "group": group.name, "epochs": member.run.epochs}

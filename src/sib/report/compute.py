@@ -7,15 +7,15 @@ from rich.console import Console
 from sib.config.report import ReportConfig
 from sib.data import Splits
 from sib.data.subset import spaced_indices
-from sib.evaluation.audit.present import present_audits
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.compare import compare_stored
 from sib.evaluation.data import check_classes, open_run_data
+from sib.evaluation.groups import GroupedRuns
+from sib.evaluation.results import present_audits
 from sib.evaluation.stored import Evaluation
 from sib.report import gallery
 from sib.report.audit import sections
 from sib.report.gallery import Row
-from sib.report.load import Loaded
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.progress_bar import progress
@@ -54,7 +54,7 @@ class Computed(NamedTuple):
     """As returned by `sib.report.audit.sections`; None unless all runs were audited."""
 
 
-def compute(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
+def compute(config: ReportConfig, loaded: GroupedRuns, console: Console) -> Computed:
     """Compare the groups, choose images, and compute the maps of each image once.
 
     Raises:
@@ -64,7 +64,7 @@ def compute(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
     return computed._replace(audit=_audit(config, loaded, console))
 
 
-def _audit(config: ReportConfig, loaded: Loaded, console: Console) -> dict[str, Any] | None:
+def _audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> dict[str, Any] | None:
     """The audits of the first runs of the groups."""
     shown = [item.folder for item in loaded.first(min(AUDITS, config.gallery_runs or AUDITS))]
     audits = present_audits(shown, console)
@@ -80,7 +80,7 @@ def _audit(config: ReportConfig, loaded: Loaded, console: Console) -> dict[str, 
     return sections(audits, opened, config.device, console)
 
 
-def _without_audit(config: ReportConfig, loaded: Loaded, console: Console) -> Computed:
+def _without_audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> Computed:
     found = compare_stored(loaded.evaluations) if len(loaded.groups) > 1 else None
     shown = [item for item in loaded.first(config.gallery_runs) if item.run is not None]
     named = list(zip(loaded.labels(shown), shown, strict=True))
@@ -99,7 +99,7 @@ class _NoImages(Exception):
     """The data or the weights of the runs no longer exist."""
 
 
-def _sections(config: ReportConfig, loaded: Loaded, shown: list[Evaluation]) -> list[Section]:
+def _sections(config: ReportConfig, loaded: GroupedRuns, shown: list[Evaluation]) -> list[Section]:
     scores = [item.scores for item in shown]
     number = {id(m): index for index, group in enumerate(loaded.groups) for m in group.members}
     own = [number[id(item)] for item in shown]

@@ -6,13 +6,13 @@ from typing import Any
 import yaml
 
 from sib.evaluation.compare import points
+from sib.evaluation.groups import GroupedRuns
 from sib.evaluation.stored import Evaluation
 from sib.explain import method_title
 from sib.figures.charts import Picture, both_themes, legend, scatter_figure
 from sib.figures.curves import Runs, curves, term_curves
 from sib.report.compute import Computed, Section
 from sib.report.gallery import ENERGY, Cell, Row
-from sib.report.load import Loaded
 
 STRIP = 6
 """Number of images in the strip at the top."""
@@ -20,7 +20,9 @@ STRIP_RUNS = 4
 """Most runs in the strip."""
 
 
-def strip(computed: Computed, loaded: Loaded, methods: tuple[str, ...]) -> dict[str, Any] | None:
+def strip(
+    computed: Computed, loaded: GroupedRuns, methods: tuple[str, ...]
+) -> dict[str, Any] | None:
     """Images, and maps of the first run of each group: one lane per run and method."""
     section = next((s for s in computed.sections if s.anchor == "gallery"), None)
     if section is None or not methods:

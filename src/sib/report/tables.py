@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from sib.evaluation.headline import headline, label_entries
 from sib.evaluation.measures import MEASURES
-from sib.evaluation.stored import Evaluation
+from sib.evaluation.stored import Evaluation, headline, label_entries
 from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
 from sib.explain import method_title as explanation_title
 from sib.objectives.registry import training_title

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from sib.evaluation.groups import check_same_images
-from sib.evaluation.headline import label_entries
 from sib.evaluation.statistics import Array
-from sib.evaluation.stored import Evaluation, read_stored
+from sib.evaluation.stored import Evaluation, label_entries, read_stored
 from sib.study.audits import audit_figures
 from sib.study.description import Study
 from sib.study.evaluation import ENERGY
