@@ -11,7 +11,7 @@ import yaml
 
 from helpers.pictures import save, square_mask
 from sib.cli.main import main
-from sib.runs.folder import IMAGES
+from sib.runs.reader import IMAGES
 
 TRAIN = ["--arch", "small_resnet", "--method", "ce", "--image-size", "32", "--epochs", "1"]
 TRAIN += ["--batch-size", "4", "--workers", "0", "--device", "cpu"]

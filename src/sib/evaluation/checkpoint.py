@@ -168,7 +168,8 @@ def open_checkpoint(
         InputError: there are no weights, they do not fit the architecture, or their
             normalisation is not known.
     """
-    check_has_weights(path)
+    if not path.exists():
+        check_has_weights(path)
     run = read_run(path) if path.is_dir() else None
     file = weights_file(path, which)
     state, facts = read_weights(file)

@@ -11,7 +11,7 @@ from sib.data.locate import NAMES
 from sib.data.recorded import HELD, OtherImages, open_recorded
 from sib.data.records import RecordSource
 from sib.evaluation.checkpoint import Checkpoint
-from sib.runs.folder import IMAGES
+from sib.runs.reader import IMAGES
 from sib.utils.errors import InputError
 
 RECORDED = ("masks", "mask_ending", "value_range", "annotations")

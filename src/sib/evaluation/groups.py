@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sib.config.stored import configuration
 from sib.data.sample import Label
 from sib.evaluation.scores import Scores
 from sib.evaluation.statistics import Array
@@ -75,7 +74,7 @@ def group_by_seed(stored: list[Evaluation]) -> list[Group]:
     groups: list[list[Evaluation]] = []
     known: list[dict[str, Any] | None] = []
     for item in stored:
-        own = _configuration(item)
+        own = _configuration(item) if len(stored) > 1 else None
         if own is not None and own in known:
             groups[known.index(own)].append(item)
         else:
@@ -125,7 +124,11 @@ def _images(scores: Scores) -> list[tuple[str, Label]]:
 
 
 def _configuration(stored: Evaluation) -> dict[str, Any] | None:
-    return None if stored.run is None else configuration(stored.run.config)
+    if stored.run is None:
+        return None
+    from sib.config.stored import configuration  # loads the options of training and their checks
+
+    return configuration(stored.run.config)
 
 
 def _names(groups: list[list[Evaluation]]) -> list[str]:

@@ -15,13 +15,15 @@ from sib.models.layers import LayerDescription, describe
 from sib.utils.errors import InputError
 from sib.utils.image_size import height_width
 
+DEFAULTS = AttributionConfig()
+
 
 def maps_of(
     model: nn.Module,
     images: Tensor,
     targets: Tensor | int | None,
     methods: Sequence[str],
-    config: AttributionConfig,
+    config: AttributionConfig = DEFAULTS,
 ) -> dict[str, Tensor]:
     """Raw maps (B, H, W) by method.
 

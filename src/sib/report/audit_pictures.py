@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sib.config.evaluate import AttributionConfig
 from sib.data.loader import first_batch, make_loader
 from sib.data.normalization import normalise
 from sib.data.sample import Batch, labels_of
@@ -188,7 +187,7 @@ def _maps(
 ) -> np.ndarray:
     images = normalise(batch.images, device, checkpoint.normalization)
     decided = torch.tensor([audit.scores.predicted[place] for place in places], device=device)
-    found = maps_of(checkpoint.model, images, decided, [MAP], AttributionConfig())[MAP]
+    found = maps_of(checkpoint.model, images, decided, [MAP])[MAP]
     maps = normalize_maps(found, "percentile").cpu()
     shown = zip(batch.images, maps, batch.foreground, strict=True)
     return np.stack([overlay_pixels(*parts) for parts in shown])

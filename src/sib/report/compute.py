@@ -14,7 +14,6 @@ from sib.evaluation.groups import GroupedRuns
 from sib.evaluation.results import present_audits
 from sib.evaluation.stored import Evaluation
 from sib.report import gallery
-from sib.report.audit import sections
 from sib.report.gallery import Row
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
@@ -70,6 +69,7 @@ def _audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> dict[
     audits = present_audits(shown, console)
     if not audits:
         return None
+    from sib.report.audit import sections  # loads what finds foregrounds, which is part of training
 
     def opened(audit: Evaluation) -> tuple[Checkpoint, Splits]:
         device = choose_device(config.device)

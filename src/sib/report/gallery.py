@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from sib.config.evaluate import AttributionConfig
 from sib.data import Splits, make_loader
 from sib.data.loader import first_batch
 from sib.data.normalization import normalise
@@ -128,9 +127,7 @@ def draw_rows(
         batch = first_batch(loader)
         images = normalise(batch.images, device, checkpoint.normalization)
         chosen = available_methods(checkpoint.model, images, methods) if methods else []
-        found = (
-            maps_of(checkpoint.model, images, None, chosen, AttributionConfig()) if chosen else {}
-        )
+        found = maps_of(checkpoint.model, images, None, chosen) if chosen else {}
         maps.append({m: normalize_maps(a, "percentile").cpu() for m, a in found.items()})
         pictures.append(list(zip(batch.images, batch.foreground, strict=True)))
     rows = []

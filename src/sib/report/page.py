@@ -53,6 +53,8 @@ def strip(
 
 def scatter(stored: list[Evaluation]) -> Picture | None:
     """The scatter of all runs; None if no run has a foreground, or there are only two."""
+    if len(stored) < 3:
+        return None
     found = points(stored)
     if len(found) < 3:
         return None

@@ -14,12 +14,12 @@ from sib.config.facts import resumable
 from sib.config.stored import as_dict, differences
 from sib.config.train import TrainConfig
 from sib.config.yaml_file import parse_yaml
+from sib.runs.reader import IMAGES
 from sib.runs.state_file import newest_state, write_state
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
 from sib.utils.locks import FolderLock
 
-IMAGES = "images.csv"
 FILES = (
     "config.yaml",
     "environment.json",

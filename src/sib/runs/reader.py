@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from sib.config.yaml_file import parse_yaml
 from sib.utils.errors import InputError
 
+IMAGES = "images.csv"
+"""The images of each split."""
+
 
 class Run(NamedTuple):
     """A run folder as later stages see it."""
