@@ -12,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 FAST := tests/functional tests/objectives/test_contract.py tests/models tests/config/test_facts.py \
-	tests/config/test_help.py tests/package/test_imports.py tests/package/test_plugins.py \
+	tests/cli/test_help.py tests/package/test_imports.py tests/package/test_plugins.py \
 	tests/package/test_readme.py tests/package/test_light.py
 
 .PHONY: demo test test-fast torture lint docs bench clean

@@ -9,8 +9,8 @@ import yaml
 from safetensors.torch import save
 
 from fuzz.target import BREAK, Target, folder, saved, write
+from sib.cli.config_files import expand_config
 from sib.config.stored import as_dict
-from sib.config.yaml_options import expand_config
 from sib.evaluation.scores import FACTS, read_scores
 from sib.models.weights import read_weights
 from sib.runs.archive import read_archive, write_archive

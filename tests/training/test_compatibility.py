@@ -18,10 +18,11 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
+from sib.cli.config_files import expand_config
 from sib.cli.main import main
 from sib.config.stored import as_dict
 from sib.config.train import ObjectiveConfig, TrainConfig
-from sib.config.yaml_options import expand_config, from_arguments
+from sib.config.yaml_options import from_arguments
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 

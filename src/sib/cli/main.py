@@ -104,8 +104,9 @@ def parse(arguments: list[str]) -> Any:
     """
     import tyro  # a tenth of a second, which `sib --version` does without
 
-    from sib.config.help import join_help
-    from sib.config.yaml_options import error_behind, expand_config
+    from sib.cli.config_files import expand_config
+    from sib.cli.help import join_help
+    from sib.config.yaml_options import error_behind
 
     if not arguments:
         raise InputError(f"sib needs a command: {', '.join(COMMANDS)}; sib --help explains all")

@@ -6,9 +6,9 @@ from typing import get_type_hints
 import pytest
 
 from sib.cli.commands import COMMANDS
+from sib.cli.help import join_help
 from sib.cli.main import main
 from sib.config.facts import resumable
-from sib.config.help import join_help
 from sib.config.train import TrainConfig
 from sib.utils.lazy import load
 
