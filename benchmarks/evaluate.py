@@ -25,7 +25,7 @@ from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import make_loader, open_data
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.evaluate import score_split
+from sib.evaluation.score_split import score_split
 from sib.explain import METHODS
 from sib.metrics import MAP_MEASURES
 from sib.models import build
