@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from sib.data import open_data
-from sib.data.annotate import NOTE, sentences
+from sib.data.annotation_notes import NOTE, sentences
 from sib.data.objects import objects_by_label
 from sib.data.readers.annotations import read_annotations
 from sib.data.sample import Box, Objects

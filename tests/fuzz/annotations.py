@@ -11,7 +11,8 @@ from fuzz.target import Target, folder
 from helpers.image_files import encoded
 from helpers.pictures import save as save_picture
 from helpers.pictures import square_pixels
-from sib.data.annotate import annotate, sentences
+from sib.data.annotate import annotate
+from sib.data.annotation_notes import sentences
 from sib.data.layout import Layout
 from sib.data.readers.annotations import read_annotations
 from sib.data.readers.masks import read_foreground

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from helpers.pictures import square_mask
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.open import open_data
 
 BOX = [12, 8, 16, 12]

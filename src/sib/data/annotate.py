@@ -2,12 +2,11 @@
 
 import dataclasses
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sib.data.annotation_notes import NOTE, Counts, facts_of, sentences
 from sib.data.layout import Layout
 from sib.data.match import ImageNames
 from sib.data.objects import objects_by_label
@@ -20,21 +19,6 @@ from sib.data.shapes import Polygon, Runs, draw_polygon, signed_area
 from sib.utils.errors import InputError
 
 Size = tuple[int, int]
-NOTE = "annotations"
-"""Name of the counts among a layout's notes."""
-
-
-@dataclass
-class _Counts:
-    """What happened to the annotated objects."""
-
-    events: Counter[str] = field(default_factory=Counter)
-    first: dict[str, str] = field(default_factory=dict)
-    """The first example of each kind of event."""
-
-    def add(self, event: str, where: str) -> None:
-        self.events[event] += 1
-        self.first.setdefault(event, where)
 
 
 def annotate(layout: Layout, path: Path) -> Layout:
@@ -60,13 +44,13 @@ def annotate(layout: Layout, path: Path) -> Layout:
     _check_pixels(found.annotations, path)
     parts = (layout.train, layout.validation, layout.test)
     records = [record for part in parts for record in part or []]
-    counts = _Counts()
+    counts = Counts()
     by_image = _by_image(found.annotations, [record.name for record in records], counts)
     changed = [
         _annotated(record, by_image.get(index, []), counts) for index, record in enumerate(records)
     ]
     _count_labels(changed, layout.classes, counts)
-    facts = _facts(found.format, changed, counts, found.ignored)
+    facts = facts_of(found.format, changed, counts, found.ignored)
     if not counts.events["images"]:
         raise InputError(
             f"annotations: {path} gives none of the {len(records)} images a foreground: "
@@ -113,72 +97,8 @@ def _without_read(
     return rest | ({"unread": unread} if unread else {})
 
 
-def sentences(notes: Mapping[str, Any]) -> list[str]:
-    """Describe what annotations gave, beginning with how many images have a foreground.
-
-    Args:
-        notes: a layout's notes, or the description of splits made from it.
-
-    Returns:
-        Sentences; none if no annotations were given.
-    """
-    facts = notes.get(NOTE)
-    if facts is None:
-        return []
-    found = [
-        f"annotations: {facts['format']}; {facts['annotated']} of {facts['images']} images have a "
-        "foreground"
-    ]
-    for event, (one, many) in EVENTS.items():
-        count, first = facts.get(event, (0, ""))
-        if count:
-            found.append(f"{count} {one if count == 1 else many}, the first: {first}")
-    return found
-
-
-EVENTS = {
-    "unmatched": ("annotation names no image", "annotations name no image"),
-    "empty": (
-        "annotated image has no object, and so no foreground",
-        "annotated images have no object, and so no foreground",
-    ),
-    "clipped": (
-        "object leaves its image and is cut off at the edge",
-        "objects leave their image and are cut off at the edge",
-    ),
-    "without_area": (
-        "object covers no pixel of its image and is left out",
-        "objects cover no pixel of their image and are left out",
-    ),
-    "scaled": (
-        "image was annotated at another size, and its annotation is scaled",
-        "images were annotated at another size, and their annotations are scaled",
-    ),
-    "replaced": (
-        "image has a mask file as well, which is not used",
-        "images have a mask file as well, which is not used",
-    ),
-    "unreadable": (
-        "annotated image cannot be read",
-        "annotated images cannot be read",
-    ),
-    "foreign": (
-        "object is of a class that is not a label",
-        "objects are of a class that is not a label",
-    ),
-    "lacking": (
-        "annotated image lacks an object of a label that it has; the union of its objects stands "
-        "for that label",
-        "annotated images lack an object of a label that they have; the union of their objects "
-        "stands for that label",
-    ),
-    "ignored": ("file is not of this format", "files are not of this format"),
-}
-"""What is counted, in the singular and the plural."""
-
-
 def _by_image(
-    annotations: Iterable[Annotation], names: list[str], counts: _Counts
+    annotations: Iterable[Annotation], names: list[str], counts: Counts
 ) -> dict[int, list[Annotation]]:
     """The annotations of each image, by its index."""
     images = ImageNames(names)
@@ -202,7 +122,7 @@ def _by_image(
     return found
 
 
-def _annotated(record: Record, annotations: list[Annotation], counts: _Counts) -> Record:
+def _annotated(record: Record, annotations: list[Annotation], counts: Counts) -> Record:
     """A record with the objects of its annotations; without a foreground if there are none."""
     if not annotations:
         return record
@@ -227,7 +147,7 @@ def _annotated(record: Record, annotations: list[Annotation], counts: _Counts) -
     return dataclasses.replace(record, foreground=objects)
 
 
-def _count_labels(records: list[Record], classes: list[str], counts: _Counts) -> None:
+def _count_labels(records: list[Record], classes: list[str], counts: Counts) -> None:
     """Count where objects of several labels an image, by the names of their classes, differ."""
     several = [record for record in records if isinstance(record.label, tuple)]
     for record in several if classes else []:
@@ -242,7 +162,7 @@ def _count_labels(records: list[Record], classes: list[str], counts: _Counts) ->
 
 
 def _in_pixels(
-    annotation: Annotation, record: Record, size: Size, counts: _Counts
+    annotation: Annotation, record: Record, size: Size, counts: Counts
 ) -> list[tuple[Shape, str | None]]:
     """The objects of an annotation that cover a pixel of the image, with their classes."""
     factors = _factors(annotation, record, size)
@@ -328,15 +248,3 @@ def _bounds(shape: Box | Polygon) -> tuple[float, float, float, float]:
         return shape.left, shape.top, shape.left + shape.width, shape.top + shape.height
     x, y = zip(*shape.points, strict=True)
     return min(x), min(y), max(x), max(y)
-
-
-def _facts(name: str, records: list[Record], counts: _Counts, ignored: list[str]) -> dict[str, Any]:
-    for file in ignored:
-        counts.add("ignored", file)
-    facts: dict[str, Any] = {
-        "format": name,
-        "images": len(records),
-        "annotated": sum(record.foreground is not None for record in records),
-    }
-    counted = {event: counts.events[event] for event in EVENTS if counts.events[event]}
-    return facts | {event: [count, counts.first[event]] for event, count in counted.items()}

@@ -11,7 +11,7 @@ from rich.table import Table
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from sib.config.data import CheckConfig
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.coverage import Coverage, describe_coverage, is_around
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.depth import describe_depth, values_used

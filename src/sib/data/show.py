@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from sib.config.data import ShowConfig
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.open import Splits, open_data
 from sib.data.sample import names_of
 from sib.data.source import Source

@@ -12,7 +12,7 @@ from sib import distributed
 from sib.config.checks import check_image_size
 from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import Splits
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import with_classes

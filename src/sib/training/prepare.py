@@ -13,7 +13,7 @@ from sib.config.facts import flatten
 from sib.config.stored import as_dict
 from sib.config.train import TrainConfig
 from sib.data import Batch, Splits
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.loader import first_batch
 from sib.data.normalization import normalise
 from sib.data.sample import class_counts

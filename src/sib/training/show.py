@@ -8,7 +8,7 @@ from sib.config.data import ShowConfig
 from sib.config.options import InputConfig, ObjectiveConfig
 from sib.config.train import TrainConfig
 from sib.data import show as sheet
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.source import Source
 from sib.training.foregrounds import look_for, with_foregrounds
 from sib.training.setup import open_splits

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.annotated import BOX, EXPECTED, POLYGON, check_all, coco, foregrounds, opened, write
-from sib.data.annotate import NOTE
+from sib.data.annotation_notes import NOTE
 from sib.data.shapes import encode_runs
 from sib.utils.errors import InputError
 

@@ -3,7 +3,7 @@
 import pytest
 
 from helpers.annotated import BOX, NAMES, coco, opened, voc, write
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.open import open_data
 from sib.data.readers.annotations import read_annotations
 from sib.data.readers.annotations.load import LARGEST

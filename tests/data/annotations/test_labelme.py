@@ -9,7 +9,7 @@ from PIL import Image
 
 from helpers.annotated import EXPECTED, NAMES, POLYGON, check_all, foregrounds, opened, write
 from helpers.pictures import SQUARE
-from sib.data.annotate import NOTE
+from sib.data.annotation_notes import NOTE
 from sib.data.readers.annotations import read_annotations
 from sib.data.readers.masks import draw_objects
 from sib.utils.errors import InputError

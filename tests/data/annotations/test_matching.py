@@ -7,7 +7,7 @@ from PIL import Image
 from helpers.annotated import BOX, EXPECTED, NAMES, coco, foregrounds, opened, write
 from helpers.pictures import all_names, save, save_classes, square_mask, square_pixels
 from sib.cli.main import main
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.match import ImageNames
 from sib.utils.errors import InputError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.annotated import EXPECTED, NAMES, POLYGON, foregrounds, opened, write
-from sib.data.annotate import NOTE, sentences
+from sib.data.annotation_notes import NOTE, sentences
 from sib.data.readers.annotations import read_annotations
 from sib.utils.errors import InputError
 

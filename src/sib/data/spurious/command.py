@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sib import __version__
 from sib.config.data import MakeSpuriousConfig
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.locate import locate_data
 from sib.data.open import Splits, open_data
 from sib.data.sample import labels_of

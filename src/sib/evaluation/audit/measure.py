@@ -15,7 +15,7 @@ from sib import distributed
 from sib.config.audit import AuditConfig
 from sib.config.checks import check_image_size
 from sib.data import Splits, make_loader
-from sib.data.annotate import sentences
+from sib.data.annotation_notes import sentences
 from sib.data.source import Source
 from sib.data.understood import remarks, understood
 from sib.evaluation.audit.figures import figures, gaps, majority, overall
