@@ -19,7 +19,8 @@ from sib.tracking.group import Trackers
 from sib.training.freezing import Freezing
 from sib.training.loop import Training
 from sib.training.prepare import Prepared
-from sib.training.setup import make_split_loader, make_task, open_splits
+from sib.training.setup import make_task
+from sib.training.splits import make_split_loader, open_splits
 
 PUBLISHED = """
 cifar100/resnet18          100  256  0.0001   0.01

@@ -23,7 +23,7 @@ from sib.models import build
 from sib.training import TrainingFailed, identified, loop, train, validation
 from sib.training import step as training_step
 from sib.training.progress import EpochProgress
-from sib.training.setup import make_split_loader, open_splits
+from sib.training.splits import make_split_loader, open_splits
 from sib.utils.errors import InputError
 from sib.utils.signals import Interrupt, Stopped
 

@@ -20,7 +20,7 @@ from helpers.runs import Silent, tiny
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, TrainingFailed, loop, memory, train
 from sib.training.memory import fitting_micro_batch
-from sib.training.setup import open_splits
+from sib.training.splits import open_splits
 from sib.utils.errors import InputError
 
 

@@ -24,7 +24,8 @@ from sib.objectives.registry import method_title
 from sib.report.command import report
 from sib.runs.folder import RunFolder
 from sib.training.loop import train
-from sib.training.setup import make_task, open_splits
+from sib.training.setup import make_task
+from sib.training.splits import open_splits
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.signals import Stopped

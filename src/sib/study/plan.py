@@ -22,7 +22,8 @@ from sib.study.description import Study
 from sib.study.evaluation import Evaluation
 from sib.study.settings import Point, Setting
 from sib.training.guidance import check_annotated
-from sib.training.setup import make_task, open_splits
+from sib.training.setup import make_task
+from sib.training.splits import open_splits
 from sib.training.start import resolve_as_recorded
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError

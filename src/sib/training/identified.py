@@ -9,7 +9,7 @@ from sib.data import Splits
 from sib.data.identity import fingerprint, record_images, to_csv
 from sib.runs.folder import RunFolder
 from sib.training.reporter import Reporter
-from sib.training.setup import open_splits
+from sib.training.splits import open_splits
 from sib.utils.errors import InputError
 
 MANY = 20_000

@@ -21,7 +21,7 @@ from sib.training.prepare import Prepared, parallel_task, prepare
 from sib.training.progress import EpochProgress
 from sib.training.records import best_record, is_better, result_record, weight_facts
 from sib.training.reporter import NullReporter, Reporter
-from sib.training.setup import make_split_loader
+from sib.training.splits import make_split_loader
 from sib.training.state import (
     objective_state,
     process_state,

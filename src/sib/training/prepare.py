@@ -35,14 +35,13 @@ from sib.training.identified import open_identified
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Reporter
 from sib.training.setup import (
-    cache_splits,
     describe_layers,
     describe_objective,
     deviations,
     make_autocast,
-    make_split_loader,
     make_task,
 )
+from sib.training.splits import cache_splits, make_split_loader
 from sib.training.start import (
     build_model,
     describe_input,

@@ -11,7 +11,7 @@ from sib.data import show as sheet
 from sib.data.annotation_notes import sentences
 from sib.data.source import Source
 from sib.training.foregrounds import look_for, with_foregrounds
-from sib.training.setup import open_splits
+from sib.training.splits import open_splits
 from sib.training.start import build_model, read_weights_of, resolve
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
