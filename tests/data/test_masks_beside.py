@@ -193,3 +193,31 @@ class TestMasksBeside:
     )
     def test_owners(self, name, ending, photograph):
         assert owner(name, ending) == photograph
+
+
+@pytest.mark.parametrize("tree", ["masks", "Segmentations", "seg"])
+@pytest.mark.parametrize("inner", ["images/", ""])
+@pytest.mark.parametrize("several", [False, True])
+def test_trees_of_masks_beside_images_in_splits(tmp_path, tree, inner, several):
+    rows = ["image,labels"]
+    for split in ("train", "test"):
+        save_classes(tmp_path / inner / split, count=3)
+        for name in ("cat", "dog"):
+            for number in range(3):
+                save(tmp_path / tree / split / name / f"{number}.png", square_mask(255))
+                rows.append(f"{split}/{name}/{number}.png,{name}")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(rows))
+    splits = open_folder(tmp_path, **({"labels": str(labels)} if several else {}))
+    assert len(all_names(splits)) == 12
+    assert sum(splits.description["foregrounds"].values()) == 12
+    assert "folders_left_out" not in splits.description
+    assert np.array_equal(splits.test[0].foreground[0].numpy(), square_mask(1).astype(bool))
+
+
+def test_a_tree_of_another_name_beside_a_pool_of_images(tmp_path):
+    save_classes(tmp_path / "images")
+    for name in ("cat", "dog"):
+        for number in range(5):
+            save(tmp_path / "segmentations" / name / f"{number}.png", square_mask(255))
+    assert sum(open_folder(tmp_path).description["foregrounds"].values()) == 10

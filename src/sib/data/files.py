@@ -184,6 +184,11 @@ def mask_trees(base: Path) -> list[Path]:
     return [folder for folder in list_folders(base) if folder.name.lower() == "masks"]
 
 
+def trees_beside(folder: Path) -> list[Path]:
+    """Folders ``masks``, ``segmentations`` and the like, where no folder is that of a class."""
+    return [path for path in list_folders(folder) if path.name.lower() in FOLDERS]
+
+
 def printable(name: str) -> str:
     r"""A name from the file system as text: a byte that is not UTF-8 becomes ``\xe9``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

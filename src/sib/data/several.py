@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sib.data.files import MaskFinder, list_files, list_folders, mask_trees, printable
+from sib.data.beside import NONE
+from sib.data.files import MaskFinder, list_files, list_folders, mask_trees, printable, trees_beside
 from sib.data.layout import Layout
 from sib.data.match import ImageNames
 from sib.data.readers.label_table import LabelTable, read_label_table
@@ -26,6 +27,8 @@ class _Images:
 
     by_split: dict[str, list[Path]]
     bases: list[Path]
+    top: Path
+    """``images`` in the folder if the images are there, else the folder; masks lie parallel."""
     unread: Counter[str]
 
 
@@ -54,6 +57,8 @@ def read_several(
     """
     images = _images(root, mask_ending)
     finder = MaskFinder([root, *images.bases], masks, mask_ending)
+    if masks is None and mask_ending != NONE:
+        finder.trees += [(images.top, tree) for tree in trees_beside(root)]
     paths = [path for own in images.by_split.values() for path in own]
     names = {path: printable(path.relative_to(root).as_posix()) for path in paths}
     table = None if labels is None else read_label_table(labels)
@@ -90,14 +95,16 @@ def _images(root: Path, mask_ending: str | None) -> _Images:
             listings = {split: list_files(path, mask_ending) for split, path in found.items()}
             unread = sum((each.unread for each in listings.values()), Counter[str]())
             images = {split: each.images for split, each in listings.items()}
-            return _Images(images, list(found.values()), unread)
+            return _Images(images, list(found.values()), base, unread)
     listing = list_files(root, mask_ending)
     trees = [tree for tree in mask_trees(root) if tree.is_dir()]
     kept = [p for p in listing.images if not any(p.is_relative_to(tree) for tree in trees)]
     if not kept:
         raise InputError(f"{root} holds no image")
     unread = Counter({ending: n for ending, n in listing.unread.items() if ending != ".csv"})
-    return _Images({"train": kept}, [inner] if inner.is_dir() else [], unread)
+    if inner.is_dir():
+        return _Images({"train": kept}, [inner], inner, unread)
+    return _Images({"train": kept}, [], root, unread)
 
 
 def _labels_of(table: LabelTable, names: Sequence[str]) -> dict[str, tuple[int, ...]]:

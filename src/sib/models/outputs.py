@@ -11,8 +11,10 @@ from torch import Tensor, nn
 Kind = Literal["logits", "probabilities", "log-probabilities"]
 TOLERANCE = 1e-4
 """Largest difference from 1 in the sum of an image's probabilities."""
-VIEWS = ("SqueezeBackward", "UnsqueezeBackward", "ViewBackward", "ReshapeAliasBackward")
-VIEWS += ("SelectBackward", "SliceBackward", "AliasBackward")
+VIEWS = (
+    *("SqueezeBackward", "UnsqueezeBackward", "ViewBackward", "ReshapeAliasBackward"),
+    *("SelectBackward", "SliceBackward", "AliasBackward"),
+)
 """Operations after a sigmoid that leave its values, by the names of their gradients."""
 LAST = {nn.Softmax: "softmax", nn.LogSoftmax: "log-softmax", nn.Sigmoid: "sigmoid"}
 """Modules whose input is the logits, if they come last."""

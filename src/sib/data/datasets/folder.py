@@ -4,10 +4,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from sib.data.files import MaskFinder, check_for_twins, list_folders, mask_trees, printable
+from sib.data.files import (
+    MaskFinder,
+    check_for_twins,
+    list_folders,
+    mask_trees,
+    printable,
+    trees_beside,
+)
 from sib.data.layout import ClassImages, Layout, class_images
 from sib.data.readers.kinds import is_image
-from sib.data.sample import Record
+from sib.data.sample import MaskFile, Record
 from sib.data.split_names import find_splits, names_split
 from sib.utils.errors import InputError
 
@@ -27,7 +34,8 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     """Read ``train/<class>/*`` and, where present, ``val/<class>/*`` and ``test/<class>/*``.
 
     The folders may have the other usual names of splits, see `split_names.WORDS`. Masks are those
-    of `MaskFinder`, whose tree is ``masks/train/<class>/*`` and so on.
+    of `MaskFinder`, whose tree is ``masks/train/<class>/*`` and so on, or a folder of another name
+    in `trees_beside`.
 
     Args:
         root: the folder.
@@ -56,12 +64,14 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     for split, part in images.items():
         _check_known(part, classes, found.splits[split])
     finder = MaskFinder([root, *found.splits.values()], masks, mask_ending)
-    if masks is None and given != root:
-        finder.trees += [(root, tree) for tree in mask_trees(given)]
+    beside = {tree for place in (root, given) for tree in trees_beside(place)}
+    if masks is None:
+        finder.trees += [(root, tree) for tree in sorted(beside)]
     records = {split: _records(root, part, classes, finder) for split, part in images.items()}
     notes = _notes([root, *found.splits.values()], list(images.values()))
     notes["folders"] = {split: printable(path.name) for split, path in found.splits.items()}
-    left_out = [printable(f.name) for f in _without(found.others, [masks] if masks else [])]
+    used = [masks] if masks else _trees_used(beside, records)
+    left_out = [printable(f.name) for f in _without(found.others, used)]
     layout = [word for split, word in _WORDS.items() if split in images]
     return Layout(
         ", ".join(layout),
@@ -71,6 +81,13 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
         records.get("test"),
         notes | ({"folders_left_out": left_out} if left_out else {}),
     )
+
+
+def _trees_used(trees: set[Path], records: dict[str, list[Record]]) -> list[Path]:
+    """The trees that hold a mask of an image."""
+    found = [record.foreground for own in records.values() for record in own]
+    masks = [each.path for each in found if isinstance(each, MaskFile)]
+    return [tree for tree in trees if any(path.is_relative_to(tree) for path in masks)]
 
 
 _WORDS = {"train": "train", "validation": "val", "test": "test"}

@@ -7,9 +7,9 @@ from sib.data.files import (
     MaskFinder,
     check_for_twins,
     list_folders,
-    mask_trees,
     printable,
     read_lines,
+    trees_beside,
 )
 from sib.data.layout import Layout, check_trained, class_images
 from sib.data.sample import MaskFile, MaskRule, Record
@@ -28,7 +28,7 @@ def read(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layo
 
     ``segmentations/<class>/<stem>_seg0.png``: palette or grey masks of the values 0 to 3, of
     which 1 and 3 are foreground. An image without one takes the masks of `MaskFinder`, whose
-    tree is ``masks/<class>/*``.
+    tree is ``masks/<class>/*``, or a folder of another name in `trees_beside`.
 
     ``train.txt`` and ``test.txt``: the split, a line ``<class>/<stem>`` for each image; images in
     neither are left out. Without these files all images are one pool.
@@ -66,7 +66,7 @@ def _read_records(
         check_for_twins([path for paths in found.images.values() for path in paths])
     finder = MaskFinder([folder], masks, mask_ending)
     if masks is None:
-        finder.trees += [(folder, tree) for tree in mask_trees(root)]
+        finder.trees += [(folder, tree) for tree in trees_beside(root)]
     records: dict[str, Record] = {}
     for label, name in enumerate(sorted(found.images)):
         for image in found.images[name]:
