@@ -1,14 +1,18 @@
 """Weights from files of every kind, trusted and not."""
 
+import argparse
 import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.models import build
+from sib.models.small import SmallResNet
+from sib.models.start import read_start
 from sib.models.transfer import load_into
 from sib.models.weights import read_weights
 from sib.tasks.shorthand import SpatialIBTask
@@ -49,7 +53,9 @@ def test_a_pickle_is_refused_and_nothing_of_it_runs(tmp_path):
     marker = tmp_path / "ran"
     for name in ("evil.pt", "evil.pth"):
         (tmp_path / name).write_bytes(pickle.dumps({"fc.weight": Attack(marker)}, protocol=2))
-        with pytest.raises(InputError, match="is refused: it holds more than weights"):
+        with pytest.raises(
+            InputError, match=r"is refused: it holds io\.open, which is more than weights"
+        ):
             read_weights(tmp_path / name)
     torch.save({"state_dict": {"fc.weight": Attack(marker)}}, tmp_path / "zip.pt")
     with pytest.raises(InputError, match="is refused"):
@@ -223,7 +229,60 @@ def test_an_average_beside_nothing_else_is_read(tmp_path):
     torch.save({"epoch": 3, "model_ema": weights}, tmp_path / "average.pt")
     assert read_weights(tmp_path / "average.pt")[0].keys() == weights.keys()
     torch.save({"model_ema": {"fc.bias": torch.zeros(2)}, "model": weights}, tmp_path / "both.pt")
-    assert read_weights(tmp_path / "both.pt")[0]["fc.bias"].sum() == 2
+    state, facts = read_weights(tmp_path / "both.pt")
+    assert state["fc.bias"].sum() == 2
+    assert facts == {"part": "those under 'model'; those under 'model_ema' are not used"}
+
+
+def prefixed(state, prefix):
+    return {prefix + name: value for name, value in state.items()}
+
+
+def test_of_a_student_and_its_teacher_the_teacher_is_taken(tmp_path):
+    student, teacher = SmallResNet(2).state_dict(), SmallResNet(2).state_dict()
+    body = [name for name in teacher if not name.startswith("head.")]
+    content = {  # as DINO writes it
+        "student": prefixed({name: student[name] for name in body}, "module.backbone."),
+        "teacher": prefixed({name: teacher[name] for name in body}, "backbone."),
+        "args": argparse.Namespace(arch="vit_small"),
+    }
+    torch.save(content, tmp_path / "dino.pth")
+    start = read_start(tmp_path / "dino.pth", "small_resnet")
+    assert start.part == "those under 'teacher'; those under 'student' are not used"
+    assert start.describe()["part"] == start.part
+    built = build("small_resnet", 2, 32, weights=tmp_path / "dino.pth").state_dict()
+    assert all(torch.equal(built[name], teacher[name]) for name in body)
+    torch.save({"student": student, "teacher": teacher}, tmp_path / "pair.pth")
+    checkpoint = open_checkpoint(
+        tmp_path / "pair.pth", CPU, arch="small_resnet", image_size=32, normalization="half"
+    )
+    assert "weights: those under 'teacher'; those under 'student' are not used" in checkpoint.input
+    assert checkpoint.record()["weights_part"] == checkpoint.part
+
+
+def test_a_student_and_a_teacher_of_other_networks_are_refused(tmp_path):
+    content = {"student": {"fc.bias": torch.ones(2)}, "teacher": {"fc.bias": torch.ones(3)}}
+    torch.save(content, tmp_path / "pair.pth")
+    with pytest.raises(InputError, match="save the weights of one of them alone"):
+        read_weights(tmp_path / "pair.pth")
+
+
+@pytest.mark.parametrize(("first", "second"), [("student.", "teacher."), ("model.", "ema_model.")])
+def test_weights_that_are_there_twice_are_refused(tmp_path, first, second):
+    state = SmallResNet(2).state_dict()
+    torch.save(
+        {"state_dict": prefixed(state, first) | prefixed(state, second)}, tmp_path / "a.ckpt"
+    )
+    with pytest.raises(InputError, match=f"holds the weights twice, under {first} and {second}"):
+        build("small_resnet", 2, 32, weights=tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("value", [np.float64(0.5), np.array(["cat", "dog"])])
+def test_numbers_of_numpy_are_named_with_what_to_do(tmp_path, value):
+    torch.save({"state_dict": {"fc.bias": torch.ones(2)}, "best": value}, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"NumPy .* save model\.state_dict\(\) alone") as refused:
+        read_weights(tmp_path / "a.pt")
+    assert "weights_only" not in str(refused.value)
 
 
 def test_a_file_that_is_cut_off(tmp_path):

@@ -71,6 +71,8 @@ class Checkpoint:
     """Added to the rule of resizing where it is an assumption."""
     is_binary: bool = False
     """Whether it has a single logit."""
+    part: str = ""
+    """Which of the weights in the file these are, in words; empty where it holds no others."""
 
     @property
     def label_kind(self) -> str:
@@ -92,6 +94,7 @@ class Checkpoint:
             f"{self.arch} at {size_in_words(self.image_size)} pixels{self.size_note}, "
             f"resize {self.resize}{self.resize_note}, "
             f"normalisation {self.normalization}{source}; {self.outputs} classes, {names}"
+            + (f"; weights: {self.part}" if self.part else "")
             + (f"; layer {layer}" if layer else "")
             + (f"; {outputs}" if outputs else "")
         )
@@ -102,6 +105,7 @@ class Checkpoint:
             "name": self.name,
             "weights": self.path.name,
             "weights_sha256": sha256_of(self.path),
+            **({"weights_part": self.part} if self.part else {}),
             "arch": self.arch,
             "image_size": plain_size(self.image_size),
             "resize": self.resize,
@@ -215,6 +219,7 @@ def open_checkpoint(
         size_note="" if told else ASSUMED_SIZE,
         resize_note="" if resize or run or "resize" in facts else " (assumed)",
         is_binary=logits == 1,
+        part=facts.get("part", ""),
     )
 
 

@@ -64,6 +64,29 @@ def match_names(
     return found, [name for name in foreign if not _is_beside(name)]
 
 
+def check_for_copies(found: dict[str, str], names: Iterable[str], source: str) -> None:
+    """Raise InputError if a file holds all weights a second time, as a teacher or an average.
+
+    Args:
+        found: the file's name of each tensor of the model.
+        names: of the file's tensors.
+        source: what messages call the file.
+    """
+    used = set(found.values())
+    left = set(names) - used
+    if not found or len(left) < len(found):
+        return
+    target, theirs = min(found.items(), key=lambda item: len(item[0]))
+    bare = list(stripped(target))[-1]
+    for prefix in sorted({name.removesuffix(bare) for name in left if name.endswith(f".{bare}")}):
+        if all(prefix + list(stripped(each))[-1] in left for each in found):
+            own = theirs.removesuffix(bare)
+            raise InputError(
+                f"{source} holds the weights twice, under {own or 'their own names'} and {prefix}, "
+                "as of a student and a teacher or an average: save one of them alone"
+            )
+
+
 def _by_bare_name(own: Iterable[str]) -> dict[str, str]:
     """The model's names by themselves, and without the prefixes of its own wrappers."""
     own = list(own)

@@ -38,11 +38,13 @@ class Start:
     """(K,) names of their classes."""
     sha256: str | None
     """Of the file."""
+    part: str = ""
+    """Which of the weights in the file these are, in words; empty where it holds no others."""
 
     def describe(self) -> dict[str, Any]:
         """Plain values for the record of a run."""
         names = ("source", "normalization_source", "resize", "arch", "sha256")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, *(["part"] if self.part else []))}
 
 
 def read_start(weights: str | Path, arch: str, image_size: ImageSize | None = None) -> Start:
@@ -78,6 +80,7 @@ def read_start(weights: str | Path, arch: str, image_size: ImageSize | None = No
         arch=told_arch(facts, path),
         classes=told_classes(facts, path),
         sha256=sha256_of(path),
+        part=facts.get("part", ""),
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sib.models.names import COUNTER, match_names
+from sib.models.names import COUNTER, check_for_copies, match_names
 from sib.models.weights import State
 from sib.utils.errors import InputError
 from sib.utils.nearest import perhaps
@@ -50,6 +50,7 @@ def load_into(model: nn.Module, state: State, source: str, name: str) -> None:
     """
     own = model.state_dict()
     found, foreign = match_names(state, own, source)
+    check_for_copies(found, state, source)
     wrong = [_shapes(state[theirs], own[key], key) for key, theirs in found.items()]
     lacking = [
         f"there is no {key}{perhaps(key, foreign)}"
@@ -93,6 +94,7 @@ def transfer(
     """
     own = model.state_dict()
     found, foreign = match_names(state, own, source)
+    check_for_copies(found, state, source)
     _check_architecture(own, state, found, foreign, head, f"{source} does not fit {name}")
     same = all(state[found[key]].shape == own[key].shape for key in head if key in found)
     if not (keep_head and same and all(key in found for key in head)):

@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,19 @@ from sib.utils.errors import InputError
 from sib.utils.optional import import_optional
 
 State = dict[str, Tensor]
+AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
+"""Keys of the weights' running average."""
 # Where training scripts put the weights among other things: torchvision's and timm's, Lightning.
 NESTED = (
     *("state_dict", "model", "net", "model_state_dict", "model_state"),
     *("weights", "params", "network", "checkpoint"),
-    *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),  # where there are no others
+    *AVERAGES,  # where there are no others
+    *("teacher", "student"),
 )
 DEEPEST = 3
 """Keys below which weights are looked for."""
+FOREIGN = re.compile(r"GLOBAL ([A-Za-z_][\w.]{0,80})")
+"""In torch's message, the first name in a pickle that is not allowed."""
 POINTER = b"version https://git-lfs"
 
 
@@ -34,7 +40,8 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
             the usual keys. A Lightning checkpoint (``.ckpt``) is one of these.
 
     Returns:
-        The weights and the facts; no facts for files that `sib` did not write.
+        The weights and the facts. For files that `sib` did not write, the only fact is ``part``,
+        in words, if they hold other weights too.
 
     Raises:
         InputError: the file cannot be read, holds other things than tensors and plain values, or
@@ -53,11 +60,8 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
         if error.errno == errno.EINVAL:  # torch seeks the end of a zip that is cut off
             raise InputError(f"{path} is damaged and cannot be read: it is cut off") from None
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"{path} is refused: it holds more than weights, and loading it could run code of "
-            "its author; save model.state_dict() with safetensors or torch.save"
-        ) from None
+    except pickle.UnpicklingError as error:
+        raise InputError(_refused(path, str(error))) from None
     except InputError:
         raise
     except Exception as error:  # torch lets many kinds through from a damaged file
@@ -67,7 +71,25 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
         ):  # torch's advice to run the file's code, which is not passed on
             reason = "it is not a state dict"
         raise InputError(f"{path} is damaged and cannot be read: {reason}") from None
-    return _state_dict(content, path), {}
+    return _state_dict(content, path)
+
+
+def _refused(path: Path, reason: str) -> str:
+    """Why a pickle is refused, by the first name in it that is not allowed."""
+    found = FOREIGN.search(reason)
+    name = found[1] if found else ""
+    if name.partition(".")[0] == "numpy":
+        return (
+            f"{path} is refused: it holds numbers or arrays of NumPy beside its tensors, which are "
+            "not read from a file of weights; where it was written, save model.state_dict() alone, "
+            "or turn the numbers into Python's with .item() and arrays into tensors with "
+            "torch.from_numpy"
+        )
+    what = f"{name}, which is more than weights" if name else "more than weights"
+    return (
+        f"{path} is refused: it holds {what}, and loading it could run code of its author; save "
+        "model.state_dict() with safetensors or torch.save"
+    )
 
 
 def _check_begin(path: Path) -> None:
@@ -105,15 +127,24 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
             facts = json.loads((file.metadata() or {}).get("sib", "{}"))
             if not isinstance(facts, dict):
                 raise ValueError("the facts in its header are not an object")
+            facts.pop("part", None)
             return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
     except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged and cannot be read: {error}") from None
 
 
-def _state_dict(content: Any, path: Path) -> State:
+def _state_dict(content: Any, path: Path) -> tuple[State, dict[str, Any]]:
+    facts = {}
     for _ in range(DEEPEST):
-        inner = (content.get(key) for key in NESTED) if isinstance(content, dict) else ()
-        content = next((found for found in inner if isinstance(found, dict)), content)
+        if not isinstance(content, dict):
+            break
+        inner = [key for key in NESTED if isinstance(content.get(key), dict) and content[key]]
+        if not inner:
+            break
+        others = _others(content, inner[0], path)
+        if others:
+            facts["part"] = f"those under {inner[0]!r}; those under {others} are not used"
+        content = content[inner[0]]
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path} holds no weights: a state dict, or one under {_or(NESTED)}")
     for name, value in content.items():
@@ -122,7 +153,33 @@ def _state_dict(content: Any, path: Path) -> State:
                 f"{path} holds no weights: {name!r} is a {type(value).__name__}, and a state dict "
                 "holds tensors only"
             )
-    return {str(name): value for name, value in content.items()}
+    return {str(name): value for name, value in content.items()}, facts
+
+
+def _others(content: dict[Any, Any], taken: str, path: Path) -> str:
+    """The other weights of one network beside those that are taken, in words.
+
+    Raises:
+        InputError: a student and a teacher that are different networks.
+    """
+    beside = [
+        key for key in (*AVERAGES, "teacher", "student") if isinstance(content.get(key), dict)
+    ]
+    if (
+        taken == "teacher"
+        and "student" in beside
+        and _shapes(content, "student") != _shapes(content, "teacher")
+    ):
+        raise InputError(
+            f"{path} holds a student and a teacher that are different networks: save the weights "
+            "of one of them alone"
+        )
+    return " and ".join(repr(key) for key in beside if key != taken and content[key])
+
+
+def _shapes(content: dict[Any, Any], key: str) -> list[tuple[int, ...]]:
+    """The shapes of the tensors under a key, whatever their names."""
+    return sorted(tuple(v.shape) for v in content[key].values() if isinstance(v, Tensor))
 
 
 def _or(names: tuple[str, ...]) -> str:

@@ -100,8 +100,9 @@ def with_memory_format(config: TrainConfig, model: nn.Module, device: torch.devi
 
 def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) -> list[str]:
     """Describe what a run took from weights."""
+    part = f" ({start.part})" if start.part else ""
     return [
-        f"weights: {start.source}, {record['words']}",
+        f"weights: {start.source}{part}, {record['words']}",
         f"batch norm: {describe_batch_norm(config)}",
     ]
 
