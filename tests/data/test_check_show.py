@@ -40,11 +40,13 @@ class TestCheck:
         official.make_oxford_pet(tmp_path, classes=2)
         code, out, _ = run(capsys, "check", "oxford_pet", "--root", tmp_path)
         assert code == 0 and "no problem" in out and "Oxford-IIIT Pet, 2 classes" in out
+        assert "published" in out
 
     def test_a_folder_of_ones_own(self, tmp_path, capsys):
         code, out, _ = run(capsys, "check", save_splits(tmp_path / "mine"))
         assert code == 0
         assert "mine, 2 classes" in out and f"{tmp_path / 'mine'}: no problem" in out
+        assert "published" not in out
 
     def test_images_that_cannot_be_read_and_masks_that_do_not_fit_are_listed(
         self, tmp_path, capsys

@@ -19,6 +19,7 @@ from sib.config.audit import AuditConfig
 from sib.config.report import CompareConfig
 from sib.evaluation.audit.command import audit_and_show
 from sib.evaluation.audit.difference import worst_difference
+from sib.evaluation.audit.measure import open_audited
 from sib.evaluation.compare import compare
 from sib.evaluation.stored import AUDIT
 from sib.metrics.behaviour import CONDITIONS, FILLS
@@ -261,6 +262,16 @@ def test_compare_shows_behaviour_where_all_runs_were_audited(tmp_path):
     shutil.copy(first / "best.safetensors", second / "best.safetensors")
     behaviour, said = compared(first, second)
     assert behaviour is None and "sib-0 has other weights now: run sib audit" in said
+
+
+def test_options_about_a_file_of_weights_leave_the_runs_alone(tmp_path):
+    runs = (tmp_path / "w.safetensors", trained())
+    shutil.copy(trained() / "best.safetensors", runs[0])
+    of_files = {"arch": "resnet18", "normalization": "imagenet", "classes": tmp_path / "no.txt"}
+    checkpoint, _ = open_audited(AuditConfig(runs=runs, device="cpu", **of_files), runs[1])
+    assert (checkpoint.arch, checkpoint.normalization) == ("small_resnet", "half")
+    with pytest.raises(InputError, match="does not fit resnet18"):
+        open_audited(AuditConfig(runs=runs, device="cpu", **of_files), runs[0])
 
 
 def test_without_annotation_the_start_network_finds_foregrounds(tmp_path, capsys):

@@ -22,6 +22,7 @@ from sib.evaluation import export as exporting
 from sib.evaluation.classes import names_in
 from sib.evaluation.images import find_images
 from sib.figures import draw_map
+from sib.runs.foreground_file import FoundForegrounds, write_foregrounds
 from sib.utils.errors import InputError, ProblemsFound
 
 
@@ -256,6 +257,43 @@ def test_a_size_that_is_not_square(photos, tmp_path):
     options = ["--image-size", "24x40", "--device", "cpu", "--out", str(out)]
     assert main(["export", str(trained()), "--format", "pt2", *options]) == 0
     assert torch.export.load(out).module()(torch.zeros(1, 3, 24, 40)).shape == (1, 10)
+
+
+def test_the_foregrounds_that_a_run_found(tmp_path):
+    maps = torch.zeros(2, 1, 4, 4)
+    maps[0, 0, :2, :2] = maps[1, 0, 2:, 2:] = 1.0
+    facts = {"format": 1, "area": 0.2, "resize": "crop", "layer": "stages", "image_size": 32}
+    shutil.copytree(trained(), tmp_path / "run")
+    found = FoundForegrounds(["a.png", "b/c.png"], maps, facts | {"images": 2})
+    write_foregrounds(tmp_path / "run", found)
+    masks = sib.load(tmp_path / "run", device="cpu").foregrounds()
+    assert list(masks) == ["a.png", "b/c.png"]
+    for mask in masks.values():
+        assert mask.shape == (32, 32) and mask.dtype == torch.bool
+        assert mask.float().mean() == pytest.approx(0.2, abs=0.01)
+    assert masks["a.png"][:16, :16].sum() == masks["a.png"].sum()
+    assert masks["b/c.png"][16:, 16:].sum() == masks["b/c.png"].sum()
+
+
+def test_a_run_that_looked_for_no_foregrounds_says_so(classifier):
+    with pytest.raises(InputError, match="only a run with --foreground pretrained"):
+        classifier.foregrounds()
+
+
+def test_numbered_classes_hint_at_their_names(photos, tmp_path, capsys):
+    save_file(load_file(trained() / "best.safetensors"), tmp_path / "w.safetensors")
+    facts = ["--arch", "small_resnet", "--image-size", "32", "--normalization", "half"]
+    options = [str(photos[1][0]), *facts, "--device", "cpu"]
+    hint = "w.safetensors does not name its classes: they are numbered; give --classes FILE"
+    assert main(["predict", str(tmp_path / "w.safetensors"), *options]) == 0
+    assert hint in capsys.readouterr().err
+    command = ["explain", str(tmp_path / "w.safetensors"), *options, "--methods", "saliency"]
+    assert main(command) == 0
+    assert hint in capsys.readouterr().out
+    (tmp_path / "names.txt").write_text("\n".join(f"digit {k}" for k in range(10)))
+    assert main([*command, "--classes", str(tmp_path / "names.txt")]) == 0
+    shown = capsys.readouterr().out
+    assert "they are numbered" not in shown and "digit " in shown
 
 
 def test_the_value_range_of_a_run_is_applied(tmp_path, classifier):

@@ -15,8 +15,10 @@ from sib.config.report import CompareConfig
 from sib.evaluation.compare import compare
 from sib.evaluation.evaluate import evaluate
 from sib.evaluation.groups import group_by_seed
+from sib.evaluation.points import points
 from sib.evaluation.scores import read_scores
 from sib.evaluation.stored import read_stored
+from sib.figures.charts import scatter_figure
 from sib.utils.errors import InputError
 
 SEEDS = (0, 1)
@@ -50,6 +52,22 @@ def test_groups_by_seed_and_their_differences(tmp_path):
     assert min(Image.open(tmp_path / "scatter.png").size) > 300
     text = console.file.getvalue()
     assert "S-IB minus cross-entropy" in text and "Seeds are drawn too" in text
+
+
+def test_points_of_the_scatter_have_intervals_and_the_even_map():
+    stored = [read_stored(folder) for folder in all_runs()]
+    found = points(stored)
+    assert [point["name"] for point in found] == ["ce-0", "ce-1", "sib-0", "sib-1"]
+    for point, item in zip(found, stored, strict=True):
+        assert point["even"] == item.facts["foreground_share"]
+        accuracy = item.facts["accuracy"]
+        assert point["accuracy_interval"] == (accuracy["low"], accuracy["high"])
+        low, high = point["localisation_interval"]
+        assert low < point["localisation"] < high
+    axis = scatter_figure(found).axes[0]
+    crossed = [line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == ":"]
+    assert crossed == pytest.approx([found[0]["even"]])
+    assert axis.get_ylim()[0] < found[0]["even"] < axis.get_ylim()[1]
 
 
 def test_runs_that_differ_in_harmless_options_alone_are_one_group(tmp_path):
@@ -149,6 +167,19 @@ def test_damaged_files_are_named(tmp_path, capsys, damage, sentence):
 def test_one_run_and_one_run_twice_are_refused(tmp_path, capsys):
     assert "at least two runs" in refused([evaluated()], tmp_path, capsys)
     assert "is given twice" in refused([evaluated(), evaluated()], tmp_path, capsys)
+
+
+def test_a_file_of_weights_is_compared_by_the_folder_of_its_evaluation(tmp_path, capsys):
+    path = shutil.copy(evaluated() / "best.safetensors", tmp_path / "w.safetensors")
+    folder = tmp_path / "w-evaluation"
+    assert main(["compare", str(path), str(evaluated("sib"))]) == 2
+    said = f"run sib evaluate {path} --data DATA, then give {folder}"
+    assert said in " ".join(capsys.readouterr().err.split())
+    folder.mkdir()
+    for name in ("evaluation.json", "evaluation.csv"):
+        shutil.copy(evaluated() / name, folder)
+    assert main(["report", str(path)]) == 2
+    assert f"is a file: give {folder}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_seeds_alone_are_nothing_to_compare(tmp_path, capsys):

@@ -12,6 +12,7 @@ from sib.cli.commands import COMMANDS
 from sib.config.evaluate import DEFAULT_METHODS
 from sib.config.report import IN_GALLERY
 from sib.explain import default_methods, gallery_methods
+from sib.objectives.registry import METHODS
 from sib.utils.lazy import load
 
 HEAVY = ("torch", "torchvision", "captum", "torchmetrics", "sklearn", "scipy", "matplotlib")
@@ -52,6 +53,15 @@ def test_every_command_has_its_options_and_its_code():
 def test_the_default_methods_are_those_of_the_registry():
     assert set(DEFAULT_METHODS) <= set(default_methods())
     assert gallery_methods()[: len(IN_GALLERY)] == IN_GALLERY
+
+
+def test_every_objective_of_the_registry_is_a_name_of_its_package():
+    classes = {method.objective.partition(":")[2] for method in METHODS.values()} - {""}
+    assert classes <= set(dir(sib.objectives))
+    for name in sib.objectives.__all__:
+        assert getattr(sib.objectives, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'SpatialB'"):
+        sib.objectives.SpatialB  # noqa: B018 - reading it is the test
 
 
 def test_importing_sib_loads_nothing_and_using_it_loads_torch_alone():

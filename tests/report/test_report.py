@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from sib.config.report import ReportConfig
 from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
 from sib.evaluation.groups import GroupedRuns, group_by_seed
-from sib.evaluation.scores import Scores
+from sib.evaluation.scores import ENERGY, Scores
 from sib.evaluation.stored import read_stored
 from sib.figures.curves import curves, term_curves
 from sib.report import gallery
@@ -44,6 +45,10 @@ def page(tmp_path_factory):
     runs = tuple(evaluated(method, seed) for method in ("ce", "sib") for seed in (0, 1))
     report(ReportConfig(runs=runs, out=out, images=3, device="cpu"), quiet())
     return out
+
+
+def grouped(evaluations):
+    return GroupedRuns(group_by_seed(evaluations))
 
 
 class Elements(HTMLParser):
@@ -133,7 +138,7 @@ def test_no_accuracy_stands_in_a_column_of_energies(page):
 
 def test_the_answer_is_the_difference_of_the_groups():
     evaluations = [read_stored(evaluated(m, seed)) for m in ("ce", "sib") for seed in (0, 1)]
-    found = answer(GroupedRuns(group_by_seed(evaluations)))
+    found = answer(grouped(evaluations))
     first, second = evaluations[:2], evaluations[2:]
     means = [np.mean([energies(e.scores).mean() for e in group]) for group in (first, second)]
     correct = [np.mean([e.scores.correct.mean() for e in group]) for group in (first, second)]
@@ -147,6 +152,47 @@ def test_the_answer_is_the_difference_of_the_groups():
         "S-IB, 2 seeds",
         "an even map",
     ]
+
+
+@pytest.mark.parametrize(
+    ("moved", "said"),
+    [
+        ([0.2, 0.0], "The maps shown first, saliency, show no clear difference (+0.000 ± 0.000)."),
+        ([0.3, -0.1], "saliency, those of cross-entropy lie on the object more than those of S-IB"),
+        ([0.2, 0.1], ""),
+    ],
+)
+def test_the_answer_names_first_maps_that_say_something_else(moved, said):
+    """Maps by two methods, one of which moves by another amount than the mean does."""
+    first, second = (read_stored(evaluated(method, 0)) for method in ("ce", "sib"))
+    columns = [("vjp", ENERGY), ("saliency", ENERGY)]
+    values = np.full((len(first.scores.names), 2), 0.5)
+    loaded = grouped(
+        [
+            first._replace(scores=replace(first.scores, columns=columns, values=values)),
+            second._replace(scores=replace(second.scores, columns=columns, values=values + moved)),
+        ]
+    )
+    found = answer(loaded, "saliency")
+    assert found["sentence"].startswith("Explanations of S-IB lie on the object more than those of")
+    assert said in found["exception"] and bool(said) == bool(found["exception"])
+    assert answer(loaded)["exception"] == ""
+
+
+def test_the_answer_compares_the_methods_that_all_runs_have():
+    first, second = (read_stored(evaluated(method, 0)) for method in ("ce", "sib"))
+    full = answer(grouped([first, second]))
+    scores, kept = second.scores, [("vjp", ENERGY), ("saliency", ENERGY)]
+    values = np.stack([scores.column(*pair) for pair in kept], axis=1)
+    table = {method: second.facts["table"][method] for method, _ in kept}
+    fewer = second._replace(
+        scores=replace(scores, columns=kept, values=values), facts=second.facts | {"table": table}
+    )
+    found = answer(grouped([first, fewer]))
+    assert "mean over 2 methods" in found["caption"]
+    assert found["rows"][0]["cells"][1] != full["rows"][0]["cells"][1]
+    own = np.mean([first.facts["table"][method][ENERGY]["mean"] for method, _ in kept])
+    assert found["rows"][0]["cells"][1]["mean"] == f"{own:.3f}"
 
 
 def test_energies_leave_out_a_method_without_a_value():

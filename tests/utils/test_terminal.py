@@ -1,12 +1,17 @@
-"""Names in files cannot command the terminal."""
+"""Names in files cannot command the terminal, and what it shows fits it."""
 
 import sys
 from io import BytesIO, StringIO, TextIOWrapper
 
+import pytest
 from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from sib.cli.main import main
+from sib.evaluation.predict import _table
+from sib.utils.progress_bar import TimeLeft
 from sib.utils.terminal import Terminal
 
 EVIL = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202egnp.exe"
@@ -56,3 +61,26 @@ def test_a_terminal_of_a_small_encoding_gets_what_it_can_show(monkeypatch):
     assert main(["recipes"]) == 0
     stream.flush()
     assert b"cub200/resnet50" in stream.buffer.getvalue()
+
+
+def test_the_time_left_is_known_from_the_first_advance_on():
+    clock = iter(range(0, 1000, 10)).__next__
+    bar = Progress(console=Console(file=StringIO()), get_time=clock, auto_refresh=False)
+    bar.add_task("drawing", total=4, completed=1, done=1)
+    (known,) = bar.tasks
+    assert TimeLeft().render(known).plain == "-:--:--"
+    known.completed += 1  # one item of three since the start, and time has passed
+    elapsed = known.elapsed
+    assert elapsed > 0 and known.time_remaining is None
+    hours, minutes, seconds = map(int, TimeLeft().render(known).plain.split(":"))
+    assert hours * 3600 + minutes * 60 + seconds == pytest.approx(2 * elapsed, abs=50)
+
+
+def test_predictions_fit_80_columns_with_whole_names():
+    classes = [{"class": f"a class {k}", "probability": 0.3} for k in range(3)]
+    rows = [{"image": "a/long/folder/of/photographs/and/a/long-name-0001.jpeg", "classes": classes}]
+    console = Console(file=StringIO(), width=80)
+    console.print(_table(rows))
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
+    assert "probability" in text and "a class 1 0.300," in text and "class 2 0.300" in text

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Annotated, Any, Union
 
 from sib import __version__, distributed
-from sib.cli.arguments import EVERYWHERE, split_output
+from sib.cli.arguments import EVERYWHERE, described, split_output
 from sib.cli.commands import COMMANDS, Command
 from sib.cli.flags import check_command, check_flags
 from sib.cli.sentence import in_a_sentence
@@ -125,7 +125,9 @@ def parse(arguments: list[str]) -> Any:
     said = StringIO()
     try:
         with redirect_stderr(said):
-            config: Any = tyro.cli(kind, prog=prog, description=description, args=arguments)
+            config: Any = tyro.cli(
+                kind, prog=prog, description=described(description), args=arguments
+            )
     except SystemExit as stop:
         error = error_behind(stop)
         if error is not None:  # tyro puts a box around it; a sentence is enough

@@ -43,7 +43,8 @@ class AuditConfig(NamedClassifierConfig):
 
     runs: Runs
     """Run folders of sib train, or files of weights (.safetensors, .pt, .pth), which need --data
-    and usually --arch."""
+    and usually --arch. If both are given, --arch, --normalization and --classes are those of the
+    files."""
     data: str | None = None
     """Data set. Default: the run's own."""
     root: Path | None = None

@@ -26,7 +26,7 @@ class PrepareConfig:
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Read every image and mask of a data set, and compare its counts with the published ones.
+    """Read all images and masks of a data set, and compare published counts.
 
     Exits with code 1 if something is wrong.
     """

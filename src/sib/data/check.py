@@ -210,16 +210,18 @@ def _table(
     published = CATALOGUE.get(name)
     title = f"{published.title if published else folder.resolve().name}, "
     table = Table(title=title + f"{len(splits['train'].classes)} classes")
-    for heading in ("split", "images", "published", "annotated", "boxes cut off", "problems"):
-        table.add_column(heading, justify="left" if heading == "split" else "right")
     wanted = {"train": published.train, "test": published.test} if published else {}
+    headings = ["split", "images", "annotated", "boxes cut off", "problems"]
+    for heading in [*headings[:2], *["published"] * bool(published), *headings[2:]]:
+        table.add_column(heading, justify="left" if heading == "split" else "right")
     for split, found in findings.items():
         counts = (
             sum(finding.annotated for finding in found),
             sum(finding.overhanging for finding in found),
             sum(finding.problem is not None for finding in found),
         )
-        table.add_row(split, f"{len(found)}", f"{wanted.get(split, '')}", *map(str, counts))
+        shown = [f"{wanted.get(split, '')}"] if published else []
+        table.add_row(split, f"{len(found)}", *shown, *map(str, counts))
     return table
 
 

@@ -49,6 +49,13 @@ def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
     return dataclasses.replace(checkpoint, classes=names)
 
 
+def unnamed_note(checkpoint: Checkpoint) -> str:
+    """A sentence for a classifier whose classes have no names; empty if they have."""
+    if checkpoint.classes is not None:
+        return ""
+    return f"{checkpoint.path} does not name its classes: they are numbered; give --classes FILE"
+
+
 def names_in(path: Path) -> list[str]:
     """The names in a file of class names, see `with_classes`.
 

@@ -16,7 +16,8 @@ from sib.data.readers.decode import ValueRange, read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
-from sib.evaluation.classes import with_classes
+from sib.evaluation.classes import unnamed_note, with_classes
+from sib.evaluation.found import found_foregrounds
 from sib.explain import attribute
 from sib.explain.method import SeededOptions
 from sib.explain.state import logits_of
@@ -77,6 +78,11 @@ class Classifier:
     def input(self) -> str:
         """Architecture, size, resize rule, normalisation and its source, and classes, in words."""
         return self._checkpoint.input
+
+    @property
+    def note(self) -> str:
+        """What a person should know about its classes, in a sentence; often empty."""
+        return unnamed_note(self._checkpoint)
 
     @property
     def label_kind(self) -> str:
@@ -161,6 +167,18 @@ class Classifier:
             for images in self._batches(pictures)
         ]
         return torch.cat(maps)
+
+    def foregrounds(self) -> dict[str, Tensor]:
+        """The foregrounds that the run found in its training images before it trained.
+
+        Returns:
+            (S, S), bool, by the image's name. A mask is aligned with the image that `pixels`
+            returns; if the run cropped its images at random, with the whole image at that size.
+
+        Raises:
+            InputError: the run found none, or this is a file of weights.
+        """
+        return found_foregrounds(self._checkpoint.folder, self.image_size)
 
     def _label(self, target: int | str | None) -> int | None:
         if isinstance(target, str):

@@ -11,10 +11,11 @@ from sib.evaluation.audit.difference import differences
 from sib.evaluation.audit.table import behaviour_rows, difference_table
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
 from sib.evaluation.label_intervals import NAMES, label_difference
+from sib.evaluation.points import points
 from sib.evaluation.results import present_audits, read_or_evaluate
 from sib.evaluation.scores import stack
 from sib.evaluation.statistics import Array, Difference, paired_difference
-from sib.evaluation.stored import Evaluation, headline, label_entries
+from sib.evaluation.stored import Evaluation, label_entries
 from sib.evaluation.tables import comparison_rows, comparison_table
 from sib.figures.scatter import draw_scatter
 from sib.utils.errors import InputError
@@ -206,26 +207,3 @@ def explanation(found: dict[str, Any]) -> str:
     if fewest == 1:
         return text + " A group has one seed: the interval says nothing about other seeds."
     return text + f" Seeds are drawn too; with {fewest} of them the interval is rough."
-
-
-def points(stored: list[Evaluation]) -> list[dict[str, Any]]:
-    """Accuracy, or mAP, and mean energy inside the foreground over the methods, for each run."""
-    found = []
-    for group in group_by_seed(stored):
-        for member in group.members:
-            energies = [
-                row["energy_pointing_game"]["mean"]
-                for row in member.facts["table"].values()
-                if row.get("energy_pointing_game", {}).get("mean") is not None
-            ]
-            if energies:
-                found.append(
-                    {
-                        "group": group.name,
-                        "name": member.name,
-                        "accuracy": headline(member.facts)[1]["mean"],
-                        "measure": headline(member.facts)[0],
-                        "localisation": float(np.mean(energies)),
-                    }
-                )
-    return found

@@ -14,7 +14,7 @@ from sib.data.readers.decode import read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
 from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
-from sib.evaluation.classes import with_classes
+from sib.evaluation.classes import unnamed_note, with_classes
 from sib.evaluation.images import fitting_images, readable_images
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer
 from sib.explain import available_methods, default_methods, method_title
@@ -78,6 +78,8 @@ def _open(config: ExplainConfig, device: torch.device, console: Console) -> tupl
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     print_layer(console, layer_of(checkpoint), config.methods)
     checkpoint = with_classes(checkpoint, config.classes)
+    if note := unnamed_note(checkpoint):
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     folder = config.out or checkpoint.folder / "explanations"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,8 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
     images = fitting_images(images, classifier.image_size, classifier.resize, skip_bad)
     # a table or JSON on standard output may be read by a program
     aside = Terminal(stderr=True, quiet=not distributed.speaks())
-    aside.print(classifier.input, highlight=False, markup=False, soft_wrap=True)
+    for sentence in filter(None, (classifier.input, classifier.note)):
+        aside.print(sentence, highlight=False, markup=False, soft_wrap=True)
     rows: list[Row] = []
     with progress(console, "predicting", len(images)) as bar:
         for first in range(0, len(images), config.batch_size):
@@ -119,16 +120,22 @@ def _text(rows: list[Row], kind: str) -> str:
 
 
 def _table(rows: list[Row]) -> Table:
-    several = "labels" in rows[0]
-    table = Table("image", *(["labels"] if several else []), box=SIMPLE_HEAD)
-    for place in range(1, len(rows[0]["classes"]) + 1):
-        table.add_column(f"class {place}" if place > 1 else "class")
-        table.add_column("probability", justify="right")
+    """One line for each image, which fits 80 columns."""
+    several, others = "labels" in rows[0], len(rows[0]["classes"]) > 1
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("image", overflow="fold", min_width=12)
+    for heading in ["labels"] * several + ["class"]:
+        table.add_column(heading, overflow="fold")
+    table.add_column("probability", justify="right", no_wrap=True, min_width=len("probability"))
+    if others:
+        table.add_column("next", overflow="fold")
     for row in rows:
+        first, *rest = row["classes"]
         cells = [escape(row["image"])]
         if several:
             cells.append(escape(", ".join(row["labels"]) or "none"))
-        for each in row["classes"]:
-            cells += [escape(each["class"]), f"{each['probability']:.3f}"]
+        cells += [escape(first["class"]), f"{first['probability']:.3f}"]
+        if others:
+            cells.append(escape(", ".join(f"{e['class']} {e['probability']:.3f}" for e in rest)))
         table.add_row(*cells)
     return table

@@ -42,6 +42,8 @@ def read_or_evaluate(
     with ExitStack() as stack:
         places = _unpacked(folders, stack)
         for place in places:  # all are checked before any is evaluated
+            if place.is_file():
+                raise InputError(_about_a_file(place))
             if not is_run(place) and not EVALUATION.exists(place):
                 read_run(place)  # reports what is missing
         found = []
@@ -58,6 +60,14 @@ def read_or_evaluate(
             found.append(read_stored(place))
             _check_demands(found[-1], layer, metrics)
     return [_renamed(item, folder) for item, folder in zip(found, folders, strict=True)]
+
+
+def _about_a_file(path: Path) -> str:
+    """How a file of weights takes part: by the folder of its evaluation."""
+    folder = path.parent / f"{path.stem}-evaluation"
+    if EVALUATION.exists(folder):
+        return f"{path} is a file: give {folder}, which sib evaluate wrote about it"
+    return f"{path} is a file: run sib evaluate {path} --data DATA, then give {folder}"
 
 
 def _evaluate(

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,10 @@ import numpy as np
 from sib.data.sample import Label, labels_of
 from sib.evaluation.statistics import Array
 from sib.utils.errors import InputError
+from sib.utils.ratio import ratio
 
+ENERGY = "energy_pointing_game"
+"""Measure of how much of an explanation lies inside the foreground."""
 PROBABILITIES = "probabilities"
 """Column of the probabilities of all labels, behind `FACTS`, where an image has several."""
 FACTS = ("image", "label", "predicted", "probability", "correct", "foreground_share")
@@ -56,6 +59,26 @@ class Scores:
     def column(self, method: str, measure: str) -> Array:
         """(N,) values of one method under one measure."""
         return self.values[:, self.columns.index((method, measure))]
+
+
+def energies(run: Scores, methods: Collection[str] | None = None) -> Array:
+    """(N,) energy inside the foreground, mean over the methods that have it for an image.
+
+    Args:
+        run: scores of a run.
+        methods: methods of explanation to average over. Default: all that the run has.
+    """
+    pairs = [pair for pair in run.columns if pair[1] == ENERGY]
+    own = [run.column(*pair) for pair in pairs if methods is None or pair[0] in methods]
+    values = np.stack(own) if own else np.full((1, len(run.names)), np.nan)
+    known = np.isfinite(values)
+    return ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0))
+
+
+def shared_methods(runs: Sequence[Scores]) -> list[str]:
+    """Methods of explanation whose energy all runs have: only those can be compared."""
+    first = [method for method, measure in runs[0].columns if measure == ENERGY]
+    return [method for method in first if all((method, ENERGY) in run.columns for run in runs)]
 
 
 def to_csv(scores: Scores) -> str:

@@ -6,9 +6,11 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from sib.figures.text import fitted
 
@@ -19,6 +21,7 @@ COLOURS = (
 )
 SHAPES = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":")
+EVEN = "#7d8790"
 SVG_DASHES = {"-": "none", "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
 INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 INK = {"light": "#22272b", "dark": "#dfe3e6"}
@@ -88,11 +91,10 @@ def _groups(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def scatter_figure(points: list[dict[str, Any]]) -> Figure:
-    """Accuracy against localisation, one point per run.
+    """Accuracy against localisation, one point per run, with intervals and the even map's energy.
 
     Args:
-        points: each with ``group``, ``name``, ``accuracy`` and ``localisation``; ``measure`` names
-            the accuracy's axis, ``"accuracy"`` where it is missing.
+        points: those of `sib.evaluation.points.points`.
     """
     groups = list(dict.fromkeys(point["group"] for point in points))
     width = 5.6
@@ -101,27 +103,42 @@ def scatter_figure(points: list[dict[str, Any]]) -> Figure:
         group: fitted(f"{group} ({count} run{'s' * (count > 1)})", width - 0.6, 9)
         for group, count in counts.items()
     }
-    lines = sum(1 + label.count("\n") for label in labels.values())
+    lines = 1 + sum(1 + label.count("\n") for label in labels.values())
     figure = Figure(figsize=(width, 3.7 + 0.19 * lines), layout="constrained", dpi=120)
     axis = figure.subplots()
     for index, group in enumerate(groups):
         own = [point for point in points if point["group"] == group]
-        axis.scatter(
+        axis.errorbar(
             [point["accuracy"] for point in own],
             [point["localisation"] for point in own],
+            xerr=_reaches(own, "accuracy"),
+            yerr=_reaches(own, "localisation"),
             label=labels[group],
             color=COLOURS[index % len(COLOURS)],
             marker=SHAPES[index % len(SHAPES)],
-            s=46,
-            alpha=0.9,
+            markersize=6.8,
+            linestyle="none",
+            elinewidth=1,
+            alpha=0.85,
         )
-    axis.set_xlabel(next((point["measure"] for point in points if "measure" in point), "accuracy"))
+    if points:  # within the axes, so that a small difference looks small
+        even = float(np.mean([point["even"] for point in points]))
+        axis.axhline(even, color=EVEN, linestyle=":", label="an even map")
+    axis.set_xlabel(points[0]["measure"] if points else "accuracy")
     axis.set_ylabel("energy inside the foreground,\nmean over methods")
     axis.margins(0.15)
     _quiet(axis)
     if groups:  # below the axes, where a long name hides no point
         figure.legend(loc="outside lower left", frameon=False, fontsize=9)
     return figure
+
+
+def _reaches(points: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
+    """(2, N) how far the intervals reach below and above each point; 0 without an interval."""
+    ends = [point[f"{name}_interval"] or (point[name], point[name]) for point in points]
+    values = [point[name] for point in points]
+    reaches = np.array([(v - low, high - v) for v, (low, high) in zip(values, ends, strict=True)])
+    return reaches.clip(min=0).T
 
 
 def _quiet(axis: Axes) -> None:

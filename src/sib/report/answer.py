@@ -1,14 +1,16 @@
 """A page's answer in one sentence, and the two figures behind it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sib.evaluation.groups import Group, GroupedRuns
 from sib.evaluation.label_intervals import label_difference
+from sib.evaluation.scores import ENERGY, energies, shared_methods
 from sib.evaluation.statistics import Array, paired_difference
 from sib.evaluation.stored import headline
-from sib.report.gallery import ENERGY, energies
+from sib.explain import method_title
 from sib.report.tables import signed
 
 RESAMPLES = 2000
@@ -36,15 +38,23 @@ class Standing(NamedTuple):
     """Mean over methods, images and seeds; None if no foreground is known."""
 
 
-def answer(loaded: GroupedRuns) -> dict[str, Any]:
-    """The sentence, the table of accuracy and energy, and what both mean."""
-    standings = [_standing(group) for group in loaded.groups]
+def answer(loaded: GroupedRuns, first_method: str | None = None) -> dict[str, Any]:
+    """The sentence, the table of accuracy and energy, and what both mean.
+
+    Args:
+        loaded: the runs.
+        first_method: method of the maps that the page shows first; None if it shows none.
+    """
+    methods = shared_methods([item.scores for item in loaded.evaluations])
+    standings = [_standing(group, methods) for group in loaded.groups]
     facts = loaded.evaluations[0].facts
     known = all(standing.energy is not None for standing in standings)
+    exception = ""
     if len(standings) == 1:
         sentence = _of_one(standings[0], facts)
     elif known:
-        sentence = _of_energy(standings)
+        sentence = _of_energy(standings, methods)
+        exception = _exception(standings, methods, first_method)
     else:
         sentence = _of_accuracy(standings)
     rows = [
@@ -58,19 +68,20 @@ def answer(loaded: GroupedRuns) -> dict[str, Any]:
         rows.append({"name": "an even map", "cells": [None, _cell(facts["foreground_share"])]})
     return {
         "sentence": sentence,
+        "exception": exception,
         "head": ["setting", headline(facts)[0], "energy"],
         "rows": rows,
-        "caption": _caption(standings, facts),
+        "caption": _caption(standings, facts, len(methods)),
     }
 
 
-def _standing(group: Group) -> Standing:
+def _standing(group: Group, methods: Sequence[str]) -> Standing:
     accuracy = float(np.mean([headline(each.facts)[1]["mean"] for each in group.members]))
     known = [
-        row[ENERGY]["mean"]
+        member.facts["table"][method][ENERGY]["mean"]
         for member in group.members
-        for row in member.facts["table"].values()
-        if row.get(ENERGY, {}).get("mean") is not None
+        for method in methods
+        if member.facts["table"][method][ENERGY]["mean"] is not None
     ]
     return Standing(group, accuracy, float(np.mean(known)) if known else None)
 
@@ -91,11 +102,14 @@ def _of_one(standing: Standing, facts: dict[str, Any]) -> str:
     )
 
 
-def _of_energy(standings: list[Standing]) -> str:
-    reference = standings[0]
-    best = max(standings[1:], key=lambda standing: standing.energy or 0.0)
+def _best(standings: list[Standing]) -> Standing:
+    return max(standings[1:], key=lambda standing: standing.energy or 0.0)
+
+
+def _of_energy(standings: list[Standing], methods: Sequence[str]) -> str:
+    reference, best = standings[0], _best(standings)
     first, second = reference.group, best.group
-    energy = _difference(first, second, energy=True)
+    energy = _difference(first, second, methods)
     change = f"({best.energy:.3f} against {reference.energy:.3f}, {energy})"
     among = f"Of {len(standings)} settings, " if len(standings) > 2 else ""
     if not energy.sure:
@@ -114,6 +128,24 @@ def _of_energy(standings: list[Standing]) -> str:
     return f"{said[0].upper()}{said[1:]}; {_accuracy_words(reference, best)}."
 
 
+def _exception(standings: list[Standing], methods: Sequence[str], method: str | None) -> str:
+    """A sentence for maps that are shown first and do not show what the mean says."""
+    if method is None or method not in methods:
+        return ""
+    first, second = standings[0].group, _best(standings).group
+    mean, own = (_difference(first, second, chosen) for chosen in (methods, [method]))
+    if own.sure == mean.sure and (not own.sure or (own.mean > 0) == (mean.mean > 0)):
+        return ""
+    title = method_title(method)
+    if not own.sure:
+        return f"The maps shown first, {title}, show no clear difference ({own})."
+    more, less = (second, first) if own.mean > 0 else (first, second)
+    return (
+        f"Among the maps shown first, {title}, those of {more.name} lie on the object more than "
+        f"those of {less.name} ({signed(abs(own.mean))} ± {own.half:.3f})."
+    )
+
+
 def _of_accuracy(standings: list[Standing]) -> str:
     best = max(standings[1:], key=lambda standing: standing.accuracy)
     said = _accuracy_words(standings[0], best)
@@ -121,7 +153,7 @@ def _of_accuracy(standings: list[Standing]) -> str:
 
 
 def _accuracy_words(reference: Standing, other: Standing) -> str:
-    change = _difference(reference.group, other.group, energy=False)
+    change = _difference(reference.group, other.group)
     values = f"({other.accuracy:.3f} against {reference.accuracy:.3f}, {change})"
     measure = headline(other.group.members[0].facts)[0]
     if not change.sure:
@@ -130,31 +162,32 @@ def _accuracy_words(reference: Standing, other: Standing) -> str:
     return f"the {measure} of {other.group.name} is {more} {values}"
 
 
-def _difference(first: Group, second: Group, *, energy: bool) -> Difference:
+def _difference(first: Group, second: Group, methods: Sequence[str] = ()) -> Difference:
+    """Of the energy, a mean over methods of explanation; without any, of the accuracy."""
     paired = first.seeds is not None and first.seeds == second.seeds
     own, others = first.probabilities, second.probabilities
-    if not energy and own is not None and others is not None:
+    if not methods and own is not None and others is not None:
         truth = first.members[0].scores.truth
         found = label_difference(own, others, truth, paired, RESAMPLES)
     else:
-        values = _values(first, energy), _values(second, energy)
+        values = _values(first, methods), _values(second, methods)
         found = paired_difference(*values, paired, RESAMPLES)
     low, high = float(found.low[0]), float(found.high[0])
     return Difference(float(found.mean[0]), (high - low) / 2, low > 0 or high < 0)
 
 
-def _values(group: Group, energy: bool) -> Array:
+def _values(group: Group, methods: Sequence[str]) -> Array:
     """(S, N, 1): energies, or whether the class is right."""
-    rows = [energies(item.scores) if energy else item.scores.correct for item in group.members]
+    scores = [member.scores for member in group.members]
+    rows = [energies(each, methods) if methods else each.correct for each in scores]
     return np.stack(rows)[..., None]
 
 
-def _caption(standings: list[Standing], facts: dict[str, Any]) -> str:
+def _caption(standings: list[Standing], facts: dict[str, Any], count: int) -> str:
     measure = headline(facts)[0]
     named = "Accuracy" if measure == "accuracy" else f"{measure} (mean average precision)"
     text = f"{named} on {facts['images']} {facts['options']['split']} images."
     if standings[0].energy is not None:
-        count = sum(ENERGY in row for row in facts["table"].values())
         text += (
             " Energy: the share of an explanation that lies inside the annotated object, mean over "
             f"{count} method{'s' * (count > 1)} of explanation. An even map has the object's share "

@@ -57,10 +57,11 @@ def load(config: ReportConfig, console: Console) -> GroupedRuns:
 def _values(config: ReportConfig, loaded: GroupedRuns, computed: Computed) -> dict[str, Any]:
     """What the template shows."""
     evaluations, found = loaded.evaluations, computed.comparison
+    strip = page.strip(computed, loaded, config.methods)
     values: dict[str, Any] = {
         "title": _title([group.name for group in loaded.groups]),
-        "answer": answer(loaded),
-        "strip": page.strip(computed, loaded, config.methods),
+        "answer": answer(loaded, strip["method"] if strip else None),
+        "strip": strip,
         "summary": tables.summary(evaluations, config.methods),
         "scatter": page.scatter(evaluations),
         "training": page.training(_logged(loaded), evaluations),

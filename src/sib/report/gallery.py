@@ -17,14 +17,12 @@ from sib.data.sample import names_of
 from sib.data.subset import SubsetSource
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.maps import maps_of
-from sib.evaluation.scores import Scores
+from sib.evaluation.scores import ENERGY, Scores, energies, shared_methods
 from sib.explain import available_methods, method_title
 from sib.explain.normalization import normalize_maps
 from sib.figures.charts import data_uri
 from sib.figures.pixels import outline, overlay_pixels
-from sib.utils.ratio import ratio
 
-ENERGY = "energy_pointing_game"
 SIDE = 176
 """Side of a picture in pixels."""
 
@@ -50,14 +48,6 @@ class Row(NamedTuple):
     cells: list[Cell]
 
 
-def energies(run: Scores) -> NDArray[np.float64]:
-    """(N,) energy inside the foreground, mean over the methods that have it for an image."""
-    own = [run.column(*pair) for pair in run.columns if pair[1] == ENERGY]
-    values = np.stack(own) if own else np.full((1, len(run.names)), np.nan)
-    known = np.isfinite(values)
-    return ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0))
-
-
 def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> list[int]:
     """Images whose mean energy inside the foreground differs most between the groups of runs.
 
@@ -66,7 +56,8 @@ def differ_most(runs: Sequence[Scores], groups: Sequence[int], count: int) -> li
         groups: (runs,) index of each run's group.
         count: number of images; fewer if fewer have a value.
     """
-    values = np.stack([energies(run) for run in runs])
+    methods = shared_methods(runs)
+    values = np.stack([energies(run, methods) for run in runs])
     means = [
         values[[i for i, own in enumerate(groups) if own == group]].mean(axis=0)
         for group in sorted(set(groups))

@@ -5,14 +5,15 @@ from typing import Any
 
 import yaml
 
-from sib.evaluation.compare import points
 from sib.evaluation.groups import GroupedRuns
+from sib.evaluation.points import points
+from sib.evaluation.scores import ENERGY
 from sib.evaluation.stored import Evaluation
 from sib.explain import method_title
 from sib.figures.charts import Picture, both_themes, legend, scatter_figure
 from sib.figures.curves import Runs, curves, term_curves
 from sib.report.compute import Computed, Section
-from sib.report.gallery import ENERGY, Cell, Row
+from sib.report.gallery import Cell, Row
 
 STRIP = 6
 """Number of images in the strip at the top."""
@@ -28,6 +29,7 @@ def strip(
     if section is None or not methods:
         return None
     rows = [computed.rows[place] for place in section.places[:STRIP]]
+    drawn: list[str] = []
     lanes: list[dict[str, Any]] = [
         {"title": "The image, its object outlined", "text": "", "method": "", "images": rows}
     ]
@@ -39,6 +41,7 @@ def strip(
             cells = [row.cells[number * len(methods) + index] for row in rows]
             if not any(cell.uri for cell in cells):
                 continue
+            drawn.append(method)
             text = _of_all(item, method)
             lanes.append(
                 {"title": label, "text": text, "method": method_title(method), "images": cells}
@@ -48,7 +51,7 @@ def strip(
         "from dark to bright, or is red where it speaks for the class and blue where it speaks "
         "against it."
     )
-    return {"rows": lanes, "caption": caption}
+    return {"rows": lanes, "caption": caption, "method": drawn[0] if drawn else None}
 
 
 def scatter(stored: list[Evaluation]) -> Picture | None:
@@ -65,7 +68,8 @@ def scatter(stored: list[Evaluation]) -> Picture | None:
     )
     return both_themes(
         lambda: scatter_figure(found),
-        f"Scatter of {found[0]['measure']} against energy inside. {said}.",
+        f"Scatter of {found[0]['measure']} against energy inside. {said}. "
+        f"An even map: energy {found[0]['even']:.3f}.",
     )
 
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from sib.evaluation.measures import MEASURES
+from sib.evaluation.scores import ENERGY
 from sib.evaluation.stored import Evaluation, headline, label_entries
 from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
 from sib.explain import method_title as explanation_title
 from sib.objectives.registry import training_title
-from sib.report.gallery import ENERGY
 
 Cell = dict[str, str] | None
 MEANINGS = {

@@ -3,16 +3,37 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from sib.utils.terminal import Terminal
 
 LATEST = 1.0
 """Seconds before a bar appears: work that is done by then shows none."""
 Item = TypeVar("Item")
+
+
+class TimeLeft(TimeRemainingColumn):
+    """The remaining time, from the first advance on; rich's own needs two of them."""
+
+    def render(self, task: Task) -> Text:
+        """The time, or dashes as long as nothing is known."""
+        advanced = task.completed - task.fields.get("done", 0)
+        if task.time_remaining is not None or not advanced or task.elapsed is None:
+            return super().render(task)
+        left = timedelta(seconds=round(task.elapsed / advanced * (task.remaining or 0)))
+        return Text(str(left), style="progress.remaining")
 
 
 def make_bar(console: Console, unit: str) -> Progress:
@@ -28,7 +49,7 @@ def make_bar(console: Console, unit: str) -> Progress:
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn(f"{unit},"),
-        TimeRemainingColumn(),
+        TimeLeft(),
         TextColumn("left"),
         console=place,
         transient=True,
@@ -66,7 +87,7 @@ def tracked(
     """
     start = time.monotonic()
     with make_bar(console, unit) as bar:
-        task = bar.add_task(what, total=total, completed=done, visible=False)
+        task = bar.add_task(what, total=total, completed=done, visible=False, done=done)
         for item in items:
             yield item
             bar.update(task, advance=1, visible=time.monotonic() - start > LATEST)

@@ -98,7 +98,9 @@ def show_tables(
             console.print(table)
         return
     if console.table_format == "table":
-        for table in tables:
+        for place, table in enumerate(tables):
+            if place:
+                console.write("")
             console.table(table)
         return
     if console.table_format == "markdown":

@@ -51,14 +51,16 @@ def open_audited(
     Raises:
         InputError: they cannot be opened or do not fit, or there are no foregrounds.
     """
+    # beside a file of weights, a run keeps what it records
+    own = run.is_dir() and not all(each.is_dir() for each in config.runs)
     checkpoint = open_checkpoint(
         run,
         choose_device(config.device),
         which=config.weights,
-        arch=config.arch,
+        arch=None if own else config.arch,
         image_size=check_image_size(config.image_size),
         resize=config.resize,
-        normalization=config.normalization,
+        normalization=None if own else config.normalization,
         trust_code=config.trust_code,
     )
     if checkpoint.label_kind == "multi":
@@ -66,7 +68,7 @@ def open_audited(
             f"{checkpoint.path} tells several labels of an image, and an audit asks for the one "
             "class that a background may change: it is for one class an image"
         )
-    checkpoint = with_classes(checkpoint, config.classes)
+    checkpoint = with_classes(checkpoint, None if own else config.classes)
     splits = open_run_data(
         checkpoint,
         config.data,
