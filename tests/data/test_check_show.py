@@ -1,5 +1,7 @@
 """``sib data check`` and ``sib data show``."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,6 +49,13 @@ class TestCheck:
         assert code == 0
         assert "mine, 2 classes" in out and f"{tmp_path / 'mine'}: no problem" in out
         assert "published" not in out
+
+    def test_counts_for_programs_are_numbers(self, tmp_path, capsys):
+        folder = save_splits(tmp_path / "mine")
+        assert main(["data", "check", str(folder), "--table-format", "json"]) == 0
+        rows = json.loads(capsys.readouterr().out)
+        assert {row["split"] for row in rows} >= {"train", "test"}
+        assert all(type(row["images"]) is int and row["problems"] == 0 for row in rows)
 
     def test_images_that_cannot_be_read_and_masks_that_do_not_fit_are_listed(
         self, tmp_path, capsys

@@ -149,6 +149,9 @@ def test_predict_writes_tables(photos, tmp_path, capsys):
     assert lines[1][:2] == [str(paths[0]), expected.classes[0]]
     assert main(command) == 0
     assert "probability" in capsys.readouterr().out
+    assert main([*command, "--quiet"]) == 0
+    shown = capsys.readouterr()
+    assert "probability" in shown.out and not shown.err
 
 
 def test_predict_refuses_before_it_writes(photos, tmp_path, capsys):

@@ -12,7 +12,7 @@ from helpers.studies import planned, pretend_evaluated, pretend_trained
 from sib.study.front import draw_front, front_points
 from sib.study.selection import choose
 from sib.study.summary import reported_runs, summarise
-from sib.study.tables import show
+from sib.study.tables import figure_rows, show
 
 # accuracy, energies of saliency and vjp
 FIGURES = {
@@ -33,6 +33,16 @@ def summary(tmp_path, leave_out=(), failed=()):
             pretend_trained(run, 0.5)
             pretend_evaluated(run, "test", accuracy, energies)
     return summarise(study, choose(study, runs), list(failed))
+
+
+def test_rows_for_programs_hold_numbers_with_all_digits(tmp_path):
+    found = summary(tmp_path)
+    rows = {(row["setting"], row["minus"], row["figure"]): row for row in figure_rows(found)}
+    ce, sib = found["settings"]
+    assert rows["ce", "", "accuracy"]["mean"] == pytest.approx(0.7)
+    assert rows["sib", "", "vjp"]["mean"] == sib["figures"]["vjp"]["mean"]
+    assert rows["sib", "ce", "vjp"]["low"] == sib["difference"]["vjp"]["low"]
+    assert len(rows) == 2 * len(ce["figures"]) + len(sib["difference"])
 
 
 def test_means_intervals_and_paired_differences_by_hand(tmp_path):

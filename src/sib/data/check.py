@@ -80,7 +80,8 @@ def check(config: CheckConfig, console: Console) -> None:
     findings = dict(zip(present, _read_all(list(present.values()), workers, console), strict=True))
     problems = [*_compare(config.name, parts), *_doubles(present)]
     problems += [f.problem for split in findings.values() for f in split if f.problem]
-    show_tables(console, [_table(folder, config.name, present, findings)])
+    table = _table(folder, config.name, present, findings)
+    show_tables(console, [table], _rows(config.name, findings))
     for remark in _remarks(parts, present, [f for split in findings.values() for f in split]):
         console.print(remark, highlight=False, soft_wrap=True, markup=False)
     if problems:
@@ -210,19 +211,29 @@ def _table(
     published = CATALOGUE.get(name)
     title = f"{published.title if published else folder.resolve().name}, "
     table = Table(title=title + f"{len(splits['train'].classes)} classes")
-    wanted = {"train": published.train, "test": published.test} if published else {}
-    headings = ["split", "images", "annotated", "boxes cut off", "problems"]
-    for heading in [*headings[:2], *["published"] * bool(published), *headings[2:]]:
+    rows = _rows(name, findings)
+    for heading in rows[0]:
         table.add_column(heading, justify="left" if heading == "split" else "right")
-    for split, found in findings.items():
-        counts = (
-            sum(finding.annotated for finding in found),
-            sum(finding.overhanging for finding in found),
-            sum(finding.problem is not None for finding in found),
-        )
-        shown = [f"{wanted.get(split, '')}"] if published else []
-        table.add_row(split, f"{len(found)}", *shown, *map(str, counts))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
     return table
+
+
+def _rows(name: str, findings: dict[str, list[Finding]]) -> list[dict[str, Any]]:
+    """Counts of each split, with the published number of images where there is one."""
+    published = CATALOGUE.get(name)
+    wanted = {"train": published.train, "test": published.test} if published else {}
+    return [
+        {
+            "split": split,
+            "images": len(found),
+            **({"published": wanted.get(split)} if published else {}),
+            "annotated": sum(finding.annotated for finding in found),
+            "boxes cut off": sum(finding.overhanging for finding in found),
+            "problems": sum(finding.problem is not None for finding in found),
+        }
+        for split, found in findings.items()
+    ]
 
 
 def _list_problems(console: Console, problems: list[str]) -> None:

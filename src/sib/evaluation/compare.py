@@ -198,8 +198,8 @@ def explanation(found: dict[str, Any]) -> str:
     fewest = min(len(group["runs"]) for group in [found["reference"], *found["groups"]])
     text = (
         f"Difference ± half its 95 % bootstrap interval ({found['resamples']} replicates, paired "
-        f"over {found['images']} images). Green is better and red is worse, if the interval "
-        "excludes zero."
+        f"over {found['images']} images). It is bold if its interval excludes zero: green "
+        "is better, red is worse."
     )
     entries = [e for group in found["groups"] for e in label_entries(group).values()]
     if any(entry["low"] is None for entry in entries):

@@ -28,8 +28,20 @@ def show(found: dict[str, Any], console: Console) -> None:
         *_tables("on test", "figures", settings, found, console.width),
         *_tables(f"minus {found['reference']}", "difference", others, found, console.width),
     ]
-    show_tables(console, tables)
+    show_tables(console, tables, figure_rows(found))
     console.print(found["interval"], highlight=False)
+
+
+def figure_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every figure and difference of ``study.json``, one row each, with all digits."""
+    kept = ("mean", "low", "high", "seeds", "splits")
+    return [
+        {"setting": item["name"], "minus": minus, "figure": name}
+        | {key: entry.get(key) for key in kept}
+        for kind, minus in (("figures", ""), ("difference", found["reference"]))
+        for item in found["settings"]
+        for name, entry in (item[kind] or {}).items()
+    ]
 
 
 def chosen_lines(found: dict[str, Any]) -> list[str]:

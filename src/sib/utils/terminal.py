@@ -44,6 +44,7 @@ class Terminal(Console):
             options["force_terminal"] = False  # so that there are no progress bars either
         super().__init__(**options)
         self.table_format = table_format
+        self.is_quiet = only_tables
         self.only_tables = only_tables and table_format == "table"
         self.aside: Console | None = None
         """Where other text and progress go, if not here."""
@@ -99,7 +100,7 @@ def show_tables(
         return
     if console.table_format == "table":
         for place, table in enumerate(tables):
-            if place:
+            if place and tables[place - 1].caption:  # a table without one ends with a blank line
                 console.write("")
             console.table(table)
         return
