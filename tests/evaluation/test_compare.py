@@ -12,12 +12,13 @@ from helpers.trained import FAST, evaluated, quiet, trained
 from sib.cli.main import main
 from sib.config.evaluate import EvaluateConfig
 from sib.config.report import CompareConfig
-from sib.evaluation.compare import compare
+from sib.evaluation.compare import compare, explanation
 from sib.evaluation.evaluate import evaluate
 from sib.evaluation.groups import group_by_seed
 from sib.evaluation.points import points
 from sib.evaluation.scores import read_scores
 from sib.evaluation.stored import read_stored
+from sib.evaluation.tables import comparison_table
 from sib.figures.charts import scatter_figure
 from sib.utils.errors import InputError
 
@@ -180,6 +181,21 @@ def test_a_file_of_weights_is_compared_by_the_folder_of_its_evaluation(tmp_path,
         shutil.copy(evaluated() / name, folder)
     assert main(["report", str(path)]) == 2
     assert f"is a file: give {folder}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_without_a_foreground_measures_that_need_one_are_left_out():
+    entry = {"mean": 0.25, "low": 0.1, "high": 0.4, "p": 0.01, "images": 9}
+    unknown = dict.fromkeys(entry)
+    group = {
+        "name": "S-IB",
+        "runs": ["a"],
+        "accuracy": entry,
+        "table": {"vjp": {"energy_pointing_game": unknown, "sparseness": entry}},
+    }
+    table = comparison_table(group, "cross-entropy")
+    assert [column.header for column in table.columns] == ["method", "sparse ↑"]
+    found = {"reference": {"runs": ["b"]}, "groups": [group], "resamples": 100, "images": 9}
+    assert "Without a foreground, only measures that need none are shown." in explanation(found)
 
 
 def test_seeds_alone_are_nothing_to_compare(tmp_path, capsys):

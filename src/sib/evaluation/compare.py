@@ -13,7 +13,7 @@ from sib.evaluation.groups import Group, check_same_images, group_by_seed
 from sib.evaluation.label_intervals import NAMES, label_difference
 from sib.evaluation.points import points
 from sib.evaluation.results import present_audits, read_or_evaluate
-from sib.evaluation.scores import stack
+from sib.evaluation.scores import ENERGY, stack
 from sib.evaluation.statistics import Array, Difference, paired_difference
 from sib.evaluation.stored import Evaluation, label_entries
 from sib.evaluation.tables import comparison_rows, comparison_table
@@ -201,6 +201,11 @@ def explanation(found: dict[str, Any]) -> str:
         f"over {found['images']} images). It is bold if its interval excludes zero: green "
         "is better, red is worse."
     )
+    rows = [row for group in found["groups"] for row in group["table"].values()]
+    if all(entry["mean"] is None for row in rows for entry in row.values()):
+        text += " No measure of explanations has a value: most need a foreground."
+    elif any(row.get(ENERGY, {"mean": 0.0})["mean"] is None for row in rows):
+        text += " Without a foreground, only measures that need none are shown."
     entries = [e for group in found["groups"] for e in label_entries(group).values()]
     if any(entry["low"] is None for entry in entries):
         text += " mAP and F1 have no interval: run sib evaluate again, which now computes it."

@@ -21,7 +21,7 @@ LABEL_TITLES = {
 
 def evaluation_table(found: dict[str, Any]) -> Table:
     """Methods by measures: the mean, with half the width of its 95 % interval below."""
-    measures = list(dict.fromkeys(name for row in found["table"].values() for name in row))
+    measures = _known_measures(found)
     accuracy = interval(found["accuracy"], one_line=True)
     figures = f"accuracy {accuracy}"
     if "labels" in found:
@@ -58,7 +58,7 @@ def label_figures(figures: dict[str, dict[str, Any]], signed: bool = False) -> s
 
 def comparison_table(group: dict[str, Any], reference: str) -> Table:
     """Methods by measures: the difference to the reference group, and its 95 % interval."""
-    measures = list(dict.fromkeys(name for row in group["table"].values() for name in row))
+    measures = _known_measures(group)
     accuracy = f"accuracy {difference(group['accuracy'], one_line=True)}"
     if "labels" in group:
         labels = label_figures(label_entries(group), signed=True)
@@ -110,6 +110,12 @@ def comparison_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _figures(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: entry.get(name) for name in ("mean", "low", "high", "p", "images")}
+
+
+def _known_measures(found: dict[str, Any]) -> list[str]:
+    """Measures with a value of some method: without a foreground, most have none."""
+    rows = found["table"].values()
+    return list(dict.fromkeys(n for row in rows for n in row if row[n]["mean"] is not None))
 
 
 def _add_measures(table: Table, measures: list[str]) -> None:
