@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,3 +203,16 @@ def test_without_a_foreground_measures_that_need_one_are_left_out():
 def test_seeds_alone_are_nothing_to_compare(tmp_path, capsys):
     said = refused([evaluated("ce", 0), evaluated("ce", 1)], tmp_path, capsys)
     assert "differ only in their seed" in said
+
+
+@pytest.mark.parametrize(
+    ("places", "names"),
+    [
+        (["a/cnn/run", "a/vit/run"], ["cnn/run", "vit/run"]),
+        (["a/cnn/run", "b/cnn/run"], ["cnn/run (1)", "cnn/run (2)"]),
+        (["a/cnn", "a/vit"], ["cnn", "vit"]),
+    ],
+)
+def test_folders_of_one_name_are_told_apart(places, names):
+    stored = [SimpleNamespace(name=Path(p).name, folder=Path(p), run=None) for p in places]
+    assert [group.name for group in group_by_seed(stored)] == names

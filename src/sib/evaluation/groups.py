@@ -137,7 +137,13 @@ def _names(groups: list[list[Evaluation]]) -> list[str]:
     titles = [training_title(run.config) for run in runs if run]
     if len(set(titles)) == len(groups):
         return titles
-    return [_bare(group) for group in groups]
+    names = [_bare(group) for group in groups]
+    if len(set(names)) < len(names):  # runs/cnn/sib and runs/vit/sib
+        parents = [group[0].folder.absolute().parent.name for group in groups]
+        names = [f"{parent}/{name}" for parent, name in zip(parents, names, strict=True)]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    return names
 
 
 def _bare(group: list[Evaluation]) -> str:
