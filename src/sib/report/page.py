@@ -29,9 +29,10 @@ def strip(
     if section is None or not methods:
         return None
     rows = [computed.rows[place] for place in section.places[:STRIP]]
+    outlined = ", its object outlined" if loaded.evaluations[0].facts["annotated"] else ""
     drawn: list[str] = []
     lanes: list[dict[str, Any]] = [
-        {"title": "The image, its object outlined", "text": "", "method": "", "images": rows}
+        {"title": f"The image{outlined}", "text": "", "method": "", "images": rows}
     ]
     first = {id(item) for item in loaded.first(min(STRIP_RUNS, len(loaded.groups)))}
     for number, (label, item) in enumerate(computed.shown):
