@@ -140,7 +140,7 @@ def slow(*names):
 
 
 @pytest.mark.parametrize(
-    "name", ["small_resnet", "resnet18", *slow("resnet50", "densenet121", "vit_b_32")]
+    "name", ["small_resnet", *slow("resnet18", "resnet50", "densenet121", "vit_b_32")]
 )
 def test_the_step_is_the_one_of_plain_torch(name, monkeypatch):
     """Float64, all parameters: our derivatives against torch's own."""
@@ -153,7 +153,12 @@ def test_the_step_is_the_one_of_plain_torch(name, monkeypatch):
 
 @pytest.mark.parametrize("batch_norm", ["train", "frozen"])
 @pytest.mark.parametrize(
-    "name", ["resnet18", "efficientnet_b0", *slow("densenet121", *OTHER_KINDS[1:])]
+    "name",
+    [
+        "helpers.nets:small_densenet",
+        "timm/test_efficientnet",
+        *slow("resnet18", "densenet121", *OTHER_KINDS),
+    ],
 )
 def test_the_step_of_every_kind_of_network_is_the_one_of_plain_torch(name, batch_norm, monkeypatch):
     """Float64, all parameters, with weights that no longer are those of the start."""
@@ -175,13 +180,19 @@ def test_the_step_of_every_kind_of_network_is_the_one_of_plain_torch(name, batch
     assert (ours - torchs).norm() <= 1e-10 * torchs.norm()
 
 
-IN_LOWER_PRECISION = [(name, "float32") for name in ("resnet50", "vit_b_32", *OTHER_KINDS)]
-IN_LOWER_PRECISION += [("resnet18", "bfloat16"), (OTHER_KINDS[-1], "bfloat16")]
+IN_LOWER_PRECISION = [
+    (name, "float32") for name in ("resnet18", "resnet50", "densenet121", "vit_b_32", *OTHER_KINDS)
+]
+IN_LOWER_PRECISION += [(n, "bfloat16") for n in ("resnet18", "mobilenet_v3_large", OTHER_KINDS[-1])]
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("resnet18", "float32"), ("densenet121", "float32"), ("mobilenet_v3_large", "bfloat16")]
+    [
+        ("small_resnet", "float32"),
+        ("helpers.nets:small_densenet", "float32"),
+        ("mobilenet_v3_small", "bfloat16"),
+    ]
     + [pytest.param(*each, marks=pytest.mark.torture) for each in IN_LOWER_PRECISION],
 )
 def test_the_step_is_the_one_of_plain_torch_in_lower_precision(name, kind, monkeypatch):

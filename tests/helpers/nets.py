@@ -66,3 +66,22 @@ def depthwise(classes: int) -> nn.Module:
         nn.Flatten(),
         nn.Linear(16, classes),
     )
+
+
+def small_densenet(classes: int) -> nn.Module:
+    """torchvision's DenseNet with two blocks; ``--arch helpers.nets:small_densenet``."""
+    return torchvision.models.DenseNet(8, (2, 2), 16, num_classes=classes)
+
+
+def batch_norm_net(classes=5):
+    """Two convolutions, one with batch norm and a ReLU in place, one with a GELU."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(8, 8, 3, stride=2),
+        nn.GELU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, classes),
+    )

@@ -128,6 +128,18 @@ def in_two(work, *arguments):
     mp.start_processes(_launched, (port, work, arguments), nprocs=2, start_method="fork")
 
 
+def command_in_two(arguments, folder: Path) -> str:
+    """Run the command ``sib`` in two such processes; what both print, in one line."""
+    in_two(_shown, arguments, folder)
+    text = "".join((folder / f"screen-{rank}").read_text() for rank in range(2))
+    return " ".join(text.split())
+
+
+def _shown(rank, arguments, folder):
+    with open(folder / f"screen-{rank}", "w") as screen, redirect_stdout(screen):
+        assert main(arguments) == 0
+
+
 def _launched(rank, port, work, arguments):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}

@@ -26,21 +26,15 @@ def loaded_by(code):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "--version",
-        "--help",
-        "recipes",
-        *(f"{name} --help" for name in COMMANDS),
-        "data show --help",
-        "train --epoch 3",
-        "train cub200/resnet5",
-        "nothing",
-    ],
-)
-def test_these_commands_load_no_torch(arguments):
-    code = f"from sib.cli.main import main\ntry: main({arguments.split()})\nexcept SystemExit: pass"
+def test_these_commands_load_no_torch():
+    """One after another in one new interpreter, which loads nothing heavy up to the last."""
+    lines = ["--version", "--help", "recipes", *(f"{name} --help" for name in COMMANDS)]
+    lines += ["data show --help", "train --epoch 3", "train cub200/resnet5", "nothing"]
+    code = "import sys\nfrom sib.cli.main import main\nfirst = {}"
+    for line in lines:
+        code += f"\ntry: main({line.split()})\nexcept SystemExit: pass"
+        code += f"\nfor name in set({HEAVY}) & set(sys.modules): first.setdefault(name, {line!r})"
+    code += "\nassert not first, first"
     assert loaded_by(code) == []
 
 

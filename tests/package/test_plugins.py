@@ -1,9 +1,7 @@
 """A method of training that another package adds, from CONTRIBUTING.md to the command line."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 
 import sib
 from helpers.nets import group_norm_net
+from helpers.processes import command
 from sib.config.options import RivalConfig
 from sib.config.train import TrainConfig
 from sib.objectives.registry import load_objective, method_names
@@ -71,21 +70,14 @@ def test_the_example_has_the_gradient_of_its_formula():
         torch.testing.assert_close(parameter.grad, wanted, rtol=1e-9, atol=1e-12)
 
 
-def test_it_is_trained_from_the_command_line(tmp_path):
-    install(tmp_path, example())
+def test_it_is_trained_from_the_command_line(installed, tmp_path):
+    installed(example())
     options = "--method small_gradient --rival.weight 0.1 --data digits --input.train-size 60 "
     options += "--input.test-size 20 --arch small_resnet --image-size 16 "
     options += "--epochs 1 --batch-size 20 --workers 0 --device cpu --rival.balance"
-    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     run = tmp_path / "run"
-    done = subprocess.run(
-        [sys.executable, "-m", "sib", "train", *options.split(), "--out", str(run)],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        env=os.environ | {"PYTHONPATH": paths},
-    )
-    assert done.returncode == 0, done.stderr
+    code = command(["train", *options.split(), "--out", str(run)], tmp_path).wait()
+    assert code == 0, (tmp_path / "stderr").read_text()
     (record,) = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
     assert record["terms"].keys() == record["weights"].keys() == {"small_gradient"}
     assert record["gradient_ratio"] == pytest.approx(0.1, rel=1e-3)  # in the first step

@@ -5,7 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from helpers.processes import Forked
+import pytest
+
+from helpers.processes import Forked, fork_the_pool
 from helpers.studies import planned
 from sib.cli import sequence
 from sib.cli.sequence import main
@@ -42,9 +44,12 @@ def test_a_signal_between_two_commands_ends_with_its_code(monkeypatch):
     assert main(["a"]) == 143
 
 
+@pytest.mark.parametrize("interpreter", ["forked", pytest.param("new", marks=pytest.mark.torture)])
 def test_an_evaluation_in_the_trainings_process_gives_the_figures_of_one_of_its_own(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, interpreter
 ):
+    if interpreter == "forked":
+        fork_the_pool(monkeypatch)
     source = str(Path(sys.modules["sib"].__file__).parents[1])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([source, str(Path(__file__).parents[1])]))
     _, (run, *_) = planned(tmp_path, settings={"sib": {"method": "sib"}}, seeds=[0])
@@ -52,7 +57,7 @@ def test_an_evaluation_in_the_trainings_process_gives_the_figures_of_one_of_its_
     assert together[0] == "train" and together.count("--then") == 1
     training = job(run, ("test",))
     run.log.parent.mkdir(parents=True)
-    Pool([{"OMP_NUM_THREADS": "1"}], lambda *told: None).work([training])  # a new interpreter
+    Pool([{"OMP_NUM_THREADS": "1"}], lambda *told: None).work([training])
     assert training.failure is None
     assert f"\n$ sib evaluate {run.folder} " in run.log.read_text()
     assert next_command(run, ("test",)) is None

@@ -1,4 +1,4 @@
-"""Runs of two processes under a real torchrun."""
+"""Runs of two processes: forked ones, and under a real torchrun."""
 
 import json
 import os
@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from torch.distributed import run
 
 import sib
-from helpers.processes import Forked
+from helpers.processes import Forked, command_in_two
+from helpers.runs import metrics as all_metrics
 
 ENTRY = Path(__file__).parents[1] / "helpers" / "entry.py"
 TINY = ["train", "--data", "digits", "--arch", "small_resnet", "--device", "cpu", "--workers", "0"]
@@ -44,9 +45,8 @@ def torchrun(out, *options, accident="", restarts=0):
 
 
 def metrics(run):
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     timing = {"seconds", "images_per_second", "memory_bytes"}
-    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
+    return [{k: v for k, v in line.items() if k not in timing} for line in all_metrics(run)]
 
 
 def assert_equal_runs(one, other):
@@ -61,11 +61,18 @@ def undisturbed(tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "run"
     done = torchrun(out)
     assert done.returncode == 0, done.stderr
-    return out, done
+    return out, " ".join(done.stdout.split())
 
 
-def test_two_processes_leave_one_run_and_one_voice(undisturbed):
-    out, done = undisturbed
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("forked")
+    return folder / "run", command_in_two([*TINY, "--out", str(folder / "run")], folder)
+
+
+@pytest.mark.parametrize("name", ["forked", pytest.param("undisturbed", marks=pytest.mark.torture)])
+def test_two_processes_leave_one_run_and_one_voice(name, request):
+    out, said = request.getfixturevalue(name)
     assert sorted(path.name for path in out.iterdir()) == [
         ".lock",
         "best.safetensors",
@@ -77,8 +84,8 @@ def test_two_processes_leave_one_run_and_one_voice(undisturbed):
         "state-before.pt",
         "state.pt",
     ]
-    assert "2 processes × 8 = 16 images a step; 12 steps" in " ".join(done.stdout.split())
-    assert done.stdout.count("images to train") == done.stdout.count("epoch 2/2") == 1
+    assert "2 processes × 8 = 16 images a step; 12 steps" in said
+    assert said.count("images to train") == said.count("epoch 2/2") == 1
     assert json.loads((out / "result.json").read_text())["test"]["images"] == 41
     assert [line["step"] for line in metrics(out)] == [6, 12]
     assert json.loads((out / "environment.json").read_text())["processes"] == 2
