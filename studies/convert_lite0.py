@@ -70,6 +70,7 @@ def main(
         "classes": ResNet18_Weights.IMAGENET1K_V1.meta["categories"],
         "image_size": size,
         "normalization": {"mean": [mean] * 3, "std": [std] * 3},
+        "resize": "crop:0.875:bicubic",  # of the original model, which pads the crop by 32 pixels
     }
     save_file(model.state_dict(), out, {"sib": json.dumps(facts)})
     print(f"{out}: {len(model.state_dict())} tensors, normalisation {RECORDED}")

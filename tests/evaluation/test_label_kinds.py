@@ -65,7 +65,7 @@ def test_a_single_logit_takes_the_names_that_it_is_given(one_logit, tmp_path):
     names.write_text("cat\ndog\n")
     named = with_classes(checkpoint, names)
     assert "2 classes, negative, positive" in checkpoint.input
-    assert "16 × 16 pixels, resize crop (assumed), normalisation half" in named.input
+    assert "16 × 16 pixels, resize crop (the default), normalisation half" in named.input
     assert "2 classes, cat, dog" in named.input
 
 

@@ -197,7 +197,7 @@ def test_pretrained_from_torchs_cache(tmp_path, monkeypatch):
     (tmp_path / name).rename(folder / name)
     start = read_start("pretrained", "squeezenet1_1")
     assert (start.normalization, start.image_size) == ("imagenet", 224)
-    assert "centre crop of 0.875 of the side, bilinear" in start.resize
+    assert (start.resize, start.resize_source) == ("crop:0.875", start.normalization_source)
     model = build("squeezenet1_1", 3, 64, weights="pretrained")
     assert torch.equal(model.features[0].weight, source.features[0].weight)
 

@@ -191,7 +191,7 @@ class TestForeignWeights:
     def test_a_rule_of_a_header_is_checked(self, run, tmp_path):
         facts = {"arch": "small_resnet", "normalization": "half", "resize": ["pad"]}
         path = save_weights(run, tmp_path / "w.safetensors", facts)
-        with pytest.raises(InputError, match="it names a resize"):
+        with pytest.raises(InputError, match="its resize must be crop, squash or pad"):
             open_checkpoint(path, torch.device("cpu"))
 
 

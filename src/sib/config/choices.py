@@ -3,10 +3,9 @@
 from typing import Literal
 
 from sib.utils.normalization import Normalization as Normalization
+from sib.utils.resize import Resize as Resize
 
 Augment = Literal["none", "flip", "crop", "randaugment", "trivial"]
-Resize = Literal["crop", "squash", "pad"]
-"""How an image is brought to its size without a random crop."""
 TestSplit = Literal["own", "random"]
 """Where the test split comes from: the data set's own, or drawn by the split seed."""
 CROP_AREA = 0.35

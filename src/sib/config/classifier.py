@@ -9,6 +9,7 @@ import tyro
 from sib.config.checks import check_image_size, check_normalization
 from sib.config.choices import Normalization, Resize
 from sib.config.image_size import ImageSizeOption
+from sib.utils.resize import parse_resize
 
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
@@ -29,7 +30,8 @@ class ClassifierConfig:
     """Side of the square input in pixels, or height and width as HxW. Default: the run's or the
     file's own, that of the architecture's published weights, or 224."""
     resize: Resize | None = None
-    """crop, squash or pad, as in sib train --input.resize. Default: the run's own, or crop."""
+    """crop, squash or pad, as in sib train --input.resize. Default: the run's or the file's own, or
+    that of the architecture's published weights, or crop."""
     normalization: Normalization | None = None
     """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25. Default: the run's or the
     file's own, or that of the architecture's published weights."""
@@ -40,6 +42,8 @@ class ClassifierConfig:
         """Raise InputError where a value is not allowed."""
         check_image_size(self.image_size)
         check_normalization(self.normalization)
+        if self.resize is not None:
+            parse_resize(self.resize, "--resize")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from sib.config.facts import option
 from sib.utils.errors import InputError
+from sib.utils.resize import parse_resize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,12 @@ def check_mixing(config: FineTuningConfig, method: str) -> None:
         raise InputError(
             f"--mixup and --cutmix are for --method {', '.join(allowed)}; got {method}"
         )
+
+
+def check_resize(resize: str) -> None:
+    """Raise InputError unless a resize rule of the input is allowed."""
+    if resize != "auto":
+        parse_resize(resize, "--input.resize")
 
 
 def check_normalization(normalization: str) -> None:

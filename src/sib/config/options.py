@@ -182,10 +182,12 @@ class InputConfig:
     crop_area: float = option(0.35, only_if=("input.augment", ("crop", "randaugment", "trivial")))
     """With --input.augment crop, randaugment or trivial only: smallest share of the image's area
     that a crop keeps, above 0 to 1."""
-    resize: Resize = "crop"
+    resize: Resize = "auto"
     """How an image is brought to its size without a random crop. crop: resize the short side and
     crop the centre. squash: resize height and width, whatever their ratio. pad: resize the whole
-    image and lay it on grey."""
+    image and lay it on grey. crop:SHARE keeps that share of the resized side, 0.875 otherwise, and
+    an ending :bicubic changes the interpolation, as in crop:0.95:bicubic. auto: the rule of the
+    start weights, crop for random ones."""
     normalization: Normalization = "auto"
     """Mean and deviation of the channels. half: 0.5. imagenet: those of ImageNet. MEAN/STD: any
     others, for values in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: those of the start

@@ -13,6 +13,7 @@ BEFORE = {
     "objective.kind": "published",
     "objective.balance": False,
     "input.normalization": "half",
+    "input.resize": "crop",
     "batch_norm": "train",
     "memory_format": "contiguous",
     "foreground": "colours",

@@ -6,7 +6,12 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from sib.config.facts import ANNOTATED, flatten, refusal
-from sib.config.fine_tuning import check_fine_tuning, check_mixing, check_normalization
+from sib.config.fine_tuning import (
+    check_fine_tuning,
+    check_mixing,
+    check_normalization,
+    check_resize,
+)
 from sib.config.options import check_optimizer
 from sib.config.train_options import TrainOptions
 from sib.objectives.registry import check_method, needs_foreground
@@ -32,6 +37,7 @@ def check_options(config: TrainOptions, known_share: float) -> None:
     check_fine_tuning(config)
     check_mixing(config, config.method)
     check_normalization(config.input.normalization)
+    check_resize(config.input.resize)
     check_optimizer(config.optimizer)
     _check_layers(config)
     _check_input(config)

@@ -15,12 +15,11 @@ from sib.data.readers.decode import MAX_PIXELS
 from sib.data.sample import Sample
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size, height_width
+from sib.utils.resize import ResizeRule, parse_resize
 
 CACHEABLE = ("none", "flip")
 """Augmentations that are not random before the flip."""
 
-# The published transform: 256 for images of 224.
-RESIZE_RATIO = 256 / 224
 CROP_RATIO = (3 / 4, 4 / 3)
 GREY = 128
 """Grey level of a padded image's border; close to 0 once it is normalised."""
@@ -35,12 +34,13 @@ def check_resized(
         size: height and width of the image.
         image_size: size of the network's input.
         where: names the image in the message.
-        resize: how images are brought to that size; only ``"crop"`` enlarges beyond it.
+        resize: how images are brought to that size; only rules that crop enlarge beyond it.
     """
+    rule = parse_resize(resize)
     found, wanted = (size[0], size[1]), height_width(image_size)
-    if resize != "crop" or found == wanted:
+    if rule.kind == "pad" or (rule.kind == "squash" and rule.share is None) or found == wanted:
         return
-    height, width = _covering(found, wanted)
+    height, width = _covering(found, wanted, rule)
     if height * width > MAX_PIXELS:
         raise InputError(
             f"{where} is {found[1]} × {found[0]} pixels; resized to {width} × {height}, of which "
@@ -63,12 +63,14 @@ class Part(NamedTuple):
 class JointTransform:
     """Bring a sample to a size, together with its foreground.
 
-    Images are resized with antialiased bilinear weights, foregrounds with the nearest pixel.
-    ``none`` follows ``resize``: ``"crop"`` resizes an image to cover round(256/224 · size) and no
-    more, its ratio kept, and crops the centre, so that for a square the short side becomes
-    round(256/224 · image_size); ``"squash"`` resizes height and width whatever their ratio;
-    ``"pad"`` resizes an image to fit inside, its ratio kept, and lays it on the centre of a grey
-    ground, which is not foreground. An image of the wanted size is left as it is. ``flip`` is the
+    Images are resized with antialiased weights, foregrounds with the nearest pixel. ``none``
+    follows ``resize``: ``"crop"`` resizes an image to cover round(256/224 · size) and no more, its
+    ratio kept, and crops the centre, so that for a square the short side becomes round(256/224 ·
+    image_size); ``"squash"`` resizes height and width whatever their ratio; ``"pad"`` resizes an
+    image to fit inside, its ratio kept, and lays it on the centre of a grey ground, which is not
+    foreground. ``"crop:0.95"`` and ``"squash:0.95"`` crop the centre of an image of floor(size /
+    0.95), as timm and torchvision do for their weights. Weights are bilinear, or bicubic where the
+    rule ends in ``:bicubic``. An image of the wanted size is left as it is. ``flip`` is the
     same and a horizontal flip of every second image. ``crop`` is a random crop of at least
     ``crop_area`` of the area, resized, and the flip; at 0.08 it is the published ImageNet
     transform. ``randaugment`` and ``trivial`` are ``crop`` and a policy of torchvision on its
@@ -78,7 +80,8 @@ class JointTransform:
         image_size: side of the result in pixels, at least 1, or its height and width.
         augment: a name in `Augment`.
         crop_area: in (0, 1], for ``"crop"`` and the policies.
-        resize: ``"crop"``, ``"squash"`` or ``"pad"``; without effect on random crops.
+        resize: ``"crop"``, ``"squash"`` or ``"pad"``, with details as `parse_resize` reads them;
+            random crops follow its interpolation only.
 
     Raises:
         InputError: an argument is not allowed.
@@ -107,15 +110,13 @@ class JointTransform:
             )
         if not 0 < crop_area <= 1:
             raise InputError(f"crop_area must lie above 0 and at most at 1; got {crop_area}")
-        if resize not in get_args(Resize):
-            raise InputError(f"resize must be crop, squash or pad; got {resize!r}")
-        self.augment, self.crop_area, self.resize = augment, crop_area, resize
+        self.augment, self.crop_area, self.rule = augment, crop_area, parse_resize(resize)
         self.random = augment != "none"
         self.policy = Policy(augment) if augment in KINDS else None
 
     def __call__(self, sample: Sample) -> Sample:
         """Transform a sample of any size into one of (3, H, W), uint8."""
-        parts = [Part(sample.image.as_subclass(Tensor), InterpolationMode.BILINEAR)]
+        parts = [Part(sample.image.as_subclass(Tensor), InterpolationMode(self.rule.interpolation))]
         if sample.foreground is not None:
             # the same bytes, because bool would be resized by way of float
             mask = sample.foreground.as_subclass(Tensor).view(torch.uint8)
@@ -135,14 +136,12 @@ class JointTransform:
             return [F.resized_crop(pixels, *box, size, mode) for pixels, mode in parts]
         if list(parts[0].pixels.shape[-2:]) == size:
             return [pixels for pixels, _ in parts]
-        if self.resize == "squash":
-            return [F.resize(pixels, size, mode) for pixels, mode in parts]
         found = (parts[0].pixels.shape[-2], parts[0].pixels.shape[-1])
-        if self.resize == "pad":
+        if self.rule.kind == "pad":
             inside = _fitting(found, self.size)
             return [_padded(F.resize(p, list(inside), mode), self.size) for p, mode in parts]
-        check_resized(found, self.size)
-        covering = list(_covering(found, self.size))
+        check_resized(found, self.size, resize=str(self.rule))
+        covering = list(_covering(found, self.size, self.rule))
         return [F.center_crop(F.resize(pixels, covering, mode), size) for pixels, mode in parts]
 
     def _flipped(self, parts: list[Tensor]) -> list[Tensor]:
@@ -151,9 +150,14 @@ class JointTransform:
         return parts
 
 
-def _covering(found: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of an image that covers RESIZE_RATIO times the wanted size and no more."""
-    (height, width), (least_height, least_width) = found, (round(s * RESIZE_RATIO) for s in wanted)
+def _covering(found: tuple[int, int], wanted: tuple[int, int], rule: ResizeRule) -> tuple[int, int]:
+    """Height and width of the resized image whose centre is kept.
+
+    Of ``"crop"``, it covers what the rule asks for, and no more.
+    """
+    (height, width), (least_height, least_width) = found, (rule.resized(side) for side in wanted)
+    if rule.kind == "squash":
+        return least_height, least_width
     # the longer side is rounded down, as torchvision does
     if least_height * width >= least_width * height:
         return least_height, int(least_height * width / height)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from sib.models.outputs import output_note
 from sib.models.pretrained import published_facts
 from sib.models.start import (
     find_normalization,
+    find_resize,
     told_arch,
     told_classes,
     told_label_kind,
@@ -34,6 +35,7 @@ from sib.utils.files import sha256_of
 from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_words
 from sib.utils.nearest import perhaps
 from sib.utils.normalization import Normalization, normalization_from
+from sib.utils.resize import parse_resize
 
 SHOWN = 4
 """Most classes that a description names."""
@@ -65,10 +67,10 @@ class Checkpoint:
     """Where the normalisation comes from."""
     resize: Resize = "crop"
     """How images are brought to its size."""
+    resize_source: str = ""
+    """Where that rule comes from."""
     size_note: str = ""
     """Added to the size where it is an assumption."""
-    resize_note: str = ""
-    """Added to the rule of resizing where it is an assumption."""
     is_binary: bool = False
     """Whether it has a single logit."""
     part: str = ""
@@ -92,8 +94,9 @@ class Checkpoint:
         names = f"{_some(self.names)}" if self.names else "without names"
         return (
             f"{self.arch} at {size_in_words(self.image_size)} pixels{self.size_note}, "
-            f"resize {self.resize}{self.resize_note}, "
-            f"normalisation {self.normalization}{source}; {self.outputs} classes, {names}"
+            f"resize {self.resize}"
+            + (f" ({self.resize_source})" if self.resize_source else "")
+            + f", normalisation {self.normalization}{source}; {self.outputs} classes, {names}"
             + (f"; weights: {self.part}" if self.part else "")
             + (f"; layer {layer}" if layer else "")
             + (f"; {outputs}" if outputs else "")
@@ -109,6 +112,7 @@ class Checkpoint:
             "arch": self.arch,
             "image_size": plain_size(self.image_size),
             "resize": self.resize,
+            "resize_source": self.resize_source,
             "normalization": self.normalization,
             "normalization_source": self.normalization_source,
             "layer": chosen_layer(self.model),
@@ -156,7 +160,8 @@ def open_checkpoint(
         arch: architecture, for a file that does not name its own.
         image_size: side of the square input, or its height and width. Default: what the file
             names, or what the architecture's published weights were trained with, or 224.
-        resize: how images are brought to that size. Default: what the file names, or ``"crop"``.
+        resize: how images are brought to that size. Default: what the file names, or that of the
+            architecture's published weights, or ``"crop"``.
         normalization: normalisation of the images. Default: what the file names, or that of the
             architecture's published weights.
         layer: module for class activation maps. Default: the run's own, or the architecture's.
@@ -201,6 +206,7 @@ def open_checkpoint(
             f"{file} does not state the normalisation of its images, and {arch} has no published "
             "weights to take it from: give --normalization, such as half, imagenet or MEAN/STD"
         )
+    rule, rule_source = (resize, "as given") if resize else find_resize(facts, arch, file)
     _choose_layer(model, layer, facts, file, side)
     folder = path if run else path.parent / f"{path.stem}-evaluation"
     return Checkpoint(
@@ -215,9 +221,9 @@ def open_checkpoint(
         normalization=normalization,
         normalization_source=source,
         run=run,
-        resize=resize or _told_resize(facts, file),
+        resize=str(parse_resize(rule)),
+        resize_source=rule_source,
         size_note="" if told else ASSUMED_SIZE,
-        resize_note="" if resize or run or "resize" in facts else " (assumed)",
         is_binary=logits == 1,
         part=facts.get("part", ""),
     )
@@ -256,13 +262,6 @@ def _choose_layer(
         choose_layer(model, layer)
     except ValueError as error:
         raise InputError(f"{file} is damaged: its {error}") from None
-
-
-def _told_resize(facts: dict[str, Any], file: Path) -> Resize:
-    resize = facts.get("resize", "crop")
-    if resize not in get_args(Resize):
-        raise InputError(f"{file} is damaged: it names a resize {resize!r}")
-    return resize
 
 
 def _outputs(arch: str, image_size: ImageSize, state: State, file: Path) -> int:

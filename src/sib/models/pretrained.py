@@ -12,10 +12,15 @@ from sib.models.catalogue import TIMM, import_timm, torchvision_models
 from sib.models.weights import State, read_weights
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize
+from sib.utils.resize import INTERPOLATIONS, Resize, ResizeRule
 
 INPUT_IN_MODEL = ("googlenet", "inception_v3")
 """torchvision's published versions turn ImageNet's statistics into 0.5/0.5 inside the model; the
 weights themselves expect 0.5/0.5, which is what they get here."""
+
+
+TIMM_RULES = {"center": "crop", "squash": "squash"}
+"""timm's crop modes as resize rules; its third one, border, pads with the images' mean."""
 
 
 class Facts(NamedTuple):
@@ -24,9 +29,8 @@ class Facts(NamedTuple):
     normalization: dict[str, Any]
     """``mean`` and ``std`` of the three channels, on images in [0, 1]."""
     image_size: int
-    crop: float | None
-    """Side of the centre crop over that of the resized image."""
-    interpolation: str
+    resize: Resize | None
+    """How they are brought to that size; None for a rule that `sib` does not have."""
     classes: list[str] | None
     """(K,) names of their classes."""
 
@@ -51,8 +55,7 @@ def published_facts(name: str) -> Facts | None:
     return Facts(
         half if name in INPUT_IN_MODEL else own,
         size,
-        size / resized,
-        transform.interpolation.value,
+        _rule("crop", size / resized, transform.interpolation.value),
         list(weights.meta["categories"]),
     )
 
@@ -118,10 +121,16 @@ def _timm_facts(name: str) -> Facts | None:
     return Facts(
         {"mean": list(config.mean), "std": list(config.std)},
         config.input_size[-1],
-        config.crop_pct,
-        config.interpolation,
+        _rule(TIMM_RULES.get(config.crop_mode), config.crop_pct, config.interpolation),
         None,
     )
+
+
+def _rule(kind: str | None, share: float, interpolation: str) -> Resize | None:
+    """A resize rule as files hold it."""
+    if kind is None or interpolation not in INTERPOLATIONS:
+        return None
+    return str(ResizeRule(kind, None if kind == "squash" and share == 1 else share, interpolation))
 
 
 def _timm_state(name: str, image_size: ImageSize) -> tuple[State, str]:

@@ -12,6 +12,7 @@ from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import ImageSize, parse_size
 from sib.utils.normalization import Normalization, normalization_from
+from sib.utils.resize import Resize, parse_resize
 
 PRETRAINED = "pretrained"
 LARGEST_SIDE = 2**13
@@ -30,8 +31,9 @@ class Start:
     """None if neither the file nor the architecture specifies it."""
     normalization_source: str
     image_size: ImageSize | None
-    resize: str | None
-    """How their images were resized, in words; None if it is not known."""
+    resize: Resize
+    """How images are brought to their size."""
+    resize_source: str
     arch: str | None
     """The architecture that the file names."""
     classes: list[str] | None
@@ -43,7 +45,7 @@ class Start:
 
     def describe(self) -> dict[str, Any]:
         """Plain values for the record of a run."""
-        names = ("source", "normalization_source", "resize", "arch", "sha256")
+        names = ("source", "normalization_source", "resize", "resize_source", "arch", "sha256")
         return {name: getattr(self, name) for name in (*names, *(["part"] if self.part else []))}
 
 
@@ -62,21 +64,20 @@ def read_start(weights: str | Path, arch: str, image_size: ImageSize | None = No
         InputError: there are no such weights, or they cannot be read.
     """
     published = published_facts(arch)
-    resize = None
-    if published is not None and published.crop:
-        resize = f"centre crop of {published.crop:.3g} of the side, {published.interpolation}"
     if str(weights) == PRETRAINED:
-        return _published(arch, published, image_size, resize)
+        return _published(arch, published, image_size)
     path = weights_file(Path(weights))
     state, facts = read_weights(path)
     normalization, where = find_normalization(facts, arch, path)
+    resize, rule_from = find_resize(facts, arch, path)
     return Start(
         state=state,
         source=str(weights),
         normalization=normalization,
         normalization_source=where,
         image_size=told_size(facts, path) or (published.image_size if published else None),
-        resize=None if "normalization" in facts else resize,
+        resize=resize,
+        resize_source=rule_from,
         arch=told_arch(facts, path),
         classes=told_classes(facts, path),
         sha256=sha256_of(path),
@@ -84,12 +85,11 @@ def read_start(weights: str | Path, arch: str, image_size: ImageSize | None = No
     )
 
 
-def _published(
-    arch: str, published: Facts | None, image_size: ImageSize | None, resize: str | None
-) -> Start:
+def _published(arch: str, published: Facts | None, image_size: ImageSize | None) -> Start:
     size = image_size or (published.image_size if published else 224)
     state, file = published_weights(arch, size)
     assert published is not None  # published_weights has raised otherwise
+    resize, rule_from = find_resize({}, arch, Path())
     return Start(
         state=state,
         source=f"pretrained ({file})",
@@ -97,6 +97,7 @@ def _published(
         normalization_source=find_normalization({}, arch, Path())[1],
         image_size=size,
         resize=resize,
+        resize_source=rule_from,
         arch=arch,
         classes=published.classes,
         sha256=None,
@@ -141,8 +142,35 @@ def find_normalization(
     published = published_facts(arch)
     if published is None:
         return None, "not known"
+    return normalization_from(published.normalization), _configuration(arch)
+
+
+def find_resize(facts: dict[str, Any], arch: str, file: Path) -> tuple[Resize, str]:
+    """How images are brought to the size of weights, and where that rule comes from.
+
+    Args:
+        facts: of the file. A file with facts but without a rule was trained with ``"crop"``.
+        arch: their architecture.
+        file: for messages.
+
+    Raises:
+        InputError: the file names a rule that is not allowed.
+    """
+    if facts:
+        try:
+            rule = str(parse_resize(facts.get("resize", "crop")))
+        except InputError as error:
+            raise InputError(f"{file} is damaged: its {error}") from None
+        return rule, "its header" if "resize" in facts else "the default"
+    published = published_facts(arch)
+    if published is None or published.resize is None:
+        return "crop", "the default"
+    return published.resize, _configuration(arch)
+
+
+def _configuration(arch: str) -> str:
     library = "timm's configuration" if arch.startswith(TIMM) else "torchvision's configuration"
-    return normalization_from(published.normalization), f"{library} of {arch}"
+    return f"{library} of {arch}"
 
 
 def told_arch(facts: dict[str, Any], file: Path) -> str | None:

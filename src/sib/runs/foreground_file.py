@@ -2,16 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sib.config.choices import Resize
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
+from sib.utils.resize import parse_resize
 
 NAME = "foregrounds.safetensors"
 FORMAT = 1
@@ -80,8 +80,11 @@ def _problem(maps: Tensor, names: Any, facts: Any) -> str | None:
     area = facts["area"]
     if area != "otsu" and not (isinstance(area, float) and 0 < area < 1):
         return f"its area must lie between 0 and 1, or be otsu; got {area!r}"
-    if facts["resize"] not in (None, *get_args(Resize)):
-        return f"its resize must be {', '.join(get_args(Resize))} or null; got {facts['resize']!r}"
+    try:
+        if facts["resize"] is not None:
+            parse_resize(facts["resize"])
+    except InputError as error:
+        return f"its {error}"
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return "it lists no names of images"
     if len(set(names)) != len(names):

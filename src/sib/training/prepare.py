@@ -46,7 +46,7 @@ from sib.training.start import (
     build_model,
     describe_input,
     describe_start,
-    normalization_source,
+    input_sources,
     read_weights_of,
     resolve,
     resolve_as_recorded,
@@ -95,8 +95,8 @@ def prepare(
     config, state = _look_at(run, config)
     if run.warning:
         reporter.info(run.warning)
-    normalization = config.input.normalization
     start = distributed.raise_on_all_ranks(lambda: None if state else read_weights_of(config))
+    sources = input_sources(config, start)
     if not config.resume:
         config = resolve(config, start)
     opened, images = open_identified(config, run, reporter)
@@ -121,8 +121,7 @@ def prepare(
         reporter.info("memory format: channels last")
     freezing = distributed.raise_on_all_ranks(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
-    source = "as recorded" if config.resume else normalization_source(normalization, start)
-    reporter.info(describe_input(config, source, start))
+    reporter.info(describe_input(config, sources))
     layers, sentences_about_layers = describe_layers(config, task)
     outputs = output_note(task.model)
     for sentence in (*sentences_about_layers, *([outputs] if outputs else [])):
@@ -141,7 +140,7 @@ def prepare(
     if config.dry_run:
         return None
     facts: dict[str, Any] = {
-        "normalization_source": source,
+        **sources,
         "layers": None if layers is None else layers.as_dict(),
     }
     facts |= {"outputs": outputs} if outputs else {}

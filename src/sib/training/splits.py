@@ -38,7 +38,8 @@ def open_splits(config: TrainConfig) -> Splits:
         hold_out_validation=config.selection == "validation",
         mask_ending=options.mask_ending,
         value_range=options.value_range,
-        resize=options.resize,
+        # a study opens its data before it reads weights
+        resize="crop" if options.resize == "auto" else options.resize,
         skip_bad=config.on_bad_image == "skip",
         labels=config.labels,
     )

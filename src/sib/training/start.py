@@ -43,13 +43,13 @@ def read_weights_of(config: TrainConfig) -> Start | None:
 def resolve(config: TrainConfig, start: Start | None) -> TrainConfig:
     """The configuration with every ``auto`` decided by the weights that the run starts from."""
     normalization, size, batch_norm = "half", config.given_size, "train"
-    foreground = "colours"
+    foreground, resize = "colours", "crop"
     if start is not None:
         normalization, batch_norm = start.normalization or normalization, "frozen"
-        foreground = "pretrained"
+        foreground, resize = "pretrained", start.resize
         if config.data != DIGITS:  # whose images have their own size
             size = size or start.image_size
-    return _decide(config, normalization, size, batch_norm, foreground)
+    return _decide(config, normalization, size, batch_norm, foreground, resize)
 
 
 def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainConfig:
@@ -67,7 +67,8 @@ def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainCon
     if config.memory_format == "auto":
         known: Any = before.get("memory_format")
         config = replace(config, memory_format=known)
-    return _decide(config, str(normalization), size, str(batch_norm), foreground)
+    resize = str(before.get("input.resize"))
+    return _decide(config, str(normalization), size, str(batch_norm), foreground, resize)
 
 
 def build_model(
@@ -107,25 +108,39 @@ def describe_start(config: TrainConfig, start: Start, record: dict[str, Any]) ->
     ]
 
 
-def describe_input(config: TrainConfig, source: str, start: Start | None) -> str:
-    """Describe size and normalisation of the images, and the source of the latter."""
-    resize = f"; the weights' own images: {start.resize}" if start and start.resize else ""
+def describe_input(config: TrainConfig, sources: dict[str, str]) -> str:
+    """Describe size, normalisation and resize rule of the images, and where the rules come from.
+
+    Args:
+        config: decided.
+        sources: as `input_sources` gives them.
+    """
     return (
         f"input: {size_in_words(config.side)} pixels, normalisation {config.input.normalization} "
-        f"({source}){resize}"
+        f"({sources['normalization_source']}), resize {config.input.resize} "
+        f"({sources['resize_source']})"
     )
 
 
-def normalization_source(given: str, start: Start | None) -> str:
-    """Where the normalisation of a new run comes from.
+def input_sources(config: TrainConfig, start: Start | None) -> dict[str, str]:
+    """Where the normalisation and the resize rule of a run come from, as its record holds it.
 
     Args:
-        given: ``input.normalization``, as it was before it was decided.
+        config: before it was decided.
         start: the weights that the run starts from.
     """
-    if given != "auto":
-        return "as given"
-    return "the default for random weights" if start is None else start.normalization_source
+    found = {}
+    for name in ("normalization", "resize"):
+        source = f"{name}_source"
+        if config.resume:
+            found[source] = "as recorded"
+        elif getattr(config.input, name) != "auto":
+            found[source] = "as given"
+        elif start is None:
+            found[source] = "the default for random weights"
+        else:
+            found[source] = getattr(start, source)
+    return found
 
 
 def describe_batch_norm(config: TrainConfig) -> str:
@@ -141,9 +156,12 @@ def _decide(
     image_size: ImageSize | None,
     batch_norm: str,
     foreground: str,
+    resize: str,
 ) -> TrainConfig:
     if config.input.normalization == "auto":
         config = replace(config, input=replace(config.input, normalization=normalization))
+    if config.input.resize == "auto":
+        config = replace(config, input=replace(config.input, resize=resize))
     if config.batch_norm == "auto":
         config = replace(config, batch_norm=batch_norm)  # type: ignore[arg-type]
     if config.foreground == "auto" and config.is_calibrated:
