@@ -1,6 +1,7 @@
 """Which runs there are, and what speaks against starting them."""
 
 import dataclasses
+import json
 import re
 
 import pytest
@@ -63,6 +64,17 @@ def test_weights_may_be_removed_once_they_were_measured(tmp_path):
     assert run.is_trained() and next_command(run, ("test",)) is None
     (run.folder / "evaluation.csv").write_text("")
     assert next_command(run, ("test",))[0] == "train"
+
+
+def test_an_evaluation_with_a_foreground_for_each_label_counts(tmp_path):
+    _, (run, *_) = planned(tmp_path)
+    pretend_trained(run)
+    pretend_evaluated(run, "test", 0.5, [0.1, 0.2])
+    path = run.folder / "evaluation.json"
+    found = json.loads(path.read_text())
+    found["options"]["foregrounds"] = "of label"
+    path.write_text(json.dumps(found))
+    assert run.is_evaluated("test")
 
 
 @pytest.mark.parametrize("damage", ["weights", "scores", "limit", "methods"])

@@ -184,10 +184,9 @@ class InputConfig:
     that a crop keeps, above 0 to 1."""
     resize: Resize = "auto"
     """How an image is brought to its size without a random crop. crop: resize the short side and
-    crop the centre. squash: resize height and width, whatever their ratio. pad: resize the whole
-    image and lay it on grey. crop:SHARE keeps that share of the resized side, 0.875 otherwise, and
-    an ending :bicubic changes the interpolation, as in crop:0.95:bicubic. auto: the rule of the
-    start weights, crop for random ones."""
+    crop the centre. squash: resize height and width, whatever their ratio. pad: lay the whole image
+    on grey. With details: crop:SHARE, the crop's share of the resized side, and an ending :bicubic,
+    as in crop:0.95:bicubic. auto: the rule of the start weights, or crop."""
     normalization: Normalization = "auto"
     """Mean and deviation of the channels. half: 0.5. imagenet: those of ImageNet. MEAN/STD: any
     others, for values in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: those of the start

@@ -22,7 +22,7 @@ from sib.evaluation.maps import layer_of, print_layer
 from sib.evaluation.score_split import score_split
 from sib.evaluation.scores import Scores
 from sib.evaluation.statistics import mean_interval
-from sib.evaluation.stored import EVALUATION
+from sib.evaluation.stored import EVALUATION, FOREGROUNDS
 from sib.evaluation.tables import evaluation_rows, evaluation_table
 from sib.explain import default_methods
 from sib.runs.versions import versions
@@ -66,7 +66,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
         "layers": None if layer is None else layer.as_dict(),
         **(_foreground_facts(foregrounds) if checkpoint.label_kind == "multi" else {}),
         "classes": splits.classes,
-        "options": options(config) | ({"foregrounds": "of label"} if by_label else {}),
+        "options": options(config) | ({FOREGROUNDS: "of label"} if by_label else {}),
         "unavailable": [name for name in default_methods() if name not in methods_of(scores)],
         "data": splits.description,
         "pixels_sha256": pixels,

@@ -15,6 +15,11 @@ MAP = "map_macro"
 """The figure that leads where an image has several labels."""
 
 
+FOREGROUNDS = "foregrounds"
+"""Among the options of an evaluation: which foregrounds its annotation gave; not one of the
+command's own options."""
+
+
 class Evaluation(NamedTuple):
     """An evaluation and the scores behind it."""
 

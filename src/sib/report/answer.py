@@ -9,7 +9,7 @@ from sib.evaluation.groups import Group, GroupedRuns
 from sib.evaluation.label_intervals import label_difference
 from sib.evaluation.scores import ENERGY, energies, shared_methods
 from sib.evaluation.statistics import Array, paired_difference
-from sib.evaluation.stored import headline
+from sib.evaluation.stored import FOREGROUNDS, headline
 from sib.explain import method_title
 from sib.report.tables import signed
 
@@ -193,7 +193,7 @@ def _caption(standings: list[Standing], facts: dict[str, Any], count: int) -> st
             f"{count} method{'s' * (count > 1)} of explanation. An even map has the object's share "
             "of the area."
         )
-        if facts["options"].get("foregrounds"):
+        if facts["options"].get(FOREGROUNDS):
             text += " The object is that of the explained label; the pictures outline all objects."
     if len(standings) > 1:
         seeds = max(len(standing.group.members) for standing in standings)

@@ -7,7 +7,7 @@ from typing import Any
 from sib.config.evaluate import EvaluateConfig
 from sib.config.yaml_options import from_arguments, options_of
 from sib.evaluation.evaluate import options
-from sib.evaluation.stored import EVALUATION
+from sib.evaluation.stored import EVALUATION, FOREGROUNDS
 from sib.explain import default_methods
 from sib.runs.reader import read_json
 from sib.utils.errors import InputError
@@ -41,12 +41,19 @@ class Evaluation:
         known = set(table) | (set() if self.config.methods else set(found.get("unavailable", ())))
         return (
             found.get("format") == EVALUATION.format
-            and found.get("options") == options(self.config) | {"split": split}
+            and _given(found.get("options")) == options(self.config) | {"split": split}
             and found.get("images_sha256") == scores
             and found.get("weights_sha256") == weighed
             and known >= set(self.config.methods or default_methods())
             and all(set(row) >= set(self.config.metrics) for row in table.values())
         )
+
+
+def _given(recorded: Any) -> Any:
+    """The options of an evaluation without what its annotation decided."""
+    if not isinstance(recorded, dict):
+        return recorded
+    return {name: value for name, value in recorded.items() if name != FOREGROUNDS}
 
 
 def read_evaluation(file: Path, described: dict[Any, Any]) -> Evaluation:
