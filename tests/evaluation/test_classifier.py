@@ -50,8 +50,9 @@ def test_what_it_knows(classifier):
     own = classifier.model.state_dict()
     assert own.keys() == state.keys()
     assert all(torch.equal(value, state[name]) for name, value in own.items())
-    assert "small_resnet at 32 × 32 pixels, resize crop, normalisation half (its header)" in repr(
-        classifier
+    assert (
+        "small_resnet at 32 × 32 pixels, resize crop (its header), normalisation half (its header)"
+        in repr(classifier)
     )
 
 
