@@ -96,7 +96,7 @@ def test_a_new_linear_head_starts_as_linear_layers_do():
 
 def read_start_from(state):
     """A start as `read_start` gives it, without a file."""
-    return Start(state, "w.pt", "half", "its header", None, None, None, None, None)
+    return Start(state, "w.pt", "half", "its header", None, "crop", "the default", None, None, None)
 
 
 @pytest.mark.parametrize(
