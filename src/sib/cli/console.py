@@ -109,9 +109,9 @@ class ConsoleReporter:
                 f"{'' if narrow else 'foreground '}energy {measured['foreground_energy']:.3f}"
             )
         if "gradient_ratio" in record and not narrow:
-            parts.append(f"terms/CE gradient {record['gradient_ratio']:.1e}")
+            parts.append(f"gradient of the terms {record['gradient_ratio']:.2g} × cross-entropy's")
         parts.append(f"{record['images_per_second']:.0f} images/s")
-        best = "  [green]best[/]" if record["best"] else ""
+        best = f"  [green]{record['best']}[/]" if record["best"] else ""
         self._line("  ".join(parts) + best)
 
     def result(self, result: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ class ConsoleReporter:
         if test["annotated"]:
             text += (
                 f", foreground energy {test['foreground_energy']:.3f} "
-                f"(a map without preference: {test['foreground_share']:.3f})"
+                f"(an even map: {test['foreground_share']:.3f})"
             )
         self._line(text)
         if "note" in result:

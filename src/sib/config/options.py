@@ -30,17 +30,20 @@ class ObjectiveConfig:
     slope: float = option(10.0, only_for=("published",))
     """Slope of the mask's sigmoids, above 0; larger values make the mask harder."""
     projection_dim: int | None = option(None, only_for=("published",))
-    """Columns of the random projection before HSIC, which saves time with large images. Default: no
-    projection."""
+    """Columns of a random projection before HSIC, at least 1. Set it to save time with large
+    images. Default: no projection."""
     form: Literal["linear", "exp"] = option("linear", only_for=("published",))
     """How the terms enter the loss. linear: the published description. exp: the published
     scripts."""
     cotangent: Literal["probabilities", "logits", "margin"] = option(
         "probabilities", only_for=("published",)
     )
-    """What the vector-Jacobian product starts from. margin: the log-odds of the decision."""
+    """What the reconstruction explains: the probabilities, the logits, or the margin, which is the
+    log-odds of the decision."""
     mask: Literal["density", "hard", "centred", "area"] = option("density", only_for=("published",))
-    """How the foreground is found in the reconstruction."""
+    """How the foreground is found in the reconstruction. density: where strong values are dense, as
+    in the paper. hard: the same, cut to 0 and 1. centred: where single values are strong. area: as
+    centred, with the mean that --objective.area gives."""
     area: float = option(0.1, only_for=("published",), only_if=("objective.mask", ("area",)))
     """Mean that --objective.mask area aims at, 0 to 1."""
     alignment: Literal["hsic", "ssim"] = option("hsic", only_for=("published",))
@@ -60,23 +63,24 @@ class ObjectiveConfig:
     foreground-layer and --stages. published: alignment and background variance, as in all recipes;
     the other options belong to it."""
     image_weight: float = option(0.1, only_for=("calibrated",))
-    """calibrated only: weight of the background's share of R's energy, R being the reconstruction.
-    The unit is the norm of the term's gradient over that of cross-entropy."""
+    """calibrated only: how strongly the reconstruction is moved off the background, at least 0: the
+    norm of this term's gradient over that of cross-entropy. Raise it if maps still leak."""
     layer_weight: float = option(0.1, only_for=("calibrated",))
-    """calibrated only: weight of the background's share of the evidence at the last stage, in the
-    same unit."""
+    """calibrated only: how strongly the evidence at the last stage is moved off the background, at
+    least 0, in the same unit. Raise it if class activation maps still leak."""
     stage_weight: float = option(0.1, only_for=("calibrated",))
-    """calibrated only: weight of the mean background share over the finer stages, in the same
-    unit."""
+    """calibrated only: how strongly the evidence at the finer stages is moved off the background,
+    at least 0, in the same unit."""
     balance: bool = option(True, only_for=("calibrated",))
-    """calibrated only: measure the gradients on every eighth batch, so that the weights keep their
-    unit. Without it they are plain factors; 0.6, 2 and 2 were chosen for a ResNet-18."""
+    """calibrated only: measure the gradients on every eighth batch, and rescale the terms so that
+    the weights keep their unit. Without it the weights are plain factors of the terms; for a
+    ResNet-18, 0.6 (image), 2 (layer) and 2 (stages) were chosen."""
     balance_floor: float | None = option(
         None, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )
-    """calibrated with balance only: smallest share of its largest norm so far that the gradient of
-    cross-entropy counts as, 0 to 1. Raise it if the terms fade once the network fits. Default: 1 if
-    the run starts from weights, 0 otherwise."""
+    """calibrated with balance only: cross-entropy's gradient counts as at least this share of its
+    largest norm so far, 0 to 1, so that the terms do not fade with it once the network fits.
+    Default: 1 if the run starts from weights, 0 otherwise."""
     steady_interval: int = option(
         8, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )

@@ -129,7 +129,8 @@ class TrainOptions(FineTuningConfig):
     tensorboard, wandb, mlflow, separated by commas. Trackers of other packages can be named, too.
     Each needs pip install "sib[NAME]"; metrics.jsonl is always written."""
     dry_run: bool = option(False, resume=True, harmless=True)
-    """Print what the run would cost, and stop."""
+    """Check everything, print how long the run would take and how much memory, and stop. Nothing is
+    trained or saved."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)

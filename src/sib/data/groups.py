@@ -77,7 +77,8 @@ def check_groups(splits: Mapping[str, Source], groups: Mapping[str, str]) -> dic
             if other != split:
                 raise InputError(
                     f"groups: the group {groups[name]} is in both {other} and {split} of the "
-                    f"folder, the latter with {name}; --input.test-split random divides anew"
+                    f"folder, the latter with {name}; --input.test-split random divides all images "
+                    "again"
                 )
     return {split: list(home.values()).count(split) for split in splits}
 

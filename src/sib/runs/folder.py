@@ -224,7 +224,7 @@ class RunFolder:
             patience: seconds to wait for a process that holds the lock.
 
         Raises:
-            InputError: there is no run, another process holds it, or none of its states is whole.
+            InputError: there is no run, another process holds it, or none of its states is intact.
         """
         if not (self.path / "config.yaml").exists():
             raise InputError(f"--resume: {self.path} holds no run; start one without --resume")

@@ -51,7 +51,9 @@ def run_foregrounds(
     """
     if config.foreground != "pretrained":
         if config.is_calibrated:
-            reporter.info("foreground: colours that R favours, found in each batch")
+            reporter.info(
+                "foreground: found in each batch, from the colours that the reconstruction favours"
+            )
         return None
 
     def obtain() -> FoundForegrounds | None:
@@ -117,7 +119,7 @@ def describe_quality(quality: dict[str, float] | None) -> str:
         f"area {quality['disc']:.3f}, of the whole image {quality['even']:.3f}"
     )
     if quality["found"] < quality["disc"]:
-        sentence += "; warning: a disc that knows nothing of the images is better"
+        sentence += "; warning: a disc at the centre of every image is better"
     return sentence
 
 

@@ -1,4 +1,4 @@
-"""The data of a run, opened alike in every process and identified for later commands."""
+"""The data of a run: the same in every process, and identified for later commands."""
 
 from dataclasses import replace
 from pathlib import Path

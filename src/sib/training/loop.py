@@ -19,7 +19,7 @@ from sib.training.mixing import make_mixing
 from sib.training.optimizer import Update
 from sib.training.prepare import Prepared, parallel_task, prepare
 from sib.training.progress import EpochProgress
-from sib.training.records import best_record, is_better, result_record, weight_facts
+from sib.training.records import best_record, best_words, is_better, result_record, weight_facts
 from sib.training.reporter import NullReporter, Reporter
 from sib.training.splits import make_split_loader
 from sib.training.state import (
@@ -138,13 +138,15 @@ class Training:
         warnings = self.monitor.check(record)
         if warnings:
             record["warnings"] = list(warnings.values())
+        best = ""
         if is_better(measured, self.best):
+            best = best_words(measured, self.best)
             self.best = best_record(self.epoch, measured)
         self.writer.log(record)
         self.progress = EpochProgress()
         self._save_state()
         self._save_weights()
-        self.reporter.epoch(record | {"best": self.best["epoch"] == self.epoch})
+        self.reporter.epoch(record | {"best": best})
         self.trackers.log_epoch(lambda: read_epochs(self.run.path), self._draw_explanations)
         for sentence in self.monitor.unseen(warnings):
             self.reporter.info(f"warning: {sentence}")

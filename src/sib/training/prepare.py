@@ -1,4 +1,4 @@
-"""Everything before the first step: errors are reported here, and alike in every process."""
+"""Everything before the first step. All processes report the same errors here."""
 
 import copy
 from dataclasses import replace
@@ -108,7 +108,7 @@ def prepare(
     if config.method == "sib":
         reporter.info(describe_objective(config))
     if describe_device(device).get("tf32_convolutions") and config.precision == "float32":
-        reporter.info("convolutions use TF32, as torch does by default on this GPU")
+        reporter.info("convolutions compute in TF32, which is torch's default on this GPU")
     for deviation in deviations(config):
         reporter.info(f"deviates from the method: {deviation}")
     if not config.dry_run:
@@ -138,6 +138,7 @@ def prepare(
     cost = _cost(config, task, batch, steps, device)
     reporter.cost(cost, config, steps)
     if config.dry_run:
+        reporter.info("dry run: nothing was trained, and nothing was saved")
         return None
     facts: dict[str, Any] = {
         **sources,
@@ -151,7 +152,9 @@ def prepare(
     if run.lock.warning:
         reporter.info(run.lock.warning)
     if config.compile:
-        reporter.info("compiling the step: the first of each kind takes long")
+        reporter.info(
+            "compiling the step: the first step with terms and the first without take long"
+        )
         task.compile()
     parallel = parallel_task(task, device, cost.unused)
     saved = state["epoch"] if state else 0

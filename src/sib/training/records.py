@@ -20,6 +20,14 @@ def is_better(measured: Measurement, best: Mapping[str, float]) -> bool:
     return (accuracy, -measured.cross_entropy) > (before, -best["cross_entropy"])
 
 
+def best_words(measured: Measurement, best: Mapping[str, float]) -> str:
+    """How an epoch that is better than the best so far is reported."""
+    accuracy = measured.labels.map_macro if measured.labels else measured.accuracy
+    if best and accuracy == best.get("map_macro", best["accuracy"]):
+        return "best so far: a tie, with the lower loss"
+    return "best so far"
+
+
 def best_record(epoch: int, measured: Measurement) -> dict[str, float]:
     """What is kept of the best epoch."""
     return {

@@ -100,7 +100,9 @@ def describe_layers(config: TrainConfig, task: Task) -> tuple[LayerDescription |
         else:
             found = whole._replace(stages={})
     except ValueError:  # the method needs no layer, as checked above
-        return None, ["layer: not known; class activation maps need --layer"]
+        return None, [
+            "layer: none is known for this architecture; class activation maps need --layer"
+        ]
     sentences = [f"layer: {found}"]
     if not found.has_places:
         use = "a term or class activation maps" if config.is_calibrated else "class activation maps"
@@ -152,19 +154,24 @@ def describe_objective(config: TrainConfig) -> str:
     own = config.objective
     if own.kind == "calibrated":
         weights = (
-            f"{own.image_weight:g} at the image, {own.layer_weight:g} at the last stage, "
-            f"{own.stage_weight:g} at the stages between"
+            f"{own.image_weight:g} (image), {own.layer_weight:g} (last stage) and "
+            f"{own.stage_weight:g} (stages between)"
         )
-        unit = " of cross-entropy's gradient" if own.balance else ""
-        if own.balance and config.balance_floor:
-            unit += f", at least {config.balance_floor:g} of its largest norm so far"
+        if own.balance:
+            weights = f"its terms pull with gradients of {weights} times cross-entropy's"
+            if floor := config.balance_floor:
+                least = "its largest" if floor == 1 else f"{floor:g} of its largest"
+                weights += f", which counts as at least {least} so far"
+        else:
+            weights = f"its terms have the factors {weights}"
         return (
-            f"S-IB objective: calibrated, weights {weights}{unit}; the paper's is --objective "
+            f"S-IB objective: calibrated; {weights}. For the paper's objective, give --objective "
             "published"
         )
     return (
         f"S-IB objective: published, λ_fg {own.foreground_weight:g}, λ_bg "
-        f"{own.background_weight:g}; the other one is --objective calibrated"
+        f"{own.background_weight:g}. For the one that needs no tuning, give --objective "
+        "calibrated"
     )
 
 
@@ -173,10 +180,11 @@ def deviations(config: TrainConfig) -> list[str]:
     found = []
     if config.every_n_steps > 1:
         found.append(
-            f"S-IB terms on one step in {config.every_n_steps}, weighted × {config.every_n_steps}"
+            f"the S-IB terms are computed on one step in {config.every_n_steps}, and count "
+            f"{config.every_n_steps} times there"
         )
     if config.sib_fraction < 1:
-        found.append(f"S-IB terms on {config.sib_fraction:g} of each batch")
+        found.append(f"the S-IB terms are computed on {config.sib_fraction:g} of each batch")
     return found
 
 

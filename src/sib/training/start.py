@@ -146,8 +146,11 @@ def input_sources(config: TrainConfig, start: Start | None) -> dict[str, str]:
 def describe_batch_norm(config: TrainConfig) -> str:
     """Describe what batch norm does."""
     if config.batch_norm == "frozen":
-        return "frozen, so running statistics are used and stay; weight and bias are trained"
-    return "train, so each batch's own statistics are used"
+        return (
+            "frozen, so it uses its running statistics and leaves them unchanged; its weight and "
+            "bias are trained"
+        )
+    return "train, so it uses the statistics of each batch"
 
 
 def _decide(

@@ -132,7 +132,7 @@ def _scenes(config: MakeSpuriousConfig, parts: dict[str, Objects]) -> dict[str, 
         cuts = cut_colours(train, count)
     except ValueError:
         raise InputError(
-            f"the backgrounds of {config.name} are too much alike to make {count} families of "
+            f"the backgrounds of {config.name} are too similar to make {count} families of "
             "them: give --backgrounds procedural"
         ) from None
     found = families_of(train, cuts)
