@@ -209,14 +209,14 @@ def test_what_cannot_be_exported_is_told(tmp_path, monkeypatch):
         def forward(self, images):
             return self.inner(images) if images.sum() > 0 else self.inner(-images)
 
-    own = exporting.load
+    own = exporting.load_from_options
 
     def load(*arguments, **options):
         classifier = own(*arguments, **options)
         classifier.model = Branches(classifier.model)
         return classifier
 
-    monkeypatch.setattr(exporting, "load", load)
+    monkeypatch.setattr(exporting, "load_from_options", load)
     config = ExportConfig(run=trained(), format="pt2", device="cpu", out=tmp_path / "n.pt2")
     with pytest.raises(
         InputError, match="--format pt2: small_resnet cannot be exported this way: "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from sib.config.checks import check_at_least_one, check_distinct
 from sib.config.classifier import NamedClassifierConfig, Runs
@@ -18,16 +18,8 @@ Kind = Literal[
     "background_alone",
 ]
 Fill = Literal["surroundings", "diffusion", "tiled"]
-KINDS: tuple[Kind, ...] = (
-    "exchanged",
-    "same_class",
-    "blurred",
-    "greyed",
-    "noised",
-    "object_alone",
-    "background_alone",
-)
-FILLS: tuple[Fill, ...] = ("surroundings", "diffusion", "tiled")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+FILLS: tuple[Fill, ...] = get_args(Fill)
 FILLED: tuple[Kind, ...] = ("exchanged", "same_class", "background_alone")
 """Conditions that take the object out of an image, once for each way to fill its place."""
 

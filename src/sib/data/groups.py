@@ -9,7 +9,7 @@ import numpy as np
 from sib.data.match import ImageNames
 from sib.data.readers.annotations.entry import text
 from sib.data.readers.annotations.load import load_text
-from sib.data.readers.rows import columns_of, rows_of
+from sib.data.readers.rows import columns_of, full_rows
 from sib.data.source import Source
 from sib.data.splits import check_fraction
 from sib.utils.errors import InputError
@@ -39,12 +39,7 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
     places = [header.index(column) for column in COLUMNS]
     groups: dict[str, str] = {}
     images = ImageNames(names)
-    rows = rows_of(content, path)
-    next(rows)
-    for line, row in rows:
-        where = f"{path}, line {line}"
-        if len(row) != len(header):
-            raise InputError(f"{where}: {len(header)} columns are needed; got {len(row)}")
+    for where, row in full_rows(content, path):
         image, group = (
             text(row[place], what, where) for place, what in zip(places, COLUMNS, strict=True)
         )

@@ -9,14 +9,14 @@ import torch
 from rich.console import Console
 
 from sib import distributed
-from sib.config.checks import check_image_size
 from sib.config.evaluate import AttributionConfig, EvaluateConfig
 from sib.data import Splits
 from sib.data.annotation_notes import sentences
 from sib.data.understood import plural, remarks, understood
-from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, open_run_data
+from sib.evaluation.from_options import open_from_options
 from sib.evaluation.label_intervals import NAMES, label_interval
 from sib.evaluation.maps import layer_of, print_layer
 from sib.evaluation.score_split import score_split
@@ -103,16 +103,11 @@ def _open(
     config: EvaluateConfig, device: torch.device, console: Console
 ) -> tuple[Checkpoint, Splits]:
     """The classifier and its images, with a line about each."""
-    checkpoint = open_checkpoint(
+    checkpoint = open_from_options(
+        config,
         config.run,
         device,
-        which=config.weights,
-        arch=config.arch,
-        image_size=check_image_size(config.image_size),
-        resize=config.resize,
-        normalization=config.normalization,
         layer=config.layer,
-        trust_code=config.trust_code,
         label_kind=None if config.labels is None else "multi",
     )
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)

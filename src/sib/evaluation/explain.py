@@ -6,15 +6,15 @@ import torch
 from rich.console import Console
 
 from sib import distributed
-from sib.config.checks import check_image_size
 from sib.config.evaluate import ExplainConfig
 from sib.data.files import printable
 from sib.data.normalization import normalise
 from sib.data.readers.decode import read_image
 from sib.data.sample import Sample
 from sib.data.transforms import JointTransform
-from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.classes import unnamed_note, with_classes
+from sib.evaluation.from_options import open_from_options
 from sib.evaluation.images import fitting_images, readable_images
 from sib.evaluation.maps import layer_of, maps_of, print_costs, print_layer
 from sib.explain import available_methods, default_methods, method_title
@@ -64,17 +64,7 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
 
 def _open(config: ExplainConfig, device: torch.device, console: Console) -> tuple[Checkpoint, Path]:
     """The classifier, and the folder for the figures."""
-    checkpoint = open_checkpoint(
-        config.run,
-        device,
-        which=config.weights,
-        arch=config.arch,
-        image_size=check_image_size(config.image_size),
-        resize=config.resize,
-        normalization=config.normalization,
-        layer=config.layer,
-        trust_code=config.trust_code,
-    )
+    checkpoint = open_from_options(config, config.run, device, layer=config.layer)
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     print_layer(console, layer_of(checkpoint), config.methods)
     checkpoint = with_classes(checkpoint, config.classes)

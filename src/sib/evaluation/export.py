@@ -12,9 +12,9 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sib.config.checks import check_image_size
 from sib.config.deploy import ExportConfig
-from sib.evaluation.classifier import Classifier, load
+from sib.evaluation.classifier import Classifier
+from sib.evaluation.from_options import load_from_options
 from sib.utils.errors import InputError, ProblemsFound
 from sib.utils.image_size import height_width, plain_size
 from sib.utils.normalization import statistics
@@ -37,17 +37,8 @@ def export(config: ExportConfig, console: Console) -> Path:
         ProblemsFound: the exported network gives other logits; it is removed.
     """
     check_packages(config.format)
-    classifier = load(
-        config.run,
-        device="cpu" if config.device == "auto" else config.device,
-        weights=config.weights,
-        arch=config.arch,
-        image_size=check_image_size(config.image_size),
-        resize=config.resize,
-        normalization=config.normalization,
-        classes=config.classes,
-        trust_code=config.trust_code,
-    )
+    device = "cpu" if config.device == "auto" else config.device
+    classifier = load_from_options(config, config.run, device)
     name = config.run.resolve().name if config.run.is_dir() else config.run.stem
     path = config.out or Path(f"{name}.{ENDINGS[config.format]}")
     if path.exists() and path.resolve() == config.run.resolve():

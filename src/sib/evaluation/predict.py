@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from sib import distributed
-from sib.config.checks import check_image_size
 from sib.config.deploy import PredictConfig
 from sib.data.files import printable
-from sib.evaluation.classifier import Classifier, load
+from sib.evaluation.classifier import Classifier
+from sib.evaluation.from_options import load_from_options
 from sib.evaluation.images import fitting_images, readable_images
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
@@ -37,17 +37,7 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
         InputError: bad input, in one sentence; nothing is written.
     """
     images = readable_images(config.images, config.on_bad_image == "skip")
-    classifier = load(
-        config.run,
-        device=config.device,
-        weights=config.weights,
-        arch=config.arch,
-        image_size=check_image_size(config.image_size),
-        resize=config.resize,
-        normalization=config.normalization,
-        classes=config.classes,
-        trust_code=config.trust_code,
-    )
+    classifier = load_from_options(config, config.run, config.device)
     skip_bad = config.on_bad_image == "skip"
     images = fitting_images(images, classifier.image_size, classifier.resize, skip_bad)
     # a table or JSON on standard output may be read by a program

@@ -1,9 +1,14 @@
 """Checks of the arguments, with messages that say what is allowed."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from sib.functional import checks
+
+Targets = Tensor | Sequence[int] | int | None
+"""Classes to explain, for each image or for all; None for the predicted ones."""
 
 
 def broadcastable(name: str, value: float | Tensor, images: Tensor) -> None:

@@ -1,11 +1,9 @@
 """Insertion and deletion: does the model's confidence follow the attribution?"""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from sib.explain.arguments import resolve_targets
+from sib.explain.arguments import Targets, resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.label_kinds import kind_of
@@ -16,7 +14,6 @@ from sib.models.mode import evaluation_mode
 
 BASELINES = ("blur", "mean")
 DIRECTIONS = ("insertion", "deletion")
-Targets = Tensor | Sequence[int] | int | None
 
 
 def insertion_area(

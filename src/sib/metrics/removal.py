@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sib.explain.arguments import resolve_targets
+from sib.explain.arguments import Targets, resolve_targets
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.label_kinds import kind_of
 from sib.functional.precision import to_float64
 from sib.metrics.arguments import check_maps_of, scored
 from sib.metrics.imputation import impute
-from sib.metrics.perturbation import Targets, pixel_ranks
+from sib.metrics.perturbation import pixel_ranks
 from sib.models.mode import evaluation_mode
 
 PERCENTAGES = (10, 20, 30, 40, 50, 70, 90)

@@ -1,6 +1,5 @@
 """Is a map specific to the class that it explains, or the same for every class?"""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Unpack
 
 import torch
@@ -8,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib.explain import attribute
-from sib.explain.arguments import resolve_targets
+from sib.explain.arguments import Targets, resolve_targets
 from sib.explain.method import AttributeOptions
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
@@ -16,7 +15,6 @@ from sib.metrics.localisation import foreground_energy
 from sib.metrics.randomisation import rank_correlation
 from sib.models.mode import evaluation_mode
 
-Targets = Tensor | Sequence[int] | int | None
 OTHERS = ("runner_up", "least_likely")
 
 

@@ -1,13 +1,12 @@
 """Does a map stay the same as long as the decision does?"""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from sib.explain import attribute
-from sib.explain.arguments import resolve_targets
+from sib.explain.arguments import Targets, resolve_targets
 from sib.explain.method import AttributeOptions
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
@@ -15,7 +14,6 @@ from sib.functional.label_kinds import kind_of
 from sib.functional.precision import to_float64
 from sib.models.mode import evaluation_mode
 
-Targets = Tensor | Sequence[int] | int | None
 REDUCTIONS = ("max", "mean")
 
 

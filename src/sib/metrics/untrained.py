@@ -5,13 +5,13 @@ from typing import Unpack
 from torch import Tensor, nn
 
 from sib.explain import attribute
+from sib.explain.arguments import Targets
 from sib.explain.method import AttributeOptions
 from sib.explain.state import device_of
 from sib.functional import checks
 from sib.metrics.arguments import check_maps_of
 from sib.metrics.chance import chance_corrected
 from sib.metrics.localisation import foreground_energy
-from sib.metrics.perturbation import Targets
 from sib.metrics.randomisation import randomised_copy
 
 

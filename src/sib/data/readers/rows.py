@@ -39,5 +39,21 @@ def rows_of(content: str, path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}, line {reader.line_num} is not valid CSV: {error}") from None
 
 
+def full_rows(content: str, path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The rows below the header, each with its place for messages.
+
+    Raises:
+        InputError: a row is not CSV, or has more or fewer cells than the header.
+    """
+    width = len(columns_of(content))
+    rows = rows_of(content, path)
+    next(rows)
+    for line, row in rows:
+        where = f"{path}, line {line}"
+        if len(row) != width:
+            raise InputError(f"{where}: {width} columns are needed; got {len(row)}")
+        yield where, row
+
+
 def _delimiter(header: str) -> str:
     return next((mark for mark in ("\t", ";") if mark in header and "," not in header), ",")

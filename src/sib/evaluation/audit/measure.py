@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from torch import Tensor
 
 from sib import distributed
 from sib.config.audit import AuditConfig
-from sib.config.checks import check_image_size
 from sib.data import Splits, make_loader
 from sib.data.annotation_notes import sentences
 from sib.data.source import Source
@@ -22,9 +22,10 @@ from sib.evaluation.audit.figures import figures, gaps, majority, overall
 from sib.evaluation.audit.groups import find_groups
 from sib.evaluation.audit.images import AuditImages
 from sib.evaluation.audit.source import audit_source, check_foreground
-from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
+from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, open_run_data
+from sib.evaluation.from_options import open_from_options
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import AUDIT, Evaluation
 from sib.metrics.behaviour import behaviour_of, conditions_of
@@ -53,16 +54,8 @@ def open_audited(
     """
     # beside a file of weights, a run keeps what it records
     own = run.is_dir() and not all(each.is_dir() for each in config.runs)
-    checkpoint = open_checkpoint(
-        run,
-        choose_device(config.device),
-        which=config.weights,
-        arch=None if own else config.arch,
-        image_size=check_image_size(config.image_size),
-        resize=config.resize,
-        normalization=None if own else config.normalization,
-        trust_code=config.trust_code,
-    )
+    options = replace(config, arch=None, normalization=None) if own else config
+    checkpoint = open_from_options(options, run, choose_device(config.device))
     if checkpoint.label_kind == "multi":
         raise InputError(
             f"{checkpoint.path} tells several labels of an image, and an audit asks for the one "

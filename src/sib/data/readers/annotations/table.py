@@ -13,7 +13,7 @@ from sib.data.readers.annotations.entry import (
     number,
     text,
 )
-from sib.data.readers.rows import columns_of, rows_of
+from sib.data.readers.rows import columns_of, full_rows
 from sib.data.sample import Box
 from sib.utils.errors import InputError
 
@@ -81,12 +81,7 @@ def read(content: str, path: Path) -> Iterator[Annotation]:
     """
     header = _header(content)
     columns = _boxes_in(header, path)
-    rows = rows_of(content, path)
-    next(rows)
-    for line, row in rows:
-        where = f"{path}, line {line}"
-        if len(row) != len(header):
-            raise InputError(f"{where}: {len(header)} columns are needed; got {len(row)}")
+    for where, row in full_rows(content, path):
         yield _annotation(dict(zip(header, row, strict=True)), columns, where)
 
 
