@@ -15,7 +15,7 @@ from pathlib import Path
 from sib.cli.main import main
 
 ARGUMENTS = [
-    "train", "--data", "digits", "--arch", "small_resnet", "--image-size", "16", "--epochs", "6",
+    "train", "--data", "digits", "--arch", "small_resnet", "--image-size", "16", "--epochs", "4",
     "--batch-size", "8", "--workers", "0", "--device", "cpu", "--objective", "published",
     "--objective.window-size", "5", "--objective.projection-dim", "8", "--input.augment", "crop",
     "--input.train-size", "48", "--input.test-size", "20", "--optimizer.learning-rate", "0.01",

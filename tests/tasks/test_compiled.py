@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 import sib
-from helpers.nets import group_norm_net, small_vit
+from helpers.nets import batch_norm_net, group_norm_net, small_vit
 from sib.models import SmallResNet, build
 
 BACKEND = "aot_eager"
@@ -45,20 +45,6 @@ def assert_same(eager, compiled, one, other, **tolerance):
     pairs = zip(eager.model.named_buffers(), compiled.model.buffers(), strict=True)
     for (name, ours), theirs in pairs:
         torch.testing.assert_close(theirs, ours, **tolerance, msg=name)
-
-
-def with_batch_norm():
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, bias=False),
-        nn.BatchNorm2d(8),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(8, 8, 3, stride=2),
-        nn.BatchNorm2d(8),
-        nn.GELU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(8, 5),
-    )
 
 
 def one_layer_vit():
@@ -111,7 +97,7 @@ def test_the_published_architectures(arch):
 @pytest.mark.parametrize(
     "make",
     [
-        with_batch_norm,
+        batch_norm_net,
         pytest.param(group_norm_net, marks=pytest.mark.torture),
         pytest.param(small_vit, marks=pytest.mark.torture),
     ],
@@ -145,14 +131,14 @@ ALONE = [{"form": "exp"}, {"cotangent": "logits"}, {"mask": "hard"}]
 )
 def test_other_objectives(options):
     objective = sib.SpatialIB(1.0, 10.0, window_size=5, **options)
-    eager, compiled, images, labels = problem(with_batch_norm(), objective)
+    eager, compiled, images, labels = problem(batch_norm_net(), objective)
     one, other = step(eager, images, labels), step(compiled, images, labels)
     assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_a_projection_draws_the_same_numbers():
     found = []
-    eager, compiled, images, labels = problem(with_batch_norm())
+    eager, compiled, images, labels = problem(batch_norm_net())
     for task in (eager, compiled):
         generator = torch.Generator().manual_seed(3)
         task.objective = sib.SpatialIB(window_size=5, projection_dim=4, generator=generator)
@@ -164,14 +150,14 @@ def test_a_projection_draws_the_same_numbers():
 
 @pytest.mark.parametrize("options", [{"every_n_steps": 2}, {"fraction": 0.5}])
 def test_cheaper_modes(options):
-    eager, compiled, images, labels = problem(with_batch_norm(), batch=8, **options)
+    eager, compiled, images, labels = problem(batch_norm_net(), batch=8, **options)
     for _ in range(2):
         one, other = step(eager, images, labels), step(compiled, images, labels)
         assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_micro_batches():
-    eager, compiled, images, labels = problem(with_batch_norm())
+    eager, compiled, images, labels = problem(batch_norm_net())
     one, other = step(eager, images, labels, 2), step(compiled, images, labels, 2)
     assert_same(eager, compiled, one, other, rtol=1e-5, atol=1e-5)
 
@@ -180,7 +166,7 @@ def test_micro_batches():
 def usual():
     """One network and its compiled step for the tests that do not compare figures."""
     torch._dynamo.reset()
-    eager, compiled, images, labels = problem(with_batch_norm())
+    eager, compiled, images, labels = problem(batch_norm_net())
     compiled(images, labels)
     return eager, compiled, images, labels
 
@@ -195,7 +181,7 @@ def test_two_gradients_of_one_step(usual):
 
 
 def test_bfloat16_stays_near_the_eager_step():
-    eager, compiled, images, labels = problem(with_batch_norm(), batch=8)
+    eager, compiled, images, labels = problem(batch_norm_net(), batch=8)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         one, other = step(eager, images, labels), step(compiled, images, labels)
     torch.testing.assert_close(other.cross_entropy, one.cross_entropy, rtol=0.02, atol=0.02)
@@ -209,7 +195,7 @@ def test_the_model_is_left_as_it_is(usual):
     eager, compiled, images, labels = usual
     step(compiled, images, labels)
     assert list(compiled.state_dict()) == list(eager.state_dict())
-    assert compiled.model.state_dict().keys() == with_batch_norm().state_dict().keys()
+    assert compiled.model.state_dict().keys() == batch_norm_net().state_dict().keys()
     assert not images.requires_grad and images.grad is None
 
 

@@ -1,7 +1,6 @@
 """Runs whose foregrounds come from the start network: found once, kept, used, resumed."""
 
 import json
-from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
@@ -10,10 +9,9 @@ import yaml
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from helpers.processes import in_two
+from helpers.processes import command_in_two
 from helpers.squares import AREA, start_weights, write_folder
 from sib.cli.console import ConsoleReporter
-from sib.cli.main import main
 from sib.config.train import InputConfig, ScheduleConfig
 from sib.models import SmallResNet
 from sib.runs import foreground_file
@@ -169,29 +167,16 @@ def test_a_dry_run_only_looks_at_the_layer(options, tmp_path):
     assert "to be found before the first step" in text and not (tmp_path / "dry").exists()
 
 
-def command(rank, folder, arguments):
-    """The command as torchrun starts it; what it prints goes to a file."""
-    with open(folder / f"screen-{rank}", "w") as screen, redirect_stdout(screen):
-        assert main(arguments) == 0
-
-
-def in_two_processes(folder, arguments):
-    """What both print."""
-    in_two(command, folder, arguments)
-    text = "".join((folder / f"screen-{rank}").read_text() for rank in range(2))
-    return " ".join(text.split())
-
-
 def test_two_processes_use_what_the_first_one_finds(options, tmp_path):
     arguments = ["train", "--data", options["data"], "--weights", options["weights"]]
     arguments += ["--input.masks", options["input"].masks, "--arch", "small_resnet"]
     arguments += ["--image-size", "32", "--device", "cpu", "--workers", "0", "--epochs", "1"]
     arguments += ["--batch-size", "8", "--input.cache", str(tmp_path / "cache")]
     arguments += ["--out", str(tmp_path / "two")]
-    text = in_two_processes(tmp_path, arguments)
+    text = command_in_two(arguments, tmp_path)
     assert text.count("of their area lies on the annotated object") == 1
     before = (tmp_path / "two" / foreground_file.NAME).read_bytes()
-    in_two_processes(tmp_path, [*arguments, "--resume", "--epochs", "2"])
+    command_in_two([*arguments, "--resume", "--epochs", "2"], tmp_path)
     assert (tmp_path / "two" / foreground_file.NAME).read_bytes() == before
     run(tmp_path / "one", **(options | {"input": InputConfig(masks=options["input"].masks)}))
     assert read_foregrounds(tmp_path / "one").names == read_foregrounds(tmp_path / "two").names
