@@ -62,6 +62,7 @@ def test_an_unknown_class_is_refused(tmp_path, images, target):
     config = ExplainConfig(run=trained(), images=images, target=target, out=tmp_path / "out")
     with pytest.raises(InputError, match="--target must be a class number from 0 to 9"):
         explain(config, quiet())
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_no_image_stops_it_before_anything_is_written(tmp_path, images, capsys):

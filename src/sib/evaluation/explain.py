@@ -40,13 +40,14 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
     images_given = distributed.raise_on_all_ranks(
         lambda: readable_images(config.images, config.on_bad_image == "skip")
     )
-    checkpoint, folder = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
+    checkpoint = distributed.raise_on_all_ranks(lambda: _open(config, device, console))
     images = distributed.raise_on_all_ranks(
         lambda: fitting_images(
             images_given, checkpoint.image_size, checkpoint.resize, config.on_bad_image == "skip"
         )
     )
     target = None if config.target is None else class_number(checkpoint, config.target)
+    folder = distributed.raise_on_all_ranks(lambda: _figure_folder(config, checkpoint))
     size = height_width(checkpoint.image_size)
     print_costs(console, config.methods or default_methods(), size, config.attribution)
     pairs = list(zip(images, _figure_paths(images, folder), strict=True))
@@ -62,20 +63,25 @@ def explain(config: ExplainConfig, console: Console) -> list[Path]:
     return [figure for _, figure in pairs]
 
 
-def _open(config: ExplainConfig, device: torch.device, console: Console) -> tuple[Checkpoint, Path]:
-    """The classifier, and the folder for the figures."""
+def _open(config: ExplainConfig, device: torch.device, console: Console) -> Checkpoint:
+    """The classifier; what is assumed about it is printed."""
     checkpoint = open_from_options(config, config.run, device, layer=config.layer)
     console.print(checkpoint.input, highlight=False, markup=False, soft_wrap=True)
     print_layer(console, layer_of(checkpoint), config.methods)
     checkpoint = with_classes(checkpoint, config.classes)
     if note := unnamed_note(checkpoint):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
+    return checkpoint
+
+
+def _figure_folder(config: ExplainConfig, checkpoint: Checkpoint) -> Path:
+    """The folder for the figures, made once everything else is known to fit."""
     folder = config.out or checkpoint.folder / "explanations"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from None
-    return checkpoint, folder
+    return folder
 
 
 def _explain_one(

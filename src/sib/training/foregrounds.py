@@ -52,7 +52,7 @@ def run_foregrounds(
     if config.foreground != "pretrained":
         if config.is_calibrated:
             reporter.info(
-                "foreground: colours, found in each batch from those that the reconstruction favours"
+                "foreground: colours, found in each batch from those the reconstruction favours"
             )
         return None
 
