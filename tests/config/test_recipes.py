@@ -21,6 +21,7 @@ from sib.training.loop import Training
 from sib.training.prepare import Prepared
 from sib.training.setup import make_task
 from sib.training.splits import make_split_loader, open_splits
+from sib.training.start import resolve
 
 PUBLISHED = """
 cifar100/resnet18          100  256  0.0001   0.01
@@ -176,7 +177,8 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
 def take_two_steps(name, root, tmp_path, monkeypatch, *options):
     recipe = RECIPES[name]
     arguments = ["--root", str(root), "--selection", "test", *options]
-    config = parse(["train", name, *arguments, "--device", "cpu", "--workers", "0"])
+    given = parse(["train", name, *arguments, "--device", "cpu", "--workers", "0"])
+    config = resolve(given, None)
     splits = open_splits(config)
     assert len(splits.classes) == recipe.classes
     device = torch.device("cpu")

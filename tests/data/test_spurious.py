@@ -167,7 +167,7 @@ def test_sources_that_cannot_be_used(tmp_path, source, capsys):
     for path in source.rglob("*.png"):
         own = mask() if path.stem.endswith("_mask") else picture(path.parent.name, "red")
         Image.fromarray(own).save(path)
-    assert "too much alike to make 3 families of them: give --backgrounds procedural" in said(
+    assert "too similar to make 3 families of them: give --backgrounds procedural" in said(
         tmp_path, source, out, capsys
     )
     assert not out.exists()

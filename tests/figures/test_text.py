@@ -46,7 +46,16 @@ def clipped(figure):
 
 
 def point(name):
-    return {"group": name, "name": name, "accuracy": 0.5, "localisation": 0.5}
+    ends = {"accuracy_interval": (0.4, 0.6), "localisation_interval": None}
+    return {
+        "group": name,
+        "name": name,
+        "accuracy": 0.5,
+        "localisation": 0.5,
+        "even": 0.2,
+        "measure": "accuracy",
+        **ends,
+    }
 
 
 def epochs(name):

@@ -24,6 +24,7 @@ from sib.training import TrainingFailed, identified, loop, train, validation
 from sib.training import step as training_step
 from sib.training.progress import EpochProgress
 from sib.training.splits import make_split_loader, open_splits
+from sib.training.start import resolve
 from sib.utils.errors import InputError
 from sib.utils.signals import Interrupt, Stopped
 
@@ -207,9 +208,8 @@ def test_weights_that_no_image_meets_hinder_nothing(folder):
 
 @pytest.mark.parametrize("name", ["plain", "ce", "local"])
 def test_what_is_measured_in_two_shares_is_what_one_process_measures(name, folder):
-    run = config(
-        folder, name, arch="small_resnet" if name == "ce" else "helpers.nets:group_norm_net"
-    )
+    arch = "small_resnet" if name == "ce" else "helpers.nets:group_norm_net"
+    run = resolve(config(folder, name, arch=arch), None)
     splits = open_splits(run)
     model = build(run.arch, 10, run.side)
     model.load_state_dict(load_file(run.folder / "best.safetensors"))
