@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.nets import built
 from sib.models.build import build
 from sib.models.foreground_layer import foreground_layer
 
@@ -25,7 +26,7 @@ from sib.models.foreground_layer import foreground_layer
     ],
 )
 def test_the_rule_by_architecture(arch, side, name, shape):
-    model, images = build(arch, 3, side).eval(), torch.rand(2, 3, side, side)
+    model, images = built(arch, 3, side).eval(), torch.rand(2, 3, side, side)
     place = foreground_layer(model, images)
     assert (place.name, place.shape) == (name, shape)
     outputs = []

@@ -5,6 +5,7 @@ import timm
 import torch
 
 from helpers.examples import LAYERS, SIDES, example
+from helpers.nets import built
 from sib.explain import attribute, cam_layer
 from sib.models import build
 
@@ -48,7 +49,7 @@ def test_layer_of_each_of_our_families(name):
 @pytest.mark.parametrize(("name", "layer"), OTHERS.items())
 def test_layer_of_common_others(name, layer):
     """The layer has the name above, and its map has places that differ."""
-    model = build(name, 4, 64).eval()
+    model = built(name, 4, 64).eval()
     images = torch.randn(1, 3, 64, 64)
     place = cam_layer(model, images)
     assert place.name == layer

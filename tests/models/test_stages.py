@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.nets import group_norm_net
+from helpers.nets import built, group_norm_net
 from sib.models import build
 from sib.models.layers import cam_layer, choose_layer, describe
 from sib.models.stages import finer_stages
@@ -27,7 +27,7 @@ from sib.tasks.shorthand import SpatialIBTask
     ],
 )
 def test_the_stages_of_an_architecture(arch, side, expected):
-    model, images = build(arch, 5, side), torch.zeros(2, 3, side, side)
+    model, images = built(arch, 5, side), torch.zeros(2, 3, side, side)
     model.train()
     assert finer_stages(model, images, cam_layer(model, images).name) == expected
     assert all(module.training for module in model.modules())
