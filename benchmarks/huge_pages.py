@@ -12,7 +12,7 @@ import resource
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,9 @@ def _in_a_process(name: str, options: Options, tunables: str) -> Row:
 def alone(name: str, side: int, batch: int) -> Row:
     """Time the steps of one network in this process, in the memory format that a run has."""
     device = torch.device("cpu")
-    setting = Setting(name, side, batch, frozen=True)
-    contiguous = Problem.make(setting, device)
-    last = choose_memory_format(contiguous.model, device) == "channels_last"
-    problem = Problem.make(Setting(name, side, batch, frozen=True, channels_last=last), device)
+    problem = Problem.make(Setting(name, side, batch, frozen=True), device)
+    if choose_memory_format(problem.model, device) == "channels_last":
+        problem = Problem.make(replace(problem.setting, channels_last=True), device)
     steps = interleave(make_steps(problem, MODES), 3, device)
     found = {mode: each["processor_seconds"] for mode, each in steps.items()}
     return found | {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}

@@ -9,6 +9,10 @@ from sib.config.choices import Augment, Normalization, Resize, TestSplit
 from sib.config.facts import RIVALS, SPATIAL_IB, option
 from sib.utils.errors import InputError
 
+WEIGHT_INTERVAL = 8
+"""Steps between two measurements of the weights at first; `weighting.WEIGHT_UPDATE_INTERVAL`, whose
+module loads torch."""
+
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
@@ -82,7 +86,7 @@ class ObjectiveConfig:
     largest norm so far, 0 to 1, so that the terms do not fade with it once the network fits.
     Default: 1 if the run starts from weights, 0 otherwise."""
     steady_interval: int = option(
-        8, only_for=("calibrated",), only_if=("objective.balance", ("True",))
+        WEIGHT_INTERVAL, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )
     """calibrated with balance only: from the 64th step with terms on, measure the gradients on
     every N-th of these steps, a multiple of 8. A larger N costs less time and follows the gradients

@@ -18,7 +18,6 @@ BEFORE = {
     "memory_format": "contiguous",
     "foreground": "colours",
     "objective.foreground_area": 0.2,
-    "objective.steady_interval": 8,
 }
 FORMER_LAYERS = ("objective.layer", "rival.layer")
 """The former name of ``layer``."""

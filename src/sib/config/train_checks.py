@@ -12,7 +12,7 @@ from sib.config.fine_tuning import (
     check_normalization,
     check_resize,
 )
-from sib.config.options import check_optimizer
+from sib.config.options import WEIGHT_INTERVAL, check_optimizer
 from sib.config.train_options import TrainOptions
 from sib.objectives.registry import check_method, needs_foreground
 from sib.tracking.registry import tracker_names
@@ -139,10 +139,10 @@ def _check_objective(config: TrainOptions) -> None:
         raise InputError(
             f"--objective.balance-floor must lie in 0 to 1; got {objective.balance_floor}"
         )
-    if objective.steady_interval < 1 or objective.steady_interval % 8:
+    if objective.steady_interval < 1 or objective.steady_interval % WEIGHT_INTERVAL:
         raise InputError(
-            "--objective.steady-interval must be a multiple of 8, the interval of the first steps; "
-            f"got {objective.steady_interval}"
+            f"--objective.steady-interval must be a multiple of {WEIGHT_INTERVAL}, the interval of "
+            f"the first steps; got {objective.steady_interval}"
         )
     if config.hsic_scope == "global" and "hsic" not in (objective.alignment, objective.background):
         raise InputError(

@@ -6,7 +6,7 @@ import numpy as np
 
 from sib.data.sample import Sample
 from sib.data.source import Source
-from sib.utils.errors import InputError
+from sib.utils.errors import InputError, sift
 
 
 class SubsetSource:
@@ -49,13 +49,7 @@ def without_unreadable(source: Source, name: str) -> tuple[Source, list[str]]:
     Raises:
         InputError: none can be read.
     """
-    kept, problems = [], []
-    for place in range(len(source)):
-        try:
-            source[place]
-            kept.append(place)
-        except InputError as error:
-            problems.append(str(error))
+    kept, problems = sift(range(len(source)), source.__getitem__)
     if problems and not kept:
         raise InputError(f"no image of {name} can be read: {problems[0]}")
     return (SubsetSource(source, kept), problems) if problems else (source, [])

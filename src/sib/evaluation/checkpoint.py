@@ -91,7 +91,7 @@ class Checkpoint:
         """Describe what the classifier is shown, its classes, and which layer is read."""
         source = f" ({self.normalization_source})" if self.normalization_source else ""
         layer, outputs = chosen_layer(self.model), output_note(self.model)
-        names = f"{_some(self.names)}" if self.names else "without names"
+        names = _some(self.names) if self.names else "without names"
         return (
             f"{self.arch} at {size_in_words(self.image_size)} pixels{self.size_note}, "
             f"resize {self.resize}"

@@ -9,7 +9,7 @@ from sib.data.files import list_files
 from sib.data.readers.decode import opened, read_image, read_size
 from sib.data.transforms import check_resized
 from sib.data.understood import plural
-from sib.utils.errors import InputError
+from sib.utils.errors import InputError, sift
 from sib.utils.image_size import ImageSize
 from sib.utils.terminal import Terminal
 
@@ -74,13 +74,7 @@ def _those_that(
     look: Callable[[Path], object], images: list[Path], use: str, failure: str
 ) -> list[Path]:
     """The images that a look raises no InputError for; the others are listed as left out."""
-    kept, problems = [], []
-    for image in images:
-        try:
-            look(image)
-            kept.append(image)
-        except InputError as error:
-            problems.append(str(error))
+    kept, problems = sift(images, look)
     if not kept:
         raise InputError(f"none of the {plural(len(images))} can be {use}: {problems[0]}")
     if problems:

@@ -89,12 +89,13 @@ def _published(arch: str, published: Facts | None, image_size: ImageSize | None)
     size = image_size or (published.image_size if published else 224)
     state, file = published_weights(arch, size)
     assert published is not None  # published_weights has raised otherwise
+    normalization, where = find_normalization({}, arch, Path())
     resize, rule_from = find_resize({}, arch, Path())
     return Start(
         state=state,
         source=f"pretrained ({file})",
-        normalization=normalization_from(published.normalization),
-        normalization_source=find_normalization({}, arch, Path())[1],
+        normalization=normalization,
+        normalization_source=where,
         image_size=size,
         resize=resize,
         resize_source=rule_from,

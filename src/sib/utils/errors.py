@@ -1,5 +1,10 @@
 """Errors that the command line turns into one sentence and an exit code."""
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class InputError(ValueError):
     """Bad input, told in one sentence that names the file or argument and says what is allowed.
@@ -18,3 +23,15 @@ class TrainingFailed(RuntimeError):
 
 class ProcessLost(RuntimeError):
     """Another process of the run ended without a word; what was saved before stays."""
+
+
+def sift(items: Iterable[T], look: Callable[[T], object]) -> tuple[list[T], list[str]]:
+    """The items that a look raises no InputError for, and what it says about the others."""
+    kept, problems = [], []
+    for item in items:
+        try:
+            look(item)
+            kept.append(item)
+        except InputError as error:
+            problems.append(str(error))
+    return kept, problems

@@ -75,13 +75,8 @@ def _keypoints(content: dict[Any, Any], path: Path) -> tuple[int, int] | None:
     shape = content.get("kpt_shape")
     if shape is None:
         return None
-    whole = isinstance(shape, list) and all(type(each) is int for each in shape)
-    if (
-        not whole
-        or len(shape) != 2
-        or not 1 <= shape[0] <= MOST_KEYPOINTS
-        or shape[1] not in (2, 3)
-    ):
+    two = isinstance(shape, list) and [type(each) for each in shape] == [int, int]
+    if not two or not 1 <= shape[0] <= MOST_KEYPOINTS or shape[1] not in (2, 3):
         raise InputError(
             f"annotations: kpt_shape in {path} must be the number of keypoints and 2 or 3, the "
             f"numbers of each; got {shown(shape)}"
@@ -110,9 +105,8 @@ def check_polygons(annotations: list[Annotation], folder: Path) -> None:
 
 def _may_be_keypoints(shape: Polygon) -> bool:
     (x, y), (width, height), *points = shape.points
-    if not _holds(0.5, 0.5, 1, 1, ROUNDING, [(x - width / 2, y - height / 2)]):
-        return False
-    if not _holds(0.5, 0.5, 1, 1, ROUNDING, [(x + width / 2, y + height / 2)]):
+    corners = [(x - width / 2, y - height / 2), (x + width / 2, y + height / 2)]
+    if not _holds(0.5, 0.5, 1, 1, ROUNDING, corners):
         return False
     if _holds(x, y, width, height, MARGIN, points):
         return True
