@@ -6,7 +6,6 @@ import html
 import json
 import re
 import shutil
-from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -21,14 +20,9 @@ from sib.config.evaluate import EvaluateConfig
 from sib.config.report import ReportConfig
 from sib.config.train import ObjectiveConfig
 from sib.evaluation.evaluate import evaluate
-from sib.evaluation.groups import GroupedRuns, group_by_seed
-from sib.evaluation.scores import ENERGY, Scores
-from sib.evaluation.stored import read_stored
 from sib.figures.curves import curves, term_curves
 from sib.report import gallery
-from sib.report.answer import answer
 from sib.report.command import report
-from sib.report.gallery import energies
 from sib.report.page import warnings
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
@@ -45,10 +39,6 @@ def page(tmp_path_factory):
     runs = tuple(evaluated(method, seed) for method in ("ce", "sib") for seed in (0, 1))
     report(ReportConfig(runs=runs, out=out, images=3, device="cpu"), quiet())
     return out
-
-
-def grouped(evaluations):
-    return GroupedRuns(group_by_seed(evaluations))
 
 
 class Elements(HTMLParser):
@@ -134,78 +124,6 @@ def test_no_accuracy_stands_in_a_column_of_energies(page):
     comparison = re.search('<section id="comparison">.*?</section>', text, re.DOTALL)[0]
     for table in re.findall("<table>.*?</table>", comparison, re.DOTALL):
         assert ("accuracy" in table) != ("energy" in table)
-
-
-def test_the_answer_is_the_difference_of_the_groups():
-    evaluations = [read_stored(evaluated(m, seed)) for m in ("ce", "sib") for seed in (0, 1)]
-    found = answer(grouped(evaluations))
-    first, second = evaluations[:2], evaluations[2:]
-    means = [np.mean([energies(e.scores).mean() for e in group]) for group in (first, second)]
-    correct = [np.mean([e.scores.correct.mean() for e in group]) for group in (first, second)]
-    sentence = found["sentence"].replace("−", "-")
-    assert any(f"{sign * (means[1] - means[0]):+.3f} ± " in sentence for sign in (1, -1))
-    assert f"{correct[1] - correct[0]:+.3f} ± " in sentence
-    cells = [[cell["mean"] for cell in row["cells"] if cell] for row in found["rows"]]
-    assert [row[0] for row in cells[:2]] == [f"{value:.3f}" for value in correct]
-    assert [row["name"] for row in found["rows"]] == [
-        "cross-entropy, 2 seeds",
-        "S-IB, 2 seeds",
-        "an even map",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("moved", "said"),
-    [
-        ([0.2, 0.0], "The maps shown first, saliency, show no clear difference (+0.000 ± 0.000)."),
-        ([0.3, -0.1], "saliency, those of cross-entropy lie on the object more than those of S-IB"),
-        ([0.2, 0.1], ""),
-    ],
-)
-def test_the_answer_names_first_maps_that_say_something_else(moved, said):
-    """Maps by two methods, one of which moves by another amount than the mean does."""
-    first, second = (read_stored(evaluated(method, 0)) for method in ("ce", "sib"))
-    columns = [("vjp", ENERGY), ("saliency", ENERGY)]
-    values = np.full((len(first.scores.names), 2), 0.5)
-    loaded = grouped(
-        [
-            first._replace(scores=replace(first.scores, columns=columns, values=values)),
-            second._replace(scores=replace(second.scores, columns=columns, values=values + moved)),
-        ]
-    )
-    found = answer(loaded, "saliency")
-    assert found["sentence"].startswith("Explanations of S-IB lie on the object more than those of")
-    assert said in found["exception"] and bool(said) == bool(found["exception"])
-    assert answer(loaded)["exception"] == ""
-
-
-def test_the_answer_compares_the_methods_that_all_runs_have():
-    first, second = (read_stored(evaluated(method, 0)) for method in ("ce", "sib"))
-    full = answer(grouped([first, second]))
-    scores, kept = second.scores, [("vjp", ENERGY), ("saliency", ENERGY)]
-    values = np.stack([scores.column(*pair) for pair in kept], axis=1)
-    table = {method: second.facts["table"][method] for method, _ in kept}
-    fewer = second._replace(
-        scores=replace(scores, columns=kept, values=values), facts=second.facts | {"table": table}
-    )
-    found = answer(grouped([first, fewer]))
-    assert "mean over 2 methods" in found["caption"]
-    assert found["rows"][0]["cells"][1] != full["rows"][0]["cells"][1]
-    own = np.mean([first.facts["table"][method][ENERGY]["mean"] for method, _ in kept])
-    assert found["rows"][0]["cells"][1]["mean"] == f"{own:.3f}"
-
-
-def test_energies_leave_out_a_method_without_a_value():
-    scores = Scores(
-        ["a", "b"],
-        [0, 0],
-        [0, 0],
-        [1.0, 1.0],
-        [0.5, 0.5],
-        [("vjp", "energy_pointing_game"), ("gradcam", "energy_pointing_game"), ("vjp", "other")],
-        np.array([[0.2, 0.4, 9.0], [np.nan, np.nan, 9.0]]),
-    )
-    assert energies(scores)[0] == pytest.approx(0.3) and np.isnan(energies(scores)[1])
 
 
 def test_a_run_that_has_not_ended_says_so(tmp_path):
