@@ -64,6 +64,7 @@ def coco_seeds() -> list[bytes]:
     run_lengths = [{"counts": [4, 6, 20], "size": [6, 5]}, {"counts": "46d0", "size": [6, 5]}]
     objects = [{"bbox": [1, 2, 3, 2.5]}, {"segmentation": [[0, 0, 4, 0, 0, 4], [1, 1, 3, 1, 2, 5]]}]
     objects += [{"segmentation": each} for each in run_lengths]
+    objects += [{"bbox": [1, 2, 3, 2.5], "attributes": {"rotation": 30.0}}]
     whole = [objects, *([each] for each in objects)]
     contents = [
         {"images": [image], "annotations": [{"image_id": 1, **each} for each in entries]}
@@ -77,7 +78,38 @@ def voc_seeds() -> list[bytes]:
     size = b"<size><width>5</width><height>6</height><depth>3</depth></size>"
     named = b"<filename>dog/solo.png</filename>"
     bodies = (named + size, size, b"")
-    return [b"<annotation>%s<object>%s</object></annotation>" % (body, box) for body in bodies]
+    turned = b"<robndbox><cx>2</cx><cy>3</cy><w>2</w><h>3</h><angle>0.5</angle></robndbox>"
+    value = (
+        b"<attributes><attribute><name>rotation</name><value>30</value></attribute></attributes>"
+    )
+    objects = [(body, box) for body in bodies] + [(named, turned), (named, box + value)]
+    return [b"<annotation>%s<object>%s</object></annotation>" % pair for pair in objects]
+
+
+def cvat_seeds() -> list[bytes]:
+    shapes = [
+        b'<box label="x" xtl="1" ytl="2" xbr="4" ybr="5" rotation="30"/>',
+        b'<polygon label="x" points="0,0;4,0.5;2,5"/>',
+        b'<ellipse label="x" cx="2" cy="3" rx="2" ry="1" rotation="10"/>',
+        b'<mask label="x" rle="1, 4, 1" left="1" top="2" width="2" height="3"/>',
+        b'<points label="x" points="1,1"/>',
+    ]
+    image = b'<annotations><image name="dog/solo.png" width="5" height="6">%s</image></annotations>'
+    return [image % each for each in (b"".join(shapes), *shapes)]
+
+
+def label_studio_seeds() -> list[bytes]:
+    values = [
+        {"x": 20, "y": 20, "width": 40, "height": 50, "rotation": 30, "rectanglelabels": ["x"]},
+        {"x": 50, "y": 50, "radiusX": 20, "radiusY": 30, "rotation": 10},
+        {"points": [[0, 0], [90, 5], [40, 80]], "polygonlabels": ["x"]},
+        {"choices": ["x"]},
+    ]
+    own = {"original_width": 5, "original_height": 6, "image_rotation": 0}
+    long = {"annotations": [{"result": [own | {"value": value} for value in values]}]}
+    short = {"image": "dog/solo.png", "annotation_id": 1, "x": [own | value for value in values]}
+    contents = [[long | {"data": {"image": "dog/solo.png"}}], [short]]
+    return [json.dumps(each).encode() for each in contents]
 
 
 def yolo_seeds() -> list[bytes]:
@@ -112,6 +144,8 @@ def table_seeds() -> list[bytes]:
 TARGETS = {
     "coco": Target(partial(read_annotation, "a.json"), coco_seeds),
     "labelme": Target(partial(read_annotation, "b.json"), labelme_seeds),
+    "label_studio": Target(partial(read_annotation, "c.json"), label_studio_seeds),
+    "cvat": Target(partial(read_annotation, "b.xml"), cvat_seeds),
     "voc": Target(partial(read_annotation, "a.xml"), voc_seeds),
     "yolo": Target(partial(read_annotation, "solo.txt"), yolo_seeds),
     "keypoints": Target(read_keypoints, keypoints_seeds),

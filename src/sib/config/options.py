@@ -179,8 +179,8 @@ class InputConfig:
     values in 16-bit images, or 0-7 for images of 8 bits. A range above 255 leaves 8-bit images as
     they are. sib data check lists the values that occur. Default: the whole range."""
     annotations: str | None = None
-    """Boxes or masks of a folder's images: COCO JSON, PASCAL VOC XML, labelme JSON or CSV, a file
-    or a folder of files; or a folder of YOLO text files."""
+    """Boxes or masks of a folder's images: COCO JSON, PASCAL VOC XML, labelme JSON, CVAT XML,
+    Label Studio JSON or CSV, a file or a folder of files; or a folder of YOLO text files."""
     groups: str | None = None
     """CSV with the columns image and group (a patient, a camera); no group is in two splits."""
     augment: Augment = "none"

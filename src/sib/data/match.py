@@ -78,6 +78,8 @@ def as_path(name: str) -> PurePosixPath:
     plain = name.strip().replace("\\", "/")
     if "?d=" in plain:
         plain = plain.partition("?d=")[2]
+    elif "://" in plain:  # an address, whose signature follows the name
+        plain = plain.partition("?")[0]
     return PurePosixPath(unquote(plain) if "%" in plain else plain)
 
 

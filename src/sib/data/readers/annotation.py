@@ -41,15 +41,15 @@ def read_boxes(path: Path, size: tuple[int, int]) -> tuple[Box, ...]:
     return tuple(_box(entry, across, down, path) for entry in root.iter("object"))
 
 
-def parse_xml(path: Path) -> Element:
-    """The root of an XML file, without entities, a document type or more than `LARGEST` bytes.
+def parse_xml(path: Path, largest: int = LARGEST) -> Element:
+    """The root of an XML file, without entities, a document type or more than ``largest`` bytes.
 
     Raises:
         InputError: the file cannot be read or is not such XML.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path} has more than {LARGEST} bytes, too many for an annotation")
+        if path.stat().st_size > largest:
+            raise InputError(f"{path} has more than {largest} bytes, too many for an annotation")
         root = parse(path, forbid_dtd=True).getroot()
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None

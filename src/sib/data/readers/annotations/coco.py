@@ -17,6 +17,9 @@ from sib.data.readers.annotations.entry import (
     text,
 )
 from sib.data.readers.annotations.rle import read_runs
+from sib.data.readers.annotations.rotation import angle, check_angles, rotated
+from sib.data.sample import Box
+from sib.data.shapes import Polygon
 from sib.utils.errors import InputError
 
 
@@ -33,7 +36,7 @@ def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
     """One annotation for each entry of ``images``.
 
     An object's ``segmentation`` is used if it has one, and otherwise its ``bbox`` (x, y, width,
-    height).
+    height), turned by ``attributes.rotation`` if CVAT wrote one.
 
     Raises:
         InputError: a value that is not allowed, or an object of an image that is not listed.
@@ -95,7 +98,8 @@ def _shapes(entry: dict[str, Any], where: str) -> list[Shape]:
                 f"{where}: segmentation must be a list of polygons, or run lengths with counts "
                 f"and size; got {shown(segmentation)}"
             )
-        return [outline(flat, where) for flat in segmentation]
+        shapes: list[Shape] = [outline(flat, where) for flat in segmentation]
+        return _turned(entry, shapes, where)
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
         raise InputError(
@@ -103,7 +107,36 @@ def _shapes(entry: dict[str, Any], where: str) -> list[Shape]:
             f"{shown(box)}"
         )
     x, y, width, height = (number(value, "bbox", where) for value in box)
-    return [box_of_extent((x, y, width, height), where)]
+    return _turned(entry, [box_of_extent((x, y, width, height), where)], where)
+
+
+def _turned(entry: dict[str, Any], shapes: list[Shape], where: str) -> list[Shape]:
+    """A box turned as CVAT's exports say, in degrees clockwise about its centre.
+
+    An outline is left as it is, unless it is that of the box before it is turned.
+
+    Raises:
+        InputError: the angle is given in another way.
+    """
+    box = shapes[0] if len(shapes) == 1 else None
+    box = _as_box(box.points) if isinstance(box, Polygon) else box
+    if not isinstance(box, Box):
+        return shapes
+    if isinstance(shapes[0], Box):
+        check_angles(entry, where)
+    attributes = entry.get("attributes")
+    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
+    turned = rotated(box, angle(degrees, "attributes.rotation", where))
+    return shapes if turned is box else [turned]
+
+
+def _as_box(points: tuple[tuple[float, float], ...]) -> Box | None:
+    """The upright box that an outline draws, if it does."""
+    x, y = zip(*points, strict=True)
+    corners = {(a, b) for a in (min(x), max(x)) for b in (min(y), max(y))}
+    if len(points) not in (4, 5) or set(points) != corners:
+        return None
+    return Box(min(x), min(y), max(x) - min(x), max(y) - min(y))
 
 
 FORMAT = Format("COCO JSON", ".json", matches, read)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sib.data.readers.annotations import coco, labelme, table, voc, yolo
+from sib.data.readers.annotations import coco, cvat, label_studio, labelme, table, voc, yolo
 from sib.data.readers.annotations.entry import Annotation, Format, Found
 from sib.data.readers.annotations.load import LARGEST, load
 from sib.utils.errors import InputError
@@ -14,7 +14,9 @@ from sib.utils.errors import InputError
 FORMATS: tuple[Format, ...] = (
     coco.FORMAT,
     labelme.FORMAT,
+    label_studio.FORMAT,
     voc.FORMAT,
+    cvat.FORMAT,
     yolo.FORMAT,
     table.FORMAT,
     table.TABS,
@@ -27,8 +29,9 @@ def read_annotations(path: Path) -> Found:
     """Read the annotations of a file, or of a folder and the folders in it.
 
     Args:
-        path: a COCO JSON, a PASCAL VOC XML, a labelme JSON or a CSV of boxes; or a folder of files
-            of one format, which YOLO's text files must be in.
+        path: a COCO JSON, a PASCAL VOC XML, a labelme JSON, what CVAT or Label Studio write for
+            themselves, or a CSV of boxes; or a folder of files of one format, which YOLO's text
+            files must be in.
 
     Returns:
         `Found`.
@@ -132,8 +135,8 @@ def _format_of(path: Path, content: Any) -> Format | None:
 def _unknown(path: Path) -> str:
     return (
         f"annotations: {path} holds no annotations that can be read; allowed are COCO JSON, "
-        "PASCAL VOC XML, labelme JSON and CSV, as a file or a folder, and a folder of YOLO text "
-        "files"
+        "PASCAL VOC XML, labelme JSON, CVAT XML, Label Studio JSON and CSV, as a file or a folder, "
+        "and a folder of YOLO text files"
     )
 
 
@@ -146,7 +149,7 @@ def _hint(content: Any) -> str:
     if isinstance(content, dict):
         return _hint_of_object(content)
     if getattr(content, "tag", None) == "annotations":
-        return ". This is CVAT's own XML: export the task as COCO 1.0"
+        return ". This is CVAT's own XML without an image"
     return ""
 
 
@@ -168,8 +171,8 @@ def _hint_of_text(content: str) -> str:
 
 
 def _hint_of_list(keys: set[str]) -> str:
-    if {"image", "label"} <= keys or keys & {"data", "annotation_id", "annotator"}:
-        return ". This is Label Studio's own JSON: export the project as COCO"
+    if {"image", "label"} <= keys or "data" in keys:
+        return ". These are Label Studio's tasks without annotations: export the project as JSON"
     if {"image", "annotations"} <= keys:
         return ". This is Create ML's JSON: export the boxes as COCO"
     if {"image_id", "bbox"} <= keys or {"image_id", "segmentation"} <= keys:

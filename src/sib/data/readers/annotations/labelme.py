@@ -21,13 +21,12 @@ from sib.data.readers.annotations.entry import (
     shown,
     text,
 )
+from sib.data.readers.annotations.rotation import ellipse
 from sib.data.readers.decode import MAX_PIXELS
 from sib.data.sample import Box
-from sib.data.shapes import Polygon, encode_runs
+from sib.data.shapes import encode_runs
 from sib.utils.errors import InputError
 
-CIRCLE = 128
-"""Corners of the polygon that a circle is drawn as."""
 OUTLINES = ("polygon", "rotation", "oriented_rectangle")
 """Shapes given by their corners; rotated boxes of X-AnyLabeling and labelme are two."""
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
@@ -75,7 +74,8 @@ def _shape(entry: Any, size: tuple[int, int] | None, where: str) -> Shape:
         raise InputError(f"{where}: a {kind} has two points; got {len(points)}")
     (x0, y0), (x1, y1) = points
     if kind == "circle":
-        return _circle(x0, y0, math.hypot(x1 - x0, y1 - y0))
+        radius = math.hypot(x1 - x0, y1 - y0)
+        return ellipse(x0, y0, radius, radius)
     if kind == "mask":
         return _mask(entry.get("mask"), (round(min(x0, x1)), round(min(y0, y1))), size, where)
     return Box(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
@@ -86,11 +86,6 @@ def _points(points: Any, where: str) -> list[tuple[float, float]]:
     if not pairs or not points:
         raise InputError(f"{where}: points must be a list of x and y; got {shown(points)}")
     return [(number(x, "a point's x", where), number(y, "a point's y", where)) for x, y in points]
-
-
-def _circle(x: float, y: float, radius: float) -> Polygon:
-    angles = [2 * math.pi * corner / CIRCLE for corner in range(CIRCLE)]
-    return Polygon(tuple((x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles))
 
 
 def _mask(content: Any, corner: tuple[int, int], size: tuple[int, int] | None, where: str) -> Shape:

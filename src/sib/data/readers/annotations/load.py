@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from sib.data.readers.annotation import parse_xml
 from sib.utils.errors import InputError
 
-LARGEST = {".json": 2**28, ".xml": 2**20, ".txt": 2**24, ".csv": 2**28, ".tsv": 2**28}
+LARGEST = {".json": 2**28, ".xml": 2**26, ".txt": 2**24, ".csv": 2**28, ".tsv": 2**28}
 """Most bytes of a file, by its ending."""
 
 
@@ -22,7 +22,7 @@ def load(path: Path) -> Any:
     """
     ending = path.suffix.lower()
     if ending == ".xml":
-        return parse_xml(path)
+        return parse_xml(path, LARGEST[ending])
     found = load_text(path, LARGEST[ending])
     return _json(found, path) if ending == ".json" else found
 

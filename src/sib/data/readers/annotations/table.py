@@ -13,6 +13,7 @@ from sib.data.readers.annotations.entry import (
     number,
     text,
 )
+from sib.data.readers.annotations.rotation import check_angles
 from sib.data.readers.rows import columns_of, full_rows
 from sib.data.sample import Box
 from sib.utils.errors import InputError
@@ -91,6 +92,7 @@ def _annotation(row: dict[str, str], columns: tuple[str, ...], where: str) -> An
         return Annotation((name,), (), where)
     own = (class_name(next((row[column] for column in CLASSES if column in row), None)),)
     a, b, c, d = (number(row[column], column, where) for column in columns)
+    check_angles(dict(row), where)
     if columns == EXTENT:
         shapes = (box_of_extent((a, b, c, d), where),)
         return Annotation((name,), shapes, where, classes=own)
