@@ -154,9 +154,9 @@ class TestMasksBeside:
     def test_a_tree_with_the_names_of_the_classes(self, tmp_path):
         save_classes(tmp_path)
         for name in ("cat", "dog"):
-            save(tmp_path / "labels" / name / "0.png", square_mask(255))
-        refused(tmp_path, "labels holds folders with the names of the classes", "--input.masks")
-        splits = open_folder(tmp_path, masks=str(tmp_path / "labels"))
+            save(tmp_path / "extra" / name / "0.png", square_mask(255))
+        refused(tmp_path, "extra holds folders with the names of the classes", "--input.masks")
+        splits = open_folder(tmp_path, masks=str(tmp_path / "extra"))
         assert splits.classes == ["cat", "dog"]
         assert sum(splits.description["foregrounds"].values()) == 2
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from sib.data.readers.kinds import IMAGE_KINDS, is_image, is_photo
 from sib.utils.errors import InputError
 
-FOLDERS = ("mask", "masks", "seg", "segs", "segmentation", "segmentations")
-"""Names of mask folders inside a class folder, in any case."""
 WORD = r"(?:masks?|segs?|segmentations?)"
 NAMED = (
     re.compile(rf"(?P<photo>.+)[-_. ]{WORD}(?:[-_ ]?\d{{1,3}})?", re.I),

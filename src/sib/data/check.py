@@ -26,7 +26,7 @@ from sib.data.records import RecordSource, boxes_of
 from sib.data.sample import MaskFile
 from sib.data.several import label_sentences
 from sib.data.source import Source
-from sib.data.understood import left_out_in_words, named
+from sib.data.understood import left_out_in_words, mask_sentences, named
 from sib.utils.errors import InputError, ProblemsFound
 from sib.utils.progress_bar import tracked
 from sib.utils.terminal import show_tables
@@ -129,6 +129,7 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
             f"{turned} images have an EXIF orientation and a mask without one: the mask is taken "
             "to be upright"
         )
+    yield from mask_sentences(facts)
     left_out = left_out_in_words(facts)
     if left_out:
         yield f"left out: {left_out}"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sib.data.beside import NONE
-from sib.data.files import MaskFinder, list_files, list_folders, mask_trees, printable, trees_beside
+from sib.data.files import list_files, list_folders, printable
 from sib.data.layout import Layout
+from sib.data.mask_folders import mask_folders
+from sib.data.mask_search import MaskSearch
 from sib.data.match import ImageNames
 from sib.data.readers.label_table import LabelTable, read_label_table
 from sib.data.sample import Record
@@ -55,24 +56,25 @@ def read_several(
         InputError: the table cannot be read, names an unknown image or one twice, or a split has a
             label that no training image has.
     """
-    images = _images(root, mask_ending)
-    finder = MaskFinder([root, *images.bases], masks, mask_ending)
-    if masks is None and mask_ending != NONE:
-        finder.trees += [(images.top, tree) for tree in trees_beside(root)]
+    found = mask_folders(root, beside_images=True)
+    images = _images(root, mask_ending, found.all if masks is None else [*found.all, masks])
+    inside = [mask_folders(base) for base in images.bases]
+    search = MaskSearch(root, images.top, [found, *inside], masks, mask_ending)
     paths = [path for own in images.by_split.values() for path in own]
     names = {path: printable(path.relative_to(root).as_posix()) for path in paths}
     table = None if labels is None else read_label_table(labels)
     known = None if table is None else _labels_of(table, list(names.values()))
     records = {
         split: [
-            Record(path, known[names[path]] if known else (), finder.find(path, root), names[path])
+            Record(path, known[names[path]] if known else (), search.find(path, root), names[path])
             for path in own
             if known is None or names[path] in known
         ]
         for split, own in images.by_split.items()
     }
     classes = [] if table is None else table.classes
-    notes: dict[str, Any] = {"unread": dict(images.unread)} if images.unread else {}
+    records, notes = search.settle(records)
+    notes |= {"unread": dict(images.unread)} if images.unread else {}
     if table is not None:
         notes[NOTE] = _facts(table, records, len(paths))
         _check_trained(records, table)
@@ -86,7 +88,7 @@ def read_several(
     )
 
 
-def _images(root: Path, mask_ending: str | None) -> _Images:
+def _images(root: Path, mask_ending: str | None, excluded: list[Path]) -> _Images:
     inner = root / "images"
     for base in (root, inner) if inner.is_dir() else (root,):
         splits = {split_of(path.name): path for path in list_folders(base)}
@@ -97,8 +99,7 @@ def _images(root: Path, mask_ending: str | None) -> _Images:
             images = {split: each.images for split, each in listings.items()}
             return _Images(images, list(found.values()), base, unread)
     listing = list_files(root, mask_ending)
-    trees = [tree for tree in mask_trees(root) if tree.is_dir()]
-    kept = [p for p in listing.images if not any(p.is_relative_to(tree) for tree in trees)]
+    kept = [p for p in listing.images if not any(p.is_relative_to(tree) for tree in excluded)]
     if not kept:
         raise InputError(f"{root} holds no image")
     unread = Counter({ending: n for ending, n in listing.unread.items() if ending != ".csv"})

@@ -11,7 +11,7 @@ from sib.data.annotation_notes import sentences
 from sib.data.open import Splits, open_data
 from sib.data.sample import names_of
 from sib.data.source import Source
-from sib.data.understood import left_out_in_words
+from sib.data.understood import left_out_in_words, mask_sentences
 from sib.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _pictures(config: ShowConfig, source: Source, console: Console) -> list["Pic
 def _left_out(splits: Splits) -> list[str]:
     """A sentence about the images whose header cannot be read."""
     left_out = left_out_in_words(splits.description)
-    return [f"left out: {left_out}"] if left_out else []
+    unused = [f"left out: {left_out}"] if left_out else []
+    return mask_sentences(splits.description) + unused
 
 
 def _picture(source: Source, index: int) -> "Picture":

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from sib.data.files import list_files, list_folders, mask_trees, printable
+from sib.data.files import list_files, list_folders, printable
+from sib.data.mask_folders import mask_folders
 from sib.data.readers.kinds import is_image
 from sib.utils.errors import InputError
 
@@ -52,7 +53,8 @@ def find_splits(root: Path) -> SplitFolders | None:
         InputError: two folders have the name of one split, splits hold images without class
             folders, or a single folder may be a split or a class.
     """
-    folders = [path for path in list_folders(root) if path not in mask_trees(root)]
+    excluded = mask_folders(root).all
+    folders = [path for path in list_folders(root) if path not in excluded]
     named = [path for path in folders if split_of(path.name)]
     others = [path for path in folders if path not in named]
     flat = [path for path in named if not _holds_classes(path, alone=len(named) == 1)]

@@ -43,6 +43,7 @@ def remarks(splits: Splits) -> list[str]:
     if lacking:
         number = sum(facts["images"].values()) - sum(facts["foregrounds"].values())
         sentences.append(f"without a foreground: {named(lacking, number)}")
+    sentences += mask_sentences(facts)
     left_out = left_out_in_words(facts)
     if left_out:
         sentences.append(f"left out: {left_out}")
@@ -53,6 +54,17 @@ def remarks(splits: Splits) -> list[str]:
             "the classes, put them into one folder"
         )
     return sentences + label_sentences(facts) + _depth(splits) + _coverage(splits)
+
+
+def mask_sentences(facts: dict[str, Any]) -> list[str]:
+    """Which folders the masks are from, from a description; none for masks beside the images."""
+    folders = facts.get("mask_folders", [])
+    return [f"masks: {_folders(folders)}"] if folders else []
+
+
+def _folders(names: list[str]) -> str:
+    """``the folder a`` or ``the folders a, b``."""
+    return f"the folder{'s' * (len(names) > 1)} {', '.join(names)}"
 
 
 def plural(number: int) -> str:
@@ -74,15 +86,36 @@ def left_out_in_words(facts: dict[str, Any]) -> str:
     if facts.get("images_without_class"):
         found.append(f"{plural(facts['images_without_class'])} outside of the class folders")
     if facts.get("folders_left_out"):
-        folders = facts["folders_left_out"]
-        several = "s" * (len(folders) > 1)
-        found.append(f"the folder{several} {', '.join(folders)} beside the splits")
+        others = "splits" if "folders" in facts else "images"
+        found.append(f"{_folders(facts['folders_left_out'])} beside the {others}")
+    found += _unused_masks(facts)
     if facts.get("unlisted"):
         found.append(f"{plural(facts['unlisted'])} that neither list names")
     if facts.get("unreadable"):
         first = facts["unreadable_first"][0]
         found.append(f"{plural(facts['unreadable'])} that cannot be read, the first: {first}")
     return "; ".join(found)
+
+
+def _unused_masks(facts: dict[str, Any]) -> list[str]:
+    found = []
+    if facts.get("masks_unmatched"):
+        found.append(
+            f"{_folders(facts['masks_unmatched'])}, as no mask in it has the name of an image"
+        )
+    if facts.get("masks_doubtful"):
+        number, first = facts["masks_doubtful"]
+        found.append(
+            f"{number} mask{'s' * (number > 1)} with the name of several images, the first: {first}"
+            " (put masks into the same folders as the images)"
+        )
+    if facts.get("annotation_folders") and "annotations" not in facts:
+        folders = facts["annotation_folders"]
+        found.append(
+            f"{_folders(folders)} without images (if there are annotations in it, "
+            f"--input.annotations {folders[0]} reads them)"
+        )
+    return found
 
 
 def _hint(facts: dict[str, Any]) -> str:

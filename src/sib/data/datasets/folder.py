@@ -4,17 +4,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from sib.data.files import (
-    MaskFinder,
-    check_for_twins,
-    list_folders,
-    mask_trees,
-    printable,
-    trees_beside,
-)
+from sib.data.files import check_for_twins, list_folders, printable
 from sib.data.layout import ClassImages, Layout, class_images
+from sib.data.mask_folders import mask_folders
+from sib.data.mask_search import MaskSearch
 from sib.data.readers.kinds import is_image
-from sib.data.sample import MaskFile, Record
+from sib.data.sample import Record
 from sib.data.split_names import find_splits, names_split
 from sib.utils.errors import InputError
 
@@ -34,8 +29,8 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     """Read ``train/<class>/*`` and, where present, ``val/<class>/*`` and ``test/<class>/*``.
 
     The folders may have the other usual names of splits, see `split_names.WORDS`. Masks are those
-    of `MaskFinder`, whose tree is ``masks/train/<class>/*`` and so on, or a folder of another name
-    in `trees_beside`.
+    of `mask_finder.MaskFinder`, whose trees are ``masks/train/<class>/*`` and so on, and others
+    that `mask_folders` finds.
 
     Args:
         root: the folder.
@@ -53,25 +48,25 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     given, root = root, _images(root)
     found = find_splits(root)
     assert found is not None  # as `has_splits` has found
-    images = {}
-    for split in (split for split in _WORDS if split in found.splits):
-        folder = found.splits[split]
-        trees = [*mask_trees(folder), *([masks] if masks else [])]
-        images[split] = class_images(folder, _without(list_folders(folder), trees), mask_ending)
+    folders = {split: found.splits[split] for split in _WORDS if split in found.splits}
+    beside = [mask_folders(place, beside_images=True) for place in sorted({root, given})]
+    beside += [mask_folders(folder) for folder in folders.values()]
+    search = MaskSearch(given, root, beside, masks, mask_ending)
+    images = {
+        split: class_images(folder, _without(list_folders(folder), search.folders), mask_ending)
+        for split, folder in folders.items()
+    }
     if mask_ending is None:
         check_for_twins([path for part in images.values() for path in _all(part)])
     classes = sorted(images.get("train", next(iter(images.values()))).images)
     for split, part in images.items():
         _check_known(part, classes, found.splits[split])
-    finder = MaskFinder([root, *found.splits.values()], masks, mask_ending)
-    beside = {tree for place in (root, given) for tree in trees_beside(place)}
-    if masks is None:
-        finder.trees += [(root, tree) for tree in sorted(beside)]
-    records = {split: _records(root, part, classes, finder) for split, part in images.items()}
-    notes = _notes([root, *found.splits.values()], list(images.values()))
+    records, notes = search.settle(
+        {split: _records(root, part, classes, search) for split, part in images.items()}
+    )
+    notes |= _notes([root, *found.splits.values()], list(images.values()))
     notes["folders"] = {split: printable(path.name) for split, path in found.splits.items()}
-    used = [masks] if masks else _trees_used(beside, records)
-    left_out = [printable(f.name) for f in _without(found.others, used)]
+    left_out = [printable(f.name) for f in _without(found.others, search.folders)]
     layout = [word for split, word in _WORDS.items() if split in images]
     return Layout(
         ", ".join(layout),
@@ -83,20 +78,14 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     )
 
 
-def _trees_used(trees: set[Path], records: dict[str, list[Record]]) -> list[Path]:
-    """The trees that hold a mask of an image."""
-    found = [record.foreground for own in records.values() for record in own]
-    masks = [each.path for each in found if isinstance(each, MaskFile)]
-    return [tree for tree in trees if any(path.is_relative_to(tree) for path in masks)]
-
-
 _WORDS = {"train": "train", "validation": "val", "test": "test"}
 
 
 def read_pool(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layout:
     """Read ``<class>/*``.
 
-    Masks are those of `MaskFinder`, whose tree is ``masks/<class>/*``; ``masks`` is not a class.
+    Masks are those of `mask_finder.MaskFinder`, whose tree is ``masks/<class>/*`` or another that
+    `mask_folders` finds; such a folder is not a class.
 
     Args:
         root: the folder.
@@ -109,18 +98,17 @@ def read_pool(root: Path, masks: Path | None, mask_ending: str | None = None) ->
     Raises:
         InputError: an empty class, too few classes, or masks of an unknown name among the images.
     """
-    trees = [*mask_trees(root), *([masks] if masks else [])]
-    folders = _without(list_folders(root), trees)
+    search = MaskSearch(root, root, [mask_folders(root)], masks, mask_ending)
+    folders = _without(list_folders(root), search.folders)
     _check_mirrors(folders)
     alike = _check_splits(folders)
     images = class_images(root, folders, mask_ending)
     if mask_ending is None:
         check_for_twins(_all(images))
     classes = sorted(images.images)
-    finder = MaskFinder([root], masks, mask_ending)
-    records = _records(root, images, classes, finder)
-    notes = _notes([root], [images]) | ({"classes_alike": alike} if alike else {})
-    return Layout("classes", classes, records, None, None, notes)
+    records, notes = search.settle({"train": _records(root, images, classes, search)})
+    notes |= _notes([root], [images]) | ({"classes_alike": alike} if alike else {})
+    return Layout("classes", classes, records["train"], None, None, notes)
 
 
 def _without(folders: list[Path], excluded: list[Path]) -> list[Path]:
@@ -165,11 +153,11 @@ def _check_splits(folders: list[Path]) -> list[str]:
     return sorted(map(printable, inner[0]))
 
 
-def _records(root: Path, part: ClassImages, classes: list[str], finder: MaskFinder) -> list[Record]:
+def _records(root: Path, part: ClassImages, classes: list[str], search: MaskSearch) -> list[Record]:
     records = []
     for label, name in enumerate(classes):
         for image in part.images.get(name, []):
-            mask = finder.find(image, part.folders[name])
+            mask = search.find(image, part.folders[name])
             relative = printable(image.relative_to(root).as_posix())
             records.append(Record(image, label, mask, relative))
     return records

@@ -3,15 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from sib.data.files import (
-    MaskFinder,
-    check_for_twins,
-    list_folders,
-    printable,
-    read_lines,
-    trees_beside,
-)
+from sib.data.files import check_for_twins, list_folders, printable, read_lines
 from sib.data.layout import Layout, check_trained, class_images
+from sib.data.mask_folders import mask_folders
+from sib.data.mask_search import MaskSearch
 from sib.data.sample import MaskFile, MaskRule, Record
 from sib.utils.errors import InputError
 
@@ -27,8 +22,9 @@ def read(root: Path, masks: Path | None, mask_ending: str | None = None) -> Layo
     """Read ``images/<class>/*`` and what may lie beside it.
 
     ``segmentations/<class>/<stem>_seg0.png``: palette or grey masks of the values 0 to 3, of
-    which 1 and 3 are foreground. An image without one takes the masks of `MaskFinder`, whose
-    tree is ``masks/<class>/*``, or a folder of another name in `trees_beside`.
+    which 1 and 3 are foreground. An image without one takes the masks of
+    `mask_finder.MaskFinder`, whose tree is ``masks/<class>/*``, or another that `mask_folders`
+    finds.
 
     ``train.txt`` and ``test.txt``: the split, a line ``<class>/<stem>`` for each image; images in
     neither are left out. Without these files all images are one pool.
@@ -61,12 +57,12 @@ def _read_records(
 ) -> tuple[dict[str, Record], dict[str, Any]]:
     """Every image by its ``<class>/<stem>``, and what is not read."""
     folder = root / "images"
-    found = class_images(folder, list_folders(folder), mask_ending)
+    beside = [mask_folders(root, beside_images=True), mask_folders(folder)]
+    search = MaskSearch(root, folder, beside, masks, mask_ending)
+    classes = [path for path in list_folders(folder) if path not in search.folders]
+    found = class_images(folder, classes, mask_ending)
     if mask_ending is None:
         check_for_twins([path for paths in found.images.values() for path in paths])
-    finder = MaskFinder([folder], masks, mask_ending)
-    if masks is None:
-        finder.trees += [(folder, tree) for tree in trees_beside(root)]
     records: dict[str, Record] = {}
     for label, name in enumerate(sorted(found.images)):
         for image in found.images[name]:
@@ -78,11 +74,15 @@ def _read_records(
             foreground = (
                 MaskFile(coded, MaskRule.LEEDS)
                 if masks is None and coded.is_file()
-                else finder.find(image, found.folders[name])
+                else search.find(image, found.folders[name])
             )
             place = printable(image.relative_to(root).as_posix())
             records[key] = Record(image, label, foreground, place)
-    return records, {"unread": dict(sorted(found.unread.items()))} if found.unread else {}
+    settled, notes = search.settle({"": list(records.values())})
+    others = [f.name for f in list_folders(root) if f not in (folder, *search.folders)]
+    notes |= {"unread": dict(sorted(found.unread.items()))} if found.unread else {}
+    notes |= {"folders_left_out": list(map(printable, others))} if others else {}
+    return dict(zip(records, settled[""], strict=True)), notes
 
 
 def _read_list(path: Path, records: dict[str, Record]) -> list[Record]:
