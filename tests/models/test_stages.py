@@ -123,3 +123,60 @@ def test_a_layer_that_was_chosen_holds_for_copies_too():
     assert cam_layer(model, images, "stages.1").name == "stages.1"
     with pytest.raises(ValueError, match=r"name of a module of the model; got 'head.x'"):
         choose_layer(model, "head.x")
+
+
+class Patches(nn.Module):
+    """Tokens of the patches of an image, row by row."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.proj = nn.Conv2d(3, 8, side, side)
+
+    def forward(self, images):
+        return self.proj(images).flatten(2).mT
+
+
+class Merge(nn.Module):
+    """Tokens of 8 × 8 places, averaged over blocks of places."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.side, self.mix = side, nn.Linear(8, 8)
+
+    def forward(self, tokens):
+        maps = self.mix(tokens).mT.unflatten(2, (8, 8))
+        return nn.functional.avg_pool2d(maps, self.side).flatten(2).mT
+
+
+class Reorder(nn.Module):
+    """Tokens in another order, as a block leaves them that attends within windows."""
+
+    def forward(self, tokens):
+        return tokens.flip(1)
+
+
+class Hierarchy(nn.Module):
+    """A transformer whose places get fewer, without its attention."""
+
+    def __init__(self, first="embed", merged=2):
+        super().__init__()
+        self.first = first
+        setattr(self, first, Patches(2))
+        self.block, self.merge = Reorder(), Merge(merged)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, images):
+        tokens = self.block(getattr(self, self.first)(images))
+        return self.head(self.merge(tokens.flip(1)).mean(1))
+
+
+@pytest.mark.parametrize("first", ["embed", "patch_embed"])
+def test_the_patch_embedding_is_no_stage(first):
+    model, images = Hierarchy(first), torch.zeros(1, 3, 16, 16)
+    found = describe(model, images, "merge")
+    assert found.shape == (8, 4, 4) and found.stages == {}
+
+
+def test_a_single_token_is_a_map_of_one_place():
+    found = describe(Hierarchy(merged=8), torch.zeros(1, 3, 16, 16), "merge")
+    assert found.shape == (8, 1, 1) and not found.has_places

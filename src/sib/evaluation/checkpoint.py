@@ -10,6 +10,7 @@ from torch import nn
 from sib.config.choices import Resize
 from sib.data.readers.decode import ValueRange, parse_value_range
 from sib.functional.label_kinds import BINARY_CLASSES, kind_of, set_label_kind
+from sib.models.axes import in_options
 from sib.models.build import build_random, count_logits, head_names
 from sib.models.catalogue import check_known
 from sib.models.inference import for_inference
@@ -254,7 +255,7 @@ def _choose_layer(
         try:
             given = cam_layer(model, torch.zeros(1, 3, *height_width(size)), given).name
         except ValueError as error:
-            raise InputError(f"--layer: {error}") from None
+            raise InputError(f"--layer: {in_options(str(error))}") from None
     layer = facts.get("layer") if given is None else given
     if layer is None:
         return

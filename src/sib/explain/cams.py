@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib.explain.method import Call
+from sib.models.axes import ADVICE
 from sib.models.layers import CamLayer
 from sib.utils.optional import import_optional
 
@@ -86,8 +87,7 @@ def _checked(layer: CamLayer) -> Callable[[Tensor], Tensor]:
         if not isinstance(shaped, Tensor) or shaped.ndim != 4:
             got = tuple(shaped.shape) if isinstance(shaped, Tensor) else type(shaped).__name__
             raise ValueError(
-                f"layer {layer.name} must give a feature map (B, C, h, w), not {got}: give layer= "
-                "another one, or reshape= a function that makes a feature map of its output"
+                f"layer {layer.name} must give a feature map (B, C, h, w), not {got}: {ADVICE}"
             )
         return shaped
 

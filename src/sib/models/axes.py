@@ -1,5 +1,6 @@
 """Which axes of a layer's output are places and which are features, found from a forward pass."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from sib.models.trace import Trace
 Reshape = Callable[[Tensor], Tensor]
 Grid = tuple[int, int]
 
+ADVICE = "give layer= another one, or reshape= a function that makes a feature map of its output"
 MOST_EXTRA = 16
 """Largest number of class and register tokens that a transformer is assumed to have."""
 
@@ -100,6 +102,8 @@ def _find_axes(model: nn.Module, images: Tensor, name: str, found: Trace, rows_f
         )
     if len(shape) == 4:
         return _axes_of_map(model, images, name, shape)
+    if len(shape) == 3 and shape[1] == 1:
+        return Axes("tokens", Tokens((1, 1), 0))
     if len(shape) == 3:
         tokens = _token_readings(images, name, found)
         if rows_first and tokens:
@@ -114,9 +118,15 @@ def _refusal(name: str, shape: torch.Size) -> str:
     got = ", ".join(["B", *map(str, shape[1:])])
     return (
         f"layer {name} must give a feature map (B, C, h, w), not ({got}), whose axes cannot be "
-        "matched to places of the image: give layer= another one, or reshape= a function that "
-        "makes a feature map of its output"
+        f"matched to places of the image: {ADVICE}"
     )
+
+
+def in_options(message: str) -> str:
+    """A message about a layer with the option of the command line in place of the arguments."""
+    message = message.replace(ADVICE, "name another module with --layer")
+    message = message.replace("give layer= a module inside of it", "name a module inside of it")
+    return re.sub(r"; for [^;,]+, reshape=.*$", "", message)
 
 
 def _axes_of_map(model: nn.Module, images: Tensor, name: str, shape: torch.Size) -> Axes:

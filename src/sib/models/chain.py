@@ -5,6 +5,9 @@ from torch import Tensor, nn
 from sib.models.axes import keeps_proportions
 from sib.models.trace import Trace
 
+EMBEDDINGS = {"patch_embed", "patch_embedding", "patch_embeddings"}
+"""Names that libraries give to the patch embedding."""
+
 
 def stands_in_a_chain(
     model: nn.Module, name: str, last: str, containers: tuple[type, ...] = (nn.Sequential,)
@@ -17,6 +20,26 @@ def stands_in_a_chain(
     shared = around(last)
     return all(
         outer in shared or type(model.get_submodule(outer)) in containers for outer in around(name)
+    )
+
+
+def embeds_patches(model: nn.Module, name: str, last: str, found: Trace) -> bool:
+    """Whether a layer is, or is a part of, the patch embedding of a transformer.
+
+    It is called like that or, if the last stage is tokens, there is no layer with weights before
+    it.
+    """
+    if not EMBEDDINGS.isdisjoint(name.split(".")):
+        return True
+    if not gives_tokens(found, last):
+        return False
+    names = list(found.shapes)
+    before = names[: names.index(name)]
+    return not any(
+        p.ndim > 1
+        for each in before
+        if not each.startswith(f"{name}.")
+        for p in _own_parameters(model, each)
     )
 
 

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 
 from torch import Tensor, nn
 
-from sib.models.axes import find_axes
+from sib.models.axes import ADVICE, find_axes
 from sib.models.layers import CamLayer, Reshape, cam_layer
 from sib.models.stages import finer_stages, given_stages, map_shape
 from sib.models.trace import trace
@@ -152,7 +152,7 @@ class FeatureCapture:
         if shaped.ndim != 4:
             raise ValueError(
                 f"layer must give a feature map (B, C, h, w); {name} gives {tuple(shaped.shape)}: "
-                "give another layer, or reshape="
+                f"{ADVICE}"
             )
         return shaped
 

@@ -69,6 +69,7 @@ RULES = (
     _Rule("layer4"),  # ResNet, ResNeXt, Wide ResNet
     _Rule("trunk_output"),  # torchvision RegNet
     _Rule("final_conv", "s4"),  # timm RegNet
+    _Rule("stages", "stages.-1.blocks.-1.attn.qkv.linear", rows_first=True),  # timm LeViT
     _Rule("stages", "stem"),  # small_resnet, timm ConvNeXt
     _Rule("stages", "patch_embed"),  # timm PVT v2, TinyViT
     _Rule("level5"),  # timm DLA

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.models.axes import MOST_EXTRA, Reshape, find_axes
-from sib.models.chain import stands_in_a_chain
+from sib.models.chain import embeds_patches, stands_in_a_chain
 from sib.models.trace import Trace, trace
 
 TOLERANCE = 0.1
@@ -26,7 +26,7 @@ def finer_stages(
     its last called layer that all data passes through. Such a layer is contained only in
     nn.Sequential, or in modules that contain the last stage too; a layer inside a block has paths
     around it. Layers whose outputs have no places of the image, such as attention between places,
-    do not form a stage.
+    do not form a stage, and neither does the patch embedding of a transformer.
 
     Args:
         model: classifier (B, C, H, W) → (B, K).
@@ -50,7 +50,8 @@ def finer_stages(
             for grid in _grids(shape, side)
             if grid[0] > coarsest[0] and grid[1] > coarsest[1]
         }
-        if fitting - {0} and stands_in_a_chain(model, name, last):
+        fits = bool(fitting - {0}) and stands_in_a_chain(model, name, last)
+        if fits and not embeds_patches(model, name, last, found):
             for halvings in fitting - {0}:
                 ends.setdefault(halvings, []).append(name)
     sizes = sorted(ends, reverse=True)

@@ -8,6 +8,7 @@ from torch import nn
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.functional.similarity import WINDOW
+from sib.models.axes import in_options
 from sib.models.layers import LayerDescription, cam_layer, choose_layer, describe
 from sib.models.stages import given_stages
 from sib.objectives.base import Objective
@@ -77,7 +78,8 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
             return
         found = describe(model, images, stages=())
     except ValueError as error:
-        raise InputError(f"--arch {config.arch}, --layer: {error}") from None
+        reason = in_options(str(error))
+        raise InputError(f"--arch {config.arch}, --layer: {reason}") from None
     if config.method == "energy" and not found.has_places:
         raise InputError(
             f"--arch {config.arch}: {one_place(describe(model, images), 'the energy loss')}, or "
@@ -86,7 +88,8 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
     try:
         given_stages(model, images, config.stage_names or ())
     except ValueError as error:
-        raise InputError(f"--arch {config.arch}, --stages: {error}") from None
+        reason = in_options(str(error))
+        raise InputError(f"--arch {config.arch}, --stages: {reason}") from None
 
 
 def describe_layers(config: TrainConfig, task: Task) -> tuple[LayerDescription | None, list[str]]:
