@@ -1,8 +1,9 @@
 """Does a classifier use the object? How its decisions change with the background.
 
 Maps show where the gradient lies, and they can change without changing a single decision. These
-functions test the classifier itself. `behaviour_of` audits it over a data set, `summarise` computes
-the figures, and `values_of` the values of each image for intervals and paired differences.
+functions test the classifier itself. `behaviour_of` audits it over a data set, and
+`label_behaviour_of` does so with several labels an image. `summarise` computes the figures, and
+`values_of` the values of each image for intervals and paired differences.
 """
 
 from sib.metrics.behaviour.audit import Table, behaviour_of
@@ -17,7 +18,8 @@ from sib.metrics.behaviour.conditions import CONDITIONS, MEASURES, Condition, Me
 from sib.metrics.behaviour.decision import Worst, log_odds, worst_accuracy
 from sib.metrics.behaviour.fill import FILLS, remove_object
 from sib.metrics.behaviour.inputs import Batches
-from sib.metrics.behaviour.summary import conditions_of, summarise, values_of
+from sib.metrics.behaviour.several import label_behaviour_of
+from sib.metrics.behaviour.summary import chance_recall, conditions_of, summarise, values_of
 
 __all__ = [
     "CONDITIONS",
@@ -31,9 +33,11 @@ __all__ = [
     "before_background",
     "behaviour_of",
     "blur_background",
+    "chance_recall",
     "conditions_of",
     "grey_background",
     "keep_object",
+    "label_behaviour_of",
     "log_odds",
     "noise_background",
     "remove_object",

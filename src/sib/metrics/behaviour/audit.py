@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from sib.metrics.behaviour import backgrounds as change
 from sib.metrics.behaviour.backgrounds import Colour, before_background
-from sib.metrics.behaviour.conditions import ALONE, CONDITIONS, EXCHANGED, SAME_CLASS, Condition
+from sib.metrics.behaviour.conditions import (
+    ALONE,
+    CONDITIONS,
+    EXCHANGED,
+    OBJECT_ALONE,
+    SAME_CLASS,
+    Condition,
+)
 from sib.metrics.behaviour.decision import log_odds
 from sib.metrics.behaviour.donors import Donors, Partners, Reservoir, partners_of
 from sib.metrics.behaviour.fill import remove_object
@@ -177,7 +184,9 @@ def _audit_batch(
         "same_class_donor": torch.where(scored, partners.indices(SAME_CLASS), -1),
     }
     for name, condition in chosen.items():
-        changed = _changed(images[scored], foreground[scored], condition, look, partners, scored)
+        changed = changed_images(
+            images[scored], foreground[scored], condition, look, partners, scored
+        )
         table |= {
             f"{name}/{key}": values
             for key, values in _effects(model, changed, scored, labels, predicted, before).items()
@@ -185,7 +194,7 @@ def _audit_batch(
     return table
 
 
-def _changed(
+def changed_images(
     images: Tensor,
     foreground: Tensor,
     condition: Condition,
@@ -193,7 +202,16 @@ def _changed(
     partners: Partners,
     scored: Tensor,
 ) -> Tensor:
-    """The scored images under a condition, NaN where it is not possible."""
+    """The scored images under a condition, NaN where it is not possible.
+
+    Args:
+        images: (S, C, H, W), the scored ones of N.
+        foreground: (S, 1, H, W).
+        condition: what changes.
+        look: how.
+        partners: of all N.
+        scored: (N,), which are scored.
+    """
     if not len(images):
         return images
     kind = condition.kind
@@ -205,7 +223,7 @@ def _changed(
         return change.grey_background(images, foreground, mean=look.mean, deviation=look.deviation)
     if kind == "noised":
         return change.noise_background(images, foreground, amount=look.noise, seed=look.seed)
-    if kind == "object_alone":
+    if kind == OBJECT_ALONE:
         return change.keep_object(images, foreground, fill=look.fill)
     assert partners.donors is not None
     rows = partners.rows[kind][scored]

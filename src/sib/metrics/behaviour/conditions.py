@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sib.metrics.behaviour.fill import FILLS
 
 EXCHANGED, SAME_CLASS, ALONE = "exchanged", "same_class", "background_alone"
+OBJECT_ALONE = "object_alone"
 
 
 class Condition(NamedTuple):
@@ -30,7 +31,7 @@ CONDITIONS: dict[str, Condition] = {
     "blurred": Condition("background blurred", "blurred"),
     "greyed": Condition("background without colour", "greyed"),
     "noised": Condition("background with noise", "noised"),
-    "object_alone": Condition("object alone", "object_alone"),
+    OBJECT_ALONE: Condition("object alone", OBJECT_ALONE),
     **{f"{ALONE}_{fill}": Condition(f"background alone ({fill})", ALONE, fill) for fill in FILLS},
 }
 """All changes, by name."""
@@ -54,6 +55,13 @@ MEASURES = {
     ),
     "changed": Measure(
         "decisions changed", (0, 1), "lower", "mean_i [argmax_k z_ik(x̃) ≠ t_i]", "own"
+    ),
+    "added": Measure(
+        "labels added (several labels an image)",
+        (0, 1),
+        "lower",
+        "mean_ik [∃ m ∉ L_i: z_m(x̃_ik) > 0 ≥ z_m(x_i)], see `label_behaviour_of`",
+        "own",
     ),
     "log_odds_change": Measure(
         "change of the log-odds",
@@ -80,4 +88,5 @@ MEASURES = {
         "Xiao et al. 2020",
     ),
 }
-"""The figures that `summarise` computes."""
+"""The figures that `summarise` computes. Formulas are those for one class an image; with several
+labels, images are pairs of image and label, and `label_behaviour_of` has the formulas."""

@@ -10,6 +10,8 @@ from torch import Tensor
 from sib.metrics.behaviour.conditions import EXCHANGED, SAME_CLASS
 from sib.metrics.behaviour.fill import remove_object
 
+Label = int | tuple[bool, ...]
+"""A class, or which of several labels an image has."""
 CHUNK = 16
 """Number of images whose objects are removed in one batch."""
 
@@ -28,28 +30,28 @@ class Candidate(NamedTuple):
 
 
 class Reservoir:
-    """At most ``size`` images of a stream, spread evenly over its classes."""
+    """At most ``size`` images of a stream, spread evenly over its classes or sets of labels."""
 
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
         self.seen = 0
         self._random = np.random.default_rng([seed, 0])
-        self._classes: dict[int, list[Candidate]] = {}
+        self._classes: dict[Label, list[Candidate]] = {}
 
     def add(self, images: Tensor, labels: Tensor, foreground: Tensor, usable: Tensor) -> None:
-        """Add a batch; images that are not usable are only counted."""
+        """Add a batch; images that are not usable are only counted. Labels are (B,) or (B, K)."""
         keys = self._random.random(len(images))
         for row, (key, label) in enumerate(zip(keys, labels.tolist(), strict=True)):
             if usable[row]:
                 candidate = Candidate(key, self.seen + row, images[row], foreground[row])
-                self._add(label, candidate)
+                self._add(tuple(label) if isinstance(label, list) else label, candidate)
         self.seen += len(images)
 
-    def _add(self, label: int, candidate: Candidate) -> None:
+    def _add(self, label: Label, candidate: Candidate) -> None:
         kept = self._classes.setdefault(label, [])
-        if sum(map(len, self._classes.values())) >= self.size:
+        if self.kept >= self.size:
             # make room in the largest class, counting the new image
-            def crowding(name: int) -> tuple[int, float]:
+            def crowding(name: Label) -> tuple[int, float]:
                 group = self._classes[name] + [candidate] * (name == label)
                 return len(group), max((one.key for one in group), default=0.0)
 
@@ -61,6 +63,11 @@ class Reservoir:
         # copies, so that the batch can be freed
         image, foreground = candidate.image.clone(), candidate.foreground.clone()
         kept.append(candidate._replace(image=image, foreground=foreground))
+
+    @property
+    def kept(self) -> int:
+        """Number of images that are kept."""
+        return sum(map(len, self._classes.values()))
 
     def donors(self, fills: Sequence[str]) -> "Donors":
         """The images that were kept, with their objects removed in each way."""
@@ -82,7 +89,7 @@ class Donors(NamedTuple):
     """Backgrounds, and the images that they come from."""
 
     labels: np.ndarray
-    """(D,), classes of the images."""
+    """(D,), classes of the images; with several labels an image (D, K), which it has."""
     indices: np.ndarray
     """(D,), their indices in the set."""
     backgrounds: dict[str, Tensor]
@@ -95,6 +102,14 @@ class Donors(NamedTuple):
     def same_class(self, label: int, index: int, draw: float) -> int:
         """Row of a donor of the same class that is another image, or −1."""
         return _pick(np.flatnonzero((self.labels == label) & (self.indices != index)), draw)
+
+    def without_label(self, label: int, draw: float) -> int:
+        """Row of a donor that lacks one of several labels, or −1."""
+        return _pick(np.flatnonzero(~self.labels[:, label]), draw)
+
+    def with_label(self, label: int, index: int, draw: float) -> int:
+        """Row of a donor with this one of several labels that is another image, or −1."""
+        return _pick(np.flatnonzero(self.labels[:, label] & (self.indices != index)), draw)
 
 
 def _pick(rows: np.ndarray, draw: float) -> int:

@@ -8,8 +8,8 @@ from torch import Tensor
 from sib.metrics.behaviour.conditions import EXCHANGED, SAME_CLASS
 from sib.metrics.behaviour.decision import worst_accuracy
 
-VALUES = ("correct", "changed", "log_odds_change")
-"""Values of an image under a condition."""
+VALUES = ("correct", "changed", "log_odds_change", "added")
+"""Values of an image under a condition; ``added`` only with several labels an image."""
 
 
 def conditions_of(table: dict[str, Tensor]) -> list[str]:
@@ -28,7 +28,7 @@ def values_of(table: dict[str, Tensor]) -> tuple[list[str], Tensor]:
     """The values of each image, for intervals and paired differences.
 
     Args:
-        table: of `behaviour_of`.
+        table: of `behaviour_of` or `label_behaviour_of`.
 
     Returns:
         C names, ``"original/correct"`` and ``"CONDITION/VALUE"``, and (N, C) float64 values, NaN
@@ -53,7 +53,9 @@ def summarise(table: dict[str, Tensor]) -> dict[str, Any]:
     """Means over the images of an audit; see `MEASURES` for formulas, ranges and directions.
 
     Args:
-        table: of `behaviour_of`, or several joined by ``torch.cat``.
+        table: of `behaviour_of` or `label_behaviour_of`, or several joined by ``torch.cat``. With
+            several labels an image, everything is about pairs of image and label, and
+            ``accuracy`` is the recall of the labels; `chance_recall` is what to hold it against.
 
     Returns:
         ``images``, ``scored`` and ``left_out`` (counts); ``accuracy`` of all images;
@@ -83,7 +85,9 @@ def summarise(table: dict[str, Tensor]) -> dict[str, Any]:
     for name in conditions_of(table):
         correct = table[f"{name}/correct"]
         known = int((~correct.isnan()).sum())
+        added = table.get(f"{name}/added")
         conditions[name] = _accuracies(correct, table) | {
+            **({} if added is None else {"added": _mean(added)}),
             "changed": _mean(table[f"{name}/changed"]),
             "log_odds_change": _mean(table[f"{name}/log_odds_change"]),
             "images": known,
@@ -98,6 +102,42 @@ def summarise(table: dict[str, Tensor]) -> dict[str, Any]:
         "conditions": conditions,
         "background_gap": _gaps(table),
     }
+
+
+def chance_recall(present: Tensor, decided: Tensor, labels: Tensor, images: Tensor) -> float:
+    """Recall by guessing: how often each label is decided for in images that do not have it.
+
+    mean over pairs (i, k) of f_k, with f_k the share of the images without the label k that are
+    decided to have it. Where the objects of k are removed, an image no longer shows k. If what is
+    left of it says nothing about k, the recall in such images is f_k. In [0, 1]; a label that all
+    images have does not count.
+
+    Args:
+        present: bool (N, K), the labels of each pair's image.
+        decided: bool (N, K), the labels that are decided for.
+        labels: (N,) labels of the pairs, −1 for none.
+        images: (N,) indices of the images, so that each counts once in f_k; the pairs of an image
+            follow each other.
+
+    Returns:
+        NaN where no label is both had and lacked.
+
+    Source: own; the false positive rate.
+
+    Example:
+        >>> import torch
+        >>> from sib.metrics.behaviour import chance_recall
+        >>> present = torch.tensor([[True, False], [False, True], [False, True]])
+        >>> decided = torch.tensor([[True, False], [True, True], [False, True]])
+        >>> labels, images = torch.tensor([0, 1, 1]), torch.arange(3)
+        >>> round(chance_recall(present, decided, labels, images), 3)  # (1/2 + 0 + 0) / 3
+        0.167
+    """
+    first = torch.ones(len(images), dtype=torch.bool)
+    first[1:] = images[1:] != images[:-1]
+    absent = ~present[first]
+    rates = (absent & decided[first]).double().sum(dim=0) / absent.double().sum(dim=0)
+    return _mean(rates[labels[labels >= 0]])
 
 
 def _accuracies(correct: Tensor, table: dict[str, Tensor]) -> dict[str, Any]:
