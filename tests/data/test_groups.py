@@ -58,6 +58,15 @@ class TestSplit:
         assert not {groups[index] for index in kept} & {groups[index] for index in held}
         assert {labels[i] for i in kept} == {labels[i] for i in held} == set(labels)
 
+    def test_several_labels_by_hand(self):
+        # a half of each label and of the images without any: one of a and b, and one of c and d
+        labels = [(0, 1), (0,), (0, 1), (0,), (1,), (), (1,), ()]
+        kept, held = group_split(labels, list("aabbccdd"), 0.5, seed=0)
+        assert sorted(labels[index] for index in held) == [(), (0,), (0, 1), (1,)]
+        assert sorted(kept + held) == list(range(8))
+        with pytest.raises(InputError, match="the group a holds all 2 images of the class cat"):
+            group_split([(0, 1), (0,), (1,), (1,)], list("aabc"), 0.5, 0, ["cat", "dog"])
+
     @pytest.mark.parametrize(
         ("labels", "groups", "smallest", "sentence"),
         [

@@ -22,6 +22,7 @@ from sib.config.report import ReportConfig
 from sib.data.normalization import normalise
 from sib.evaluation.audit.figures import figures, majority
 from sib.evaluation.audit.measure import open_audited
+from sib.evaluation.audit.words import SINGLE
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import AUDIT, Evaluation
 from sib.report.audit import write_page
@@ -259,7 +260,7 @@ def test_pictures_and_tables_use_the_same_words(audits):
     names = [
         name.partition(" (")[0] for name in (row["name"] for row in figures_table(facts)["rows"])
     ]
-    assert names == titles(list(facts["conditions"]))
+    assert names == titles(list(facts["conditions"]), SINGLE)
 
 
 def test_the_page_holds_all_and_nothing_from_outside(audits):

@@ -28,6 +28,9 @@ FILLED: tuple[Kind, ...] = ("exchanged", "same_class", "background_alone")
 class AuditConfig(NamedClassifierConfig):
     """Test whether a classifier uses the object: change the background and watch its decisions.
 
+    With several labels an image, the decision about each label is watched, and each label has its
+    own objects where the annotation names their classes.
+
     Writes audit.json and audit.csv (one line per image) into the run folder, and compares the runs
     if several are given. If no image has a foreground, they are found by the network that a run
     started from, and the audit says so.
@@ -48,8 +51,11 @@ class AuditConfig(NamedClassifierConfig):
     annotations: Path | None = None
     """Boxes or masks of a folder's images, as in sib train --input.annotations. Default: the run's
     own."""
+    labels: Path | None = None
+    """A CSV of several labels an image, as in sib train --labels. Default: the run's own."""
     conditions: tuple[Kind, ...] = KINDS
-    """exchanged, same_class: the background of an image of another class, or of the same one.
+    """exchanged, same_class: the background of an image of another class, or of the same one
+    (without the label, or with it).
     blurred, greyed, noised: the image's own background, changed. object_alone: the mean colour as
     background. background_alone: without the object."""
     fills: tuple[Fill, ...] = FILLS

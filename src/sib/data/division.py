@@ -80,15 +80,12 @@ def _hold_out(
     source: Divisible, fraction: float, seed: int, smallest: int, groups: dict[str, str]
 ) -> tuple[Divisible, Divisible]:
     several = [label for label in source.labels if isinstance(label, tuple)]
-    single = [label for label in source.labels if not isinstance(label, tuple)]
-    if several:
-        if groups:
-            raise InputError("groups cannot be kept whole with several labels an image; give one")
-        kept, held = multi_label_split(several, fraction, seed)
-        return source.subset(kept), source.subset(held)
     if groups:
         own = [groups[name] for name in source.names]
-        kept, held = group_split(single, own, fraction, seed, source.classes, smallest)
+        kept, held = group_split(source.labels, own, fraction, seed, source.classes, smallest)
+    elif several:
+        kept, held = multi_label_split(several, fraction, seed)
     else:
+        single = [label for label in source.labels if not isinstance(label, tuple)]
         kept, held = stratified_split(single, fraction, seed, source.classes, smallest)
     return source.subset(kept), source.subset(held)

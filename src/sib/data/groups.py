@@ -10,11 +10,13 @@ from sib.data.match import ImageNames
 from sib.data.readers.annotations.entry import text
 from sib.data.readers.annotations.load import load_text
 from sib.data.readers.rows import columns_of, full_rows
+from sib.data.sample import Label, labels_of
 from sib.data.source import Source
 from sib.data.splits import check_fraction
 from sib.utils.errors import InputError
 
 COLUMNS = ("image", "group")
+NO_LABEL = -1
 ORDERS = 10
 """Random orders of the groups to try; the split closest to the fraction is used."""
 
@@ -79,7 +81,7 @@ def check_groups(splits: Mapping[str, Source], groups: Mapping[str, str]) -> dic
 
 
 def group_split(
-    labels: Sequence[int],
+    labels: Sequence[Label],
     groups: Sequence[str],
     fraction: float,
     seed: int,
@@ -88,13 +90,14 @@ def group_split(
 ) -> tuple[list[int], list[int]]:
     """Hold out whole groups, about a fraction of each class.
 
-    With n_c images of class c, of which h_c are held out, the deviation is
+    With n_c images of class c, or with the label c, of which h_c are held out, the deviation is
     Σ_c ((h_c − fraction · n_c) / n_c)². Groups are visited in a random order, and one is held out
     if that lowers the deviation. Then each class without a held-out group gives the group that adds
     the least deviation. Of several orders, the one with the smallest deviation is used.
 
     Args:
-        labels: (N,) classes of the images.
+        labels: (N,) classes of the images, or several labels each. Images without a label count as
+            a class of their own if enough groups have some.
         groups: (N,) groups of the images.
         fraction: fraction to hold out, in (0, 1).
         seed: seed of the orders, at least 0.
@@ -110,11 +113,17 @@ def group_split(
     """
     check_fraction("fraction", fraction)
     names = sorted(set(groups))
-    present = sorted(set(labels))
+    bare = {group for group, label in zip(groups, labels, strict=True) if label == ()}
+    sets = [
+        labels_of(label) or (NO_LABEL,) * (len(bare) >= smallest)  # they are a class of their own
+        for label in labels
+    ]
+    present = sorted({label for own in sets for label in own})
     row, column = ({key: n for n, key in enumerate(keys)} for keys in (names, present))
     counts = np.zeros((len(names), len(present)), dtype=np.int64)
-    for group, label in zip(groups, labels, strict=True):
-        counts[row[group], column[label]] += 1
+    for group, own in zip(groups, sets, strict=True):
+        for label in own:
+            counts[row[group], column[label]] += 1
     _check_counts(counts, names, [classes[k] if classes else str(k) for k in present], smallest)
     best: tuple[float, np.ndarray] | None = None
     for order in range(ORDERS):

@@ -44,7 +44,7 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     behaviour = _compare_audits(config, console)
     if behaviour:
         found["behaviour"] = behaviour
-        tables += [difference_table(group, name) for group in behaviour["groups"]]
+        tables += [difference_table(group, behaviour) for group in behaviour["groups"]]
         rows += behaviour_rows(behaviour)
     show_tables(console, tables, rows)
     console.print(explanation(found), soft_wrap=False, highlight=False)

@@ -226,10 +226,11 @@ def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
     A file without class names is assumed to have the data's classes in their order.
     """
     if checkpoint.label_kind != splits.label_kind:
-        own = "several labels" if checkpoint.label_kind == "multi" else "one class"
+        several = checkpoint.label_kind == "multi"
         raise InputError(
-            f"{checkpoint.path} tells {own} of an image, and {splits.name} is read otherwise: "
-            f"{'give' if own == 'several labels' else 'leave out'} --labels"
+            f"{checkpoint.path} predicts {'several labels' if several else 'one class'} an image, "
+            f"and {splits.name} is read with {'one class' if several else 'several labels'}: "
+            f"{'give' if several else 'leave out'} --labels"
         )
     if checkpoint.outputs != len(splits.classes):
         raise InputError(

@@ -31,7 +31,7 @@ class LabelForegrounds:
         for record in source.records if isinstance(source, RecordSource) else ():
             if isinstance(record.foreground, Objects):
                 found = objects_by_label(record.foreground, source.classes)
-                if found:
+                if found or any(record.foreground.classes):
                     self.objects[record.name] = record.image, found
 
     def select(self, names: list[str], targets: Tensor, union: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,6 +53,32 @@ class LabelForegrounds:
                 found[place] = self._drawn(image, objects[target]).to(found.device)
                 chosen[place] = True
         return found, chosen
+
+    def of_labels(self, names: list[str], labels: Tensor, union: Tensor) -> tuple[Tensor, Tensor]:
+        """The foregrounds of all labels of a batch.
+
+        Args:
+            names: (B,) of the images.
+            labels: (B, K), 0 or 1.
+            union: (B, 1, H, W), bool, the foregrounds of all objects.
+
+        Returns:
+            (B, 1, H, W), the union, empty for an image whose objects have names, and none in view
+            belongs to one of its labels; and (P, 1, H, W), one for each label of each image in the
+            order of ``labels.nonzero()``, empty where an image has no object of the label.
+        """
+        pairs = labels.nonzero().tolist()
+        own = torch.zeros(len(pairs), *union.shape[1:], dtype=torch.bool)
+        for row, (place, label) in enumerate(pairs):
+            image, objects = self.objects.get(names[place], (None, {}))
+            if image is not None and label in objects:
+                own[row, 0] = self._drawn(image, objects[label])
+        kept = union.clone()
+        for place, name in enumerate(names):
+            rows = [row for row, (image, _) in enumerate(pairs) if image == place]
+            if name in self.objects and not own[rows].any():
+                kept[place] = False
+        return kept, own
 
     def _drawn(self, image: Path, objects: Objects) -> Tensor:
         size = read_size(image)

@@ -30,7 +30,8 @@ class Scores:
     """(N,) classes, or several labels each."""
     predicted: Sequence[Label]
     probability: list[float]
-    """(N,) probability of the predicted class, the most probable one of several labels."""
+    """(N,) probability of the predicted class, the most probable one of several labels; NaN in an
+    audit of several labels for an image without any."""
     foreground_share: list[float]
     """(N,) foreground's share of the image's area, NaN if the foreground is unknown."""
     columns: list[tuple[str, str]]
@@ -129,7 +130,7 @@ def read_scores(path: Path) -> Scores:
             list(facts[0]),
             [_label(cell) for cell in facts[1]],
             [_label(cell) for cell in facts[2]],
-            [float(cell) for cell in facts[3]],
+            [_number(cell) for cell in facts[3]],
             [_number(cell) for cell in facts[5]],
             columns,
             values.reshape(len(rows), len(columns)),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sib.utils.ratio import ratio
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
 LEVEL = 0.95
 # Replicates held at once: 200 × 50,000 images of float64 are 80 MB.
 CHUNK = 200
@@ -44,13 +45,17 @@ class Difference(NamedTuple):
     """(C,), images with a value in every run."""
 
 
-def mean_interval(values: Array, resamples: int = 2000, seed: int = 0) -> Interval:
+def mean_interval(
+    values: Array, resamples: int = 2000, seed: int = 0, images: Indices | None = None
+) -> Interval:
     """Mean over images with its 95 % percentile interval; NaN counts as missing.
 
     Args:
         values: (N, C), C scores of each of N images.
         resamples: bootstrap replicates, at least 1.
         seed: seed of the resampling.
+        images: (N,), the image of each row, where an image may have several; its rows are drawn
+            together. None if each row is an image of its own.
 
     Returns:
         `Interval`.
@@ -58,14 +63,25 @@ def mean_interval(values: Array, resamples: int = 2000, seed: int = 0) -> Interv
     Source: Efron & Tibshirani 1993, chapter 13 (percentile interval).
     """
     known = np.isfinite(values)
-    images = known.sum(axis=0)
     filled = np.where(known, values, 0.0)
+    sums, counts = sums_by_image(filled, images), sums_by_image(known.astype(float), images)
     replicates = [
-        ratio(weights @ filled, weights @ known)
-        for weights in image_weights(len(values), resamples, np.random.default_rng(seed))
+        ratio(weights @ sums, weights @ counts)
+        for weights in image_weights(len(sums), resamples, np.random.default_rng(seed))
     ]
     low, high = quantiles(np.concatenate(replicates))
-    return Interval(ratio(filled.sum(axis=0), images), low, high, images)
+    mean = ratio(filled.sum(axis=0), known.sum(axis=0))
+    return Interval(mean, low, high, (counts > 0).sum(axis=0))
+
+
+def sums_by_image(values: Array, images: Indices | None) -> Array:
+    """(M, …) sums of the rows (N, …) of each image; the rows themselves if ``images`` is None."""
+    if images is None:
+        return values
+    numbers, members = np.unique(images, return_inverse=True)
+    found = np.zeros((len(numbers), *values.shape[1:]))
+    np.add.at(found, members, values)
+    return found
 
 
 def share_interval(share: float, images: int) -> tuple[float, float]:
@@ -90,7 +106,12 @@ def share_interval(share: float, images: int) -> tuple[float, float]:
 
 
 def paired_difference(
-    first: Array, second: Array, paired_seeds: bool, resamples: int = 2000, seed: int = 0
+    first: Array,
+    second: Array,
+    paired_seeds: bool,
+    resamples: int = 2000,
+    seed: int = 0,
+    rows: Indices | None = None,
 ) -> Difference:
     """Mean of ``second`` − ``first`` over images and seeds, with its 95 % percentile interval.
 
@@ -105,6 +126,7 @@ def paired_difference(
         paired_seeds: whether run k has the same seed in both groups; needs S = T.
         resamples: bootstrap replicates, at least 1.
         seed: seed of the resampling.
+        rows: (N,), the image of each row, as ``images`` in `mean_interval`.
 
     Returns:
         `Difference`.
@@ -112,19 +134,22 @@ def paired_difference(
     Source: Efron & Tibshirani 1993, chapters 8 and 13.
     """
     known = np.isfinite(first).all(axis=0) & np.isfinite(second).all(axis=0)
-    a, b = (np.where(known, group, 0.0) for group in (first, second))
-    images = known.sum(axis=0)
+    a, b = (
+        np.stack([sums_by_image(np.where(known, run, 0.0), rows) for run in group])
+        for group in (first, second)
+    )
+    counts = sums_by_image(known.astype(float), rows)
     generator = np.random.default_rng(seed)
     replicates = []
-    for weights in image_weights(first.shape[1], resamples, generator):
+    for weights in image_weights(a.shape[1], resamples, generator):
         of_a = seed_weights(len(a), len(weights), generator)
         of_b = of_a if paired_seeds else seed_weights(len(b), len(weights), generator)
         change = _over_seeds(b, weights, of_b) - _over_seeds(a, weights, of_a)
-        replicates.append(ratio(change, weights @ known))
+        replicates.append(ratio(change, weights @ counts))
     drawn = np.concatenate(replicates)
     low, high = quantiles(drawn)
-    mean = ratio((b.mean(axis=0) - a.mean(axis=0)).sum(axis=0), images)
-    return Difference(mean, low, high, two_sided(drawn), images)
+    mean = ratio((b.mean(axis=0) - a.mean(axis=0)).sum(axis=0), known.sum(axis=0))
+    return Difference(mean, low, high, two_sided(drawn), (counts > 0).sum(axis=0))
 
 
 def image_weights(count: int, resamples: int, generator: np.random.Generator) -> Iterator[Array]:

@@ -8,10 +8,12 @@ import numpy as np
 from rich.console import Console
 
 from sib.data.subset import spaced_indices
-from sib.evaluation.audit.figures import ORIGINAL, title
+from sib.data.transforms import JointTransform
 from sib.evaluation.audit.source import audit_source
 from sib.evaluation.audit.table import caption
+from sib.evaluation.audit.words import ORIGINAL, is_several, words_of
 from sib.evaluation.checkpoint import Checkpoint
+from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.stored import Evaluation
 from sib.report.audit_losses import losses
 from sib.report.audit_pictures import MAP, Row, columns_of, rows_of, titles
@@ -36,6 +38,12 @@ RELYING_WORDS = (
 NONE_RELIES = (
     "There are none: with the changed backgrounds of this page, no image gets another decision or "
     "loses 0.05 of its probability."
+)
+SEVERAL_METHOD = (
+    "All objects of an image, as they are annotated, stay where they are, and only what lies "
+    "around them changes. A background comes from another image without the label, whose own "
+    "objects were covered. Each label is also audited with its own objects alone, and without "
+    "them, where the objects of other labels stay."
 )
 METHOD = (
     "The object of each image, as it is annotated, stays where it is, and only what lies around it "
@@ -64,7 +72,7 @@ def sections(
             bar(EXAMPLES + RELYING)
     return {
         "runs": runs,
-        "method": METHOD,
+        "method": SEVERAL_METHOD if is_several(audits[0].facts) else METHOD,
         "overview": overview_table(audits) if len(audits) > 1 else None,
     }
 
@@ -83,7 +91,7 @@ def _run(
         "advice": found.advice,
         "shown": shown_table(facts),
         "table": figures_table(facts),
-        "caption": caption(facts, title),
+        "caption": caption(facts, words_of(facts).title),
         "galleries": [],
         "no_pictures": "",
     }
@@ -103,6 +111,10 @@ def _galleries(
     source = audit_source(
         checkpoint, splits, options, choose_device(device), console, skip_bad=skipped
     ).source
+    objects = None
+    if is_several(audit.facts):
+        transform = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
+        objects = LabelForegrounds(getattr(splits, options["split"]), transform)
     scored = np.flatnonzero(np.isfinite(audit.scores.column(ORIGINAL, "correct")))
     examples = scored[spaced_indices(EXAMPLES, len(scored))].tolist()
     changed = columns_of(audit.scores, ("exchanged", "object_alone"))[:1]
@@ -140,8 +152,8 @@ def _galleries(
                 found.append({"title": heading, "text": text, "rows": []})
             continue
         columns = columns_of(audit.scores, kinds)
-        rows = rows_of(audit, checkpoint, source, places, columns, choose_device(device))
-        cases = [_case(row, titles(columns)) for row in rows]
+        rows = rows_of(audit, checkpoint, source, places, columns, choose_device(device), objects)
+        cases = [_case(row, titles(columns, words_of(audit.facts))) for row in rows]
         found.append({"title": heading, "text": text, "rows": cases})
     return found
 

@@ -3,8 +3,18 @@
 from typing import Any
 
 from sib.evaluation.audit.figures import SMALLEST
+from sib.evaluation.audit.words import is_several
 from sib.evaluation.stored import Evaluation
 from sib.objectives.registry import training_title
+
+ALONE = (
+    "The background alone still decides something. That is harmless while the object is in view; "
+    "do not show it images without one."
+)
+ALONE_SEVERAL = (
+    "Some labels are found without their objects, by other objects or by the background. That is "
+    "harmless while the objects are in view; do not rely on it where they are not."
+)
 
 
 def advice(
@@ -22,10 +32,7 @@ def advice(
     if level == "unknown":
         return [_reason(audit.facts)]
     if level == "object":
-        alone = (
-            "The background alone still decides something. That is harmless while the object is in "
-            "view; do not show it images without one."
-        )
+        alone = ALONE_SEVERAL if is_several(audit.facts) else ALONE
         return [
             "Nothing has to change because of the background.",
             *[alone] * reads,

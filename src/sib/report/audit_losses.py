@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sib.evaluation.audit.figures import ORIGINAL, over_fills
+from sib.evaluation.audit.figures import over_fills
+from sib.evaluation.audit.words import ORIGINAL
 from sib.evaluation.scores import Scores
 from sib.metrics.behaviour import CONDITIONS, FILLS
 
@@ -15,9 +16,9 @@ def possible(scores: Scores, place: int, column: str) -> str:
     kind = column.rpartition("_")[0]
     others = [f"{kind}_{fill}" for fill in reversed(FILLS)] if column in CONDITIONS else []
     for name in (column, *others):
-        if (name, "predicted") in scores.columns and np.isfinite(
-            scores.column(name, "predicted")[place]
-        ):
+        columns = [(name, value) for value in ("predicted", "correct")]
+        known = [each for each in columns if each in scores.columns]
+        if known and np.isfinite(scores.column(*known[0])[place]):
             return name
     return column
 

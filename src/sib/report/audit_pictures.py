@@ -11,8 +11,10 @@ from sib.data.normalization import normalise
 from sib.data.sample import Batch, labels_of
 from sib.data.source import Source
 from sib.data.subset import SubsetSource
-from sib.evaluation.audit.figures import ORIGINAL, title
+from sib.evaluation.audit.figures import classes_of
+from sib.evaluation.audit.words import ORIGINAL, Words, is_several, words_of
 from sib.evaluation.checkpoint import Checkpoint
+from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.maps import maps_of
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import Evaluation
@@ -27,6 +29,7 @@ from sib.metrics.behaviour import (
     noise_background,
     remove_object,
 )
+from sib.metrics.behaviour.label_pairs import pairs_of
 from sib.report.audit_losses import possible, probability
 from sib.report.gallery import jpeg_uri
 from sib.utils.errors import InputError
@@ -69,9 +72,9 @@ def columns_of(scores: Scores, kinds: tuple[str, ...]) -> list[str]:
     return found
 
 
-def titles(columns: list[str]) -> list[str]:
+def titles(columns: list[str], words: Words) -> list[str]:
     """Their names in plain words."""
-    return [MAP_TITLE if c == MAP else title(c).partition(" (")[0] for c in columns]
+    return [MAP_TITLE if c == MAP else words.title(c).partition(" (")[0] for c in columns]
 
 
 def rows_of(
@@ -81,6 +84,7 @@ def rows_of(
     places: list[int],
     columns: list[str],
     device: torch.device,
+    objects: LabelForegrounds | None = None,
 ) -> list[Row]:
     """Recompute the pictures of these images.
 
@@ -88,14 +92,16 @@ def rows_of(
         audit: the audit that they belong to.
         checkpoint: its classifier.
         source: the audited images, in the same order.
-        places: indices of the images.
+        places: rows of the audit's scores.
         columns: conditions, including ``"original"`` and ``"occlusion"``.
         device: the model's device.
+        objects: the objects of each label; None for one class an image.
 
     Raises:
         InputError: the data or the weights are not those of the audit.
     """
-    if list(source.names) != audit.scores.names:
+    names = list(source.names)
+    if names != list(dict.fromkeys(audit.scores.names)):
         raise InputError(f"the images of {audit.folder} are no longer those of its audit")
     if sha256_of(checkpoint.path) != audit.facts["weights_sha256"]:
         raise InputError(f"the weights of {audit.folder} are no longer those of its audit")
@@ -110,28 +116,47 @@ def rows_of(
                 f"{audit.folder} was audited with {name} {audit.facts[name]}, and is opened with "
                 f"{value}"
             )
-    batch = _read(source, checkpoint, places)
+    own = [names.index(audit.scores.names[place]) for place in places]
+    shown_images = _read(source, checkpoint, own, objects, classes_of(audit.scores)[places])
     donors = audit.scores.column(ORIGINAL, "donor")[places]
-    lent = _read(source, checkpoint, [int(d) if d >= 0 else 0 for d in donors])
-    names = [[possible(audit.scores, place, column) for column in columns] for place in places]
+    lent = _read(source, checkpoint, [int(d) if d >= 0 else 0 for d in donors], objects)
+    chosen = [[possible(audit.scores, place, column) for column in columns] for place in places]
     pixels: dict[str, np.ndarray] = {}
-    for column in dict.fromkeys(name for row in names for name in row):
+    for column in dict.fromkeys(name for row in chosen for name in row):
         if column == MAP:
-            pixels[column] = _maps(audit, checkpoint, batch, places, device)
+            pixels[column] = _maps(audit, checkpoint, shown_images, places, device)
         else:
-            changed = _changed(column, audit, checkpoint, batch, lent)
+            changed = _changed(column, audit, checkpoint, shown_images, lent)
             pixels[column] = _bytes(changed, checkpoint)
     return [
         Row(
             audit.scores.names[place],
-            audit.facts["classes"][audit.scores.labels[place]],
-            [_cell(audit, place, name, pixels[name][index]) for name in names[index]],
+            audit.facts["classes"][int(classes_of(audit.scores)[place])],
+            [_cell(audit, place, name, pixels[name][index]) for name in chosen[index]],
         )
         for index, place in enumerate(places)
     ]
 
 
-def _read(source: Source, checkpoint: Checkpoint, places: list[int]) -> Batch:
+class _Read(NamedTuple):
+    """Images and their foregrounds."""
+
+    images: Tensor
+    """uint8 (B, 3, H, W)."""
+    union: Tensor
+    """(B, 1, H, W), of all objects."""
+    own: Tensor
+    """(B, 1, H, W), of the objects of the label that each image is shown for."""
+
+
+def _read(
+    source: Source,
+    checkpoint: Checkpoint,
+    places: list[int],
+    objects: LabelForegrounds | None,
+    labels: np.ndarray | None = None,
+) -> _Read:
+    """Read images; with several labels, ``labels`` (B,) are those that they are shown for."""
     loader = make_loader(
         SubsetSource(source, places),
         image_size=checkpoint.image_size,
@@ -139,11 +164,20 @@ def _read(source: Source, checkpoint: Checkpoint, places: list[int]) -> Batch:
         batch_size=len(places),
         train=False,
     )
-    return first_batch(loader)
+    batch: Batch = first_batch(loader)
+    if objects is None:
+        return _Read(batch.images, batch.foreground, batch.foreground)
+    union, own = objects.of_labels(batch.names, batch.labels, batch.foreground)
+    if labels is None:
+        return _Read(batch.images, union, union)
+    pairs = pairs_of(batch.labels.bool(), union, own)
+    keys = list(zip(pairs.images.tolist(), pairs.labels.tolist(), strict=True))
+    rows = [keys.index((place, int(label))) for place, label in enumerate(labels)]
+    return _Read(batch.images, union, pairs.own[rows])
 
 
 def _changed(
-    column: str, audit: Evaluation, checkpoint: Checkpoint, batch: Batch, lent: Batch
+    column: str, audit: Evaluation, checkpoint: Checkpoint, batch: _Read, lent: _Read
 ) -> Tensor:
     """Normalised images under a condition, as the audit showed them."""
     cpu = torch.device("cpu")
@@ -152,21 +186,21 @@ def _changed(
     if column == ORIGINAL:
         return images
     if kind == "background_alone":
-        return remove_object(images, batch.foreground, fill)
+        return remove_object(images, batch.own, fill)
     if kind == "exchanged":
         others = normalise(lent.images, cpu, checkpoint.normalization)
-        background = remove_object(others, lent.foreground, fill)
-        return before_background(images, batch.foreground, background)
+        background = remove_object(others, lent.union, fill)
+        return before_background(images, batch.union, background)
     if column == "blurred":
-        return blur_background(images, batch.foreground)
+        return blur_background(images, batch.union)
     if column == "greyed":
         mean, deviation = statistics(checkpoint.normalization)
-        return grey_background(images, batch.foreground, mean=mean, deviation=deviation)
+        return grey_background(images, batch.union, mean=mean, deviation=deviation)
     if column == "noised":
         options = audit.facts["options"]
         amount, seed = options["noise"], options["seed"]
-        return noise_background(images, batch.foreground, amount=amount, seed=seed)
-    return keep_object(images, batch.foreground)
+        return noise_background(images, batch.union, amount=amount, seed=seed)
+    return keep_object(images, batch.own)
 
 
 def _bytes(images: Tensor, checkpoint: Checkpoint) -> np.ndarray:
@@ -181,24 +215,28 @@ def _bytes(images: Tensor, checkpoint: Checkpoint) -> np.ndarray:
 def _maps(
     audit: Evaluation,
     checkpoint: Checkpoint,
-    batch: Batch,
+    batch: _Read,
     places: list[int],
     device: torch.device,
 ) -> np.ndarray:
     images = normalise(batch.images, device, checkpoint.normalization)
-    decided = torch.tensor([audit.scores.predicted[place] for place in places], device=device)
-    found = maps_of(checkpoint.model, images, decided, [MAP])[MAP]
+    scores = audit.scores
+    decided = classes_of(scores) if is_several(audit.facts) else np.array(scores.predicted)
+    explained = torch.tensor(decided[places], device=device).long()
+    found = maps_of(checkpoint.model, images, explained, [MAP])[MAP]
     maps = normalize_maps(found, "percentile").cpu()
-    shown = zip(batch.images, maps, batch.foreground, strict=True)
+    shown = zip(batch.images, maps, batch.own, strict=True)
     return np.stack([overlay_pixels(*parts) for parts in shown])
 
 
 def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cell:
     scores, classes, name = audit.scores, audit.facts["classes"], audit.scores.names[place]
     before = scores.predicted[place]
-    named = titles([column])[0]
+    named = titles([column], words_of(audit.facts))[0]
     if column == MAP:
         return Cell(jpeg_uri(pixels), f"{name}, {named}", "", False)
+    if is_several(audit.facts):
+        return _label_cell(audit, place, column, pixels, f"{name}, {named}")
     if column == ORIGINAL:
         after = float(*labels_of(before))
     else:
@@ -213,3 +251,17 @@ def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cel
         said = f"{classes[int(after)]} ({classes[before]} {share:.2f})"
     marked = after != before and not column.startswith("background_alone")  # which has no object
     return Cell(jpeg_uri(pixels), f"{name}, {named}: {said}", said, marked)
+
+
+def _label_cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray, named: str) -> Cell:
+    """One picture and the decision about one of several labels."""
+    scores = audit.scores
+    found = scores.column(column, "correct")[place]
+    if np.isnan(found):
+        return Cell("", "this change is not possible here", "", False)
+    share = probability(scores, place, column)
+    before = bool(scores.column(ORIGINAL, "correct")[place])
+    own = share if before else 1 - share
+    said = f"{'found' if found else 'not found'}, {own:.2f}"
+    marked = bool(found) != before and not column.startswith("background_alone")
+    return Cell(jpeg_uri(pixels), f"{named}: {said}", said, marked)

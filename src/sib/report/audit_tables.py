@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sib.evaluation.audit.figures import ORIGINAL, title
-from sib.evaluation.audit.table import FIGURES
+from sib.evaluation.audit.words import ORIGINAL, is_several, words_of
 from sib.evaluation.stored import Evaluation
 from sib.report.audit_words import guessing, mean_of, of_100, verdict
 
@@ -17,12 +16,40 @@ SHOWN = {
     "background_alone": "the background alone",
 }
 """What a classifier is shown, by kind of condition."""
+SHOWN_SEVERAL = SHOWN | {
+    "exchanged": "all objects before the background of an image without the label",
+    "blurred": "all objects before their background, blurred",
+    "greyed": "all objects before their background, without colour",
+    "object_alone": "the label's objects alone",
+    "background_alone": "the image without the label's objects",
+}
+"""The same with several labels an image."""
 BRIEFLY = {
     ORIGINAL: "as it is",
     "exchanged": "other background",
     "background_alone": "background alone",
 }
 """The same, for the head of a narrow table."""
+BRIEFLY_SEVERAL = BRIEFLY | {"background_alone": "object removed"}
+GLOSSARY_SEVERAL = (
+    ("labels found", "Share of the labels of the images that are found."),
+    (
+        "decisions changed",
+        "Share of those labels that are found in the image as it is and not after the change, or "
+        "the other way round.",
+    ),
+    (
+        "labels added",
+        "Share of the changed images that get a label which they do not have, and did not get as "
+        "they are.",
+    ),
+    (
+        "log-odds change",
+        "How much certainty the decision about a label gains or loses, on average: log(p / (1 − "
+        "p)) after the change minus before. −1 turns 0.73 into 0.50.",
+    ),
+    ("worst label, worst group", "Labels found where they are fewest, with its name."),
+)
 GLOSSARY = (
     ("accuracy", "Share of the images whose class is right."),
     ("decisions changed", "Share of the images that get another class than as they are."),
@@ -37,8 +64,9 @@ GLOSSARY = (
 
 def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
     """What the classifier was shown, and how many of 100 images it gets right."""
-    rows = []
-    for kind, name in SHOWN.items():
+    rows: list[dict[str, Any]] = []
+    several = is_several(facts)
+    for kind, name in (SHOWN_SEVERAL if several else SHOWN).items():
         right = mean_of(facts, kind)
         if right is None:
             continue
@@ -46,8 +74,10 @@ def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
         if kind == "background_alone":
             changed = None  # a different decision is desired there
         rows.append({"name": name, "cells": [_words(right), _words(changed)]})
-    rows.append({"name": "nothing: guessing", "cells": [_words(guessing(facts)), None]})
-    return {"head": ["it is shown", "the class is right", "it decides differently"], "rows": rows}
+    guess = "an image without the label: guessing" if several else "nothing: guessing"
+    rows.append({"name": guess, "cells": [_words(guessing(facts)), None]})
+    goal = "the label is found" if several else "the class is right"
+    return {"head": ["it is shown", goal, "it decides differently"], "rows": rows}
 
 
 def overview_table(audits: Sequence[Evaluation]) -> dict[str, Any]:
@@ -63,20 +93,21 @@ def overview_table(audits: Sequence[Evaluation]) -> dict[str, Any]:
         }
         for audit in audits
     ]
-    return {"head": ["classifier", "verdict", *(BRIEFLY[kind] for kind in kinds)], "rows": rows}
+    brief = BRIEFLY_SEVERAL if is_several(audits[0].facts) else BRIEFLY
+    return {"head": ["classifier", "verdict", *(brief[kind] for kind in kinds)], "rows": rows}
 
 
 def figures_table(facts: dict[str, Any]) -> dict[str, Any]:
     """Every condition with every figure."""
-    rows = facts["conditions"]
-    names = [n for n in FIGURES if any(row.get(n) is not None for row in rows.values())]
+    rows, words = facts["conditions"], words_of(facts)
+    names = [n for n in words.figures if any(row.get(n) is not None for row in rows.values())]
     return {
-        "head": ["it is shown", *(FIGURES[name] for name in names)],
+        "head": ["it is shown", *(words.figures[name] for name in names)],
         "rows": [
-            {"name": title(name), "cells": [_cell(row.get(figure)) for figure in names]}
+            {"name": words.title(name), "cells": [_cell(row.get(figure)) for figure in names]}
             for name, row in rows.items()
         ],
-        "glossary": GLOSSARY,
+        "glossary": GLOSSARY_SEVERAL if is_several(facts) else GLOSSARY,
     }
 
 

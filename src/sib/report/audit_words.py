@@ -4,7 +4,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from sib.evaluation.audit.figures import ORIGINAL, SMALLEST, most_decided, over_fills
+from sib.evaluation.audit.figures import SMALLEST, images_of, most_decided, over_fills
+from sib.evaluation.audit.words import ORIGINAL, is_several
 from sib.evaluation.statistics import share_interval
 from sib.evaluation.stored import Evaluation
 from sib.report.audit_advice import advice
@@ -56,9 +57,10 @@ def verdict(audit: Evaluation) -> Verdict:
     """The verdict of an audit.
 
     Reliance is the share of decisions that exchanged backgrounds change, a mean over the ways of
-    filling; accuracy cannot fall by more. If its 95 % interval includes a limit between two
-    verdicts, there is none. A classifier decides by the background only if the background alone
-    allows it to, see `reads_background`.
+    filling; accuracy cannot fall by more. With several labels an image, it is the share of the
+    decisions about their labels, and recall cannot fall by more. If its 95 % interval includes a
+    limit between two verdicts, there is none. A classifier decides by the background only if the
+    background alone allows it to, see `reads_background`.
 
     Args:
         audit: the audit.
@@ -79,8 +81,9 @@ def reliance_of(audit: Evaluation) -> Reliance | None:
     for kind in ("exchanged", "object_alone"):
         changed = over_fills(audit.scores, kind, "changed")
         if changed is not None and np.isfinite(changed).any():
-            known = changed[np.isfinite(changed)]
-            return Reliance(*share_interval(float(known.mean()), len(known)), len(known), kind)
+            known = np.isfinite(changed)
+            images = _count_images(audit, known)
+            return Reliance(*share_interval(float(changed[known].mean()), images), images, kind)
     return None
 
 
@@ -90,19 +93,29 @@ def reads_background(audit: Evaluation) -> bool | None:
     They do if it is right about them more often than by guessing. In a set whose backgrounds are
     independent of the class, nothing can be. There, they do if it decides as about the whole image
     more often than by always naming its most frequent decision.
+
+    With several labels an image, the image without a label's objects is audited, and only the first
+    of the two counts: guessing is how often that label is found in images without it.
     """
     right = over_fills(audit.scores, "background_alone", "correct")
     changed = over_fills(audit.scores, "background_alone", "changed")
     if right is None or changed is None or not np.isfinite(right).any():
         return None
     known = np.isfinite(right)
+    compared = [(right, guessing(audit.facts))]
+    if not is_several(audit.facts):
+        compared.append((1 - changed, most_decided(audit.scores)))
+    images = _count_images(audit, known)
     return any(
-        share_interval(float(values[known].mean()), int(known.sum()))[0] > chance
-        for values, chance in (
-            (right, guessing(audit.facts)),
-            (1 - changed, most_decided(audit.scores)),
-        )
+        share_interval(float(values[known].mean()), images)[0] > chance
+        for values, chance in compared
     )
+
+
+def _count_images(audit: Evaluation, known: np.ndarray) -> int:
+    """Number of images among the known rows; the labels of an image are not independent."""
+    images = images_of(audit.scores)
+    return int(known.sum()) if images is None else len(np.unique(images[known]))
 
 
 def _can_be_judged(audit: Evaluation, reliance: Reliance, reads: bool | None) -> bool:
@@ -130,8 +143,13 @@ def _undecided(reliance: Reliance, low: Level, high: Level) -> str:
 
 
 def guessing(facts: dict[str, Any]) -> float:
-    """Accuracy of always naming the most frequent class, or of chance if that is higher."""
-    return float(max(facts["chance"], facts["majority"]))
+    """Accuracy of always naming the most frequent class, or of chance if that is higher.
+
+    With several labels an image, see `chance_recall`; 1, which nothing exceeds, if it is unknown.
+    """
+    if facts["chance"] is None:
+        return 1.0
+    return float(max(facts["chance"], facts.get("majority", 0)))
 
 
 def mean_of(facts: dict[str, Any], kind: str, figure: str = "accuracy") -> float | None:
@@ -147,25 +165,41 @@ def mean_of(facts: dict[str, Any], kind: str, figure: str = "accuracy") -> float
 
 def _sentences(audit: Evaluation) -> list[str]:
     facts, reliance = audit.facts, reliance_of(audit)
+    several = is_several(facts)
     own, exchanged = mean_of(facts, ORIGINAL), mean_of(facts, "exchanged")
     found = [facts["foreground_words"]] * bool(facts["foreground_words"])
     if own is not None:
-        found.append(f"It names the right class for {of_100(own)} images.")
+        what = "It finds {} labels." if several else "It names the right class for {} images."
+        found.append(what.format(of_100(own)))
     if own is not None and exchanged is not None:
         moves = "stays at" if abs(own - exchanged) < 0.015 else "falls to"
         moves = moves if exchanged < own + 0.015 else "rises to"
         changed = mean_of(facts, "exchanged", "changed")
+        other = "without the label" if several else "of another class"
         found.append(
-            f"Before the background of an image of another class, that {moves} "
+            f"Before the background of an image {other}, that {moves} "
             f"{of_100(exchanged)}, and {of_100(changed or 0)} decisions change."
         )
     if reliance is not None:
         found.append(f"With 95 % confidence from {reliance.images} images, {reliance}.")
     alone = mean_of(facts, "object_alone")
     if alone is not None:
-        found.append(f"Shown the object alone, it is right for {of_100(alone)}.")
+        shown = (
+            "a label's objects alone, it finds" if several else "the object alone, it is right for"
+        )
+        found.append(f"Shown {shown} {of_100(alone)}.")
+    added = mean_of(facts, "exchanged", "added")
+    if added is not None:
+        found.append(f"A foreign background adds a label to {of_100(added)} images.")
     background = mean_of(facts, "background_alone")
-    if background is not None:
+    if background is not None and several:
+        found.append(
+            f"With a label's objects taken out of the image, it still finds that label in "
+            f"{of_100(background)}. In images without the label, it finds it in "
+            f"{of_100(guessing(facts))}: more than that comes from the rest of the image, other "
+            "objects included."
+        )
+    elif background is not None:
         same = 1 - (mean_of(facts, "background_alone", "changed") or 0)
         found.append(
             f"Shown the background alone, with the object taken out, it is right for "

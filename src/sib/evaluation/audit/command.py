@@ -39,8 +39,7 @@ def audit_and_show(config: AuditConfig, console: Console) -> list[Evaluation]:
     tables = [audit_table(found) for found in audits]
     rows = [row for found in audits for row in audit_rows(found)]
     if compared:
-        name = compared["reference"]["name"]
-        tables += [difference_table(group, name) for group in compared["groups"]]
+        tables += [difference_table(group, compared) for group in compared["groups"]]
         rows += difference_rows(compared)
     show_tables(console, tables, rows)
     for found in audits:

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from sib.evaluation.audit.figures import NAMES, SMALLEST, groups_of, title
+from sib.evaluation.audit.figures import NAMES, SMALLEST, classes_of, groups_of, images_of
+from sib.evaluation.audit.words import words_of
 from sib.evaluation.groups import Group, check_same_images, group_by_seed
 from sib.evaluation.scores import stack
-from sib.evaluation.statistics import LEVEL, Array, paired_difference
+from sib.evaluation.statistics import LEVEL, Array, Indices, paired_difference, sums_by_image
 from sib.evaluation.stored import Evaluation
 
 Entry = dict[str, Any]
@@ -27,7 +28,9 @@ def differences(audits: list[Evaluation], resamples: int = 2000) -> dict[str, An
     reference, *others = group_by_seed(audits)
     if not others:
         return None
+    kind = audits[0].facts.get("label_kind")
     return {
+        **({"label_kind": kind} if kind else {}),
         "reference": _described(reference),
         "images": len(audits[0].scores.names),
         "resamples": resamples,
@@ -52,21 +55,23 @@ def _differences(reference: Group, group: Group, resamples: int) -> dict[str, An
     first = stack([member.scores for member in reference.members], columns)
     second = stack([member.scores for member in group.members], columns)
     paired = reference.seeds is not None and reference.seeds == group.seeds
-    found = paired_difference(first, second, paired, resamples)
+    audited = reference.members[0]
+    images, words = images_of(audited.scores), words_of(audited.facts)
+    found = paired_difference(first, second, paired, resamples, rows=images)
     conditions: dict[str, Entry] = {}
     for index, (condition, value) in enumerate(columns):
-        row = conditions.setdefault(condition, {"title": title(condition)})
+        row = conditions.setdefault(condition, {"title": words.title(condition)})
         row[NAMES[value]] = _entry(*(float(part[index]) for part in found))
         if value == "correct":
-            for name, parts in _parts(reference.members[0]):
+            for name, parts in _parts(audited):
                 row[name] = worst_difference(
-                    first[..., index], second[..., index], parts, paired, resamples
+                    first[..., index], second[..., index], parts, paired, resamples, images=images
                 )
     return {"paired_seeds": paired, "conditions": conditions}
 
 
 def _parts(audit: Evaluation) -> Iterator[tuple[str, Array]]:
-    yield "worst_class", np.array(audit.scores.labels, dtype=float)
+    yield "worst_class", classes_of(audit.scores).astype(float)
     groups = groups_of(audit.scores)
     if groups is not None:
         yield "worst_group", groups
@@ -81,7 +86,13 @@ def _entry(mean: float, low: float, high: float, p: float, images: float) -> Ent
 
 
 def worst_difference(
-    first: Array, second: Array, parts: Array, paired_seeds: bool, resamples: int, seed: int = 0
+    first: Array,
+    second: Array,
+    parts: Array,
+    paired_seeds: bool,
+    resamples: int,
+    seed: int = 0,
+    images: Indices | None = None,
 ) -> Entry:
     """Difference in the accuracy of the worst class or group, with its interval.
 
@@ -96,6 +107,7 @@ def worst_difference(
         paired_seeds: whether run k has the same seed in both; needs S = T.
         resamples: bootstrap replicates.
         seed: seed of the resampling.
+        images: (N,), as in `mean_interval`: the rows of an image in a group are drawn together.
 
     Returns:
         ``mean``, ``low``, ``high`` and ``images``.
@@ -104,15 +116,26 @@ def worst_difference(
     if not known.any():
         return _entry(0, 0, 0, 0, 0)
     rows = [np.flatnonzero(known & (parts == part)) for part in np.unique(parts[known])]
+    own = [None if images is None else images[row] for row in rows]
+    counts = [sums_by_image(np.ones(len(row)), each) for row, each in zip(rows, own, strict=True)]
+    of_first, of_second = (
+        [sums_by_image(runs[:, row].T, each).T for row, each in zip(rows, own, strict=True)]
+        for runs in (first, second)
+    )
     generator = np.random.default_rng(seed)
-    lowest_first, lowest_second = (_lowest(each, rows) for each in (first, second))
+    everything = [np.arange(len(count)) for count in counts]
+    lowest_first = _lowest(of_first, counts, everything)
+    lowest_second = _lowest(of_second, counts, everything)
     drawn = []
     for _ in range(resamples):
-        chosen = [generator.choice(row, len(row)) for row in rows]
-        of_first = generator.integers(len(first), size=len(first))
-        of_second = of_first if paired_seeds else generator.integers(len(second), size=len(second))
+        chosen = [generator.choice(places, len(places)) for places in everything]
+        own_first = generator.integers(len(first), size=len(first))
+        own_second = (
+            own_first if paired_seeds else generator.integers(len(second), size=len(second))
+        )
         drawn.append(
-            _lowest(second[of_second], chosen).mean() - _lowest(first[of_first], chosen).mean()
+            _lowest(of_second, counts, chosen)[own_second].mean()
+            - _lowest(of_first, counts, chosen)[own_first].mean()
         )
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     found = _entry(
@@ -121,6 +144,12 @@ def worst_difference(
     return {name: value for name, value in found.items() if name != "p"}
 
 
-def _lowest(runs: Array, rows: list[np.ndarray]) -> Array:
-    """(S,) lowest accuracy of each run over the groups."""
-    return np.min([runs[:, row].mean(axis=1) for row in rows], axis=0)
+def _lowest(sums: list[Array], counts: list[Array], chosen: list[np.ndarray]) -> Array:
+    """(S,) lowest accuracy of each run over the groups, from sums (S, M) of their images."""
+    return np.min(
+        [
+            own[:, places].sum(axis=1) / count[places].sum()
+            for own, count, places in zip(sums, counts, chosen, strict=True)
+        ],
+        axis=0,
+    )

@@ -1,20 +1,26 @@
 """The figures of an audit, with intervals over images."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from sib.data.sample import Label, label_tensor
+from sib.evaluation.audit.words import ORIGINAL, SEVERAL, SINGLE
 from sib.evaluation.scores import Scores
-from sib.evaluation.statistics import Array, mean_interval
-from sib.metrics.behaviour import CONDITIONS, worst_accuracy
+from sib.evaluation.statistics import Array, Indices, mean_interval
+from sib.metrics.behaviour import chance_recall, worst_accuracy
 from sib.utils.ratio import ratio
 
-ORIGINAL = "original"
-"""Instead of a condition: the unchanged images."""
 SMALLEST = 10
 """Fewest images for an interval; with fewer, the bootstrap says little."""
-NAMES = {"correct": "accuracy", "changed": "changed", "log_odds_change": "log_odds_change"}
+NAMES = {
+    "correct": "accuracy",
+    "changed": "changed",
+    "added": "added",
+    "log_odds_change": "log_odds_change",
+}
 """Figures that are means, and the per-image value behind each."""
 
 
@@ -33,26 +39,43 @@ def figures(
         By condition: ``title``, ``images`` with a value, ``without_value`` (images with a
         foreground that cannot be changed in this way), ``accuracy``, ``worst_class``,
         ``worst_group`` and, except for the unchanged images, ``changed`` and ``log_odds_change``.
-        Each is a mean with ``low`` and ``high``, None if there is none.
+        Each is a mean with ``low`` and ``high``, None if there is none. With several labels an
+        image, ``without_value`` counts pairs of image and label, and there is ``added``.
     """
-    interval = mean_interval(scores.values, resamples)
+    images = images_of(scores)
+    words = SINGLE if images is None else SEVERAL
+    interval = mean_interval(scores.values, resamples, images=images)
     found: dict[str, dict[str, Any]] = {}
     scored = int(np.isfinite(scores.column(ORIGINAL, "correct")).sum())
     for index, (condition, value) in enumerate(scores.columns):
         if value not in NAMES:
             continue
-        row = found.setdefault(condition, {"title": title(condition)})
+        row = found.setdefault(condition, {"title": words.title(condition)})
         row[NAMES[value]] = entry(*(part[index] for part in interval))
         if value == "correct":
-            images = int(interval.images[index])
-            row |= {"images": images, "without_value": scored - images}
+            known = int(np.isfinite(scores.values[:, index]).sum())
+            row |= {"images": int(interval.images[index]), "without_value": scored - known}
             row |= _worst(scores, condition, classes, groups, resamples)
     return found
 
 
-def title(condition: str) -> str:
-    """A condition in words."""
-    return "as it is" if condition == ORIGINAL else CONDITIONS[condition].title
+def images_of(scores: Scores) -> Indices | None:
+    """(N,) the image of each row; None for one class an image, where each row is one."""
+    if (ORIGINAL, "label") not in scores.columns:
+        return None
+    return np.unique(scores.names, return_inverse=True)[1]
+
+
+def classes_of(scores: Scores) -> np.ndarray:
+    """(N,) the class that each row is about; of several labels its own, −1 for none."""
+    if (ORIGINAL, "label") not in scores.columns:
+        return np.array(scores.labels)
+    return np.nan_to_num(scores.column(ORIGINAL, "label"), nan=-1)
+
+
+def first_rows(scores: Scores) -> np.ndarray:
+    """The first row of each image, in order."""
+    return np.sort(np.unique(scores.names, return_index=True)[1])
 
 
 def gaps(scores: Scores, resamples: int = 2000) -> dict[str, dict[str, Any]]:
@@ -63,14 +86,43 @@ def gaps(scores: Scores, resamples: int = 2000) -> dict[str, dict[str, Any]]:
         other = (f"exchanged_{fill}", "correct")
         if kind == "same_class" and value == "correct" and other in scores.columns:
             difference = scores.column(condition, "correct") - scores.column(*other)
-            interval = mean_interval(difference[:, None], resamples)
+            interval = mean_interval(difference[:, None], resamples, images=images_of(scores))
             found[fill] = entry(*(part[0] for part in interval))
     return found
 
 
 def overall(scores: Scores, resamples: int = 2000) -> dict[str, Any]:
-    """Accuracy on all images, including those without a foreground."""
-    return entry(*(part[0] for part in mean_interval(scores.correct[:, None], resamples)))
+    """Accuracy on all images, including those without a foreground.
+
+    With several labels an image, the share of images whose whole set of labels is right.
+    """
+    correct = scores.correct[first_rows(scores)]
+    return entry(*(part[0] for part in mean_interval(correct[:, None], resamples)))
+
+
+def guessed(scores: Scores, classes: int) -> dict[str, float | None]:
+    """What guessing gives: ``chance``, and for one class an image ``majority``.
+
+    For one class of K, 1 / K and the share of the most frequent class. For several labels, the
+    recall of `chance_recall`; None if no label is both had and lacked.
+    """
+    if images_of(scores) is None:
+        return {"chance": 1 / classes, "majority": majority(scores)}
+    present, decided = (_sets(sets, classes) for sets in (scores.labels, scores.predicted))
+    labels, images = (torch.tensor(each).long() for each in (classes_of(scores), _places(scores)))
+    chance = chance_recall(present, decided, labels, images)
+    return {"chance": None if np.isnan(chance) else chance}
+
+
+def _places(scores: Scores) -> np.ndarray:
+    images = images_of(scores)
+    assert images is not None
+    return images
+
+
+def _sets(labels: Sequence[Label], classes: int) -> torch.Tensor:
+    """Bool (N, K)."""
+    return label_tensor(labels, classes).bool()
 
 
 def majority(scores: Scores) -> float:
@@ -126,21 +178,23 @@ def _worst(
     correct = scores.column(condition, "correct")
     members = groups_of(scores)
     found: dict[str, Any] = {
-        "worst_class": _worst_of(correct, np.array(scores.labels), classes, resamples),
+        "worst_class": _worst_of(scores, correct, classes_of(scores), classes, resamples),
         "worst_group": None,
     }
     if members is not None and groups is not None:
-        found["worst_group"] = _worst_of(correct, members, groups, resamples)
+        found["worst_group"] = _worst_of(scores, correct, members, groups, resamples)
     return found
 
 
 def _worst_of(
-    correct: Array, members: np.ndarray, names: list[str], resamples: int
+    scores: Scores, correct: Array, members: np.ndarray, names: list[str], resamples: int
 ) -> dict[str, Any]:
     """The lowest accuracy, with the interval of that class or group alone."""
     worst = worst_accuracy(torch.tensor(correct), torch.tensor(members).long())
     if worst.group < 0:
         return entry(0, 0, 0, 0) | {"name": None, "images": 0}
-    interval = mean_interval(correct[members == worst.group][:, None], resamples)
+    own, images = members == worst.group, images_of(scores)
+    places = None if images is None else images[own]
+    interval = mean_interval(correct[own][:, None], resamples, images=places)
     found = entry(*(part[0] for part in interval))
-    return found | {"name": names[worst.group], "images": worst.images}
+    return found | {"name": names[worst.group], "images": int(interval.images[0])}

@@ -10,6 +10,7 @@ from sib.data import BadSample, Batch
 from sib.data.loader import Loader
 from sib.data.normalization import normalise
 from sib.evaluation.checkpoint import Checkpoint
+from sib.evaluation.foregrounds import LabelForegrounds
 from sib.utils.errors import InputError
 
 KEPT = 2**30
@@ -19,12 +20,16 @@ KEPT = 2**30
 class AuditImages:
     """Batches (images, labels, foreground) or (images, labels, foreground, groups).
 
+    With several labels an image, the objects of each label come after the foreground; see
+    `label_behaviour_of`.
+
     Args:
         loader: images of the split, in order.
         checkpoint: the classifier that sees them.
         device: where images go.
         groups: index of each image's group, by name; None if no groups are known.
         advance: called with the number of images of each batch.
+        objects: those of each label; None for one class an image.
     """
 
     def __init__(
@@ -34,9 +39,10 @@ class AuditImages:
         device: torch.device,
         groups: dict[str, int] | None,
         advance: Callable[[int], None],
+        objects: LabelForegrounds | None = None,
     ) -> None:
         self._loader, self._checkpoint, self._device = loader, checkpoint, device
-        self._groups, self._advance = groups, advance
+        self._groups, self._advance, self._objects = groups, advance, objects
         self._kept: list[Batch] | None = None
         self.names: list[str] = []
         """Names of the images, after the first pass."""
@@ -48,13 +54,19 @@ class AuditImages:
         batches = self._first_pass() if not self.names else iter(self._kept or self._read())
         for batch in batches:
             images = normalise(batch.images, self._device, self._checkpoint.normalization)
-            parts = (images, batch.labels, batch.foreground.to(self._device))
+            parts = (images, batch.labels, *self._foregrounds(batch))
             if self._groups is None:
                 yield parts
             else:
                 known = self._groups
                 yield (*parts, torch.tensor([known.get(name, -1) for name in batch.names]))
             self._advance(len(batch.names))
+
+    def _foregrounds(self, batch: Batch) -> tuple[Tensor, ...]:
+        foregrounds: tuple[Tensor, ...] = (batch.foreground,)
+        if self._objects is not None:
+            foregrounds = self._objects.of_labels(batch.names, batch.labels, batch.foreground)
+        return tuple(each.to(self._device) for each in foregrounds)
 
     def _first_pass(self) -> Iterator[Batch]:
         """The batches, keeping names, pixel checksums and, if they are few, the images."""

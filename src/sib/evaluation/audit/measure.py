@@ -16,27 +16,30 @@ from sib import distributed
 from sib.config.audit import AuditConfig
 from sib.data import Splits, make_loader
 from sib.data.annotation_notes import sentences
+from sib.data.sample import Label
 from sib.data.source import Source
+from sib.data.transforms import JointTransform
 from sib.data.understood import remarks, understood
-from sib.evaluation.audit.figures import figures, gaps, majority, overall
+from sib.evaluation.audit.figures import classes_of, figures, first_rows, gaps, guessed, overall
 from sib.evaluation.audit.groups import find_groups
 from sib.evaluation.audit.images import AuditImages
 from sib.evaluation.audit.source import audit_source, check_foreground
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.classes import with_classes
 from sib.evaluation.data import check_classes, open_run_data
+from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.from_options import open_from_options
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import AUDIT, Evaluation
-from sib.metrics.behaviour import behaviour_of, conditions_of
+from sib.metrics.behaviour import behaviour_of, conditions_of, label_behaviour_of
 from sib.runs.versions import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.normalization import statistics
 from sib.utils.progress_bar import progress
 
-VALUES = ("correct", "changed", "log_odds_change", "predicted")
-"""Columns of each condition."""
+VALUES = ("correct", "changed", "added", "log_odds_change", "predicted")
+"""Columns of each condition; ``added`` with several labels an image, ``predicted`` with one."""
 
 
 def open_audited(
@@ -55,12 +58,8 @@ def open_audited(
     # beside a file of weights, a run keeps what it records
     own = run.is_dir() and not all(each.is_dir() for each in config.runs)
     options = replace(config, arch=None, normalization=None) if own else config
-    checkpoint = open_from_options(options, run, choose_device(config.device))
-    if checkpoint.label_kind == "multi":
-        raise InputError(
-            f"{checkpoint.path} tells several labels of an image, and an audit asks for the one "
-            "class that a background may change: it is for one class an image"
-        )
+    kind = "multi" if config.labels is not None and not own else None
+    checkpoint = open_from_options(options, run, choose_device(config.device), label_kind=kind)
     checkpoint = with_classes(checkpoint, None if own else config.classes)
     splits = open_run_data(
         checkpoint,
@@ -68,6 +67,7 @@ def open_audited(
         config.root,
         masks=config.masks,
         annotations=config.annotations,
+        labels=config.labels,
         split=config.split,
         skip_bad=config.on_bad_image == "skip",
         say=say,
@@ -117,9 +117,11 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
     )
     start = time.perf_counter()
     groups = find_groups(config.groups, splits, source.names, console)
-    scores, images = _score(config, checkpoint, device, source, groups, console)
+    objects = _label_foregrounds(config, checkpoint, splits)
+    scores, images = _score(config, checkpoint, device, source, groups, objects, console)
     names = groups[0] if groups else None
     scored = np.isfinite(scores.column("original", "correct"))
+    several = objects is not None
     facts: dict[str, Any] = {
         "format": AUDIT.format,
         **checkpoint.record(),
@@ -128,12 +130,12 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         "foreground": foreground,
         "foreground_words": words,
         "options": options(config),
-        "images": len(scores.names),
-        "scored": int(scored.sum()),
+        "images": len(images.names),
+        "scored": len({name for name, known in zip(scores.names, scored, strict=True) if known}),
+        **({"pairs": int(scored.sum())} if several else {}),
         "left_out": left_out(scores),
         "skipped": skipped,
-        "chance": 1 / checkpoint.outputs,
-        "majority": majority(scores),
+        **guessed(scores, checkpoint.outputs),
         "accuracy": overall(scores, config.resamples),
         "conditions": figures(scores, splits.classes, names, config.resamples),
         "background_gap": gaps(scores, config.resamples),
@@ -157,10 +159,25 @@ def options(config: AuditConfig) -> dict[str, Any]:
 def left_out(scores: Scores) -> dict[str, int]:
     """Number of images that cannot be audited, by reason."""
     share = np.array(scores.foreground_share)
-    return {
-        "without_foreground": int((share == 0).sum()),
-        "all_foreground": int((share == 1).sum()),
+    of_images = share[first_rows(scores)]
+    found = {
+        "without_foreground": int((of_images == 0).sum()),
+        "all_foreground": int((of_images == 1).sum()),
     }
+    if ("original", "label") in scores.columns:
+        unscored = np.isnan(scores.column("original", "correct")) & (classes_of(scores) >= 0)
+        found["labels_without_object"] = int((unscored & (share > 0) & (share < 1)).sum())
+    return found
+
+
+def _label_foregrounds(
+    config: AuditConfig, checkpoint: Checkpoint, splits: Splits
+) -> LabelForegrounds | None:
+    """The objects of each label; None for one class an image."""
+    if checkpoint.label_kind != "multi":
+        return None
+    transform = JointTransform(checkpoint.image_size, resize=checkpoint.resize)
+    return LabelForegrounds(getattr(splits, config.split), transform)
 
 
 def _score(
@@ -169,6 +186,7 @@ def _score(
     device: torch.device,
     source: Source,
     groups: tuple[list[str], dict[str, int]] | None,
+    objects: LabelForegrounds | None,
     console: Console,
 ) -> tuple[Scores, AuditImages]:
     loader = make_loader(
@@ -180,9 +198,13 @@ def _score(
         workers=config.workers,
     )
     with progress(console, f"auditing {checkpoint.name}", 2 * len(source)) as bar:
-        images = AuditImages(loader, checkpoint, device, groups[1] if groups else None, bar)
+        known = groups[1] if groups else None
+        images = AuditImages(loader, checkpoint, device, known, bar, objects)
         table = distributed.raise_on_all_ranks(lambda: _behaviour(config, checkpoint, images))
-    table = _in_order(distributed.all_gather_object(table), len(images.names), config.batch_size)
+    tables = distributed.all_gather_object(table)
+    if objects is not None:
+        return label_scores_of(_by_image(tables), images.names), images
+    table = _in_order(tables, len(images.names), config.batch_size)
     return scores_of(table, images.names), images
 
 
@@ -191,8 +213,9 @@ def _behaviour(
 ) -> dict[str, Tensor]:
     """The values of the images that this process shows to the classifier."""
     mean, deviation = statistics(checkpoint.normalization)
+    audited = label_behaviour_of if checkpoint.label_kind == "multi" else behaviour_of
     try:
-        return behaviour_of(
+        return audited(
             checkpoint.model,
             images,
             config.condition_names,
@@ -223,6 +246,13 @@ def _in_order(tables: list[dict[str, Tensor]], count: int, chunk: int) -> dict[s
     return {name: torch.cat([table[name] for table in filled])[order] for name in filled[0]}
 
 
+def _by_image(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Merge the processes' tables of pairs into one, in the order of the images."""
+    filled = [table for table in tables if table]
+    order = torch.cat([table["image"] for table in filled]).argsort(stable=True)
+    return {name: torch.cat([table[name] for table in filled])[order] for name in filled[0]}
+
+
 def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
     """The values of each image.
 
@@ -230,8 +260,34 @@ def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
         table: the table of `behaviour_of`.
         names: (N,) names of the images.
     """
+    return _scores(table, list(names), table["label"].tolist(), table["predicted"].tolist(), {})
+
+
+def label_scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
+    """The values of each pair of image and label; the column ``original/label`` has its label.
+
+    Args:
+        table: the table of `label_behaviour_of`.
+        names: (N,) names of the images.
+    """
+    own = [names[place] for place in table["image"].tolist()]
+    present, decided = (
+        [tuple(row.nonzero().flatten().tolist()) for row in table[name]]
+        for name in ("present", "decided")
+    )
+    label = {("original", "label"): _known(table["label"])}
+    return _scores(table, own, present, decided, label)
+
+
+def _scores(
+    table: dict[str, Tensor],
+    names: list[str],
+    labels: Sequence[Label],
+    predicted: Sequence[Label],
+    columns: dict[tuple[str, str], Tensor],
+) -> Scores:
     unscored = ~table["scored"]
-    columns = {
+    columns = columns | {
         ("original", "correct"): table["correct"].masked_fill(unscored, torch.nan),
         ("original", "log_odds"): table["log_odds"],
         ("original", "donor"): _known(table["donor"]),
@@ -241,12 +297,13 @@ def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
         columns["original", "group"] = _known(table["group"])
     for condition in conditions_of(table):
         for value in VALUES:
-            column = table[f"{condition}/{value}"]
-            columns[condition, value] = _known(column) if value == "predicted" else column
+            column = table.get(f"{condition}/{value}")
+            if column is not None:
+                columns[condition, value] = _known(column) if value == "predicted" else column
     return Scores(
-        list(names),
-        table["label"].tolist(),
-        table["predicted"].tolist(),
+        names,
+        labels,
+        predicted,
         table["log_odds"].sigmoid().tolist(),
         table["foreground_share"].tolist(),
         list(columns),

@@ -7,55 +7,46 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from sib.config.audit import FILLS
-from sib.evaluation.audit.figures import ORIGINAL, SMALLEST
+from sib.evaluation.audit.figures import SMALLEST
+from sib.evaluation.audit.words import ORIGINAL, Words, is_several, words_of
 from sib.evaluation.stored import Evaluation
 
-FIGURES = {
-    "accuracy": "accuracy",
-    "changed": "decisions changed",
-    "log_odds_change": "log-odds change",
-    "worst_class": "worst class",
-    "worst_group": "worst group",
-}
 PARTS = ("mean", "low", "high")
-SHORT = {
-    "original": "as it is",
-    "exchanged": "other class",
-    "same_class": "same class",
-    "blurred": "blurred",
-    "greyed": "without colour",
-    "noised": "with noise",
-    "object_alone": "none: object alone",
-    "background_alone": "alone",
-}
-"""The background of each condition, in two words."""
 
 
 def audit_table(audit: Evaluation) -> Table:
     """Conditions by figures: the mean, and half the width of its 95 % interval."""
-    facts = audit.facts
+    facts, words = audit.facts, words_of(audit.facts)
+    right = "whole set of labels right for" if is_several(facts) else "accuracy"
     table = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
-        title=f"{escape(facts['name'])}: accuracy {_cell(facts['accuracy'])} on {facts['images']} "
+        title=f"{escape(facts['name'])}: {right} {_cell(facts['accuracy'])} on {facts['images']} "
         f"images of the {facts['options']['split']} split",
         caption=escape(caption(facts)),
         title_justify="left",
         caption_justify="left",
     )
-    shown = _shown(facts["conditions"].values())
-    _add_columns(table, shown)
+    shown = _shown(words, facts["conditions"].values())
+    _add_columns(table, words, shown)
     for condition, row in facts["conditions"].items():
-        table.add_row(short(condition), *(_cell(row.get(n), n == "log_odds_change") for n in shown))
-    if any(condition.startswith("background_alone") for condition in facts["conditions"]):
-        table.add_row("  chance", f"{facts['chance']:.3f}")
+        cells = (_cell(row.get(name), name == "log_odds_change") for name in shown)
+        table.add_row(words.short(condition), *cells)
+    alone = any(condition.startswith("background_alone") for condition in facts["conditions"])
+    if alone and facts["chance"] is not None:
+        table.add_row(words.chance, f"{facts['chance']:.3f}")
     return table
 
 
-def difference_table(group: dict[str, Any], reference: str) -> Table:
-    """Conditions by figures: the difference to the reference group, and its 95 % interval."""
+def difference_table(group: dict[str, Any], found: dict[str, Any]) -> Table:
+    """Conditions by figures: the difference to the reference group, and its 95 % interval.
+
+    Args:
+        group: one of the groups of ``found``.
+        found: of `differences`.
+    """
+    reference, words = found["reference"]["name"], words_of(found)
     table = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -63,10 +54,10 @@ def difference_table(group: dict[str, Any], reference: str) -> Table:
         title=f"{escape(group['name'])} minus {escape(reference)}",
         title_justify="left",
     )
-    shown = _shown(group["conditions"].values())
-    _add_columns(table, shown)
+    shown = _shown(words, group["conditions"].values())
+    _add_columns(table, words, shown)
     for condition, row in group["conditions"].items():
-        table.add_row(short(condition), *(_marked(row.get(name)) for name in shown))
+        table.add_row(words.short(condition), *(_marked(row.get(name)) for name in shown))
     return table
 
 
@@ -77,13 +68,18 @@ def caption(facts: dict[str, Any], named: Callable[[str], str] | None = None) ->
         facts: the content of ``audit.json``.
         named: how a condition is named; None for the words of the terminal's tables.
     """
-    named = named or short
+    words = words_of(facts)
+    named = named or words.short
     left = facts["left_out"]
     parts = [f"{facts['scored']} images with an object and a background"]
+    if is_several(facts):
+        parts[0] += f", and {facts['pairs']} labels of theirs"
     if left["without_foreground"]:
         parts.append(f"{left['without_foreground']} without a foreground left out")
     if left["all_foreground"]:
         parts.append(f"{left['all_foreground']} that are all foreground left out")
+    if left.get("labels_without_object"):
+        parts.append(f"{left['labels_without_object']} labels without an object of theirs left out")
     lines = ["; ".join(parts) + "."]
     if facts["foreground_words"]:
         lines.append(facts["foreground_words"])
@@ -94,11 +90,13 @@ def caption(facts: dict[str, Any], named: Callable[[str], str] | None = None) ->
     }
     if lacking:
         listed = ", ".join(f"{name} {count}" for name, count in lacking.items())
-        lines.append(f"Images for which a change is not possible: {listed}.")
-    for figure, part in (("worst_class", "class"), ("worst_group", "group")):
+        what = "Labels" if is_several(facts) else "Images"
+        lines.append(f"{what} for which a change is not possible: {listed}.")
+    for figure in ("worst_class", "worst_group"):
         worst = facts["conditions"][ORIGINAL].get(figure)
         if worst is not None and worst["name"] is not None:
-            lines.append(f"Worst {part} as it is: {worst['name']}, {worst['images']} images.")
+            part = words.figures[figure].capitalize()
+            lines.append(f"{part} as it is: {worst['name']}, {worst['images']} images.")
     lines.append(
         f"Mean ± half its 95 % bootstrap interval over images; none below {SMALLEST} images."
     )
@@ -111,7 +109,7 @@ def audit_rows(audit: Evaluation) -> list[dict[str, Any]]:
     rows += [
         {"condition": condition, "figure": name} | {part: row[name][part] for part in PARTS}
         for condition, row in audit.facts["conditions"].items()
-        for name in FIGURES
+        for name in words_of(audit.facts).figures
         if row.get(name) is not None
     ]
     return [{"run": audit.facts["name"], "minus": ""} | row for row in rows]
@@ -125,7 +123,7 @@ def difference_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
         | {part: row[name][part] for part in PARTS}
         for group in found["groups"]
         for condition, row in group["conditions"].items()
-        for name in FIGURES
+        for name in words_of(found).figures
         if name in row
     ]
 
@@ -138,26 +136,17 @@ def behaviour_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(rows: Any) -> list[str]:
+def _shown(words: Words, rows: Any) -> list[str]:
     """Figures that some condition has."""
     present = {name for row in rows for name, value in row.items() if value is not None}
-    return [name for name in FIGURES if name in present]
+    return [name for name in words.figures if name in present]
 
 
-def short(condition: str) -> str:
-    """A condition in a few words."""
-    for fill in FILLS:
-        kind = condition.removesuffix(f"_{fill}")
-        if kind != condition:
-            return f"{SHORT[kind]}, {fill}"
-    return SHORT.get(condition, condition)
-
-
-def _add_columns(table: Table, shown: list[str]) -> None:
+def _add_columns(table: Table, words: Words, shown: list[str]) -> None:
     table.add_column("background", no_wrap=True)
     for name in shown:
-        widest = max(len(word) for word in FIGURES[name].split())
-        table.add_column(FIGURES[name], justify="right", min_width=widest)
+        widest = max(len(word) for word in words.figures[name].split())
+        table.add_column(words.figures[name], justify="right", min_width=widest)
 
 
 def _cell(entry: dict[str, Any] | None, signed: bool = False) -> str:
