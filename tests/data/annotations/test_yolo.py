@@ -123,6 +123,33 @@ class TestKeypoints:
         assert sentence in str(error.value)
         assert "\n" not in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("yaml", "place", "labels", "own"),
+        [
+            ("names: [a]", ".", "labels/train", True),
+            ("names: [a]", ".", "mine", False),
+            ("names: [a]", "..", "mine/labels", False),
+            ("names: [a]\ntrain: ../train/images\nval: ../valid/images", ".", "train/labels", True),
+            ("names: [a]\npath: ../sets/mine\ntrain: images/train", ".", "labels/train", True),
+            ("names: [a]\npath: /home/x/mine\ntrain: [images/a, images]", ".", "labels", True),
+            ("names: [a]\ntrain: images", ".", "labels", True),
+            ("names: [a]\ntrain: other/images\nval: x/images", ".", "mine/labels", False),
+            ("names: [a]\npath: other\ntrain: images/train", ".", "mine/labels", False),
+            ("names: [a]\npath: mine\ntrain: train.txt", ".", "mine/labels", True),
+            ("names: [a]\ntrain: other\\images", ".", "mine/labels", False),
+            ("names: [a]\ntrain: mine\\images", ".", "mine/labels", True),
+        ],
+    )
+    def test_a_file_above_must_be_of_this_data_set(self, yaml, place, labels, own, tmp_path):
+        write(tmp_path / "set" / place / "data.yaml", yaml)
+        folder = tmp_path / "set" / labels
+        write(folder / "a.txt", " ".join([BOX_LINE, *IN_BOX]))
+        if own:
+            assert read_annotations(folder).annotations
+        else:
+            with pytest.raises(InputError, match="may be polygons, or boxes with keypoints"):
+                read_annotations(folder)
+
     def test_files_that_differ_are_refused(self, tmp_path):
         write(tmp_path / "other.yaml", "kpt_shape: [3, 3]")
         with pytest.raises(InputError, match="differ in kpt_shape"):

@@ -16,6 +16,10 @@ LEVELS = 3
 MOST_KEYPOINTS = 10_000
 OF_A_DATA_SET = ("names", "nc", "kpt_shape")
 """Keys of YAML files that describe a data set."""
+SPLITS = ("train", "val", "test")
+"""Keys of such a file that name folders of images."""
+USUAL = {"labels", "train", "training", "val", "valid", "validation", "test", "testing"}
+"""Folders between the file and its labels."""
 MARGIN = 0.1
 """How far a keypoint may lie outside its box, in sides of the box."""
 MOST_CORNERS = 64
@@ -35,12 +39,16 @@ class DataFile(NamedTuple):
 def find_data_file(folder: Path) -> DataFile | None:
     """The YAML file of the data set in the folder of its labels, or in the nearest one above.
 
+    Above, it must name the folder of the labels or that of their images as a split. If it names no
+    splits, only the usual folders may lie between, as in ``train/labels``. Otherwise it is of
+    another data set and is not used.
+
     Raises:
         InputError: files in one folder differ, or ``kpt_shape`` is not allowed.
     """
     folder = folder.absolute()
     for level in (folder, *folder.parents)[:LEVELS]:
-        found = list(_data_files(level))
+        found = list(_data_files(level, folder))
         for other in found[1:]:
             if other.keypoints != found[0].keypoints:
                 raise InputError(
@@ -52,9 +60,9 @@ def find_data_file(folder: Path) -> DataFile | None:
     return None
 
 
-def _data_files(folder: Path) -> Iterator[DataFile]:
+def _data_files(place: Path, labels: Path) -> Iterator[DataFile]:
     try:
-        paths = sorted(folder.iterdir())
+        paths = sorted(place.iterdir())
     except OSError:  # a folder above that may not be listed
         return
     for path in paths:
@@ -67,8 +75,45 @@ def _data_files(folder: Path) -> Iterator[DataFile]:
                 reason = " ".join(str(error).split())[:200]
                 raise InputError(f"annotations: {path} cannot be read: {reason}") from None
             continue  # a file of something else
-        if isinstance(content, dict) and any(key in content for key in OF_A_DATA_SET):
+        known = isinstance(content, dict) and any(key in content for key in OF_A_DATA_SET)
+        if known and _describes(content, labels.relative_to(place).parts):
             yield DataFile(path, _keypoints(content, path))
+
+
+def _describes(content: dict[Any, Any], labels: tuple[str, ...]) -> bool:
+    """Whether a data set's file is about a folder of labels, whose path begins beside the file.
+
+    Splits name folders of images, whose labels lie in ``labels`` in place of ``images``.
+    """
+    given = [content.get(split) for split in SPLITS]
+    entries = [each for entry in given for each in (entry if isinstance(entry, list) else [entry])]
+    splits = [each for each in entries if isinstance(each, str)]
+    if not labels or not splits:
+        return all(part.lower() in USUAL for part in labels)
+    root = content.get("path")
+    return any(
+        _ends_alike(_parts(root) + _parts(split), tuple(map(_as_labels, labels)))
+        for split in splits
+    )
+
+
+def _ends_alike(split: tuple[str, ...], labels: tuple[str, ...]) -> bool:
+    """Whether the end of a split's path leads to the labels, or to a folder inside or above."""
+    ends = [split[start:] for start in range(len(split))] or [()]
+    return any(end[: len(labels)] == labels or labels[: len(end)] == end for end in ends)
+
+
+def _parts(path: object) -> tuple[str, ...]:
+    """The folders of a path in the file; a list of images is in their folder."""
+    text = path.replace("\\", "/") if isinstance(path, str) else ""
+    parts = [part for part in text.split("/") if part not in ("", ".", "..")]
+    if parts and parts[-1].endswith(".txt"):
+        parts.pop()
+    return tuple(map(_as_labels, parts))
+
+
+def _as_labels(folder: str) -> str:
+    return "labels" if folder == "images" else folder
 
 
 def _keypoints(content: dict[Any, Any], path: Path) -> tuple[int, int] | None:
