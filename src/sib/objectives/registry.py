@@ -5,12 +5,11 @@ This module imports no objective, so that the command line can list the methods 
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sib.utils.errors import InputError
 from sib.utils.nearest import perhaps
-from sib.utils.plugins import load_entry_points
+from sib.utils.plugins import load_entry_points, names_with_plugins
 
 if TYPE_CHECKING:
     from sib.objectives.base import Objective
@@ -42,14 +41,12 @@ METHODS: dict[str, Method] = {
 
 def method_names() -> tuple[str, ...]:
     """The names that ``--method`` accepts, other packages' included; loads none of them."""
-    others = {entry.name for entry in entry_points(group=GROUP)}
-    return (*METHODS, *sorted(others - METHODS.keys()))
+    return names_with_plugins(METHODS, GROUP)
 
 
 def check_method(name: str) -> None:
     """Raise InputError unless a method has this name."""
-    names = method_names()
-    if name in names:
+    if name in METHODS or name in (names := method_names()):
         return
     raise InputError(
         f"--method {name!r} is unknown{perhaps(name, names)}; allowed are {', '.join(names)}"

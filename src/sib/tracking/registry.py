@@ -1,13 +1,12 @@
 """The trackers by name. One line adds one; other packages add theirs by an entry point."""
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
 from sib.utils.errors import InputError
 from sib.utils.nearest import perhaps
-from sib.utils.plugins import load_entry_points
+from sib.utils.plugins import load_entry_points, names_with_plugins
 
 GROUP = "sib.trackers"
 """Entry-point group by which other packages add trackers."""
@@ -63,7 +62,7 @@ def tracker_names(track: str) -> list[str]:
     if track == NONE:
         return []
     names = track.split(",")
-    known = [*TRACKERS, *sorted({e.name for e in entry_points(group=GROUP)} - TRACKERS.keys())]
+    known = names_with_plugins(TRACKERS, GROUP)
     for name in names:
         if name not in known:
             raise InputError(

@@ -1,8 +1,15 @@
 """Objects that other installed packages add, by Python's entry points."""
 
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from sib.utils.errors import InputError
+
+
+def names_with_plugins(own: Iterable[str], group: str) -> tuple[str, ...]:
+    """Our own names, and those that installed packages add under a group; loads none of them."""
+    own = tuple(own)
+    return (*own, *sorted({entry.name for entry in entry_points(group=group)} - set(own)))
 
 
 def load_entry_points(group: str) -> dict[str, object]:
