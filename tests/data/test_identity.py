@@ -82,7 +82,7 @@ class TestHolding:
         splits, rows = recorded(save_distinct(tmp_path))
         for name in splits.test.names[:2]:
             save(tmp_path / name, square_pixels())
-        with pytest.raises(OtherImages, match=r"2 images have another content \(first cat/"):
+        with pytest.raises(OtherImages, match=r"2 images have different content \(first cat/"):
             again(tmp_path, rows)
 
     def test_other_classes_are_refused(self, tmp_path):
@@ -111,7 +111,7 @@ class TestHolding:
     def test_images_that_cannot_be_read_any_more(self, tmp_path):
         splits, rows = recorded(save_distinct(tmp_path))
         (tmp_path / splits.test.names[0]).write_bytes(b"")
-        with pytest.raises(OtherImages, match="1 image has another content"):
+        with pytest.raises(OtherImages, match="1 image has different content"):
             again(tmp_path, rows, skip_bad=True)
 
 

@@ -98,7 +98,7 @@ def test_another_folder_in_its_place_is_refused(made, capsys, monkeypatch, tmp_p
     monkeypatch.chdir(tmp_path / "other")
     code, _, err = evaluate(capsys, made / "run")
     assert code == 2
-    assert "does not hold the test images that the run recorded: 4 images have another" in err
+    assert "does not hold the test images that the run recorded: 4 images have different" in err
     assert "name the folder that holds them with --data" in err
 
 
@@ -153,7 +153,7 @@ def test_a_run_is_not_resumed_on_other_contents(made, capsys):
     command = ["train", "--data", "ev", "--out", "run", *TRAIN, "--epochs", "2", "--resume"]
     save_noise(made / "ev", seed=5)
     code, _, err = run(capsys, *command)
-    assert code == 2 and "the same names and another content" in err
+    assert code == 2 and "the same names but different content" in err
 
 
 def test_a_damaged_table_is_refused(made, capsys):

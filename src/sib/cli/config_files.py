@@ -1,4 +1,4 @@
-"""``--config FILE`` and the name of a recipe, replaced by the options that they stand for."""
+"""Replace ``--config FILE`` and the name of a recipe by their options."""
 
 import dataclasses
 from collections.abc import Collection

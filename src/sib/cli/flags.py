@@ -121,7 +121,7 @@ def _hint(name: str, hints: dict[str, Any]) -> Any:
 
 
 def _kind(hint: Any) -> type:
-    """The type of one value, as far as it can be told from the text; str for anything else."""
+    """The type of one value, as far as the text shows it; str for anything else."""
     parts = [part for part in get_args(hint) if part is not type(None)]
     inner: type = parts[0] if len(parts) == 1 else hint
     return inner if inner in (bool, *NUMBERS) else str

@@ -89,7 +89,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _translated_losses(several_processes: bool) -> AbstractContextManager[None]:
-    """Says that another process has ended in one sentence, where there can be another one."""
+    """Report the end of another process in one sentence, where there can be another process."""
     several = several_processes and distributed.launched()
     return distributed.translate_lost_peer() if several else nullcontext()
 

@@ -105,7 +105,7 @@ def _settled(rest: str) -> tuple[str, str]:
 
 
 def _parts(ending: str) -> tuple[str, str]:
-    """An ending as the text behind the photograph's stem, and the mask file's own ending."""
+    """The text that an ending adds to the photograph's stem, and the mask file's own ending."""
     kind = next((kind for kind in IMAGE_KINDS if ending.lower().endswith(kind)), "")
     return ending[: len(ending) - len(kind)], kind
 

@@ -11,15 +11,15 @@ from sib.data.sample import MaskFile, Record
 from sib.utils.errors import InputError
 
 SAMPLE = 16
-"""Masks that are looked at before a run, spread over the set."""
+"""Number of masks that are inspected before a run, spread over the set."""
 EDGE = 0.95
-"""Share of an image's edge from which on a foreground surrounds what it leaves out."""
+"""Share of an image's edge from which a foreground counts as surrounding what it leaves out."""
 MOST, FEWEST = 0.8, 3
-"""Share of the masks, and how many at least, from which on they seem to be inverted."""
+"""Smallest share and number of such masks for which all seem to be inverted."""
 
 
 class Coverage(NamedTuple):
-    """How many foregrounds there are, and of these the odd ones."""
+    """The number of foregrounds, and how many of them look wrong."""
 
     masks: int = 0
     whole: int = 0

@@ -11,7 +11,7 @@ from sib.data.sample import Record
 from sib.utils.errors import InputError
 
 SAMPLE = 64
-"""Images that are looked at before a run, spread over the set."""
+"""Number of images that are inspected before a run, spread over the set."""
 DARK = 2**15
 """A highest value below which less than half of the range is used."""
 

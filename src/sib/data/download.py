@@ -35,7 +35,7 @@ def download(archive: Archive, folder: Path, progress: Progress) -> str:
         The sha256 of ``folder / archive.file``.
 
     Raises:
-        InputError: the server cannot be reached or breaks off, or the file is another one.
+        InputError: the server cannot be reached or breaks off, or the file does not match.
         OSError: it cannot be written.
     """
     part = folder / f"{archive.file}.part"
@@ -64,11 +64,11 @@ def check(file: Path, archive: Archive, remove: bool, progress: Progress) -> str
     Args:
         file: to check.
         archive: what it must be.
-        remove: delete it where it is another one.
+        remove: delete it if it does not match.
         progress: called with the bytes that are done, and their total.
 
     Raises:
-        InputError: it is cut off or another file.
+        InputError: it is cut off or does not match.
     """
     kind, _, wanted = (archive.checksum or "sha256:").partition(":")
     digests = {"sha256": hashlib.sha256(), kind: hashlib.new(kind, usedforsecurity=False)}

@@ -1,4 +1,4 @@
-"""Find images, masks and list files in a folder; hidden ones are never seen."""
+"""Find images, masks and list files in a folder; hidden ones are ignored."""
 
 import os
 import re

@@ -81,7 +81,7 @@ def read_rows(path: Path) -> list[ImageRow] | None:
         with open(path, newline="", encoding="utf-8") as file:
             header, *rows = list(csv.reader(file)) or [[]]
         if tuple(header) != HEADER or not rows:
-            raise ValueError("its first line is another, or it names no image")
+            raise ValueError("its first line is not the expected one, or it names no image")
         found = [ImageRow(*_cells(row)) for row in rows]
         _check_rows(found)
     except FileNotFoundError:
@@ -199,7 +199,7 @@ def find_images(
     differences = [
         *_clause(missing, "is missing", "are missing"),
         *_clause(moved, "has another class", "have another class"),
-        *_clause(changed, "has another content", "have another content"),
+        *_clause(changed, "has different content", "have different content"),
     ]
     recorded = {row.name for row in rows}
     added = [record.name for record in records if record.name not in recorded]

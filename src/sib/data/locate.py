@@ -108,7 +108,7 @@ def check_own_options(
 
 @contextmanager
 def readable(root: Path) -> Iterator[None]:
-    """Tell of a file that the system refuses to read in one sentence.
+    """Report a file that the system refuses to read, in one sentence.
 
     Raises:
         InputError: there was one.

@@ -27,7 +27,7 @@ class Interval(NamedTuple):
     high: Array
     """(C,), 97.5 % quantile."""
     images: NDArray[np.int64]
-    """(C,), number of images behind the mean."""
+    """(C,), number of images in the mean."""
 
 
 class Difference(NamedTuple):

@@ -123,8 +123,9 @@ class FeatureCapture:
         is_new, self._is_new = self._is_new, False
         if not is_new:
             raise ValueError(
-                "the calibrated objective needs the features behind the logits: compute them "
-                "inside `with objective.capture_features(model, images):`, once for each call"
+                "the calibrated objective needs the features from which the logits are computed: "
+                "compute them inside `with objective.capture_features(model, images):`, once for "
+                "each call"
             )
         found = []
         for name in self.names:

@@ -135,12 +135,12 @@ class RunFolder:
         return self._read("environment.json", json.loads).get("launch") == launch
 
     def check_same_processes(self, processes: int) -> None:
-        """Raise InputError if another number of processes would share the images differently."""
+        """Raise InputError if the number of processes, which share the images, has changed."""
         stored = self._read("environment.json", json.loads).get("processes", 1)
         if stored != processes:
             raise InputError(
-                f"--resume: {self.path} was started with {stored} processes and continues with as "
-                f"many; got {processes}"
+                f"--resume: {self.path} was started with {stored} processes and must continue with "
+                f"as many; got {processes}"
             )
 
     def check_same_data(self, description: dict[str, Any]) -> None:
@@ -162,7 +162,7 @@ class RunFolder:
             "fingerprint"
         ):
             raise InputError(
-                f"--resume: images of {self.path} have the same names and another content now; "
+                f"--resume: images of {self.path} have the same names but different content now; "
                 "start a new run"
             )
 

@@ -88,7 +88,7 @@ FORMATS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
     ".yaml": (parse_yaml, lambda value: yaml.safe_dump(value, sort_keys=False)),
 }
 """How to read and write a record; tables and lines are only searched."""
-ADVICE = "records are packed without any, so give it relative to the folder where sib is started"
+ADVICE = "records are packed without any, so give it relative to the folder in which sib is started"
 
 
 def _clean(path: Path, value: Any, key: str) -> Any:

@@ -34,7 +34,7 @@ def choose_device(name: str) -> torch.device:
 def describe_device(device: torch.device) -> dict[str, Any]:
     """What a record should hold about a device: its type, and of a GPU its name and TF32.
 
-    torch computes float32 convolutions in TF32 on recent GPUs unless it is told not to.
+    torch computes float32 convolutions in TF32 on recent GPUs unless this is switched off.
     """
     facts: dict[str, Any] = {"type": device.type}
     if device.type == "cuda":

@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class InputError(ValueError):
-    """Bad input, told in one sentence that names the file or argument and says what is allowed.
+    """Bad input, reported in one sentence that names the file or argument and what is allowed.
 
     The command line prints the sentence without a traceback and exits with code 2.
     """

@@ -142,7 +142,7 @@ CATALOGUE = {
         foreground="boxes of a part of the images",
         folder="imagenet",
         by_hand=(
-            "it is given out at image-net.org to people with an account: put train/<synset>/*.JPEG "
+            "image-net.org distributes it to people with an account: put train/<synset>/*.JPEG "
             "and val/<synset>/*.JPEG into {root}/imagenet, or unpack the whole ILSVRC folder into "
             "{root}"
         ),

@@ -39,7 +39,7 @@ def read(root: Path, masks: Path | None) -> Layout:
         `Layout`.
 
     Raises:
-        InputError: a malformed line, a duplicate, unknown or lacking id, a missing image, fewer
+        InputError: a malformed line, a duplicate, unknown or missing id, a missing image, fewer
             than two classes, a class without a training image.
     """
     paths = _read_table(root / "images.txt", "<id> <path>", 1, lambda words: words[0])
@@ -120,7 +120,7 @@ def _read_table(
     parse: Callable[[list[str]], Value],
     known: dict[int, Any] | None = None,
 ) -> dict[int, Value]:
-    """The value of each id; ``count`` words stand behind the id."""
+    """The value of each id; ``count`` words follow the id."""
     table: dict[int, Value] = {}
     for place, line in read_lines(file):
         # a path or name may hold spaces, so a single word is the rest of the line
