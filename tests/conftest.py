@@ -3,13 +3,16 @@
 import ctypes
 import gc
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from helpers.official import MAKERS
+from sib.data.datasets.digits import Digits
+from sib.training import prepare
+from sib.training.cost import estimate_cost
 
 pytest_plugins = ["helpers.costs"]
 
@@ -61,6 +64,32 @@ def _cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_timing():
+    """A step of a run is timed once before training, not three times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare, "estimate_cost", partial(estimate_cost, repeats=1))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once():
+    """A built-in image is drawn once for all tests of a process; gives the function that draws."""
+    draw = Digits._draw
+
+    @cache
+    def drawn(side, strength, seed, split, index):
+        return draw(Digits(split, index + 1, side, strength, seed), index)
+
+    def look_up(source, index):
+        key = source.image_size, source.background_strength, source.seed, source.split
+        return drawn(*key, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Digits, "_draw", look_up)
+        yield draw
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,9 @@ def run(arguments, capsys):
 
 
 def test_train_ends_with_0_and_a_run_folder(tmp_path, capsys):
-    code, out, _ = run(["train", *TINY, "--out", str(tmp_path / "run")], capsys)
+    code, out, _ = run(
+        ["train", *TINY, "--image-size", "24", "--out", str(tmp_path / "run")], capsys
+    )
     assert code == 0
     assert "M parameters" in out and "S-IB step" in out and "accuracy" in out
     assert (tmp_path / "run" / "result.json").exists()

@@ -13,6 +13,13 @@ from sib.data.datasets.digits import POOLS, _scans
 from sib.data.datasets.textures import PHOTOS
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _drawn_each_time(drawn_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Digits, "_draw", drawn_once)
+        yield
+
+
 @pytest.fixture(scope="module")
 def images():
     """600 images for each strength, with backgrounds apart from the foreground visible."""

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import sib
-from helpers.nets import small_densenet, small_vit
+from helpers.nets import built, small_densenet, small_vit
 from sib.double_backward import repeated_blocks
 from sib.models import build
 
@@ -165,7 +165,7 @@ def test_the_model_is_left_as_it_is():
     ],
 )
 def test_repeated_blocks(arch, kinds, count):
-    blocks = repeated_blocks(build(arch, 5, 32))
+    blocks = repeated_blocks(built(arch, 5, 32))
     assert blocks and (count is None or len(blocks) == count)
     assert kinds is None or {type(block).__name__ for block in blocks} == kinds
 

@@ -100,14 +100,15 @@ def test_intervals_are_paired_between_runs(tmp_path, data, capsys):
         for row in rows
         if row["figure"] == "accuracy" and row["condition"]
     }
-    for name in CONDITIONS:
+    for name in ("original", "exchanged_tiled", "blurred"):
         expected = means["ce-0", "", name] - means["sib-0", "", name]
         found = means["cross-entropy", "S-IB", name]
         assert found == pytest.approx(expected), name
 
 
 def rows_of(runs, capsys):
-    assert main(["audit", *runs, "--device", "cpu", "--table-format", "json"]) == 0
+    options = ["--conditions", "blurred", "exchanged", "--fills", "tiled"]
+    assert main(["audit", *runs, "--device", "cpu", "--table-format", "json", *options]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -256,7 +257,8 @@ def test_compare_shows_behaviour_where_all_runs_were_audited(tmp_path):
     assert behaviour is None and "was not audited: run sib audit" in said
     behaviour, said = compared(evaluated(), evaluated("sib"))
     assert behaviour is None and "no behaviour" not in said
-    assert main(["audit", str(second), "--device", "cpu", "--seed", "5"]) == 0
+    options = ["--conditions", "blurred", "--seed", "5"]
+    assert main(["audit", str(second), "--device", "cpu", *options]) == 0
     behaviour, said = compared(first, second)
     assert behaviour is None and "seed is 0 and 5" in said
     shutil.copy(first / "best.safetensors", second / "best.safetensors")

@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from sib.models import build
+from helpers.nets import built
 
 SIDES = {"resnet18": 64, "densenet121": 64, "vit_b_32": 64, "small_resnet": 32}
 LAYERS = {
@@ -24,7 +24,7 @@ def example(name: str) -> tuple[nn.Module, Tensor, Tensor]:
     homogeneous, and integrated gradients from zero equal input × gradient.
     """
     torch.manual_seed(0)
-    model = build(name, 5, SIDES[name]).eval()
+    model = built(name, 5, SIDES[name]).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):

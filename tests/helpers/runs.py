@@ -12,6 +12,12 @@ from sib.cli.console import ConsoleReporter
 from sib.config.train import InputConfig
 from sib.training import TrainConfig, train
 
+FILES = {
+    *(".lock", "config.yaml", "environment.json", "metrics.jsonl", "result.json"),
+    *("best.safetensors", "last.safetensors", "state-before.pt", "state.pt"),
+}
+"""What a finished run of two epochs holds."""
+
 
 class Silent:
     """A reporter that shows nothing and can stop the run after some steps."""
@@ -52,7 +58,7 @@ def tiny(out, **options):
     defaults = {
         "data": "digits",
         "arch": "small_resnet",
-        "image_size": 32,
+        "image_size": 16,
         "epochs": 2,
         "batch_size": 16,
         "workers": 0,
@@ -74,7 +80,7 @@ def digits_run(out, **options):
         "method": "ce",
         "epochs": 1,
         "batch_size": 16,
-        "image_size": 32,
+        "image_size": 16,
         "workers": 0,
         "device": "cpu",
         "input": InputConfig(train_size=60, test_size=20, cache="off"),

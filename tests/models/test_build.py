@@ -38,6 +38,7 @@ def test_other_torchvision_classifiers_take_an_sib_step(name):
     assert any(p.grad is not None and p.grad.any() for p in task.parameters())
 
 
+@apart
 def test_a_vit_starts_with_a_head_that_is_not_zero():
     model = build("vit_b_32", 5, 32)
     assert model.heads.head.weight.any()

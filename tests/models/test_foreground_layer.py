@@ -20,7 +20,7 @@ from sib.models.foreground_layer import foreground_layer
         ("small_resnet", 48, "stages.2", (128, 6, 6)),
         ("convnext_tiny", 128, "features.7.1", (768, 4, 4)),
         ("swin_t", 128, "permute", (768, 4, 4)),  # with its channels last inside
-        ("vit_b_32", 224, "encoder.layers.encoder_layer_8", (768, 7, 7)),
+        ("vit_b_32", 224, "encoder.layers.encoder_layer_8", (64, 7, 7)),
         ("timm/vit_tiny_patch16_224", 224, "blocks.8", (192, 14, 14)),
         ("timm/deit_tiny_distilled_patch16_224", 224, "blocks.8", (192, 14, 14)),
     ],

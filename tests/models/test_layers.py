@@ -76,7 +76,7 @@ def test_swin_of_timm_stands_with_channels_last():
 @pytest.mark.parametrize("name", ["vit_b_32", "timm/vit_tiny_patch16_224"])
 def test_tokens_go_to_the_places_of_their_patches(name):
     """Token n of a row-major grid lands at row n // w, column n % w; the class token is gone."""
-    model = build(name, 4, 64)
+    model = built(name, 4, 64)
     images = torch.zeros(1, 3, 64, 64)
     side = 64 // (32 if name == "vit_b_32" else 16)
     tokens = torch.arange(side**2 + 1.0).reshape(1, -1, 1) - 1

@@ -7,7 +7,7 @@ import torch
 
 from helpers.runs import Silent, metrics, tiny
 from sib.config.options import InputConfig, ObjectiveConfig
-from sib.tasks.shorthand import SpatialIBTask
+from sib.tasks.task import Task
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
 
@@ -15,8 +15,8 @@ from sib.utils.errors import InputError
 @pytest.fixture
 def without_compiler(monkeypatch):
     """Trace and differentiate as Inductor does, without its C++ compiler."""
-    original = SpatialIBTask.compile
-    monkeypatch.setattr(SpatialIBTask, "compile", lambda task: original(task, backend="aot_eager"))
+    original = Task.compile
+    monkeypatch.setattr(Task, "compile", lambda task: original(task, backend="aot_eager"))
     torch._dynamo.reset()
 
 
@@ -24,8 +24,8 @@ def without_compiler(monkeypatch):
 def test_a_compiled_run_learns_what_an_uncompiled_one_does(tmp_path):
     reporter = Silent()
     options = {
+        "arch": "helpers.nets:batch_norm_net",
         "objective": ObjectiveConfig(kind="published", window_size=5),
-        "image_size": 16,
         "input": InputConfig(train_size=40, test_size=10),
     }
     train(tiny(tmp_path / "eager", **options), Silent())

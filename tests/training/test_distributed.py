@@ -44,10 +44,10 @@ def config(folder, name, **options):
     """90 images to train on, 2 × 15 in a step; 41 to test on."""
     defaults = {
         "arch": "helpers.nets:group_norm_net",
-        "image_size": 24,
+        "image_size": 16,
         "batch_size": 15,
         "epochs": 1,
-        "objective": ObjectiveConfig(1.0, 1e4, window_size=7, kind="published"),
+        "objective": ObjectiveConfig(1.0, 1e4, window_size=5, kind="published"),
         "input": InputConfig(train_size=100, test_size=41),
         "hsic_scope": "global",
     }

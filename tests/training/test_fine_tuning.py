@@ -9,7 +9,7 @@ import torchvision.models
 from safetensors.torch import load_file
 from torch import nn
 
-from helpers.processes import apart
+from helpers.nets import built
 from helpers.runs import same_weights, shown, stop_after
 from sib.config.options import OptimizerConfig
 from sib.config.train import InputConfig, ObjectiveConfig
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 
 def config(**options):
-    return TrainConfig(data="digits", arch="small_resnet", image_size=32, **options)
+    return TrainConfig(data="digits", arch="small_resnet", image_size=16, **options)
 
 
 def changed(folder, before):
@@ -141,9 +141,8 @@ def test_without_options_there_is_one_group_of_all_parameters():
         ("timm/tf_efficientnet_lite0", 64, 18),  # the stem, sixteen blocks, the last convolution
     ],
 )
-@apart
 def test_blocks_from_the_input_on(arch, size, expected):
-    model = build(arch, 3, size)
+    model = built(arch, 3, size)
     head = head_names(arch, size)
     found = blocks(model, head)
     assert len(found) == expected

@@ -42,7 +42,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("squares"), 40)
+    return write_folder(tmp_path_factory.mktemp("squares"), 24)
 
 
 @pytest.fixture

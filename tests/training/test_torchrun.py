@@ -12,6 +12,7 @@ from torch.distributed import run
 
 import sib
 from helpers.processes import Forked, command_in_two
+from helpers.runs import FILES
 from helpers.runs import metrics as all_metrics
 
 ENTRY = Path(__file__).parents[1] / "helpers" / "entry.py"
@@ -73,17 +74,7 @@ def forked(tmp_path_factory):
 @pytest.mark.parametrize("name", ["forked", pytest.param("undisturbed", marks=pytest.mark.torture)])
 def test_two_processes_leave_one_run_and_one_voice(name, request):
     out, said = request.getfixturevalue(name)
-    assert sorted(path.name for path in out.iterdir()) == [
-        ".lock",
-        "best.safetensors",
-        "config.yaml",
-        "environment.json",
-        "last.safetensors",
-        "metrics.jsonl",
-        "result.json",
-        "state-before.pt",
-        "state.pt",
-    ]
+    assert {path.name for path in out.iterdir()} == FILES
     assert "2 processes × 8 = 16 images a step; 12 steps" in said
     assert said.count("images to train") == said.count("epoch 2/2") == 1
     assert json.loads((out / "result.json").read_text())["test"]["images"] == 41

@@ -13,7 +13,7 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from helpers.runs import Silent, metrics, tiny
+from helpers.runs import FILES, Silent, metrics, tiny
 from sib.cli.main import main
 from sib.config.facts import resumable
 from sib.config.train import InputConfig, ObjectiveConfig, OptimizerConfig
@@ -65,17 +65,7 @@ def assert_equal_runs(one, other):
 def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
     result = train(tiny(tmp_path / "run", method=method), Silent())
     run = tmp_path / "run"
-    assert sorted(path.name for path in run.iterdir()) == [
-        ".lock",
-        "best.safetensors",
-        "config.yaml",
-        "environment.json",
-        "last.safetensors",
-        "metrics.jsonl",
-        "result.json",
-        "state-before.pt",
-        "state.pt",
-    ]
+    assert {path.name for path in run.iterdir()} == FILES
     assert yaml.safe_load((run / "config.yaml").read_text())["method"] == method
     environment = json.loads((run / "environment.json").read_text())
     assert environment["versions"]["torch"] == torch.__version__.split("+")[0]
@@ -102,7 +92,7 @@ def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
 def test_weights_say_what_they_are(finished):
     with safe_open(finished / "best.safetensors", framework="pt") as file:
         header = json.loads(file.metadata()["sib"])
-    assert header["arch"] == "small_resnet" and header["image_size"] == 32
+    assert header["arch"] == "small_resnet" and header["image_size"] == 16
     assert len(header["classes"]) == 10
 
 
@@ -263,10 +253,10 @@ def test_worker_processes_change_nothing(tmp_path):
         ({"device": "cuda:99"}, "--device cuda:99 is not on this machine"),
         (
             {"objective": ObjectiveConfig(kind="published", window_size=64)},
-            "64 pixels do not fit into 32 × 32",
+            "64 pixels do not fit into 16 × 16",
         ),
         (
-            {"objective": ObjectiveConfig(kind="published", background_weight=-1)},
+            {"objective": ObjectiveConfig(kind="published", window_size=5, background_weight=-1)},
             "background_weight must be",
         ),
         ({"data": "/nowhere", "input": InputConfig()}, "/nowhere does not exist"),
