@@ -1,6 +1,7 @@
 """The page about runs: its pieces, its safety, and how a browser shows it."""
 
 import base64
+import csv
 import hashlib
 import html
 import json
@@ -26,6 +27,7 @@ from sib.report.command import report
 from sib.report.page import warnings
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
+from sib.utils.terminal import Terminal
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 CLASSES = ("<img src=http:x onerror=alert(1)>", "a & b \"quoted\" 'single' {{ 7*7 }}")
@@ -39,6 +41,22 @@ def page(tmp_path_factory):
     runs = tuple(evaluated(method, seed) for method in ("ce", "sib") for seed in (0, 1))
     report(ReportConfig(runs=runs, out=out, images=3, device="cpu"), quiet())
     return out
+
+
+def test_figures_for_programs(tmp_path, capsys):
+    runs = tuple(evaluated(method, 0) for method in ("ce", "sib"))
+    config = ReportConfig(runs=runs, out=tmp_path / "r.html", images=1, methods=("vjp",))
+    report(config, Terminal(table_format="csv", only_tables=True))
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["run"] for row in rows if not row["minus"]} == {run.name for run in runs}
+    assert {(row["run"], row["minus"]) for row in rows if row["minus"]} == {
+        ("S-IB", "cross-entropy")
+    }
+    energy = next(row for row in rows if row["measure"] == "energy_pointing_game")
+    stored = json.loads((runs[0] / "evaluation.json").read_text())
+    assert (
+        float(energy["mean"]) == stored["table"][energy["method"]]["energy_pointing_game"]["mean"]
+    )
 
 
 class Elements(HTMLParser):

@@ -13,6 +13,7 @@ from sib.study.front import draw_front, front_points
 from sib.study.selection import choose
 from sib.study.summary import reported_runs, summarise
 from sib.study.tables import figure_rows, show
+from sib.utils.terminal import Terminal
 
 # accuracy, energies of saliency and vjp
 FIGURES = {
@@ -116,6 +117,15 @@ def test_many_settings_are_shown_in_tables_that_fit(tmp_path):
     text = console.file.getvalue()
     assert all(f"s{n}" in text for n in range(7))
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_pipe_takes_all_settings_in_one_table(tmp_path):
+    found = summary(tmp_path)
+    found["settings"] = [found["settings"][0] | {"name": f"setting-{n}"} for n in range(9)]
+    console = Terminal(file=StringIO(), width=80)
+    show(found, console)
+    (heads,) = [line for line in console.file.getvalue().splitlines() if "setting-0" in line]
+    assert heads.split() == [f"setting-{n}" for n in range(9)]
 
 
 def test_the_front_holds_what_no_other_setting_beats(tmp_path):

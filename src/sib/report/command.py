@@ -8,12 +8,19 @@ from sib.config.report import ReportConfig
 from sib.evaluation.compare import explanation
 from sib.evaluation.groups import GroupedRuns, check_same_images, group_by_seed
 from sib.evaluation.results import read_or_evaluate
+from sib.evaluation.tables import (
+    comparison_rows,
+    comparison_table,
+    evaluation_rows,
+    evaluation_table,
+)
 from sib.report import page, tables
 from sib.report.answer import answer
 from sib.report.compute import Computed, compute
 from sib.report.render import render
 from sib.utils.errors import InputError
 from sib.utils.files import write_whole
+from sib.utils.terminal import Terminal, show_tables
 
 MOST_NAMED = 3
 """Most groups that the title lists by name."""
@@ -33,7 +40,23 @@ def report(config: ReportConfig, console: Console) -> None:
         write_whole(config.out, text)
     except OSError as error:
         raise InputError(f"--out {config.out} cannot be written: {error.strerror}") from None
+    _show(loaded, computed, console)
     console.print(f"written to {config.out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _show(loaded: GroupedRuns, computed: Computed, console: Console) -> None:
+    """Print the figures of the page for a program, if ``--table-format`` is given."""
+    if not isinstance(console, Terminal) or console.table_format == "table":
+        return
+    found = [evaluation.facts for evaluation in loaded.evaluations]
+    tables = [evaluation_table(facts) for facts in found]
+    rows = [{**row, "minus": ""} for facts in found for row in evaluation_rows(facts)]
+    if computed.comparison:
+        reference = computed.comparison["reference"]["name"]
+        tables += [comparison_table(each, reference) for each in computed.comparison["groups"]]
+        differences = comparison_rows(computed.comparison)
+        rows += [{"run": row.pop("group"), **row} for row in differences]
+    show_tables(console, tables, rows)
 
 
 def load(config: ReportConfig, console: Console) -> GroupedRuns:

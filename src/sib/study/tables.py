@@ -12,7 +12,7 @@ from sib.evaluation.tables import LABEL_TITLES
 from sib.explain import method_title
 from sib.study.audits import FIGURES
 from sib.study.summary import ACCURACY, MEAN
-from sib.utils.terminal import show_tables
+from sib.utils.terminal import WIDEST, Terminal, show_tables
 
 CELL, LABEL = 17, 24
 """Widths, in characters, of a setting's column and of the first one."""
@@ -24,9 +24,12 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     settings = [item for item in found["settings"] if item["figures"]]
     others = [item for item in settings if item["difference"]]
+    # a pipe takes a table of any width
+    is_pipe = isinstance(console, Terminal) and not console.is_terminal
+    width = WIDEST if is_pipe else console.width
     tables = [
-        *_tables("on test", "figures", settings, found, console.width),
-        *_tables(f"minus {found['reference']}", "difference", others, found, console.width),
+        *_tables("on test", "figures", settings, found, width),
+        *_tables(f"minus {found['reference']}", "difference", others, found, width),
     ]
     show_tables(console, tables, figure_rows(found))
     console.print(found["interval"], highlight=False)
