@@ -82,7 +82,7 @@ def pack_member(change, content=b"x"):
 
 
 def published(*archives, folder="CUB_200_2011", largest=10**6, most=1000):
-    return Published("Birds", 2, 4, 2, "boxes", folder, archives, largest, most)
+    return Published("Birds", 2, 4, 2, "boxes", "cub", folder, archives, largest, most)
 
 
 def quiet():

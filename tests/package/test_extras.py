@@ -129,7 +129,7 @@ def test_a_command_says_which_extra_it_lacks(missing, arguments, sentence):
     [
         (
             "from sib.data import open_data",
-            'sib.data.open_data needs torchvision: pip install "sib',
+            'sib.data.open_data needs sklearn: pip install "sib',
         ),
         (
             "import torch\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from sib.data.annotate import annotate
 from sib.data.beside import NONE, check_ending
 from sib.data.datasets import cub, folder, leeds, published
+from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.layout import Layout, Parts, as_parts
 from sib.data.readers.decode import parse_value_range
 from sib.data.sample import MaskFile, Record
@@ -14,7 +15,7 @@ from sib.data.several import read_several
 from sib.utils.errors import InputError
 
 DIGITS = "digits"
-NAMES = (DIGITS, *published.READERS)
+NAMES = (DIGITS, *CATALOGUE)
 Reader = Callable[[Path, Path | None, str | None], Layout]
 LAYOUTS: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
     (cub.matches, lambda root, masks, mask_ending: cub.read(root, masks)),
@@ -33,7 +34,7 @@ def locate_data(data: str, root: Path) -> Path:
     """
     if data == DIGITS:
         raise InputError(f"{DIGITS} is drawn, not stored; name a folder or a published set")
-    if data in published.READERS:
+    if data in CATALOGUE:
         return published.locate(data, root.expanduser())
     return existing_folder("data", data)
 
@@ -69,7 +70,7 @@ def read_parts(
     found = Path(annotations) if annotations is not None else None
     stretched = parse_value_range(value_range) if value_range is not None else None
     with readable(folder):
-        if data in published.READERS:
+        if data in CATALOGUE:
             return published.read(data, folder)
         if labels is not None or several:
             table = None if labels is None else Path(labels)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from sib.config.choices import Resize, TestSplit
-from sib.data.datasets import published
+from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
 from sib.data.division import Division, divided, groups_of, pooled
@@ -178,9 +178,9 @@ def open_data(
         raise InputError(
             f"{folder} has no folder train; it holds {names}, and training images are needed"
         )
-    name = data if data in published.READERS else printable(folder.resolve().name)
+    name = data if data in CATALOGUE else printable(folder.resolve().name)
     # some official boxes leave their image; they are cut off at its edge
-    overhang = float("inf") if data in published.READERS else OVERHANG
+    overhang = float("inf") if data in CATALOGUE else OVERHANG
     with readable(folder):
         splits = _divided(parts, name, division, Reading(overhang, image_size, resize, skip_bad))
     return dataclasses.replace(splits, folder=folder.resolve())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sib.config.choices import Resize
-from sib.data.datasets import published
+from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.describe import describe
 from sib.data.files import printable
 from sib.data.identity import ImageRow, class_names, find_images, has_several_labels
@@ -82,7 +82,7 @@ def open_recorded(
     classes = class_names(rows)
     stretched = parts.train.value_range if isinstance(parts.train, RecordSource) else None
     known = {name: RecordSource(r, classes, stretched) for name, r in found.records.items()}
-    overhang = float("inf") if data in published.READERS else OVERHANG
+    overhang = float("inf") if data in CATALOGUE else OVERHANG
     with readable(folder):
         reading = Reading(overhang, image_size, resize, skip_bad)
         kept, left_out = checked({split: known[split]}, reading)
@@ -90,7 +90,7 @@ def open_recorded(
     facts: dict[str, Any] = {"layout": parts.name, "split_rule": HELD, **parts.notes}
     if left_out:
         facts |= {"unreadable": len(left_out), "unreadable_first": left_out[:MOST_NAMED]}
-    name = data if data in published.READERS else printable(folder.resolve().name)
+    name = data if data in CATALOGUE else printable(folder.resolve().name)
     description = describe(all_kept, **facts)
     order = (all_kept["train"], all_kept["validation"], all_kept["test"])
     return Splits(*order, classes, name, description, folder.resolve())

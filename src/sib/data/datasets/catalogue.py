@@ -34,11 +34,13 @@ class Published:
         train: images to train and to validate on.
         test: images to test on.
         foreground: what is known about it.
-        folder: name of the folder that ``prepare`` makes.
+        reader: its module beside this one, with functions ``matches`` and ``read`` of a folder.
+        folder: name of the folder that ``prepare`` makes, where the set is looked for first.
         archives: its archives; none if it cannot be downloaded without an account.
         largest: most bytes that the archives may unpack to.
         most: most files that they may unpack to.
         by_hand: what to put below the root if there are no archives.
+        places: where else the set may be below the root.
     """
 
     title: str
@@ -46,11 +48,13 @@ class Published:
     train: int
     test: int
     foreground: str
+    reader: str
     folder: str
     archives: tuple[Archive, ...] = ()
     largest: int = 0
     most: int = 0
     by_hand: str = ""
+    places: tuple[str, ...] = ()
 
     def advice(self, name: str, root: Path) -> str:
         """Which files to put where."""
@@ -72,6 +76,7 @@ CATALOGUE = {
         train=50_000,
         test=10_000,
         foreground="none",
+        reader="cifar100",
         folder="cifar-100-python",
         archives=(
             Archive(
@@ -90,6 +95,7 @@ CATALOGUE = {
         train=5_994,
         test=5_794,
         foreground="segmentations",
+        reader="cub",
         folder="CUB_200_2011",
         archives=(
             Archive(
@@ -113,7 +119,9 @@ CATALOGUE = {
         train=12_000,
         test=8_580,
         foreground="boxes",
+        reader="stanford_dogs",
         folder="stanford_dogs",
+        places=("StanfordDogs",),
         archives=(
             Archive(
                 "http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar",
@@ -140,7 +148,9 @@ CATALOGUE = {
         train=1_281_167,
         test=50_000,
         foreground="boxes of a part of the images",
+        reader="imagenet",
         folder="imagenet",
+        places=("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "imagenet/ILSVRC/Data/CLS-LOC"),
         by_hand=(
             "image-net.org distributes it to people with an account: put train/<synset>/*.JPEG "
             "and val/<synset>/*.JPEG into {root}/imagenet, or unpack the whole ILSVRC folder into "
@@ -154,7 +164,9 @@ CATALOGUE = {
         train=3_680,
         test=3_669,
         foreground="segmentations (trimaps)",
+        reader="oxford_pet",
         folder="oxford-iiit-pet",
+        places=("oxford_pet",),
         archives=(
             Archive(
                 "https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz",

@@ -13,7 +13,6 @@ from sib.data.readers.unpickle import read_pickle
 from sib.data.sample import Sample
 from sib.utils.errors import InputError
 
-FOLDER = "cifar-100-python"
 FILES = ("train", "test", "meta")
 SIDE = 32
 

@@ -19,7 +19,7 @@ def matches(root: Path) -> bool:
     return all((root / name).is_file() for name in FILES)
 
 
-def read(root: Path, masks: Path | None) -> Layout:
+def read(root: Path, masks: Path | None = None) -> Layout:
     """Read ``images.txt`` and the other tables.
 
     ``images.txt``: id and path below ``images``. ``train_test_split.txt``: id and 1 for training,

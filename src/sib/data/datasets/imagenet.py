@@ -16,7 +16,6 @@ from sib.data.records import RecordSource
 from sib.data.sample import BoxFile, Record
 from sib.utils.errors import InputError
 
-FOLDER = "imagenet"
 SYNSET = re.compile(r"n\d{8}")
 SOLUTION = "LOC_val_solution.csv"
 WORDS = "LOC_synset_mapping.txt"

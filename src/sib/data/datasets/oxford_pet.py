@@ -7,7 +7,6 @@ from sib.data.layout import Layout, check_classes, check_trained
 from sib.data.sample import MaskFile, MaskRule, Record
 from sib.utils.errors import InputError
 
-FOLDER = "oxford-iiit-pet"
 LISTS = ("trainval.txt", "test.txt")
 
 

@@ -8,7 +8,6 @@ from sib.data.readers.matlab import Table, read_mats
 from sib.data.sample import BoxFile, Record
 from sib.utils.errors import InputError
 
-FOLDER = "stanford_dogs"
 LISTS = ("train_list.mat", "test_list.mat")
 
 
