@@ -144,7 +144,7 @@ def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
     """The published or the calibrated objective."""
     options = config.objective_options
     if config.objective.kind == "calibrated":
-        return SpatialIB.calibrated(**options)
+        return CalibratedSpatialIB(**options)
     _check_window(config)
     together = config.hsic_scope == "global"
     seed = config.seed if together else distributed.rank_seed(config.seed)
