@@ -38,7 +38,8 @@ ARCHITECTURES = (
 )
 MODES = ("plain", "naive", "sib", "calibrated")
 BATCH_NORM = ("train", "frozen")
-CALIBRATED = ("calibrated, unmeasured", "calibrated, measured")
+CALIBRATED = ("calibrated", "calibrated graph")
+"""Objectives whose steps are of two kinds; their mean over a period is what counts."""
 Row = dict[str, Any]
 
 
@@ -54,7 +55,8 @@ class Options:
     """Images in a step; four times as many at sides up to 64."""
     modes: tuple[str, ...] = MODES
     """Which steps: plain, naive, sib, calibrated (mean over a measuring period), checkpointed,
-    "half of the batch", compiled."""
+    "half of the batch", compiled; "plain graph", "sib graph" and "calibrated graph" replay CUDA
+    graphs."""
     batch_norm: tuple[str, ...] = BATCH_NORM
     """train, frozen (running statistics; the weights still train), or both. Networks without batch
     norm are timed once."""
@@ -159,25 +161,31 @@ def expand(modes: tuple[str, ...]) -> tuple[str, ...]:
     """The steps to be timed: the calibrated objective has two kinds."""
     found: list[str] = []
     for mode in modes:
-        found += CALIBRATED if mode == "calibrated" else (mode,)
+        found += (f"{mode}, unmeasured", f"{mode}, measured") if mode in CALIBRATED else (mode,)
     return tuple(dict.fromkeys(found))
 
 
 def with_mean(found: dict[str, Row]) -> dict[str, Row]:
     """The steps and, where both kinds of calibrated steps were timed, their mean over a period."""
-    if not all(mode in found for mode in CALIBRATED):
-        return found
-    plain, measured = (found[mode] for mode in CALIBRATED)
+    result = dict(found)
+    for mode in CALIBRATED:
+        plain, measured = (found.get(f"{mode}, {kind}") for kind in ("unmeasured", "measured"))
+        if plain is not None and measured is not None:
+            result[mode] = _mean_step(plain, measured)
+    return result
+
+
+def _mean_step(plain: Row, measured: Row) -> Row:
     reasons = [each["failed"] for each in (plain, measured) if "failed" in each]
     if reasons:
-        return {**found, "calibrated": {"failed": reasons[0]}}
+        return {"failed": reasons[0]}
     mean = {
         key: (measured[key] + (WEIGHT_UPDATE_INTERVAL - 1) * plain[key]) / WEIGHT_UPDATE_INTERVAL
         for key in ("seconds", "fastest", "slowest", "processor_seconds")
     }
     if "memory_bytes" in plain:
         mean["memory_bytes"] = max(plain["memory_bytes"], measured["memory_bytes"])
-    return {**found, "calibrated": mean}
+    return mean
 
 
 def relative(found: dict[str, Row], batch: int) -> dict[str, Row]:
@@ -208,7 +216,7 @@ def locked(path: Path | None) -> Iterator[None]:
 def table(rows: list[Row]) -> Table:
     """A line for each network: ratios to the plain step, time over added memory."""
     modes = list(dict.fromkeys(mode for row in rows for mode in row.get("steps", {})))
-    heads = [mode.replace("calibrated, ", "") for mode in modes if mode != "plain"]
+    heads = [mode for mode in modes if mode != "plain"]
     found = Table(
         "architecture",
         "batch × side",

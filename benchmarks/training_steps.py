@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import sib
 from sib.models import build
+from sib.tasks.graphed import EAGER_STEPS
 
 WEIGHTS = (0.01, 1000.0)
 CLASSES = 100
@@ -103,14 +104,21 @@ def make_steps(problem: Problem, modes: tuple[str, ...]) -> dict[str, Step]:
         "checkpointed": lambda: _sib(problem, checkpoint=True),
         "half of the batch": lambda: _sib(problem, fraction=0.5),
         "compiled": lambda: _compiled(problem),
+        "plain graph": lambda: _graph(problem, None),
+        "sib graph": lambda: _graph(problem, sib.SpatialIB(*WEIGHTS)),
     }
-    calibrated = _Calibrated(problem)
-    makers["calibrated, unmeasured"] = lambda: calibrated.unmeasured
-    makers["calibrated, measured"] = lambda: calibrated.measured
+    for name, kind in (("calibrated", _Calibrated), ("calibrated graph", _CalibratedGraph)):
+        calibrated = kind(problem)
+        makers[f"{name}, unmeasured"] = _returned(calibrated.unmeasured)
+        makers[f"{name}, measured"] = _returned(calibrated.measured)
     unknown = [mode for mode in modes if mode not in makers]
     if unknown:
         raise ValueError(f"modes must be among {', '.join(makers)}; got {', '.join(unknown)}")
     return {mode: _lazily(makers[mode]) for mode in dict.fromkeys(modes)}
+
+
+def _returned(step: Step) -> Callable[[], Step]:
+    return lambda: step
 
 
 def _lazily(make: Callable[[], Step]) -> Step:
@@ -159,7 +167,20 @@ def _compiled(problem: Problem) -> Step:
     return step
 
 
-def _take(problem: Problem, task: sib.SpatialIBTask) -> None:
+def _graph(problem: Problem, objective: sib.SpatialIB | None) -> Step:
+    replay = sib.GraphedStep(sib.Task(problem.model, objective, validate=False))
+    for _ in range(EAGER_STEPS):
+        _replay(problem, replay)
+    return lambda: _replay(problem, replay)
+
+
+def _replay(problem: Problem, replay: sib.GraphedStep, step: int | None = None) -> None:
+    problem.forget()
+    with problem.precision():
+        replay(problem.images, problem.labels, step=step)
+
+
+def _take(problem: Problem, task: sib.Task) -> None:
     problem.forget()
     with problem.precision():
         task.backward(task(problem.images, problem.labels).loss)
@@ -170,18 +191,36 @@ class _Calibrated:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._task: sib.SpatialIBTask | None = None
+        self._task: sib.Task | None = None
 
     def measured(self) -> None:
-        if self._task is None:
-            objective = sib.SpatialIB.calibrated()
-            self._task = sib.SpatialIBTask(self._problem.model, objective, validate=False)
-        self._task.step = 0
-        _take(self._problem, self._task)
+        self._step(0)
 
     def unmeasured(self) -> None:
         if self._task is None:
             self.measured()  # without it all weights are zero, and zeros may compute faster
-        assert self._task is not None
-        self._task.step = 1
+        self._step(1)
+
+    def _step(self, number: int) -> None:
+        if self._task is None:
+            self._task = self._make()
+        self._task.step = number
         _take(self._problem, self._task)
+
+    def _make(self) -> sib.Task:
+        objective = sib.SpatialIB.calibrated()
+        return sib.Task(self._problem.model, objective, validate=False)
+
+
+class _CalibratedGraph(_Calibrated):
+    """The same from CUDA graphs."""
+
+    _replays: sib.GraphedStep | None = None
+
+    def _step(self, number: int) -> None:
+        if self._task is None or self._replays is None:
+            self._task = self._make()
+            self._replays = sib.GraphedStep(self._task)
+            for kind in [0] * EAGER_STEPS + [1] * EAGER_STEPS:
+                _replay(self._problem, self._replays, kind)
+        _replay(self._problem, self._replays, number)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sib.objectives.base import Terms as Terms
     from sib.objectives.published import SpatialIB as SpatialIB
     from sib.tasks.accumulate import accumulate as accumulate
+    from sib.tasks.graphed import GraphedStep as GraphedStep
     from sib.tasks.output import StepOutput as StepOutput
     from sib.tasks.shorthand import CrossEntropyTask as CrossEntropyTask
     from sib.tasks.shorthand import SpatialIBTask as SpatialIBTask
@@ -48,6 +49,7 @@ if not TYPE_CHECKING:  # a checker would take any name for one of these
             "sib.tasks.accumulate": ["accumulate"],
             "sib.tasks.output": ["StepOutput", "TaskOutput=StepOutput"],
             "sib.tasks.shorthand": ["CrossEntropyTask", "SpatialIBTask"],
+            "sib.tasks.graphed": ["GraphedStep"],
             "sib.tasks.task": ["Task"],
             "sib.utils.errors": ["InputError"],
         },

@@ -141,7 +141,7 @@ def test_the_lists_are_those_of_before():
     assert harmless(TrainConfig) == {
         *("recipe", "root", "out", "device", "workers", "resume", "dry_run"),
         *("save_every_steps", "bad_steps", "checkpoint", "track", "input.cache"),
-        "memory_format",
+        *("memory_format", "cuda_graph"),
     }
     more = {"epochs", "micro_batch", "on_bad_image"}
     more |= {"freeze", "unfreeze_after", "early_stopping"}

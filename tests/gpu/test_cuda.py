@@ -4,13 +4,24 @@
 """
 
 import copy
-import os
 import warnings
 
 import pytest
 import torch
 
 import sib
+from helpers.device import (
+    CPU,
+    DEVICE,
+    TASKS,
+    batch,
+    calibrated,
+    distance,
+    gradient,
+    needs_device,
+    on,
+    published,
+)
 from sib.explain import METHODS, attribute
 from sib.metrics import (
     MAP_MEASURES,
@@ -20,14 +31,8 @@ from sib.metrics import (
     insertion_area,
 )
 from sib.models import build
-from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
 
-NAME = os.environ.get("SIB_TEST_DEVICE", "cuda")
-pytestmark = pytest.mark.skipif(
-    NAME == "cuda" and not torch.cuda.is_available(),
-    reason="no CUDA device is present; SIB_TEST_DEVICE=cpu runs these tests on the CPU",
-)
-DEVICE, CPU = torch.device(NAME), torch.device("cpu")
+pytestmark = needs_device
 NETWORKS = [("small_resnet", 32), ("resnet18", 64)]
 EXACT = 1e-8
 """Of two steps in float64; on a CPU whose threads add in another order it is below 1e-10."""
@@ -47,38 +52,6 @@ def _exact():
         backend.allow_tf32 = allowed
 
 
-def batch(side, count=6):
-    generator = torch.Generator().manual_seed(1)
-    images = torch.randn(count, 3, side, side, generator=generator)
-    foreground = torch.zeros(count, 1, side, side)
-    foreground[:, :, side // 4 : side // 2, side // 4 :] = 1
-    return images, torch.arange(count) % 5, foreground
-
-
-def published(model, **options):
-    return sib.SpatialIBTask(model, sib.SpatialIB(1.0, 1e4, window_size=7), **options)
-
-
-def calibrated(model):
-    return sib.SpatialIBTask(model, sib.SpatialIB.calibrated())
-
-
-TASKS = {
-    "published": published,
-    "calibrated": calibrated,
-    "energy": EnergyTask,
-    "energy at the input": lambda model: EnergyTask(model, at="input"),
-    "right reasons": RightReasonsTask,
-    "saliency guided": SaliencyGuidedTask,
-    "cross-entropy": sib.CrossEntropyTask,
-}
-
-
-def on(device, model, make, dtype=torch.float32):
-    """A task on a copy of the model."""
-    return make(copy.deepcopy(model).to(device, dtype))
-
-
 def step(task, images, labels, foreground, micro_batch=1000):
     """The output of a step whose gradients are left in the task, on the task's device."""
     first = next(task.parameters())
@@ -90,18 +63,6 @@ def step(task, images, labels, foreground, micro_batch=1000):
         micro_batch,
         foreground=foreground.to(first.device, first.dtype) if known else None,
     )
-
-
-def gradient(task):
-    """All gradients in a row, on the CPU in float64."""
-    parts = [p.grad.flatten() for p in task.model.parameters() if p.grad is not None]
-    return torch.cat(parts).cpu().double()
-
-
-def distance(found, wanted):
-    """‖found − wanted‖ / ‖wanted‖."""
-    found, wanted = found.detach().cpu().double(), wanted.detach().cpu().double()
-    return ((found - wanted).norm() / wanted.norm()).item()
 
 
 def assert_same_step(found, wanted, task, reference, tolerance):

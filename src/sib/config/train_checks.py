@@ -94,6 +94,10 @@ def _check_step(config: TrainOptions) -> None:
         raise InputError("--sib-fraction and --micro-batch cannot go together; give one")
     if config.compile and config.checkpoint:
         raise InputError("--compile and --checkpoint cannot go together; give one")
+    for name in ("compile", "checkpoint", "micro_batch"):
+        if config.cuda_graph and getattr(config, name):
+            option = name.replace("_", "-")
+            raise InputError(f"--cuda-graph and --{option} cannot go together; give one")
 
 
 def _check_run(config: TrainOptions) -> None:

@@ -104,6 +104,9 @@ class TrainOptions(FineTuningConfig):
     checkpoint: bool = option(False, resume=True, harmless=True, only_for=SPATIAL_IB)
     """sib only: keep only the inputs of the model's repeated blocks, and recompute the rest in
     the backward pass. Gives the same gradients with less memory, but takes longer."""
+    cuda_graph: bool = option(False, resume=True, harmless=True)
+    """CUDA GPU, single process: replay each step as one CUDA graph. Faster if batches are so small
+    that the GPU waits for the processor. The graphs keep the memory of a step."""
     compile: bool = option(False, only_for=("published",))
     """published only: compile the whole step, its inner gradient included. The first step takes
     long, and CPUs need a C++ compiler. What cannot be compiled runs uncompiled, with a warning."""

@@ -22,6 +22,7 @@ evaluation mode.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -57,9 +58,9 @@ def batch_norm(
 class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, running, momentum, eps):
-        y, mean, inverse = _aten.native_batch_norm(
+        y, mean, inverse = _forward_kernel(x, weight, bias)(
             x, weight, bias, running[0], running[1], True, momentum, eps
-        )
+        )[:3]
         ctx.save_for_backward(x, weight, mean, inverse)
         ctx.eps = eps
         return y
@@ -80,6 +81,7 @@ class _InputGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, gy, x, weight, mean, inverse, eps):
+        gy = _laid_out_as(gy, x)
         gx, gy_xhat, gy_sum = _kernel(gy, x, weight, mean, inverse, eps, [True, True, True])
         ctx.save_for_backward(gy, x, weight, mean, inverse, gy_xhat, gy_sum)
         ctx.eps = eps
@@ -89,6 +91,13 @@ class _InputGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, v):
         gy, x, weight, mean, inverse, gy_xhat, gy_sum = ctx.saved_tensors
+        kernels = _kernels_for(x)
+        if kernels is not None:
+            v, gamma = _laid_out_as(v, x), torch.ones_like(mean) if weight is None else weight
+            sums_gy = torch.stack([gy_sum, gy_xhat])
+            sums_v = kernels.sums(v, x, mean, inverse, gy)
+            *found, slope = kernels.second(v, gy, x, gamma, mean, inverse, sums_gy, sums_v)
+            return *found, None if weight is None else slope.to(weight.dtype), None, None, None
         count = x.numel() // x.shape[1]
         ggy, v_xhat, v_sum = _kernel(v, x, weight, mean, inverse, ctx.eps, [True, True, True])
         slope = inverse * (_channel_dot(v, gy) - (v_sum * gy_sum + v_xhat * gy_xhat) / count)
@@ -117,12 +126,10 @@ class _FrozenBatchNorm(torch.autograd.Function):
     def backward(ctx, gy):
         x, weight, mean, variance = ctx.saved_tensors
         mask = [grad_is_needed(ctx, index) for index in range(3)]
-        if mask[1]:
-            gradients = _aten.native_batch_norm_backward(
-                gy, x, weight, mean, variance, None, None, False, ctx.eps, mask
-            )
-            return *gradients, None, None, None
         inverse = (variance + ctx.eps).rsqrt()
+        if mask[1]:
+            found = _frozen_kernel(gy, x, weight, mean, variance, inverse, ctx.eps, mask)
+            return *found, None, None, None
         gx = _FrozenInputGradient.apply(gy, weight, inverse) if mask[0] else None
         gb = gy.sum([axis for axis in range(gy.ndim) if axis != 1]) if mask[2] else None
         return gx, None, gb, None, None, None
@@ -145,9 +152,39 @@ class _FrozenInputGradient(torch.autograd.Function):
         return ggy, slope, None
 
 
+def _frozen_kernel(
+    gy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    inverse: Tensor,
+    eps: float,
+    mask: list[bool],
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """γ r gy, Σ gy x̂ and Σ gy. On CUDA torch's own kernel is slow, and fails for channels last."""
+    if not x.is_cuda:
+        gx, gw, gb = _aten.native_batch_norm_backward(
+            gy, x, weight, mean, variance, None, None, False, eps, mask
+        )
+        return gx, gw, gb
+    kernels = _kernels_for(x)
+    if kernels is not None:
+        gy_sum, gy_xhat, _ = kernels.sums(_laid_out_as(gy, x), x, mean, inverse)
+    else:
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        gy_sum = gy.sum(axes)
+        gy_xhat = (gy * (x - _as_channels(mean, x))).sum(axes) * inverse
+    gx = _scaled(gy, weight, inverse) if mask[0] else None
+    return gx, gy_xhat.to(weight.dtype), gy_sum.to(weight.dtype)
+
+
 def _scaled(gradient: Tensor, weight: Tensor | None, inverse: Tensor) -> Tensor:
     """γ r · gradient per channel."""
     scale = inverse if weight is None else weight * inverse
+    if gradient.is_cuda:
+        factors = scale.view(1, -1, *[1] * (gradient.ndim - 2))
+        return torch.mul(gradient, factors, out=torch.empty_like(gradient))
     return _affine(gradient, scale, torch.zeros_like(scale))
 
 
@@ -159,8 +196,14 @@ def _kernel(
     inverse: Tensor,
     eps: float,
     mask: list[bool],
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor | None, Tensor, Tensor]:
     """γ r P gy, Σ gy x̂ and Σ gy."""
+    kernels = _kernels_for(x)
+    if kernels is not None:
+        gy, gamma = _laid_out_as(gy, x), torch.ones_like(mean) if weight is None else weight
+        found = kernels.sums(gy, x, mean, inverse)
+        gx = kernels.first(gy, x, gamma, mean, inverse, found) if mask[0] else None
+        return gx, found[1], found[0]
     if weight is None and any(mask[1:]):  # CUDA's kernels take the type of these sums from weight
         weight = torch.ones_like(mean)
     return _aten.native_batch_norm_backward(
@@ -178,6 +221,39 @@ def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """scale · x + shift per channel in one pass: batch norm in evaluation mode."""
     zeros = torch.zeros_like(scale)
     return _aten.native_batch_norm(x, scale, shift, zeros, zeros + 1, False, 0.0, 0.0)[0]
+
+
+def _forward_kernel(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Callable[..., Any]:
+    """The one that ``torch.nn.functional.batch_norm`` would take in train mode."""
+    fits = x.is_cuda and x.dtype in (torch.float32, torch.float16) and x.is_contiguous()
+    affine = all(each is not None and each.dtype == torch.float32 for each in (weight, bias))
+    cudnn = fits and affine and torch.backends.cudnn.enabled and x.shape[0] <= 880_801
+    return _aten.cudnn_batch_norm if cudnn else _aten.native_batch_norm
+
+
+def _kernels_for(x: Tensor) -> Any:
+    """The module of our own kernels where they can be used, else None."""
+    if not x.is_cuda or x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        return None
+    format = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    dense = x.is_contiguous() or x.is_contiguous(memory_format=format)
+    return _triton_kernels() if dense else None
+
+
+@cache
+def _triton_kernels() -> Any:
+    try:
+        from sib.double_backward import batch_norm_triton
+    except ImportError:  # Triton comes with torch's builds for Linux and CUDA only
+        return None
+    return batch_norm_triton
+
+
+def _laid_out_as(gradient: Tensor, x: Tensor) -> Tensor:
+    """The gradient with the strides of x."""
+    if gradient.stride() == x.stride():
+        return gradient
+    return torch.empty_like(x, dtype=gradient.dtype).copy_(gradient)
 
 
 def _statistics_dtype(tensor: Tensor) -> torch.dtype:

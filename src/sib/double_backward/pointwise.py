@@ -218,7 +218,7 @@ def _silu_curvature(g: Tensor, x: Tensor) -> Tensor:
 def _gelu_curvature(g: Tensor, x: Tensor) -> Tensor:
     """g φ(x) (2 − x²), φ the density of the standard normal distribution."""
     squares = x.square()
-    factor = torch.sub(squares.new_tensor(_LOG_TWO_DENSITY), squares, alpha=0.5).exp_()
+    factor = torch.rsub(squares, _LOG_TWO_DENSITY, alpha=0.5).exp_()
     return torch.addcmul(factor, factor, squares, value=-0.5, out=factor).mul_(g)
 
 

@@ -51,7 +51,9 @@ def soft_quantiles(rows: Tensor, qs: tuple[float, ...], temperature: float) -> l
     not zero, so the backward pass scatters tens of values instead of all n.
     """
     checks.positive("temperature", temperature)
-    weighted = [_weights(rows.shape[-1], q, temperature, rows.dtype) for q in qs]
+    # in float64, which Apple's GPUs do not have
+    device = rows.device if rows.is_cuda else torch.device("cpu")
+    weighted = [_weights(rows.shape[-1], q, temperature, rows.dtype, device) for q in qs]
     windows = [(first, first + len(weights) - 1) for first, weights in weighted]
     return [
         (rows.gather(-1, ranks) * weights.to(rows.device)).sum(dim=-1, keepdim=True)
@@ -61,7 +63,9 @@ def soft_quantiles(rows: Tensor, qs: tuple[float, ...], temperature: float) -> l
     ]
 
 
-def _weights(n: int, q: float, temperature: float, dtype: torch.dtype) -> tuple[int, Tensor]:
+def _weights(
+    n: int, q: float, temperature: float, dtype: torch.dtype, device: torch.device
+) -> tuple[int, Tensor]:
     """First rank and the weights of the ranks around q(n − 1) that do not underflow to zero."""
     if not 0 <= q <= 1:
         raise ValueError(f"q must lie in [0, 1]; got {q!r}")
@@ -71,5 +75,5 @@ def _weights(n: int, q: float, temperature: float, dtype: torch.dtype) -> tuple[
     reach = min(float(n), temperature * (1 - math.log(smallest)) + 1)
     first = max(0, math.ceil(target - reach))
     last = min(n - 1, math.floor(target + reach))
-    ranks = torch.arange(first, last + 1, dtype=torch.float64)
+    ranks = torch.arange(first, last + 1, dtype=torch.float64, device=device)
     return first, torch.softmax(-(ranks - target).abs() / temperature, dim=0).to(dtype)

@@ -1,7 +1,7 @@
 """The contract of an objective: the terms that a method adds to the classification loss."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -87,12 +87,19 @@ class Terms:
 
     def detach(self) -> "Terms":
         """The same terms without their graph."""
+        return self.map(Tensor.detach)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Terms":
+        """The same terms with a function applied to each of their tensors."""
         return Terms(
-            {name: value.detach() for name, value in self.values.items()},
-            {name: value.detach() for name, value in self.weighted.items()},
-            self.weights,
-            None if self.mask is None else self.mask.detach(),
-            None if self.reconstruction is None else self.reconstruction.detach(),
+            {name: function(value) for name, value in self.values.items()},
+            {name: function(value) for name, value in self.weighted.items()},
+            {
+                name: function(weight) if isinstance(weight, Tensor) else weight
+                for name, weight in self.weights.items()
+            },
+            None if self.mask is None else function(self.mask),
+            None if self.reconstruction is None else function(self.reconstruction),
         )
 
 

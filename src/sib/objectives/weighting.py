@@ -140,10 +140,20 @@ class GradientBalancer(Weighting):
         cross_entropy, *terms = (gradient.norm() for gradient in gradients.sums)
         device = cross_entropy.device
         norm = cross_entropy.nan_to_num(0, 0, 0).to(self.largest.dtype)
-        self.largest = torch.maximum(self.largest.to(device), norm)
+        self._set("largest", torch.maximum(self.largest.to(device), norm))
         unit = torch.maximum(cross_entropy, self.floor * self.largest)
-        self.factors = gradient_norm_ratios(unit, torch.stack(terms), self.factors.to(device))
+        factors = gradient_norm_ratios(unit, torch.stack(terms), self.factors.to(device))
+        self._set("factors", factors)
         return gradients.measured(self.names)
+
+    @torch.no_grad()
+    def _set(self, name: str, value: Tensor) -> None:
+        """Write a buffer in place where it can be, since a CUDA graph reads it from there."""
+        buffer = getattr(self, name)
+        if buffer.device == value.device and buffer.dtype == value.dtype:
+            buffer.copy_(value)
+        else:
+            setattr(self, name, value.detach())
 
     def weights(self, given: dict[str, float]) -> dict[str, float | Tensor]:
         """λ_k β_k, from λ_k; 0 for a term that was never measured."""

@@ -32,8 +32,11 @@ def with_known_gradient(out: StepOutput, measured: Measured, scale: float = 1.0)
     assert out.terms is not None
     row = measured.cross_entropy
     for name, gradient in measured.penalties.items():
-        weight = torch.as_tensor(out.terms.weights[name], dtype=row.dtype, device=row.device)
-        row.addcmul_(gradient, scale * weight)
+        weight = out.terms.weights[name]
+        if isinstance(weight, Tensor):
+            row.addcmul_(gradient, scale * weight.to(row))
+        else:
+            row.add_(gradient, alpha=scale * weight)
     tensors = [weakref.ref(each) for each in _tensors_with_graph(out)]
     loss = _KnownGradient.apply(out.loss.detach(), row, tensors, *measured.parameters)
     return out._replace(loss=loss)

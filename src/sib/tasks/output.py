@@ -1,5 +1,6 @@
 """What one training step computed."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -55,11 +56,18 @@ class StepOutput(NamedTuple):
 
     def detach(self) -> "StepOutput":
         """The same output without its graph."""
+        return self.map(Tensor.detach)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "StepOutput":
+        """The same output with a function applied to each of its tensors."""
         return StepOutput(
-            self.loss.detach(),
-            self.logits.detach(),
-            self.cross_entropy.detach(),
-            None if self.terms is None else self.terms.detach(),
-            {name: term.detach() for name, term in self.weighted_terms.items()},
-            self.weights,
+            function(self.loss),
+            function(self.logits),
+            function(self.cross_entropy),
+            None if self.terms is None else self.terms.map(function),
+            {name: function(term) for name, term in self.weighted_terms.items()},
+            {
+                name: function(weight) if isinstance(weight, Tensor) else weight
+                for name, weight in self.weights.items()
+            },
         )

@@ -133,7 +133,7 @@ class Task(nn.Module):
                 range, the batch is too small for the objective, gradients are switched off, or a
                 required foreground is missing.
         """
-        self._check(images, labels, foreground)
+        self.check(images, labels, foreground)
         part = self._part
         step = self.take_step(step) if part is None else 0
         regularized = self.is_regularized_step(step) if part is None else part.regularized
@@ -249,7 +249,7 @@ class Task(nn.Module):
         """Logits and what the terms need from each image; arguments and errors as in `forward`."""
         if self.objective is None:
             raise ValueError("a task without an objective has no parts")
-        self._check(images, labels, foreground)
+        self.check(images, labels, foreground)
         self._check_terms(foreground)
         if self._compiled:
             found = self._compiled.parts(images, labels, create_graph)
@@ -280,7 +280,8 @@ class Task(nn.Module):
         finally:
             self._part = None
 
-    def _check(self, images: Tensor, labels: Tensor, foreground: Tensor | None) -> None:
+    def check(self, images: Tensor, labels: Tensor, foreground: Tensor | None = None) -> None:
+        """Raise ValueError as `forward` does for these arguments."""
         soft, several = is_cross_entropy(self.criterion), is_binary_cross_entropy(self.criterion)
         check_batch(images, labels, self.validate, soft, several)
         if foreground is not None:

@@ -113,6 +113,7 @@ def prepare(
         reporter.info(f"deviates from the method: {deviation}")
     if not config.dry_run:
         splits = distributed.raise_on_all_ranks(lambda: cache_splits(config, splits, reporter))
+    distributed.raise_on_all_ranks(lambda: _check_cuda_graph(config, device))
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
     task, record = distributed.raise_on_all_ranks(lambda: _make(config, splits, device, start))
@@ -151,6 +152,8 @@ def prepare(
     )
     if run.lock.warning:
         reporter.info(run.lock.warning)
+    if config.cuda_graph:
+        reporter.info("CUDA graphs: steps are replayed, after two ordinary ones of each kind")
     if config.compile:
         reporter.info(
             "compiling the step: the first step with terms and the first without take long"
@@ -161,6 +164,14 @@ def prepare(
     records = [record for record in read_epochs(run.path) if record["epoch"] <= saved]
     trackers.open(flatten(as_dict(config)), records)
     return Prepared(config, task, parallel, splits, loader, device, run, state, freezing, trackers)
+
+
+def _check_cuda_graph(config: TrainConfig, device: torch.device) -> None:
+    """Raise InputError if steps cannot be replayed from CUDA graphs here."""
+    if config.cuda_graph and device.type != "cuda":
+        raise InputError(f"--cuda-graph needs a CUDA GPU; this run is on {device.type}")
+    if config.cuda_graph and distributed.size() > 1:
+        raise InputError("--cuda-graph is for a single process; leave it out under torchrun")
 
 
 def _trackers(config: TrainConfig, run: RunFolder, reporter: Reporter) -> Trackers:

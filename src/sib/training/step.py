@@ -13,6 +13,8 @@ from sib.data.normalization import normalise
 from sib.functional.exchange import exchange_backgrounds
 from sib.functional.label_kinds import kind_of
 from sib.tasks.accumulate import accumulate
+from sib.tasks.graphed import CaptureFailed, GraphedStep
+from sib.tasks.output import StepOutput
 from sib.tasks.task import Task
 from sib.training.diagnostics import GradientRatios, describe_step
 from sib.training.guidance import known_foreground
@@ -51,6 +53,7 @@ class TrainStep:
         own = 1 if task.objective is None else task.objective.min_batch
         self.mixing = mixing
         self.smallest = max(2, own)  # batch norm needs two images, too
+        self.graphed = GraphedStep(task) if config.cuda_graph else None
 
     def run(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
         """Take a step, or leave the weights unchanged if it cannot be a good one.
@@ -75,22 +78,40 @@ class TrainStep:
         ratios = self._gradient_ratios(progress, step)
         self.update.begin()
         with self._advice_on_memory(inputs, targets, size, known), self.autocast():
-            out = accumulate(
-                self.parallel,
-                inputs,
-                targets,
-                size,
-                ratios.add if ratios else None,
-                loss_scale=self.update.loss_scale,
-                foreground=known,
-                step=step,
-            )
+            out = self._compute(inputs, targets, size, known, ratios, step)
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch, epoch, step)
             return progress.skip()
         if ratios is not None:
             progress.gradient_ratios = ratios.values()
         progress.add(describe_step(out, labels, kind_of(self.task.model)), len(labels))
+
+    def _compute(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        size: int,
+        known: Tensor | None,
+        ratios: GradientRatios | None,
+        step: int,
+    ) -> StepOutput:
+        """Forward and backward passes; steps whose gradients are looked at never use a graph."""
+        scale = self.update.loss_scale
+        if self.graphed is not None and ratios is None:
+            try:
+                return self.graphed(images, labels, known, step=step, loss_scale=scale)
+            except CaptureFailed as error:
+                raise TrainingFailed(f"{error}; leave out --cuda-graph") from None
+        return accumulate(
+            self.parallel,
+            images,
+            labels,
+            size,
+            ratios.add if ratios else None,
+            loss_scale=scale,
+            foreground=known,
+            step=step,
+        )
 
     def _inputs(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """What the task gets from a batch: images, labels and known foregrounds, perhaps mixed."""
