@@ -192,3 +192,43 @@ def test_a_flat_tree_that_is_named(tmp_path):
     for _, stem in save_photographs(tmp_path / "photos", unique=True):
         save(tmp_path / "elsewhere" / f"{stem}.png", square_mask(255))
     check(tmp_path / "photos", masks=str(tmp_path / "elsewhere"))
+
+
+class TestSamples:
+    """A folder for each sample."""
+
+    @pytest.mark.parametrize(
+        ("photo", "mask"),
+        [("image.png", "mask.png"), ("img.jpg", "label.png"), ("x.png", "GT.png")],
+    )
+    def test_of_a_photograph_and_its_mask(self, tmp_path, photo, mask):
+        for name in ("cat", "dog"):
+            for number in range(COUNT):
+                save(tmp_path / name / f"s{number}" / photo, photograph(number))
+                save(tmp_path / name / f"s{number}" / mask, square_mask(255))
+        check(tmp_path)
+
+    def test_of_several_images_are_refused(self, tmp_path):
+        for name in ("cat", "dog"):
+            for number in range(COUNT):
+                for file in ("img.png", "depth.png"):
+                    save(tmp_path / name / f"s{number}" / file, photograph(number))
+                save(tmp_path / name / f"s{number}" / "label.png", square_mask(255))
+        refused(tmp_path, "10 folders hold label.png beside depth.png, img.png")
+        splits = open_folder(tmp_path, mask_ending="none")
+        assert len(all_names(splits)) == 30
+
+    def test_masks_of_each_object_are_reported(self, tmp_path):
+        for name in ("cat", "dog"):
+            for number in range(COUNT):
+                save(tmp_path / name / f"s{number}" / "images" / "a.png", photograph(number))
+                for part in ("b.png", "c.png"):
+                    save(tmp_path / name / f"s{number}" / "masks" / part, square_mask(255))
+        found = " ".join(check(tmp_path, found=0))
+        assert "20 masks in folders beside images of other names, the first: cat/s0/masks" in found
+
+
+def test_splits_inside_classes_are_refused(tmp_path):
+    for name in ("cat", "dog"):
+        save_photographs(tmp_path / name, ("train", "test"))
+    refused(tmp_path, "each class holds the splits test and train", "as in train/cat")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from helpers.pictures import save, square_mask, square_pixels
 from sib.data.open import open_data
@@ -128,6 +128,18 @@ def test_masks_that_look_inverted_or_cover_everything_are_reported(tmp_path):
     assert len(whole) == 1 and "foregrounds cover their whole image" in whole[0]
 
 
+def test_empty_masks_and_even_greys_are_reported(tmp_path):
+    empty = remarks(with_masks(tmp_path / "empty", square_mask(0)))
+    assert empty == ["8 of 8 foregrounds are empty"]  # of train and test
+    labels = square_mask(200)
+    labels[20:26] = 55  # of another part, which 128 would cut off without a word
+    (remark,) = remarks(with_masks(tmp_path / "greys", labels))
+    assert remark.startswith("8 of 8 masks hold even areas of grey, such as 55, 200: 128 and")
+    outlined = np.array(Image.fromarray(square_mask(255)).filter(ImageFilter.GaussianBlur(0.7)))
+    assert len(np.unique(outlined)) > 4
+    assert remarks(with_masks(tmp_path / "outlined", outlined)) == []
+
+
 def test_rows_without_a_box_are_images_without_an_object(tmp_path):
     table = tmp_path / "boxes.csv"
     table.write_text("image,x,y,width,height\n0.png,,,,\n1.png,1,2,3,4\n")
@@ -139,6 +151,7 @@ def test_rows_without_a_box_are_images_without_an_object(tmp_path):
 
 
 FRACTIONS = {
+    "one.csv": "image,x,y,width,height\ncat/0.png,0.1,0.1,0.5,0.5\ncat/1.png,1,2,3,4\n",
     "boxes.csv": "image,x,y,width,height\ncat/0.png,0.1,0.1,0.5,0.5\n",
     "edges.csv": "image,xmin,ymin,xmax,ymax\ncat/0.png,0.1,0.1,0.5,1\n",
     "coco.json": json.dumps(

@@ -257,3 +257,4 @@ def test_one_line_says_what_was_understood(tmp_path):
         "test: the folder's own, TEST; validation: the folder's own, valid"
     )
     assert screen.splitlines()[1].startswith("without a foreground: TEST/cat/0.png, ")
+    assert "8 test images have the content of a training image, the first: TEST/" in screen

@@ -70,21 +70,25 @@ def annotate(layout: Layout, path: Path) -> Layout:
 
 
 def _check_pixels(annotations: list[Annotation], path: Path) -> None:
-    """Raise InputError if coordinates in pixels all lie in 0 to 1, as fractions of a side do."""
-    outlined = [
-        number
-        for each in annotations
-        if not each.relative
-        for shape in each.shapes
-        if not isinstance(shape, Runs)
-        for number in _bounds(shape)
-    ]
-    inside = bool(outlined) and all(0 <= number <= 1 for number in outlined)
-    if inside and not all(float(number).is_integer() for number in outlined):
-        raise InputError(
-            f"annotations: the coordinates in {path} lie between 0 and 1, as fractions of the "
-            "image's width and height do; write them in pixels"
-        )
+    """Raise InputError if all coordinates of an image lie in 0 to 1, as fractions of a side do."""
+    for each in annotations:
+        outlined = [
+            number
+            for shape in each.shapes
+            if not isinstance(shape, Runs) and not _is_remain(shape)
+            for number in _bounds(shape)
+        ]
+        inside = not each.relative and bool(outlined) and all(0 <= n <= 1 for n in outlined)
+        if inside and not all(float(number).is_integer() for number in outlined):
+            raise InputError(
+                f"annotations: the coordinates in {path} lie between 0 and 1, as fractions of the "
+                f"image's width and height do, in {each.where}; write them in pixels"
+            )
+
+
+def _is_remain(shape: Shape) -> bool:
+    """Whether a shape is a point, or what is left of an outline."""
+    return isinstance(shape, Box) and shape.width == shape.height == 0
 
 
 def _without_read(

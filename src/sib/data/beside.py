@@ -14,6 +14,8 @@ NAMED = (
     re.compile(rf"{WORD}[-_. ](?P<photo>.+)", re.I),
 )
 """The stem of a mask: that of its photograph, after or before a word."""
+WHOLE = re.compile(rf"{WORD}|labels?|gt|ground[-_ ]?truth|annotations?|mattes?|alpha", re.I)
+"""The whole stem of a mask in a folder of its own with its photograph."""
 NONE = "none"
 TWINS = 0.9
 """Share of photographs above which their twins are taken for masks with an unknown name."""
@@ -60,9 +62,13 @@ def owner(name: str, ending: str | None) -> str | None:
 def masks_among(names: Iterable[str], ending: str | None) -> dict[str, str]:
     """The masks among the files of one folder, each with its photograph's stem.
 
-    A file counts as a mask only if its photograph lies beside it, in any case.
+    A file counts as a mask only if its photograph lies beside it, in any case. Of two files, one
+    called ``mask`` or ``label`` is that of the other.
     """
     photos = [name for name in names if is_photo(name)]
+    alone = lone_mask(photos) if ending is None else None
+    if alone is not None:
+        return {alone[0]: alone[1]}
     stems = Counter(Path(name).stem.casefold() for name in photos)
     found = {}
     for name in photos:
@@ -71,6 +77,32 @@ def masks_among(names: Iterable[str], ending: str | None) -> dict[str, str]:
         if photo is not None and is_image(name) and stems[photo.casefold()] > own:
             found[name] = photo
     return found
+
+
+def lone_mask(photos: Sequence[str]) -> tuple[str, str] | None:
+    """The mask of two files, if its whole name says so, and the stem of the photograph."""
+    masks = [name for name in photos if WHOLE.fullmatch(Path(name).stem)]
+    if len(photos) != 2 or len(masks) != 1 or not is_image(masks[0]):
+        return None
+    (photo,) = set(photos) - set(masks)
+    return masks[0], Path(photo).stem
+
+
+def check_samples(folders: Sequence[list[str]]) -> None:
+    """Raise InputError if nearly all folders hold a mask among several images.
+
+    Args:
+        folders: the names of the images of each folder, without known masks.
+    """
+    several = [names for names in folders if len(names) > 1]
+    masked = [(n, names) for names in several for n in names if WHOLE.fullmatch(Path(n).stem)]
+    if len(masked) >= max(FEWEST, TWINS * len(several)):
+        mask, names = masked[0]
+        others = ", ".join(sorted(set(names) - {mask}))
+        raise InputError(
+            f"{len(masked)} folders hold {mask} beside {others}: leave one photograph and its mask "
+            "in each, or give --input.mask-ending none if all are photographs"
+        )
 
 
 def check_twins(folders: Sequence[list[str]]) -> None:

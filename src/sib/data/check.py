@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +12,10 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from sib.config.data import CheckConfig
 from sib.data.annotation_notes import sentences
-from sib.data.coverage import Coverage, describe_coverage, is_around
+from sib.data.copies import copies_in_records
+from sib.data.coverage import SAMPLE, Coverage, describe_coverage, describe_greys, is_around
 from sib.data.datasets.catalogue import CATALOGUE
-from sib.data.depth import describe_depth, values_used
+from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.describe import describe
 from sib.data.layout import Parts
 from sib.data.loader import leave_signals_to_the_main_process
@@ -23,7 +24,7 @@ from sib.data.open import MOST_CHECKED
 from sib.data.readers.decode import UPRIGHT, opened, orientation_of
 from sib.data.readers.masks import OVERHANG, check_box
 from sib.data.records import RecordSource, boxes_of
-from sib.data.sample import MaskFile
+from sib.data.sample import MaskFile, Record
 from sib.data.several import label_sentences
 from sib.data.source import Source
 from sib.data.understood import left_out_in_words, mask_sentences, named
@@ -123,6 +124,7 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
         yield f"{having} of {images} images have a foreground{missing}"
     whole, around = (sum(f.whole for f in findings), sum(f.around for f in findings))
     yield from describe_coverage(Coverage(sum(f.annotated for f in findings), whole, around))
+    yield from describe_greys(spread_over(_masked(splits.values()), SAMPLE))
     turned = sum(finding.turned for finding in findings)
     if turned:
         yield (
@@ -137,6 +139,23 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
     if sum(map(len, sources)) <= MOST_CHECKED:
         depth = values_used(record for source in sources for record in source.records)
         yield from describe_depth(depth)
+        yield from _copies(splits)
+
+
+def _copies(splits: dict[str, Any]) -> list[str]:
+    on_disk = {
+        n: source.records for n, source in splits.items() if isinstance(source, RecordSource)
+    }
+    try:
+        return copies_in_records(on_disk)
+    except InputError:  # a file that cannot be read, which is a problem already
+        return []
+
+
+def _masked(sources: Iterable[Source]) -> list[Record]:
+    """The records that have a mask file."""
+    on_disk = [source for source in sources if isinstance(source, RecordSource)]
+    return [r for s in on_disk for r in s.records if isinstance(r.foreground, MaskFile)]
 
 
 class _Inspected(Dataset[Finding]):

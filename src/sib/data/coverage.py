@@ -1,13 +1,14 @@
-"""Foregrounds that look wrong: whole images, and objects cut out of a white mask."""
+"""Foregrounds that look wrong: whole images, empty ones, objects cut out of a white mask, greys."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from sib.data.readers.decode import read_size
-from sib.data.readers.masks import read_foreground
-from sib.data.sample import MaskFile, Record
+from sib.data.readers.masks import read_foreground, read_values
+from sib.data.sample import MaskFile, MaskRule, Record
 from sib.utils.errors import InputError
 
 SAMPLE = 16
@@ -18,6 +19,12 @@ MOST, FEWEST = 0.8, 3
 """Smallest share and number of such masks for which all seem to be inverted."""
 
 
+NEAR_BLACK = 10
+"""Greys that lossy formats make of black; as many below white."""
+LEAST_EVEN, MOST_SHOWN = 0.005, 4
+"""Least share of an image that an even grey takes, and how many greys are listed."""
+
+
 class Coverage(NamedTuple):
     """The number of foregrounds, and how many of them look wrong."""
 
@@ -26,6 +33,8 @@ class Coverage(NamedTuple):
     """Those that cover their whole image."""
     around: int = 0
     """Those that hold the edge of their image and leave out a part inside."""
+    empty: int = 0
+    """Those without a pixel."""
 
 
 def is_around(foreground: Tensor) -> bool:
@@ -47,8 +56,42 @@ def coverage_of(records: Iterable[Record]) -> Coverage:
         except InputError:  # which is reported when the image is read
             continue
         whole, around = bool(foreground.all()), is_around(foreground)
-        found = Coverage(found.masks + 1, found.whole + whole, found.around + around)
+        empty = found.empty + (not foreground.any())
+        found = Coverage(found.masks + 1, found.whole + whole, found.around + around, empty)
     return found
+
+
+def describe_greys(records: Iterable[Record]) -> list[str]:
+    """A sentence about masks with even areas of grey, as of labels or of pixels in doubt."""
+    found = [
+        greys_of(record.foreground)
+        for record in records
+        if isinstance(record.foreground, MaskFile)
+        and record.foreground.rule == MaskRule.BINARY_OR_HALF
+    ]
+    holding = [greys for greys in found if greys]
+    if not holding:
+        return []
+    shown = ", ".join(map(str, holding[0][:MOST_SHOWN]))
+    return [
+        f"{len(holding)} of {len(found)} masks hold even areas of grey, such as {shown}: 128 and "
+        "above are foreground, and less is not"
+    ]
+
+
+def greys_of(mask: MaskFile) -> list[int]:
+    """Greys between black and white that fill areas of a mask, not only its outlines."""
+    try:
+        values = read_values(mask)
+    except InputError:  # which is reported when the mask is read
+        return []
+    if values.max() <= 1:
+        return []
+    inner = values[1:-1, 1:-1]
+    neighbours = (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:])
+    is_even = np.logical_and.reduce([inner == each for each in neighbours])
+    counts = np.bincount(inner[is_even], minlength=256)[NEAR_BLACK : 256 - NEAR_BLACK]
+    return (np.flatnonzero(counts >= LEAST_EVEN * values.size) + NEAR_BLACK).tolist()
 
 
 def describe_coverage(found: Coverage) -> list[str]:
@@ -56,6 +99,8 @@ def describe_coverage(found: Coverage) -> list[str]:
     sentences = []
     if found.whole:
         sentences.append(f"{found.whole} of {found.masks} foregrounds cover their whole image")
+    if found.empty:
+        sentences.append(f"{found.empty} of {found.masks} foregrounds are empty")
     if found.around >= max(FEWEST, MOST * found.masks):
         sentences.append(
             f"{found.around} of {found.masks} foregrounds hold the edge of their image and not "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sib.data.beside import FEWEST, NONE, check_twins, masks_among
+from sib.data.beside import FEWEST, NONE, check_samples, check_twins, masks_among
 from sib.data.mask_names import LABELS, is_of_masks
 from sib.data.readers.kinds import ending_of, is_image
 from sib.utils.errors import InputError
@@ -26,6 +26,8 @@ class Listing(NamedTuple):
     """Sorted by path, without the masks among them."""
     unread: Counter[str]
     """Files that are not read, by their endings."""
+    masks: list[Path]
+    """The images in folders of masks, which are left out."""
 
 
 def list_folders(folder: Path) -> list[Path]:
@@ -48,13 +50,16 @@ def list_files(folder: Path, mask_ending: str | None = None) -> Listing:
         listed.append((Path(parent), files, of_masks))
     outside = any(is_image(name) for _, files, of_masks in listed if not of_masks for name in files)
     images: list[Path] = []
+    of_folders: list[Path] = []
     unread: Counter[str] = Counter()
     for path, files, of_masks in listed:
         unread.update(ending_of(n) for n in files if n[0] != "." and not is_image(n))
-        if not (of_masks and outside):
+        if of_masks and outside:
+            of_folders += [path / name for name in files if is_image(name)]
+        else:
             masks = masks_among(files, mask_ending)
             images += [path / name for name in files if is_image(name) and name not in masks]
-    return Listing(sorted(images), unread)
+    return Listing(sorted(images), unread, sorted(of_folders))
 
 
 def check_for_twins(images: list[Path]) -> None:
@@ -62,6 +67,7 @@ def check_for_twins(images: list[Path]) -> None:
     folders: dict[Path, list[str]] = {}
     for image in images:
         folders.setdefault(image.parent, []).append(image.name)
+    check_samples(list(folders.values()))
     check_twins(list(folders.values()))
 
 

@@ -48,6 +48,8 @@ class ClassImages(NamedTuple):
     """By class name."""
     unread: Counter[str]
     """Unread files in the class folders, counted by ending."""
+    masks: list[Path]
+    """Images in folders of masks inside the class folders."""
 
 
 def class_images(root: Path, folders: list[Path], mask_ending: str | None = None) -> ClassImages:
@@ -71,7 +73,8 @@ def class_images(root: Path, folders: list[Path], mask_ending: str | None = None
         if mask_ending is None:
             check_for_labels(listing.images, folder)
     images = {name: listing.images for name, listing in listings.items()}
-    return ClassImages(images, {printable(f.name): f for f in folders}, unread)
+    masks = [path for listing in listings.values() for path in listing.masks]
+    return ClassImages(images, {printable(f.name): f for f in folders}, unread, masks)
 
 
 def _found(unread: Counter[str]) -> str:

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sib.data.beside import NONE, owner
+from sib.data.beside import NONE, lone_mask, owner
 from sib.data.mask_names import is_certain, is_of_masks
-from sib.data.readers.kinds import is_image
+from sib.data.readers.kinds import is_image, is_photo
 from sib.data.sample import MaskFile, MaskRule, Record
 from sib.utils.errors import InputError
 
@@ -136,6 +136,7 @@ class MaskFinder:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:  # there need not be such a folder
             entries = []
+        names = [entry.name for entry in entries]
         for entry in entries:
             if entry.name[0] != "." and entry.is_dir():
                 found["/"].append(entry.name)
@@ -144,5 +145,8 @@ class MaskFinder:
                 photo = owner(entry.name, self.mask_ending)
                 if photo is not None:
                     found.setdefault(f"/{photo.casefold()}", []).append(entry.name)
+        alone = lone_mask(list(filter(is_photo, names))) if self.mask_ending is None else None
+        if alone is not None:
+            found.setdefault(f"/{alone[1].casefold()}", []).append(alone[0])
         self._folders[folder] = found
         return found

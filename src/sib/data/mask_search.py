@@ -1,5 +1,6 @@
 """The masks of all images of a folder, and what to report of them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,13 @@ class MaskSearch:
         return self._finder.find(image, class_folder)
 
     def settle(
-        self, parts: dict[str, list[Record]]
+        self, parts: dict[str, list[Record]], masks: Iterable[Path] = ()
     ) -> tuple[dict[str, list[Record]], dict[str, Any]]:
         """The records without doubtful masks, and notes on the masks.
 
         Args:
             parts: records by split, with the masks that `find` found.
+            masks: files in folders of masks, of which those that no image has are counted.
 
         Raises:
             InputError: a mask of a tree that the user named may be that of several images.
@@ -72,6 +74,11 @@ class MaskSearch:
         notes: dict[str, Any] = {}
         if self.masks is None:
             notes |= notes_on(self.found, self._finder.used(kept), self.root)
+        found = {r.foreground.path for r in kept if isinstance(r.foreground, MaskFile)}
+        lost = [mask for mask in masks if mask not in found and mask not in doubtful]
+        if lost:
+            first = printable(lost[0].relative_to(self.root).as_posix())
+            notes["masks_without_image"] = [len(lost), first]
         if doubtful:
             first = printable(doubtful[0].relative_to(self.root).as_posix())
             notes["masks_doubtful"] = [len(doubtful), first]

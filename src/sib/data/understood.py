@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sib.data.coverage import SAMPLE, coverage_of, describe_coverage
+from sib.data.coverage import SAMPLE, coverage_of, describe_coverage, describe_greys
 from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.layout import counted
 from sib.data.open import Splits
@@ -53,6 +53,7 @@ def remarks(splits: Splits) -> list[str]:
             f"folders {named(facts['classes_alike'], len(facts['classes_alike']))}: if these are "
             "the classes, put them into one folder"
         )
+    sentences += facts.get("copies", [])
     return sentences + label_sentences(facts) + _depth(splits) + _coverage(splits)
 
 
@@ -103,6 +104,10 @@ def _unused_masks(facts: dict[str, Any]) -> list[str]:
         found.append(
             f"{_folders(facts['masks_unmatched'])}, as no mask in it has the name of an image"
         )
+    if facts.get("masks_without_image"):
+        number, first = facts["masks_without_image"]
+        masks = "a mask" if number == 1 else f"{number} masks"
+        found.append(f"{masks} in folders beside images of other names, the first: {first}")
     if facts.get("masks_doubtful"):
         number, first = facts["masks_doubtful"]
         found.append(
@@ -130,7 +135,8 @@ def _hint(facts: dict[str, Any]) -> str:
 def _coverage(splits: Splits) -> list[str]:
     sources = [s for s in (splits.train, splits.test) if isinstance(s, RecordSource)]
     masked = [r for s in sources for r in s.records if isinstance(r.foreground, MaskFile)]
-    return describe_coverage(coverage_of(spread_over(masked, SAMPLE)))
+    some = spread_over(masked, SAMPLE)
+    return describe_coverage(coverage_of(some)) + describe_greys(some)
 
 
 def _depth(splits: Splits) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Splits
+from sib.data.copies import copies_in_rows
 from sib.data.identity import fingerprint, record_images, to_csv
 from sib.runs.folder import RunFolder
 from sib.training.reporter import Reporter
@@ -54,7 +55,8 @@ def _identified(
         facts |= {"path": str(splits.folder)}
     facts |= _given_files(config)
     if rows is not None:
-        facts |= {"fingerprint": fingerprint(rows)}
+        copies = copies_in_rows(rows)
+        facts |= {"fingerprint": fingerprint(rows)} | ({"copies": copies} if copies else {})
     if config.resume:
         run.check_same_data(facts)
     return replace(splits, description=facts), None if rows is None else to_csv(rows)

@@ -28,6 +28,28 @@ class TestCoco:
             entry = {"segmentation": {"counts": text.decode(), "size": [30, 40]}}
         check_all(folder, write(tmp_path / "a.json", coco([entry])), "COCO JSON")
 
+    @pytest.mark.parametrize(
+        ("height", "width"), [("60", "80"), (60.0, 80.0), ("60.0", 80), (60, "80")]
+    )
+    def test_sizes_as_text_or_with_a_point(self, height, width, folder, tmp_path):
+        path = write(tmp_path / "a.json", coco([{"bbox": [24, 16, 32, 24]}], size=(height, width)))
+        splits = opened(folder, path)
+        assert all(np.array_equal(mask, EXPECTED) for mask in foregrounds(splits).values())
+
+    def test_edges_of_detectron(self, folder, tmp_path):
+        entry = {"bbox": [12, 8, 28, 20], "bbox_mode": 0}
+        check_all(folder, write(tmp_path / "a.json", coco([entry])), "COCO JSON")
+        with pytest.raises(InputError, match=r"bbox_mode must be 0 \(edges\) or 1; got 4"):
+            opened(folder, write(tmp_path / "b.json", coco([{"bbox": BOX, "bbox_mode": 4}])))
+
+    @pytest.mark.parametrize("area", [16 * 12, 16 * 12 - 0.5])
+    def test_edges_that_the_area_gives_away_are_refused(self, area, folder, tmp_path):
+        path = write(tmp_path / "a.json", coco([{"bbox": [12, 8, 28, 20], "area": area}]))
+        with pytest.raises(InputError, match="are xmin, ymin, xmax and ymax"):
+            opened(folder, path)
+        path = write(tmp_path / "b.json", coco([{"bbox": BOX, "area": area, "segmentation": {}}]))
+        check_all(folder, path, "COCO JSON")
+
     def test_objects_and_the_polygons_of_one_are_united(self, folder, tmp_path):
         left, right = [12, 8, 20, 8, 20, 20, 12, 20], [20, 8, 25, 8, 25, 20, 20, 20]
         entries = [{"segmentation": [left, right]}, {"bbox": [24, 8, 4, 12]}]

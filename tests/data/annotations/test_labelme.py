@@ -68,6 +68,15 @@ class TestLabelme:
         drawn = draw_objects(annotation, (30, 40)).numpy()
         assert drawn[:6, :6].all() and drawn.sum() == 36
 
+    @pytest.mark.parametrize("label", ["_background_", "__ignore__"])
+    def test_what_is_no_object_is_left_out(self, label, folder, tmp_path):
+        shapes = [
+            {"label": "cat", "points": pairs(POLYGON)},
+            {"label": label, "points": pairs([0, 0, 40, 0, 40, 30, 0, 30])},
+        ]
+        splits = opened(folder, write(tmp_path / "x.json", labelme(shapes, "cat/0.png")))
+        assert np.array_equal(foregrounds(splits)["cat/0.png"], EXPECTED)
+
     def test_points_and_lines_have_no_area_and_are_counted(self, folder, tmp_path):
         shapes = [
             {"shape_type": "rectangle", "points": [[12, 8], [28, 20]]},

@@ -7,10 +7,11 @@ from typing import Any
 from sib.data.files import check_for_twins, list_folders, printable
 from sib.data.layout import ClassImages, Layout, class_images
 from sib.data.mask_folders import mask_folders
+from sib.data.mask_names import is_of_masks
 from sib.data.mask_search import MaskSearch
 from sib.data.readers.kinds import is_image
 from sib.data.sample import Record
-from sib.data.split_names import find_splits, names_split
+from sib.data.split_names import find_splits, names_split, split_of
 from sib.utils.errors import InputError
 
 
@@ -62,7 +63,8 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
     for split, part in images.items():
         _check_known(part, classes, found.splits[split])
     records, notes = search.settle(
-        {split: _records(root, part, classes, search) for split, part in images.items()}
+        {split: _records(root, part, classes, search) for split, part in images.items()},
+        [mask for part in images.values() for mask in part.masks],
     )
     notes |= _notes([root, *found.splits.values()], list(images.values()))
     notes["folders"] = {split: printable(path.name) for split, path in found.splits.items()}
@@ -106,7 +108,7 @@ def read_pool(root: Path, masks: Path | None, mask_ending: str | None = None) ->
     if mask_ending is None:
         check_for_twins(_all(images))
     classes = sorted(images.images)
-    records, notes = search.settle({"train": _records(root, images, classes, search)})
+    records, notes = search.settle({"train": _records(root, images, classes, search)}, images.masks)
     notes |= _notes([root], [images]) | ({"classes_alike": alike} if alike else {})
     return Layout("classes", classes, records["train"], None, None, notes)
 
@@ -136,13 +138,21 @@ def _check_splits(folders: list[Path]) -> list[str]:
     """The folders that each folder holds, where these are the same in all and may be the classes.
 
     Raises:
-        InputError: the name of a folder has the word of a split in it.
+        InputError: the name of a folder has the word of a split in it, or all classes hold splits.
     """
-    inner = [{path.name for path in list_folders(folder)} for folder in folders]
+    inner = [
+        {path.name for path in list_folders(folder) if not is_of_masks(path.name)}
+        for folder in folders
+    ]
     if len(folders) < 2 or len(inner[0]) < 2 or any(names != inner[0] for names in inner):
         return []
     if any(is_image(path.name) for folder in folders for path in folder.iterdir()):
         return []
+    if all(map(split_of, inner[0])):
+        raise InputError(
+            f"{folders[0].parent}: each class holds the splits {' and '.join(sorted(inner[0]))}; a "
+            f"split lies above its classes, as in train/{printable(folders[0].name)}"
+        )
     for folder in folders:
         if names_split(folder.name):
             raise InputError(

@@ -78,7 +78,7 @@ def _read_records(
             )
             place = printable(image.relative_to(root).as_posix())
             records[key] = Record(image, label, foreground, place)
-    settled, notes = search.settle({"": list(records.values())})
+    settled, notes = search.settle({"": list(records.values())}, found.masks)
     others = [f.name for f in list_folders(root) if f not in (folder, *search.folders)]
     notes |= {"unread": dict(sorted(found.unread.items()))} if found.unread else {}
     notes |= {"folders_left_out": list(map(printable, others))} if others else {}

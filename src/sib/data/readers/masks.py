@@ -42,7 +42,7 @@ def read_foreground(source: Foreground, size: tuple[int, int]) -> tv_tensors.Mas
         return tv_tensors.Mask(draw_objects(source, size)[None])
     if not isinstance(source, MaskFile):
         return tv_tensors.Mask(draw_boxes(source, size)[None])
-    values = _read_values(source)
+    values = read_values(source)
     check_size(source.path, values.shape, size)
     return tv_tensors.Mask(torch.from_numpy(_RULES[source.rule](values, source.path))[None])
 
@@ -109,8 +109,12 @@ def _first(edge: float) -> int:
     return max(0, math.ceil(edge - 0.5))
 
 
-def _read_values(source: MaskFile) -> np.ndarray:
-    """The values of a mask (H, W), upright: codes as stored, others as `grey_values`."""
+def read_values(source: MaskFile) -> np.ndarray:
+    """The values of a mask, upright: codes as stored, others as `grey_values`; uint8 (H, W).
+
+    Raises:
+        InputError: the mask cannot be read.
+    """
     with opened(source.path) as image:
         image.load()
         # a colour mask of a coded rule would be grey of palette colours, not the codes

@@ -8,6 +8,7 @@ from sib.data.readers.annotations.entry import (
     Annotation,
     Format,
     Shape,
+    box_of_edges,
     box_of_extent,
     class_name,
     image_size,
@@ -21,6 +22,11 @@ from sib.data.readers.annotations.rotation import angle, check_angles, rotated
 from sib.data.sample import Box
 from sib.data.shapes import Polygon
 from sib.utils.errors import InputError
+
+XYXY, XYWH = 0, 1
+"""Values of ``bbox_mode``."""
+ROUNDING = 0.01
+"""Share of a box's area by which tools round it."""
 
 
 def matches(content: Any) -> bool:
@@ -88,7 +94,7 @@ def _key(entry: Any, name: str, where: str) -> str:
 
 def _shapes(entry: dict[str, Any], where: str) -> list[Shape]:
     segmentation = entry.get("segmentation")
-    if isinstance(segmentation, dict):
+    if isinstance(segmentation, dict) and segmentation:
         return [read_runs(segmentation.get("counts"), segmentation.get("size"), where)]
     if isinstance(segmentation, list) and all(isinstance(v, int | float) for v in segmentation):
         segmentation = [segmentation]  # a single polygon, as some tools write it
@@ -106,8 +112,31 @@ def _shapes(entry: dict[str, Any], where: str) -> list[Shape]:
             f"{where}: it needs a segmentation, or a bbox of x, y, width and height; got "
             f"{shown(box)}"
         )
-    x, y, width, height = (number(value, "bbox", where) for value in box)
-    return _turned(entry, [box_of_extent((x, y, width, height), where)], where)
+    found = _box(entry, [number(value, "bbox", where) for value in box], where)
+    return _turned(entry, [found], where)
+
+
+def _box(entry: dict[str, Any], values: list[float], where: str) -> Box:
+    """A box of x, y, width and height; or of its edges if ``bbox_mode`` of Detectron2 is 0.
+
+    Raises:
+        InputError: another mode, or the numbers are edges by the ``area``.
+    """
+    a, b, c, d = values
+    mode = entry.get("bbox_mode", XYWH)
+    if mode == XYXY:
+        return box_of_edges((a, b, c, d), where)
+    if mode != XYWH:
+        raise InputError(f"{where}: bbox_mode must be 0 (edges) or 1; got {shown(mode)}")
+    area, of_edges = entry.get("area"), (c - a) * (d - b)
+    if isinstance(area, int | float) and c > a and d > b and area > 0:
+        off = abs(area - c * d), abs(area - of_edges)
+        if off[0] > ROUNDING * area and off[1] <= ROUNDING * area:
+            raise InputError(
+                f"{where}: bbox must be x, y, width and height; by its area {area:g}, {values} are "
+                "xmin, ymin, xmax and ymax"
+            )
+    return box_of_extent((a, b, c, d), where)
 
 
 def _turned(entry: dict[str, Any], shapes: list[Shape], where: str) -> list[Shape]:

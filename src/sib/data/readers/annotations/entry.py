@@ -148,10 +148,12 @@ def class_name(value: object) -> str | None:
 
 
 def image_size(height: object, width: object) -> tuple[int, int] | None:
-    """The annotated image's size; None if it is missing, or given as 0."""
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
-        return height, width
-    return None
+    """The annotated image's size; None if it is missing, or given as 0.
+
+    Some tools write whole numbers as text or with a decimal point.
+    """
+    sides = [_whole(height), _whole(width)]
+    return (sides[0], sides[1]) if min(sides) > 0 else None
 
 
 def text(value: object, what: str, where: str) -> str:
@@ -172,6 +174,15 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):  # an integer of thousands of digits; a deep list
         found = f"a {type(value).__name__}"
     return found if len(found) <= 60 else f"{found[:59]}…"
+
+
+def _whole(value: object) -> int:
+    """A whole number that may be text or have a decimal point; 0 for anything else."""
+    try:
+        found = 0.0 if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return int(found) if found.is_integer() else 0
 
 
 def _is_encodable(value: str) -> bool:

@@ -29,6 +29,8 @@ from sib.utils.errors import InputError
 
 OUTLINES = ("polygon", "rotation", "oriented_rectangle")
 """Shapes given by their corners; rotated boxes of X-AnyLabeling and labelme are two."""
+NO_OBJECTS = ("_background_", "__ignore__")
+"""labelme's names of what is no object."""
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 
 
@@ -61,7 +63,7 @@ def _shape(entry: Any, size: tuple[int, int] | None, where: str) -> Shape:
         raise InputError(f"{where}: a shape must have points; got {shown(entry)}")
     kind = entry.get("shape_type") or "polygon"
     points = _points(entry.get("points"), where)
-    if kind in WITHOUT_AREA:
+    if kind in WITHOUT_AREA or entry.get("label") in NO_OBJECTS:
         return Box(*points[0], 0.0, 0.0)  # left out, and counted as an object without area
     if kind in OUTLINES or (kind == "rectangle" and len(points) == 4):
         return outline([value for point in points for value in point], where)
