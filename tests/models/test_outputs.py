@@ -196,3 +196,75 @@ def test_a_reentrant_checkpoint_is_named():
     task = Task(Reentrant(None), SpatialIB(window_size=5))
     with pytest.raises(ValueError, match="recomputes parts of itself"):
         task(IMAGES, torch.tensor([0, 1, 2]))
+
+
+class Own(nn.Module):
+    """A small classifier whose logits go through a function, together with the images."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+        self.function = function
+
+    def forward(self, images):
+        return self.function(self.net(images))
+
+
+def detached(classes):
+    return Own(torch.Tensor.detach)
+
+
+def chosen(classes):
+    return Own(lambda logits: nn.functional.one_hot(logits.argmax(1), 2).float())
+
+
+class Detaching(Own):
+    def forward(self, images):
+        return super().forward(images.detach())
+
+
+def from_detached(classes):
+    return Detaching(lambda logits: logits)
+
+
+def complex_numbers(classes):
+    return Own(lambda logits: torch.complex(logits, logits))
+
+
+def noisy(classes):
+    return Own(lambda logits: logits + torch.randn_like(logits))
+
+
+def centred(classes):
+    return Own(lambda logits: logits - logits.mean(0) + logits.detach().mean(0) * 0.5)
+
+
+def plain(classes):
+    return Own(lambda logits: logits)
+
+
+@pytest.mark.parametrize(
+    ("arch", "sentence"),
+    [
+        ("detached", "has no gradient"),
+        ("chosen", "has no gradient"),
+        ("from_detached", "has no gradient with respect to the images"),
+        ("complex_numbers", "must be real numbers; got complex64"),
+    ],
+)
+def test_outputs_without_a_gradient_are_refused(arch, sentence):
+    with pytest.raises(InputError, match=f"arch {__name__}:{arch}: .*{sentence}"):
+        build(f"{__name__}:{arch}", 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("arch", "note"),
+    [
+        ("noisy", "changes from one pass to the next"),
+        ("centred", "changes with the other images of its batch"),
+        ("plain", None),
+    ],
+)
+def test_outputs_that_depend_on_chance_or_on_the_batch_are_reported(arch, note):
+    found = output_note(build(f"{__name__}:{arch}", 2, 8))
+    assert found is None if note is None else note in found

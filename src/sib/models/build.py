@@ -11,10 +11,11 @@ from torch import nn
 from sib.double_backward import check_model
 from sib.models.catalogue import TIMM, check_known, import_timm, torchvision_models
 from sib.models.mode import evaluation_mode
-from sib.models.outputs import give_logits, in_words, logits_in
+from sib.models.outputs import add_note, give_logits, in_words, logits_in
 from sib.models.small import SmallResNet
 from sib.models.start import Start, read_start
 from sib.models.transfer import Taken, transfer
+from sib.models.trial import doubts_about, fault_of
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size, height_width, plain_size
 
@@ -211,7 +212,14 @@ def _try(model: nn.Module, name: str, num_classes: int, image_size: ImageSize) -
                 f'["logits"], or as the only (B, K) of a tuple; for 2 images it gives '
                 f"{in_words(output)}"
             )
+        is_own = ":" in name
+        fault = fault_of(model, images) if is_own else None
+        if fault is not None:
+            raise InputError(f"arch {name}: {fault}")
         give_logits(model, images)
+        doubts = doubts_about(model, images) if is_own else None
+        if doubts is not None:
+            add_note(model, doubts)
 
 
 @torch.no_grad()

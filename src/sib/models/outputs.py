@@ -120,7 +120,7 @@ def give_logits(model: nn.Module, images: Tensor) -> None:
         note = "the model ends in a sigmoid; the log-odds of its outputs are the logits"
     else:
         return
-    setattr(model, NOTE, note)
+    add_note(model, note)
 
 
 def _calls_sigmoid(model: nn.Module, images: Tensor, logits: Tensor) -> bool:
@@ -139,8 +139,17 @@ def _is_sigmoid(logits: Tensor) -> bool:
     return node is not None and node.name().startswith("SigmoidBackward")
 
 
+def add_note(model: nn.Module, note: str) -> None:
+    """Add to what `output_note` gives."""
+    known = output_note(model)
+    setattr(model, NOTE, note if known is None else f"{known}; {note}")
+
+
 def output_note(model: nn.Module) -> str | None:
-    """What `give_logits` did about a softmax inside the model, in words; None if nothing."""
+    """What is to be known about a model's output, in words; None if nothing.
+
+    What `give_logits` did about a softmax inside the model, and doubts about the figures.
+    """
     note = getattr(model, NOTE, None)
     return note if isinstance(note, str) else None
 
