@@ -19,6 +19,7 @@ def fault_of(model: nn.Module, images: Tensor) -> str | None:
     with torch.enable_grad():
         images = images.clone().requires_grad_()
         logits = logits_in(model(images))
+        total = logits.sum()
     if not logits.is_floating_point():
         return f"its logits must be real numbers; got {logits.dtype}".replace("torch.", "")
     if not logits.requires_grad and any(p.requires_grad for p in model.parameters()):
@@ -28,7 +29,7 @@ def fault_of(model: nn.Module, images: Tensor) -> str | None:
         )
     if not logits.requires_grad:
         return None
-    (gradient,) = torch.autograd.grad(logits.sum(), images, allow_unused=True)
+    (gradient,) = torch.autograd.grad(total, images, allow_unused=True)
     if gradient is None:
         return (
             "its output has no gradient with respect to the images, which every explanation needs: "
