@@ -292,3 +292,35 @@ def test_a_file_that_is_cut_off(tmp_path):
         (tmp_path / "cut.pt").write_bytes(path.read_bytes()[:kept])
         with pytest.raises(InputError, match="is damaged and cannot be read"):
             read_weights(tmp_path / "cut.pt")
+
+
+STATE = {"fc.weight": torch.ones(2, 3), "fc.bias": torch.zeros(2)}
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({"best_model": STATE, "epoch": 3}, "best_model"),
+        ({"state": {"model": STATE, "optimizer": {"state": {}}}, "x": 1}, "state"),
+        ({"netG": STATE, "optimizer": {"state": {}, "param_groups": []}}, "netG"),
+    ],
+)
+def test_the_only_weights_under_an_unusual_key_are_taken(content, key, tmp_path):
+    torch.save(content, tmp_path / "a.pt")
+    found, facts = read_weights(tmp_path / "a.pt")
+    assert set(found) == set(STATE) and torch.equal(found["fc.weight"], STATE["fc.weight"])
+    assert facts["part"] == f"those under {key!r}, the only ones in the file"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"netG": STATE, "netD": STATE}, "weights of several networks, under 'netG' and 'netD'"),
+        (STATE | {"fc.bias": torch.zeros(2).to("meta")}, "fc.bias is a tensor that is without val"),
+        (STATE | {"fc.bias": torch.zeros(2).to_sparse()}, "fc.bias is a tensor that is sparse"),
+    ],
+)
+def test_several_networks_and_tensors_without_values_are_refused(content, sentence, tmp_path):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=sentence):
+        read_weights(tmp_path / "a.pt")

@@ -47,7 +47,9 @@ class Insatiable(nn.Linear):
     """Asks for more memory than any machine has, in train mode."""
 
     def forward(self, images):
-        return super().forward(torch.empty(len(images), 2**50 if self.training else 3))
+        if self.training:
+            torch.empty(len(images), 2**50)
+        return super().forward(images.mean(dim=(2, 3)))
 
 
 def insatiable(classes):

@@ -140,7 +140,12 @@ def _state_dict(content: Any, path: Path) -> tuple[State, dict[str, Any]]:
             break
         inner = [key for key in NESTED if isinstance(content.get(key), dict) and content[key]]
         if not inner:
-            break
+            alone = _unnamed(content, path)
+            if alone is None:
+                break
+            facts["part"] = f"those under {alone!r}, the only ones in the file"
+            content = content[alone]
+            continue
         others = _others(content, inner[0], path)
         if others:
             facts["part"] = f"those under {inner[0]!r}; those under {others} are not used"
@@ -153,7 +158,33 @@ def _state_dict(content: Any, path: Path) -> tuple[State, dict[str, Any]]:
                 f"{path} holds no weights: {name!r} is a {type(value).__name__}, and a state dict "
                 "holds tensors only"
             )
+        if value.layout is not torch.strided or value.is_meta:
+            kind = "without values" if value.is_meta else "sparse"
+            raise InputError(f"{path}: {name} is a tensor that is {kind}; save a dense one")
     return {str(name): value for name, value in content.items()}, facts
+
+
+def _unnamed(content: dict[Any, Any], path: Path) -> Any:
+    """The only key of a dictionary under which there are weights; None if there is none.
+
+    Raises:
+        InputError: there are several.
+    """
+    found = [key for key, value in content.items() if _holds_weights(value)]
+    if len(found) > 1:
+        listed = " and ".join(map(repr, found))
+        raise InputError(
+            f"{path} holds the weights of several networks, under {listed}: save those of one alone"
+        )
+    return found[0] if found else None
+
+
+def _holds_weights(value: Any) -> bool:
+    """Whether a value is a dictionary of tensors, or has one under a usual key."""
+    if not isinstance(value, dict) or not value:
+        return False
+    nested = any(isinstance(value.get(key), dict) and _holds_weights(value[key]) for key in NESTED)
+    return nested or all(isinstance(each, Tensor) for each in value.values())
 
 
 def _others(content: dict[Any, Any], taken: str, path: Path) -> str:
