@@ -123,7 +123,7 @@ def _table(results: dict[str, dict[str, Any]]) -> Table:
             method_title(method), f"{test['accuracy']:.3f}", f"{test['foreground_energy']:.3f}"
         )
     share = next(iter(results.values()))["foreground_share"]
-    table.add_row("a map without preference", "", f"{share:.3f}")
+    table.add_row("an even map", "", f"{share:.3f}")
     return table
 
 
