@@ -22,7 +22,6 @@ device=${DEVICE:-cuda}
 python=${PYTHON:-python3}
 quick=${QUICK:-0}
 work=$(mktemp -d)
-lock=$work/device.lock
 export PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 COLUMNS=120
 export XDG_CACHE_HOME=$work/cache SIB_TEST_DEVICE=$device
 cd "$root" || exit 2
@@ -31,12 +30,12 @@ cd "$root" || exit 2
 networks=(resnet18 resnet50 densenet121 vit_b_32 efficientnet_b0 timm/tf_efficientnet_lite0
     mobilenet_v3_large convnext_tiny swin_t timm/vit_small_patch16_224)
 fast=(resnet50 resnet18 timm/tf_efficientnet_lite0 timm/vit_small_patch16_224)
-compiled=(resnet18 resnet50)
+graphs=(resnet18 resnet50 convnext_tiny timm/vit_small_patch16_224)
+modes=(plain "plain graph" sib "sib graph" "calibrated graph")
 explained=(resnet18 efficientnet_b0)
 size=(--sides 224 --batch 64 --rounds 5 --seconds 3.5)
 images=(--batch 32 --side 224 --rounds 3 --seconds 8)
 head=()
-backend=inductor
 tests=()
 examples=(--input.train-size 2000 --input.test-size 400 --epochs 2)
 limit=${LIMIT:-285}
@@ -44,12 +43,11 @@ patience=1
 if [[ $quick == 1 ]]; then
     networks=(small_resnet vit_b_32)
     fast=(small_resnet)
-    compiled=(small_resnet)
+    graphs=(small_resnet)
     explained=(small_resnet)
     size=(--sides 32 --batch 1 --rounds 1 --no-memory)
     images=(--batch 2 --side 32 --rounds 1)
     head=(--shapes 4 32 --rounds 1)
-    backend=aot_eager
     tests=(-k "measures or metric or published-small_resnet-32")
     examples=(--input.train-size 80 --input.test-size 20 --epochs 1)
     limit=${LIMIT:-900}
@@ -62,7 +60,7 @@ join() {
 
 finish() {
     trap - EXIT
-    kill $current "${pids[@]}" 2>/dev/null
+    kill $current 2>/dev/null
     wait
     for log in "$work"/*.log; do
         printf '\n== %s\n' "$(basename "$log" .log)" >>"$out/gpu.log"
@@ -73,13 +71,11 @@ finish() {
     rm -rf "$work"
 }
 current=
-pids=()
-names=()
 trap finish EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# section NAME SECONDS COMMAND...: at most so long, and not beside another one that measures time
+# section NAME SECONDS COMMAND...: at most so long
 section() {
     local name=$1 most=$(($2 * patience)) left=$((limit - SECONDS)) start=$SECONDS code
     shift 2
@@ -89,7 +85,7 @@ section() {
         return
     fi
     # in the background, so that a signal to this script is noticed at once
-    timeout --kill-after=5 "$most" flock --close "$lock" "$@" >"$work/$name.log" 2>&1 &
+    timeout --kill-after=5 "$most" "$@" >"$work/$name.log" 2>&1 &
     current=$!
     wait "$current"
     code=$?
@@ -106,22 +102,6 @@ steps() {
         --out "$work/$name.json" "$@"
 }
 
-# The compiler needs minutes of processor time and little of the GPU, so it runs beside others;
-# what it made is timed when it holds the lock.
-compile_beside() {
-    local name=$1 most=$(($2 * patience)) left=$((limit - SECONDS))
-    shift 2
-    ((left < most)) && most=$left
-    ((most < 3)) && return
-    TORCHINDUCTOR_CACHE_DIR=$work/inductor-$name TRITON_CACHE_DIR=$work/triton-$name \
-        TORCHINDUCTOR_COMPILE_THREADS=3 timeout --kill-after=5 "$most" "$python" \
-        benchmarks/step.py --device "$device" "${size[@]}" --batch-norm train --lock "$lock" \
-        --modes plain sib compiled --compile-backend "$backend" --out "$work/$name.json" "$@" \
-        >"$work/$name.log" 2>&1 &
-    pids+=($!)
-    names+=("$name $most")
-}
-
 # study RUN OPTIONS...: a short training on built-in images and its evaluation
 study() {
     local run=$1
@@ -134,24 +114,16 @@ export -f study
 export python device
 
 section facts 60 "$python" benchmarks/gpu_report.py facts "$work/facts.json"
+# first what people use: small batches, whose steps wait for the processor
+steps small_batches 40 --architectures timm/tf_efficientnet_lite0 resnet18 --batch 16 \
+    --precision tf32 --batch-norm frozen --modes "${modes[@]}"
+steps graphs 60 --architectures "${graphs[@]}" --batch-norm train --modes "${modes[@]}"
+section tests 100 "$python" -m pytest tests/gpu -q -p no:cacheprovider --junitxml="$work/tests.xml" \
+    "${tests[@]}"
 steps steps 130 --architectures "${networks[@]}"
 steps precisions 50 --architectures "${fast[@]}" --precision tf32 bfloat16 --channels-last \
     --batch-norm train
-for name in "${compiled[@]}"; do
-    compile_beside "compiled-$name-float32" 120 --architectures "$name"
-    compile_beside "compiled-$name-bfloat16" 120 --architectures "$name" --precision bfloat16 \
-        --channels-last
-done
-section tests 100 "$python" -m pytest tests/gpu -q -p no:cacheprovider --junitxml="$work/tests.xml" \
-    "${tests[@]}"
 section study 45 bash -c 'study "$@"' study "$work/run" "${examples[@]}"
 section head 25 "$python" benchmarks/head.py --device "$device" --out "$work/head.json" "${head[@]}"
 section explanations 40 "$python" benchmarks/explanations.py --device "$device" \
     --architectures "${explained[@]}" "${images[@]}" --out "$work/explanations.json"
-for index in "${!pids[@]}"; do
-    wait "${pids[$index]}"
-    code=$?
-    read -r name most <<<"${names[$index]}"
-    echo "$name $code - $most" >>"$work/status"
-done
-pids=()

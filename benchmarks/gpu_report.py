@@ -21,6 +21,8 @@ Json = dict[str, Any]
 PACKAGES = ("torch", "torchvision", "timm", "triton", "numpy", "captum", "torchcam", "torchmetrics")
 SMI = "name,driver_version,memory.total,power.limit,clocks.max.sm"
 
+STEPS = ("graphs", "small_batches", "steps", "precisions")
+"""Sections that timed steps."""
 REASONS = {"124": "out of time", "137": "out of time", "skipped": "no time was left"}
 
 
@@ -53,12 +55,8 @@ def commit() -> str:
 def join(work: Path) -> Json:
     """All that is in a work folder so far."""
     result: Json = {"facts": _read(work / "facts.json"), "sections": list(_sections(work))}
-    for name in ("steps", "precisions", "head", "explanations"):
+    for name in (*STEPS, "head", "explanations"):
         result[name] = _read(work / f"{name}.json")
-    result["compiled"] = {
-        path.stem.removeprefix("compiled-"): _read(path)
-        for path in sorted(work.glob("compiled-*.json"))
-    }
     result["tests"] = tests(work / "tests.xml")
     result["study"] = {
         name: _read(work / "run" / f"{name}.json") for name in ("result", "evaluation")
@@ -107,12 +105,9 @@ def speeds(result: Json) -> dict[str, float]:
         for row in _rows(result, "steps")
         if not row["frozen"] and "failed" not in row["steps"].get("naive", {"failed": ""})
     }
-    rows = _rows(result, "steps") + _rows(result, "precisions")
-    for found in result["compiled"].values():
-        rows += (found or {}).get("rows", [])
     speed = {}
-    for row in rows:
-        for mode in ("sib", "calibrated", "compiled"):
+    for row in _step_rows(result):
+        for mode in ("sib", "calibrated", "sib graph", "calibrated graph"):
             rate = row.get("steps", {}).get(mode, {}).get("images_per_second")
             if rate and row["architecture"] in naive and not row["frozen"]:
                 speed[f"{row['architecture']} {_format(row)} {mode}"] = (
@@ -135,15 +130,11 @@ def show(result: Json) -> Iterator[str]:
     yield f"{'step, in plain steps':44}" + "".join(f"{head:>10}" for head in (*heads, "mem cal"))
     for row in _rows(result, "steps") + _rows(result, "precisions"):
         yield _step_line(row)
-    for name, found in result["compiled"].items():
-        for row in (found or {}).get("rows", []):
-            steps = row.get("steps", {})
-            yield (
-                f"compiled {name}: sib {_of(steps, 'sib', 'ratio')}, compiled "
-                f"{_of(steps, 'compiled', 'ratio')} plain steps; memory "
-                f"{_of(steps, 'sib', 'memory_ratio')} and {_of(steps, 'compiled', 'memory_ratio')}"
-                f"; first step {_of(steps, 'compiled', 'first_seconds')} s"
-            )
+    for row in _rows(result, "graphs") + _rows(result, "small_batches"):
+        steps = row.get("steps", {})
+        yield f"graphs, {row['architecture']} {_format(row)}, batch {row['batch']}: " + ", ".join(
+            f"{mode} {_of(steps, mode, 'ratio')}" for mode in steps if "measured" not in mode
+        )
     yield "images a second over naive float32: " + ", ".join(
         f"{name} {speed:.2f}"
         for name, speed in result["speed_over_naive_float32"].items()
@@ -177,12 +168,13 @@ def show(result: Json) -> Iterator[str]:
     yield from list(failures(result))[:15]
 
 
+def _step_rows(result: Json) -> list[Json]:
+    return [row for name in STEPS for row in _rows(result, name)]
+
+
 def failures(result: Json) -> Iterator[str]:
     """A line for each network or step that failed."""
-    rows = _rows(result, "steps") + _rows(result, "precisions") + _rows(result, "explanations")
-    for found in result["compiled"].values():
-        rows += (found or {}).get("rows", [])
-    for row in rows:
+    for row in _step_rows(result) + _rows(result, "explanations"):
         where = f"{row['architecture']} {_format(row) if 'precision' in row else ''}"
         every = {"all": row, **row.get("steps", {}), **row.get("methods", {})}
         for name, each in every.items():

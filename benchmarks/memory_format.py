@@ -69,7 +69,7 @@ def _time(name: str, options: Options, device: torch.device) -> Row:
     steps = {}
     for words, channels_last in FORMATS.items():
         setting = Setting(
-            name, options.side, options.batch, "float32", channels_last, options.frozen, "inductor"
+            name, options.side, options.batch, "float32", channels_last, options.frozen
         )
         for mode, step in make_steps(Problem.make(setting, device), MODES).items():
             steps[f"{mode}, {words}"] = step

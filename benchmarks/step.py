@@ -5,10 +5,8 @@ python benchmarks/step.py [--sides 128 224] [--out benchmarks/results/step-cpu.j
 A network or a step that fails is recorded with its reason, and the others are timed all the same.
 """
 
-import fcntl
 import multiprocessing as mp
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +53,7 @@ class Options:
     """Images in a step; four times as many at sides up to 64."""
     modes: tuple[str, ...] = MODES
     """Which steps: plain, naive, sib, calibrated (mean over a measuring period), checkpointed,
-    "half of the batch", compiled; "plain graph", "sib graph" and "calibrated graph" replay CUDA
-    graphs."""
+    "half of the batch"; "plain graph", "sib graph" and "calibrated graph" replay CUDA graphs."""
     batch_norm: tuple[str, ...] = BATCH_NORM
     """train, frozen (running statistics; the weights still train), or both. Networks without batch
     norm are timed once."""
@@ -72,10 +69,6 @@ class Options:
     """No further round of a network starts after this time."""
     memory: bool = True
     """On a CPU, measure added memory, which starts a process for each step; CUDA always does."""
-    compile_backend: str = "inductor"
-    """Of the compiled step."""
-    lock: Path | None = None
-    """File that is locked while rounds are counted, so that several processes take turns."""
     device: str = "auto"
     """auto, cpu or cuda."""
     out: Path | None = None
@@ -124,7 +117,6 @@ def settings(options: Options) -> Iterator[Setting]:
                         precision,
                         options.channels_last,
                         frozen,
-                        options.compile_backend,
                     )
 
 
@@ -148,7 +140,6 @@ def time_steps(setting: Setting, options: Options, device: torch.device) -> Row 
         budget=options.seconds,
         reset=problem.forget,
         catch=True,
-        exclusive=locked(options.lock),
     )
     if device.type == "cpu" and options.memory:  # one process has one peak, so each gets its own
         for mode, each in found.items():
@@ -200,17 +191,6 @@ def relative(found: dict[str, Row], batch: int) -> dict[str, Row]:
         if plain.get("memory_bytes") and "memory_bytes" in each:
             each["memory_ratio"] = each["memory_bytes"] / plain["memory_bytes"]
     return found
-
-
-@contextmanager
-def locked(path: Path | None) -> Iterator[None]:
-    """Hold the exclusive lock of a file; None holds nothing."""
-    if path is None:
-        yield
-        return
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def table(rows: list[Row]) -> Table:

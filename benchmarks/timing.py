@@ -7,7 +7,6 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ def interleave(
     budget: float = math.inf,
     reset: Callable[[], object] = lambda: None,
     catch: bool = False,
-    exclusive: AbstractContextManager[Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Median seconds and added memory of each variant, after warm-up calls that are not counted.
 
@@ -42,7 +40,6 @@ def interleave(
         budget: seconds; no further round starts after it, but one is always counted.
         reset: called before each measurement, outside the measured time.
         catch: record a variant that raises as ``{"failed": reason}`` instead of raising.
-        exclusive: entered around the counted rounds, so that processes can take turns.
 
     Returns:
         For each variant: ``seconds`` (median), ``fastest``, ``slowest``, ``processor_seconds``,
@@ -51,13 +48,12 @@ def interleave(
     runs = {name: _Run(run, device, reset, catch) for name, run in variants.items()}
     for each in runs.values():
         each.warm_up(repeat_for)
-    with exclusive or nullcontext():
-        start = time.perf_counter()
-        for number in range(rounds):
-            if number and time.perf_counter() - start > budget:
-                break
-            for each in runs.values():
-                each.count()
+    start = time.perf_counter()
+    for number in range(rounds):
+        if number and time.perf_counter() - start > budget:
+            break
+        for each in runs.values():
+            each.count()
     return {name: each.result() for name, each in runs.items()}
 
 

@@ -1,6 +1,5 @@
 """The training steps that the benchmarks time, all on one model and one batch."""
 
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ class Setting:
     channels_last: bool = False
     frozen: bool = False
     """Batch norm with its running statistics; its weights still train."""
-    compile_backend: str = "inductor"
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,6 @@ def make_steps(problem: Problem, modes: tuple[str, ...]) -> dict[str, Step]:
         "sib": lambda: _sib(problem),
         "checkpointed": lambda: _sib(problem, checkpoint=True),
         "half of the batch": lambda: _sib(problem, fraction=0.5),
-        "compiled": lambda: _compiled(problem),
         "plain graph": lambda: _graph(problem, None),
         "sib graph": lambda: _graph(problem, sib.SpatialIB(*WEIGHTS)),
     }
@@ -153,18 +150,6 @@ def _naive(problem: Problem) -> Step:
 def _sib(problem: Problem, **options: Any) -> Step:
     task = sib.SpatialIBTask(problem.model, sib.SpatialIB(*WEIGHTS), validate=False, **options)
     return lambda: _take(problem, task)
-
-
-def _compiled(problem: Problem) -> Step:
-    task = sib.SpatialIBTask(problem.model, sib.SpatialIB(*WEIGHTS), validate=False)
-    task.compile(backend=problem.setting.compile_backend)
-
-    def step() -> None:
-        with warnings.catch_warnings():  # a step that falls back to the uncompiled one has failed
-            warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
-            _take(problem, task)
-
-    return step
 
 
 def _graph(problem: Problem, objective: sib.SpatialIB | None) -> Step:

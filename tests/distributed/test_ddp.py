@@ -8,7 +8,7 @@ from torch.nn.parallel import DistributedDataParallel
 import sib
 from helpers.processes import in_two
 
-NAMES = ("of the task", "plain", "compiled")
+NAMES = ("of the task", "plain")
 
 
 def make_task():
@@ -32,8 +32,6 @@ def work(rank, folder):
     parallel = DistributedDataParallel(task)
     for name in NAMES:
         task.zero_grad()
-        if name == "compiled":
-            task.compile(backend="aot_eager")
         loss = parallel(*local_batch(rank)).loss
         loss.backward() if name == "plain" else task.backward(loss)
         torch.save(gradient(task), f"{folder}/{name} {rank}")

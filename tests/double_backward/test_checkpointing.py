@@ -192,8 +192,3 @@ def test_the_calibrated_objective_sees_its_stages(arch, side):
         task.backward(out.loss)
         found.append(torch.cat([p.grad.flatten() for p in task.parameters()]))
     assert (found[0] - found[1]).norm() < 1e-4 * found[0].norm()
-
-
-def test_compiled_and_checkpointed_is_refused():
-    with pytest.raises(ValueError, match="compiled or checkpointed, not both"):
-        problem(small_net())[1].compile()

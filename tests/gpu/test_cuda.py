@@ -1,10 +1,9 @@
-"""A GPU gives what a CPU gives: steps, precisions, micro-batches, compiled steps, maps, measures.
+"""A GPU gives what a CPU gives: steps, precisions, micro-batches, maps, measures.
 
 ``SIB_TEST_DEVICE`` names another device than cuda; with cpu the tests check themselves.
 """
 
 import copy
-import warnings
 
 import pytest
 import torch
@@ -36,8 +35,6 @@ pytestmark = needs_device
 NETWORKS = [("small_resnet", 32), ("resnet18", 64)]
 EXACT = 1e-8
 """Of two steps in float64; on a CPU whose threads add in another order it is below 1e-10."""
-WORSE = 10
-"""How many times a CPU's own error in float32 a GPU may be off: its sums have another order."""
 
 
 @pytest.fixture(autouse=True)
@@ -99,14 +96,47 @@ def test_a_step_is_that_of_a_cpu(arch, side, method, training):
 @pytest.mark.parametrize(("arch", "side"), NETWORKS)
 @pytest.mark.parametrize("method", TASKS)
 @pytest.mark.usefixtures("_same_draws")
-def test_a_step_in_float32_rounds_as_on_a_cpu(arch, side, method):
-    """Batch norm over few places magnifies rounding, so the CPU's own error is the measure."""
+def test_a_step_in_float32_is_near_the_exact_one(arch, side, method):
+    """A coarse bound: rounding decides on which side of a kink of ReLU, max pooling or the mask a
+    value lies, and the gradient jumps there. On a CPU the error was up to 0.0015."""
     model = build(arch, 5, side)
-    found, rounded = (on(device, model, TASKS[method]) for device in (DEVICE, CPU))
+    found = on(DEVICE, model, TASKS[method])
     exact = on(CPU, model, TASKS[method], torch.float64)
-    steps([found, rounded, exact], side, training=True)
-    usual = distance(gradient(rounded), gradient(exact))
-    assert distance(gradient(found), gradient(exact)) < WORSE * max(usual, 1e-5)
+    steps([found, exact], side, training=True)
+    assert distance(gradient(found), gradient(exact)) < 0.02
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "frozen"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels last"])
+@pytest.mark.parametrize("shape", [(4, 3, 65, 33), (8, 130, 7, 9)])
+def test_batch_norm_has_exact_second_derivatives(shape, last, dtype, training):
+    kind = torch.channels_last if last else torch.contiguous_format
+    generator = torch.Generator().manual_seed(3)
+    x, gy, v = (torch.randn(shape, generator=generator).to(dtype).double() for _ in range(3))
+    layer = torch.nn.BatchNorm2d(shape[1]).double().train(training)
+    for value in layer.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+
+    def derivatives(device, dtype):
+        own = copy.deepcopy(layer).to(
+            device, torch.float32 if dtype is not torch.float64 else dtype
+        )
+        inputs = [each.to(device, dtype).to(memory_format=kind) for each in (x, gy, v)]
+        a, b, c = (each.requires_grad_() for each in inputs)
+        with sib.second_order():
+            y = own(a)
+        (gx,) = torch.autograd.grad(y, a, b, create_graph=True)
+        wanted = [b, own.weight, *([a] if training else [])]
+        second = torch.autograd.grad(gx, wanted, c, retain_graph=True)
+        first = torch.autograd.grad(y, [own.weight, own.bias, a], b)
+        return [y, gx, *second, *first]
+
+    for found, wanted in zip(
+        derivatives(DEVICE, dtype), derivatives(CPU, torch.float64), strict=True
+    ):
+        assert distance(found, wanted) < (2e-5 if dtype is torch.float32 else 0.01)
 
 
 def test_weights_are_measured_as_on_a_cpu():
@@ -161,17 +191,6 @@ def test_channels_last_changes_nothing(channels_last):
     wanted = step(reference, images, *rest)
     found = step(task, images.to(memory_format=kind), *rest)
     assert_same_step(found, wanted, task, reference, tolerance=EXACT)
-
-
-def test_a_compiled_step_is_the_eager_one():
-    model = build("small_resnet", 5, 32)
-    eager, compiled = (on(DEVICE, model, published, torch.float64) for _ in range(2))
-    compiled.compile(**({} if DEVICE.type == "cuda" else {"backend": "aot_eager"}))
-    wanted = step(eager, *batch(32))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="the S-IB step cannot be compiled")
-        found = step(compiled, *batch(32))
-    assert_same_step(found, wanted, compiled, eager, tolerance=EXACT)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -197,12 +197,6 @@ def test_images_without_a_gradient_are_told():
         objective.eval()(logits, images)
 
 
-def test_a_step_with_it_is_not_compiled():
-    task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated(layer=LAYER))
-    with pytest.raises(ValueError, match="a step with CalibratedSpatialIB cannot be compiled"):
-        task.compile()
-
-
 @pytest.mark.parametrize("name", ["image_weight", "layer_weight", "stage_weight"])
 @pytest.mark.parametrize("weight", [-1, float("inf"), float("nan"), "1"])
 def test_weights_out_of_range_are_refused(name, weight):

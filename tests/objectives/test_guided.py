@@ -87,14 +87,6 @@ def test_a_plain_loop_gives_it_to_the_objective():
     assert torch.allclose(terms.loss, expected.loss)
 
 
-def test_a_compiled_step_takes_none():
-    images, labels, foreground = batch()
-    task = sib.SpatialIBTask(group_norm_net().double(), OBJECTIVES["published"]())
-    task.compile(backend="eager")
-    with pytest.raises(ValueError, match="a compiled step takes no foreground"):
-        task(images, labels, foreground)
-
-
 @pytest.mark.parametrize("guidance", [-0.1, 1.1, float("nan"), "1"])
 def test_guidance_out_of_range_is_refused(guidance):
     with pytest.raises(ValueError, match=r"guidance must lie in \[0, 1\]"):

@@ -82,20 +82,6 @@ def test_failures_are_recorded_and_the_rest_is_timed(benchmark, tiny, tmp_path, 
     assert second["steps"]["sib"]["ratio"] > 0
 
 
-def test_a_step_that_cannot_be_compiled_has_failed(benchmark, monkeypatch):
-    steps = benchmark("training_steps")
-
-    def falls_back(self, images, labels):
-        import warnings
-
-        warnings.warn("the S-IB step cannot be compiled here and runs uncompiled", stacklevel=2)
-
-    monkeypatch.setattr("sib.tasks.compiled.CompiledStep.whole", falls_back)
-    problem = steps.Problem.make(steps.Setting("small_resnet", 32, 4), CPU)
-    with pytest.raises(UserWarning, match="cannot be compiled"):
-        steps.make_steps(problem, ("compiled",))["compiled"]()
-
-
 def test_frozen_batch_norm_keeps_its_statistics_and_trains_its_weights(benchmark):
     steps = benchmark("training_steps")
     problem = steps.Problem.make(steps.Setting("small_resnet", 32, 4, frozen=True), CPU)

@@ -26,6 +26,11 @@ def test_sync_batch_norm_is_refused_with_its_place():
         sib.SpatialIBTask(model)
 
 
+def test_a_task_is_not_compiled():
+    with pytest.raises(ValueError, match=r"replay its steps with sib\.GraphedStep"):
+        sib.Task(SmallResNet(5, 8)).compile()
+
+
 def test_a_compiled_model_is_refused():
     with pytest.raises(ValueError, match=r"torch\.compile"):
         sib.SpatialIBTask(torch.compile(SmallResNet(5, 8)))

@@ -14,7 +14,6 @@ from helpers.processes import in_two
 from helpers.runs import Silent, metrics, same_weights, tiny
 from sib.config.options import OptimizerConfig
 from sib.config.train import InputConfig, ObjectiveConfig
-from sib.tasks.task import Task
 from sib.training import train
 
 PUBLISHED = ObjectiveConfig(1.0, 1e4, window_size=5, kind="published")
@@ -110,20 +109,6 @@ def test_two_processes_take_the_course_of_one(data, tmp_path):
             assert one[key] == pytest.approx(other[key], rel=1e-3), key
         for key, value in one["validation"].items():
             assert value == pytest.approx(other["validation"][key], abs=2e-3, nan_ok=True), key
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_compiled_step_learns_the_same(data, tmp_path, kind, monkeypatch):
-    original = Task.compile
-    monkeypatch.setattr(Task, "compile", lambda task: original(task, backend="aot_eager"))
-    torch._dynamo.reset()
-    options = {"epochs": 1, "batch_size": 24}
-    train(config(data, kind, tmp_path / "eager", **options), Silent())
-    train(config(data, kind, tmp_path / "compiled", compile=True, **options), Silent())
-    eager, compiled = (metrics(tmp_path / name)[0] for name in ("eager", "compiled"))
-    for key in ("loss", "cross_entropy"):
-        assert compiled[key] == pytest.approx(eager[key], rel=1e-3), key
 
 
 def test_several_labels_stop_early_by_map(data, tmp_path):

@@ -160,14 +160,8 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
             {"method": "energy", "rival": RivalConfig(weight=-1.0)},
             "--rival.weight must be at least",
         ),
-        (
-            {
-                "objective": ObjectiveConfig(kind="published"),
-                "guided_share": 1.0,
-                "compile": True,
-            },
-            "--compile and --guided-share cannot go together",
-        ),
+        ({"cuda_graph": True, "micro_batch": 2}, "--cuda-graph and --micro-batch cannot go"),
+        ({"cuda_graph": True, "checkpoint": True}, "--cuda-graph and --checkpoint cannot go"),
         (
             {"objective": ObjectiveConfig(kind="calibrated", slope=3.0)},
             "--objective.slope is for --objective published; got calibrated",
@@ -175,10 +169,6 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
         (
             {"objective": ObjectiveConfig(kind="published", image_weight=1.0)},
             "--objective.image-weight is for --objective calibrated; got published",
-        ),
-        (
-            {"objective": ObjectiveConfig(kind="calibrated"), "compile": True},
-            "--compile is for --objective published; got calibrated",
         ),
     ],
 )

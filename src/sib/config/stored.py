@@ -21,6 +21,8 @@ BEFORE = {
 }
 FORMER_LAYERS = ("objective.layer", "rival.layer")
 """The former name of ``layer``."""
+REMOVED = ("compile",)
+"""Options that runs of an older sib may have, and that changed no result but its rounding."""
 ONCE = ("resume", "dry_run")
 """Options of a single call. No file keeps them, so that the file can start another run."""
 
@@ -51,6 +53,8 @@ def recorded(stored: Mapping[str, Any]) -> dict[str, Any]:
     Options added later get the value that matches what runs did before them.
     """
     values = BEFORE | flatten(stored)
+    for name in REMOVED:
+        values.pop(name, None)
     named = [values.pop(name, None) for name in FORMER_LAYERS]
     return {"layer": next(filter(None, named), None)} | values
 

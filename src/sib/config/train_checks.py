@@ -92,9 +92,7 @@ def _check_step(config: TrainOptions) -> None:
         )
     if config.sib_fraction < 1 and config.micro_batch is not None:
         raise InputError("--sib-fraction and --micro-batch cannot go together; give one")
-    if config.compile and config.checkpoint:
-        raise InputError("--compile and --checkpoint cannot go together; give one")
-    for name in ("compile", "checkpoint", "micro_batch"):
+    for name in ("checkpoint", "micro_batch"):
         if config.cuda_graph and getattr(config, name):
             option = name.replace("_", "-")
             raise InputError(f"--cuda-graph and --{option} cannot go together; give one")
@@ -204,8 +202,6 @@ def _check_annotation(config: TrainOptions, known_share: float) -> None:
         raise InputError(f"--guided-share must lie in 0 to 1; got {config.guided_share}")
     if not config.guided_share and needs_foreground(config.method):
         raise InputError(f"--guided-share must lie above 0 for --method {config.method}; got 0.0")
-    if config.compile and config.guided_share:
-        raise InputError("--compile and --guided-share cannot go together; give one")
 
 
 def smallest_batch(estimator: str) -> int:

@@ -107,9 +107,6 @@ class TrainOptions(FineTuningConfig):
     cuda_graph: bool = option(False, resume=True, harmless=True)
     """CUDA GPU, single process: replay each step as one CUDA graph. Faster if batches are so small
     that the GPU waits for the processor. The graphs keep the memory of a step."""
-    compile: bool = option(False, only_for=("published",))
-    """published only: compile the whole step, its inner gradient included. The first step takes
-    long, and CPUs need a C++ compiler. What cannot be compiled runs uncompiled, with a warning."""
     deterministic: bool = False
     """Use only cuDNN algorithms that give the same bits every time. Slower; has an effect on CUDA
     only."""

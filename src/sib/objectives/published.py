@@ -19,7 +19,7 @@ from sib.functional.parts import (
 )
 from sib.functional.reconstruction import COTANGENTS
 from sib.objectives.base import Parts
-from sib.objectives.compilable import CompilableObjective
+from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import Weighting
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ FORMS = ("linear", "exp")
 BACKGROUNDS = ("variance", "hsic", "magnitude")
 
 
-class SpatialIB(CompilableObjective):
+class SpatialIB(SpatialIBObjective):
     """Spatial Information Bottleneck: concentrate the VJP's information in the foreground.
 
     ``form="linear"``: loss = −λ_fg · alignment + λ_bg · background.
@@ -183,11 +183,6 @@ class SpatialIB(CompilableObjective):
     def min_batch(self) -> int:
         """Smallest number of images for which HSIC is defined."""
         return ESTIMATORS[self.estimator]
-
-    @property
-    def terms_are_compilable(self) -> bool:
-        """Whether HSIC neither draws a projection nor gathers other processes' images."""
-        return self.projection_dim is None and self.hsic_scope == "local"
 
     def term_weights(self) -> dict[str, float]:
         """λ_fg and λ_bg."""

@@ -1,1 +1,1 @@
-"""Model and objective as one module: what a loop, DDP or a compiler wraps."""
+"""Model and objective as one module: what a loop or DDP wraps."""

@@ -50,7 +50,7 @@ class GraphedStep:
     ValueError: a CUDA graph needs a model on a CUDA GPU; this one is on cpu
 
     Args:
-        task: `Task` on a CUDA GPU, neither compiled nor checkpointed, in a single process.
+        task: `Task` on a CUDA GPU, not checkpointed, in a single process.
 
     Raises:
         ValueError: the model is not on a CUDA GPU, or the task is checkpointed.

@@ -1,4 +1,4 @@
-"""Model, objective and classification loss as one module: what a loop, DDP or a compiler wraps."""
+"""Model, objective and classification loss as one module: what a loop or DDP wraps."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,6 @@ from sib.functional.precision import at_least_float32
 from sib.models.mode import freeze_batch_norm
 from sib.objectives.base import Objective, Parts
 from sib.tasks.checks import check_batch, checked_calls
-from sib.tasks.compiled import CompiledStep, check_compilable
 from sib.tasks.criterion import (
     Criterion,
     criterion_loss,
@@ -102,7 +101,6 @@ class Task(nn.Module):
         self.step = 0
         """Number of the next step, used if `forward` is not given one."""
         self._part: PartGradients | None = None
-        self._compiled: CompiledStep | None = None
         if batch_norm == "frozen":
             freeze_batch_norm(model)
 
@@ -144,16 +142,9 @@ class Task(nn.Module):
             return StepOutput(loss, logits, loss)
         self._check_terms(foreground)
         count = self.num_regularized(len(images)) if part is None else len(images)
-        if part is None and count == len(images):
-            whole = self._compiled.whole(images, labels) if self._compiled else None
-            if whole is not None:
-                return StepOutput.of(*whole, self.every_n_steps)
         first, known = images[:count], None if foreground is None else foreground[:count]
-        found = self._compiled.parts(first, labels[:count]) if self._compiled else None
-        if found is None:
-            with self.checked_calls(labels[:count]):
-                found = self.objective.forward_parts(self.model, first, labels[:count], known)
-        logits, parts = found
+        with self.checked_calls(labels[:count]):
+            logits, parts = self.objective.forward_parts(self.model, first, labels[:count], known)
         if part is not None:
             return part.output(self.objective, logits, labels, parts, self.every_n_steps)
         if count < len(images):
@@ -182,25 +173,15 @@ class Task(nn.Module):
             raise ValueError("model must have a parameter that requires a gradient; all are frozen")
         torch.autograd.backward(loss, inputs=parameters)
 
-    def compile(self, **options: Any) -> None:
-        """Compile the step, including its inner gradient, into one graph with `torch.compile`.
-
-        Gradients, buffers and results are those of the uncompiled step up to rounding. The first
-        step takes long, and so does the first with another batch size or mode of the model. If the
-        model or this version of torch cannot be compiled, a warning says so and the step runs
-        uncompiled. The model and the names of its weights do not change.
-
-        Args:
-            options: options of `torch.compile`, such as ``backend`` or ``mode``.
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Refused: a compiled model has no second derivative, and a CUDA graph gains more.
 
         Raises:
-            ValueError: the task is checkpointed, or its objective looks inside the model.
+            ValueError: always.
         """
-        if self.checkpoint:
-            raise ValueError("a step is compiled or checkpointed, not both")
-        objective = check_compilable(self.objective)
-        self._compiled = CompiledStep(
-            self.model, objective, self.criterion, options, validate=self.validate
+        raise ValueError(
+            "a task is not compiled: torch.compile has no second derivative of a model "
+            "(pytorch#91469); on a CUDA GPU, replay its steps with sib.GraphedStep(task)"
         )
 
     def take_step(self, step: int | None = None) -> int:
@@ -251,10 +232,6 @@ class Task(nn.Module):
             raise ValueError("a task without an objective has no parts")
         self.check(images, labels, foreground)
         self._check_terms(foreground)
-        if self._compiled:
-            found = self._compiled.parts(images, labels, create_graph)
-            if found is not None:
-                return found
         try:
             with self.checked_calls(labels):
                 return self.objective.forward_parts(
@@ -294,8 +271,6 @@ class Task(nn.Module):
         if foreground is None and self.objective and self.objective.needs_foreground:
             name = type(self.objective).__name__
             raise ValueError(f"foreground must be given: {name} needs annotation")
-        if foreground is not None and self._compiled and self._compiled.works:
-            raise ValueError("a compiled step takes no foreground")
 
     def _output(self, logits: Tensor, parts: Parts, labels: Tensor, step: int) -> StepOutput:
         """The output of a step with terms."""

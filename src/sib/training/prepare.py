@@ -154,11 +154,6 @@ def prepare(
         reporter.info(run.lock.warning)
     if config.cuda_graph:
         reporter.info("CUDA graphs: steps are replayed, after two ordinary ones of each kind")
-    if config.compile:
-        reporter.info(
-            "compiling the step: the first step with terms and the first without take long"
-        )
-        task.compile()
     parallel = parallel_task(task, device, cost.unused)
     saved = state["epoch"] if state else 0
     records = [record for record in read_epochs(run.path) if record["epoch"] <= saved]
