@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers.image_files import png
 from helpers.pictures import (
@@ -40,9 +41,30 @@ class TestBitDepth:
             for number in range(3):
                 path = tmp_path / name / f"{number}.png"
                 path.parent.mkdir(exist_ok=True)
-                path.write_bytes(png(2, 1, 16, 2, bytes(13)))
+                path.write_bytes(png(2, 1, 16, 2, b"\0" + b"\xff" * 12))
         (remark,) = remarks(open_folder(tmp_path))
         assert "images have 16 bits in each of three channels, of which the upper 8" in remark
+
+    @pytest.mark.parametrize(
+        ("ending", "odd"), [(".tif", 8), (".gif", 8), (".png", 8), (".jpg", 0)]
+    )
+    def test_further_frames_and_pages_are_counted(self, tmp_path, ending, odd):
+        pages = [Image.fromarray(np.full((9, 9), level, np.uint8)) for level in (0, 255, 99)]
+        for name in ("cat", "dog"):
+            for number in range(5):
+                path = tmp_path / name / f"{number}{ending}"
+                path.parent.mkdir(exist_ok=True)
+                kind = {"format": "MPO"} if ending == ".jpg" else {}
+                pages[1].save(path, save_all=True, append_images=pages[2:], **kind)
+        expected = f"{odd} images have several frames or pages, of which the first is read"
+        assert remarks(open_folder(tmp_path)) == ([expected] if odd else [])
+
+    def test_black_images_are_reported(self, tmp_path):
+        for name in ("cat", "dog"):
+            for number in range(3):
+                save(tmp_path / name / f"{number}.png", np.zeros((9, 9), np.uint8))
+        (remark,) = remarks(open_folder(tmp_path))
+        assert remark == "8-bit images are black: all values that were looked at are 0"
 
     def test_all_16_bits_need_no_word(self, tmp_path):
         assert remarks(open_folder(self.save_deep(tmp_path, 65535))) == []

@@ -16,6 +16,8 @@ DARK = 2**15
 """A highest value below which less than half of the range is used."""
 
 
+FRAMED = ("TIFF", "GIF", "PNG", "WEBP", "AVIF")
+"""Formats whose further frames are images of their own, unlike the previews of a phone's JPEG."""
 DARK8 = 2**6
 """The same for 8-bit images, of which a night scene uses half of the range."""
 
@@ -31,11 +33,18 @@ class Depth(NamedTuple):
     """Number of 16-bit colour images, of which the upper 8 bits are read."""
     dark8: tuple[int, int] | None = None
     """Least and largest value of the 8-bit images, where none of them reaches `DARK8`."""
+    framed: int = 0
+    """Number of images with several frames or pages, of which the first is read."""
 
     @property
     def is_dark(self) -> bool:
         """Whether some kind of image uses a small part of its range."""
         return bool(self.images and self.high < DARK) or self.dark8 is not None
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether a part of what the images hold is not used, or they look dark."""
+        return self.is_dark or bool(self.colour or self.framed)
 
 
 def values_used(records: Iterable[Record]) -> Depth:
@@ -43,12 +52,13 @@ def values_used(records: Iterable[Record]) -> Depth:
 
     8-bit images are decoded until the first one that is not dark.
     """
-    low, high, images, colour = 65535, 0, 0, 0
+    low, high, images, colour, framed = 65535, 0, 0, 0, 0
     low8, high8, dark8 = 255, 0, False
     for record in records:
         try:
             with opened(record.image) as image:
                 colour += _is_colour16(image)
+                framed += image.format in FRAMED and getattr(image, "n_frames", 1) > 1
                 if is_grey16(image):
                     values = np.asarray(image)
                     low, high = min(low, int(values.min())), max(high, int(values.max()))
@@ -58,8 +68,8 @@ def values_used(records: Iterable[Record]) -> Depth:
                     low8, high8, dark8 = min(low8, least), max(high8, most), True
         except InputError:  # which is reported when the image is read
             continue
-    dark = (low8, high8) if dark8 and 0 < high8 < DARK8 else None
-    return Depth(low, high, images, colour, dark)
+    dark = (low8, high8) if dark8 and high8 < DARK8 else None
+    return Depth(low, high, images, colour, dark, framed)
 
 
 def _extremes(image: Image.Image) -> tuple[int, int]:
@@ -83,11 +93,18 @@ def describe_depth(depth: Depth) -> list[str]:
         sentences.append(
             f"16-bit images use the values {depth.low} to {depth.high} of 0 to 65535{dark}{advice}"
         )
-    if depth.dark8:
+    if depth.dark8 and not depth.dark8[1]:
+        sentences.append("8-bit images are black: all values that were looked at are 0")
+    elif depth.dark8:
         low, high = depth.dark8
         sentences.append(
             f"8-bit images use the values {low} to {high} of 0 to 255, so they look nearly black; "
             f"--input.value-range 0-{2 ** high.bit_length() - 1} stretches them"
+        )
+    if depth.framed:
+        several = "images have" if depth.framed > 1 else "image has"
+        sentences.append(
+            f"{depth.framed} {several} several frames or pages, of which the first is read"
         )
     if depth.colour:
         sentences.append(

@@ -144,4 +144,4 @@ def _depth(splits: Splits) -> list[str]:
     if any(source.value_range for source in sources):
         return []
     depth = values_used(record for s in sources for record in spread_over(s.records))
-    return describe_depth(depth) if depth.is_dark or depth.colour else []
+    return describe_depth(depth) if depth.is_odd else []
