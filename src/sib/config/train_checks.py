@@ -196,6 +196,12 @@ def _check_annotation(config: TrainOptions, known_share: float) -> None:
             "--background-exchange needs foregrounds to train with: give --guided-share, "
             f"--foreground pretrained, or --method {' or '.join(ANNOTATED)}"
         )
+    if config.guided_labels != "union":
+        asked = f"--guided-labels {config.guided_labels}"
+        if config.labels is None or not config.guided_share:
+            raise InputError(f"{asked} needs --labels and --guided-share above 0")
+        if config.foreground == "pretrained":
+            raise InputError(f"{asked} and --foreground pretrained cannot go together; give one")
     if config.guided_share is None:
         return
     if not 0 <= config.guided_share <= 1:

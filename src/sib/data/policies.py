@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
@@ -52,7 +53,7 @@ class Policy:
         self._policy: Any = KINDS[name](interpolation=InterpolationMode.BILINEAR)
 
     def __call__(self, image: Tensor, masks: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Transform an image (3, H, W) and its masks (1, H, W), all uint8.
+        """Transform an image (3, H, W) and its masks (N, H, W), all uint8.
 
         Returns:
             Image and masks of the same sizes. Pixels from outside the image are black, and not
@@ -67,5 +68,8 @@ class Policy:
 
     def _moved(self, mask: Tensor, name: str, magnitude: float) -> Tensor:
         nearest, fill = InterpolationMode.NEAREST, self._policy._fill
-        moved = self._policy.apply(tv_tensors.Image(mask), name, magnitude, nearest, fill)
-        return moved.as_subclass(Tensor)
+        planes = [
+            self._policy.apply(tv_tensors.Image(plane[None]), name, magnitude, nearest, fill)
+            for plane in mask
+        ]
+        return torch.cat([plane.as_subclass(Tensor) for plane in planes])

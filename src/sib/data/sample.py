@@ -89,7 +89,7 @@ class Sample(NamedTuple):
     """uint8 (3, H, W), RGB."""
     label: Label
     foreground: tv_tensors.Mask | None
-    """bool (1, H, W); None for unknown."""
+    """bool (1, H, W); None for unknown. (1 + K, H, W) of a `LabelObjectSource`."""
 
 
 class Batch(NamedTuple):
@@ -107,6 +107,8 @@ class Batch(NamedTuple):
     """Of the images, for messages."""
     skipped: tuple[str, ...] = ()
     """What was wrong with the images that were left out."""
+    label_foregrounds: Tensor | None = None
+    """bool (B, K, H, W), the foreground of each label; None unless the source gives them."""
 
 
 class BadSample(NamedTuple):
@@ -146,7 +148,8 @@ def collate(
     if bad and not (skip_bad and good):
         return bad[0]._replace(others=tuple(item.message for item in bad[1:] if skip_bad))
     foregrounds = [_known(sample) for _, sample in good]
-    foreground = torch.stack(foregrounds)
+    stacked = torch.stack(foregrounds)
+    foreground = stacked[:, :1]
     return Batch(
         images=torch.stack([sample.image.as_subclass(Tensor) for _, sample in good]),
         labels=label_tensor([sample.label for _, sample in good], classes),
@@ -154,6 +157,7 @@ def collate(
         annotated=foreground.flatten(1).any(dim=1),
         names=[name for name, _ in good],
         skipped=tuple(item.message for item in bad),
+        label_foregrounds=stacked[:, 1:] if stacked.shape[1] > 1 else None,
     )
 
 

@@ -139,7 +139,11 @@ class JointTransform:
         found = (parts[0].pixels.shape[-2], parts[0].pixels.shape[-1])
         if self.rule.kind == "pad":
             inside = _fitting(found, self.size)
-            return [_padded(F.resize(p, list(inside), mode), self.size) for p, mode in parts]
+            grounds = [GREY] + [0] * (len(parts) - 1)
+            return [
+                _padded(F.resize(pixels, list(inside), mode), self.size, ground)
+                for (pixels, mode), ground in zip(parts, grounds, strict=True)
+            ]
         check_resized(found, self.size, resize=str(self.rule))
         covering = list(_covering(found, self.size, self.rule))
         return [F.center_crop(F.resize(pixels, covering, mode), size) for pixels, mode in parts]
@@ -172,11 +176,10 @@ def _fitting(found: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]
     return max(1, round(most_width * height / width)), most_width
 
 
-def _padded(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pixels (C, h, w) at the centre of (C, H, W): images on grey, masks on background."""
+def _padded(pixels: Tensor, size: tuple[int, int], ground: int) -> Tensor:
+    """Pixels (C, h, w) at the centre of (C, H, W), on a ground of one value."""
     height, width = pixels.shape[-2:]
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    ground = GREY if pixels.shape[0] == 3 else 0
     padded = pixels.new_full((pixels.shape[0], *size), ground)
     padded[:, top : top + height, left : left + width] = pixels
     return padded

@@ -32,13 +32,19 @@ def image_batch(name: str, tensor: Tensor) -> None:
     floating(name, tensor)
 
 
-def foreground(tensor: Tensor, images: Tensor, look: bool = False) -> None:
+def foreground(
+    tensor: Tensor, images: Tensor, look: bool = False, labels: int | None = None
+) -> None:
     """Raise unless ``tensor`` is a foreground (B, 1, H, W) of the ``images``, bool or floating.
+
+    With a number of ``labels`` K, (B, K, H, W) is allowed as well, one foreground for each.
 
     Its values must lie in [0, 1]. On a CPU this is always checked. On a GPU the check has to wait
     for the device, so it is made only if ``look`` is true.
     """
     expected = (images.shape[0], 1, *images.shape[-2:])
+    if labels is not None and tensor.ndim == 4 and tensor.shape[1] != 1:
+        expected = (images.shape[0], labels, *images.shape[-2:])
     if tensor.shape != expected or not (tensor.is_floating_point() or tensor.dtype == torch.bool):
         raise ValueError(
             f"foreground must be bool or floating point of shape {tuple(expected)}; got "

@@ -95,7 +95,31 @@ def vector_jacobian_products(
         ValueError: ``logits`` do not depend on one of the inputs.
     """
     output, scale = scaled_output(logits, cotangent, label_kind)
-    gradients = torch.autograd.grad(output, inputs, create_graph=create_graph, allow_unused=True)
+    return scaled_gradients(output, scale, inputs, create_graph)
+
+
+def scaled_gradients(
+    output: Tensor,
+    scale: float,
+    inputs: tuple[Tensor, ...],
+    create_graph: bool,
+    retain_graph: bool | None = None,
+) -> tuple[Tensor, ...]:
+    """The gradients of a scalar at several inputs, divided by its scale.
+
+    Args:
+        output: a scalar that was multiplied by the scale.
+        scale: as of `scaled_output`.
+        inputs: tensors that it depends on, the images first.
+        create_graph: as in `reconstruct`.
+        retain_graph: as in `torch.autograd.grad`.
+
+    Raises:
+        ValueError: the output does not depend on one of the inputs.
+    """
+    gradients = torch.autograd.grad(
+        output, inputs, create_graph=create_graph, retain_graph=retain_graph, allow_unused=True
+    )
     if gradients[0] is None:
         raise ValueError(
             "logits do not depend on images: set images.requires_grad_(True) before the forward "

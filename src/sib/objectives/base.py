@@ -119,6 +119,8 @@ class Objective(nn.Module, ABC):
 
     names: ClassVar[tuple[str, ...]]
     """Names of the terms, in the order in which they are added up."""
+    takes_label_foregrounds: ClassVar[bool] = False
+    """Whether a foreground may be (B, K, H, W), one for each of several labels."""
     needs_foreground: ClassVar[bool] = False
     """Whether a step needs annotated foregrounds."""
     couples_images: ClassVar[bool] = False

@@ -8,12 +8,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from sib.functional import checks
 from sib.functional.appearance import appearance_foreground
-from sib.functional.reconstruction import check_arguments, vector_jacobian_products
+from sib.functional.reconstruction import (
+    check_arguments,
+    scaled_gradients,
+    vector_jacobian_products,
+)
 from sib.functional.shares import background_share, energy, positive_attribution, upsample
 from sib.models.features import FeatureCapture
 from sib.models.layers import LayerDescription, describe
 from sib.objectives.base import Parts
+from sib.objectives.label_guidance import added, label_scores, rounds_of
 from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import GradientBalancer, Weighting
 
@@ -39,8 +45,14 @@ class CalibratedSpatialIB(SpatialIBObjective):
     Each ρ_k is a mean over the images: ρ_image = ρ(Σ_c R_c²), ρ_layer = ρ(e(F, G)), ρ_stages = mean
     over j of ρ(e(F_j, G_j)). A stage of one place has no term, since its share cannot change. ρ is
     differentiated through both sums, so a smaller R does not lower it. It depends neither on R's
-    scale nor on the batch size. With several labels an image, s is the log-odds of the
-    predicted set; see `label_kinds.MultiLabel`.
+    scale nor on the batch size.
+
+    With several labels an image, s is the log-odds of the predicted set (see
+    `label_kinds.MultiLabel`), and a foreground is that of all objects. If a foreground (B, K, H, W)
+    gives each label its own, F_k, then s is z_k, the log-odds of label k, with M = F_k, and each
+    ρ is a mean over the annotated labels of an image. That takes one VJP for each label of the
+    image with the most of them. A foreground that holds one of an image's labels only, drawn at
+    random with equal probabilities, has the same expected gradient at the cost of one VJP.
 
     β_k = ‖∇H‖ / ‖∇ρ_k‖ compares the gradients of cross-entropy H and of the share; the norms are
     over all parameters. λ_k is therefore the norm of a term's gradient relative to cross-entropy's;
@@ -86,6 +98,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
     """
 
     names: ClassVar = ("image", "stages", "layer")  # fine to coarse
+    takes_label_foregrounds: ClassVar = True
 
     def __init__(
         self,
@@ -161,22 +174,65 @@ class CalibratedSpatialIB(SpatialIBObjective):
         check_arguments(logits, images, "margin", self.label_kind)
         self.check_twice_differentiable(logits)
         features = self._features.pop()
-        with torch.autocast(images.device.type, enabled=False):
-            inputs = (images, *features)
-            R, *gradients = vector_jacobian_products(
-                logits, inputs, create_graph, "margin", self.label_kind
-            )
-            with torch.set_grad_enabled(create_graph):
-                mask = self._apply_guidance(self._find_foreground(R, images), images, foreground)
-                at_image = background_share(energy(R), mask)
-                shares = {
-                    name: self._background_share(name, values, gradient, mask)
-                    for name, values, gradient in zip(
-                        self._features.names, features, gradients, strict=True
-                    )
-                }
-        self._warn_if_zero(R)
+        if self.label_kind == "multi" and foreground is not None and foreground.shape[1:2] > (1,):
+            checks.foreground(foreground, images, labels=logits.shape[1])
+            found = self._label_parts(logits, images, features, foreground, create_graph)
+        else:
+            with torch.autocast(images.device.type, enabled=False):
+                gradients = vector_jacobian_products(
+                    logits, (images, *features), create_graph, "margin", self.label_kind
+                )
+            found = self._shares(images, features, gradients, foreground, create_graph)
+        assert found.reconstruction is not None
+        self._warn_if_zero(found.reconstruction)
         self._warn_if_one_place()
+        return found
+
+    def _label_parts(
+        self,
+        logits: Tensor,
+        images: Tensor,
+        features: Sequence[Tensor],
+        foreground: Tensor,
+        create_graph: bool,
+    ) -> Parts:
+        """The shares of each image, a mean over its annotated labels."""
+        total: Parts | None = None
+        for labels, own, is_new, count in rounds_of(foreground):
+            with torch.autocast(images.device.type, enabled=False):
+                output, scale = label_scores(logits, labels)
+                inputs = (images, *features)
+                gradients = scaled_gradients(output, scale, inputs, create_graph, True)
+            found = self._shares(images, features, gradients, own, create_graph)
+            found = found.with_tensors(
+                torch.where(is_new, each / count, 0) for each in found.tensors()
+            )
+            total = found if total is None else added(total, found, is_new)
+        assert total is not None
+        return total
+
+    def _shares(
+        self,
+        images: Tensor,
+        features: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        foreground: Tensor | None,
+        create_graph: bool,
+    ) -> Parts:
+        """The shares of each image from R and the gradients at the stages."""
+        R, *at_stages = gradients
+        with (
+            torch.autocast(images.device.type, enabled=False),
+            torch.set_grad_enabled(create_graph),
+        ):
+            mask = self._apply_guidance(self._find_foreground(R, images), images, foreground)
+            at_image = background_share(energy(R), mask)
+            shares = {
+                name: self._background_share(name, values, gradient, mask)
+                for name, values, gradient in zip(
+                    self._features.names, features, at_stages, strict=True
+                )
+            }
         last = self._features.last
         at_layer = () if last is None else (shares.pop(last),)
         values = {"image": (at_image,), "stages": tuple(shares.values()), "layer": at_layer}

@@ -118,7 +118,9 @@ class Task(nn.Module):
             images: (B, C, H, W), finite, floating point. The tensor itself is not changed.
             labels: (B,), int64 in [0, K); or (B, K), soft labels or several labels an image.
             foreground: (B, 1, H, W), bool or in [0, 1], if it is known; it replaces the foreground
-                that is found. An image whose foreground is zero everywhere is not annotated.
+                that is found. An image whose foreground is zero everywhere is not annotated. With
+                several labels an image, the calibrated objective also takes (B, K, H, W), one
+                foreground for each label.
             step: number of the step, from 0. It decides which steps have terms and when weights are
                 measured; a loop that resumes passes it. None: the task counts its calls in train
                 mode.
@@ -262,7 +264,10 @@ class Task(nn.Module):
         soft, several = is_cross_entropy(self.criterion), is_binary_cross_entropy(self.criterion)
         check_batch(images, labels, self.validate, soft, several)
         if foreground is not None:
-            checks.foreground(foreground, images, look=self.validate)
+            own = self.objective
+            by_label = own is None or (own.takes_label_foregrounds and own.label_kind == "multi")
+            count = labels.shape[1] if by_label and labels.ndim == 2 else None
+            checks.foreground(foreground, images, look=self.validate, labels=count)
 
     def _check_terms(self, foreground: Tensor | None) -> None:
         """Raise ValueError if the terms cannot be computed."""

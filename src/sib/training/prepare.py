@@ -30,7 +30,7 @@ from sib.tracking.registry import load_tracker, tracker_names
 from sib.training.cost import Cost, estimate_cost
 from sib.training.foregrounds import run_foregrounds, with_foregrounds
 from sib.training.freezing import Freezing
-from sib.training.guidance import check_annotated, known_foreground
+from sib.training.guidance import check_annotated, drawn_labels, guiding_foreground
 from sib.training.identified import open_identified
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Reporter
@@ -41,7 +41,7 @@ from sib.training.setup import (
     make_autocast,
     make_task,
 )
-from sib.training.splits import cache_splits, make_split_loader
+from sib.training.splits import cache_splits, make_split_loader, with_label_objects
 from sib.training.start import (
     build_model,
     describe_input,
@@ -132,6 +132,7 @@ def prepare(
             reporter.info(sentence)
     found = run_foregrounds(config, task, opened, start, run, reporter)
     splits = with_foregrounds(config, splits, found)
+    splits = with_label_objects(config, splits, opened)
     loader, batch = distributed.raise_on_all_ranks(lambda: _first_batch(config, splits))
     if not distributed.is_main_process():  # the first process continues as if it were alone
         torch.manual_seed(distributed.rank_seed(config.seed))
@@ -223,8 +224,10 @@ def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: tor
     """Cost of one batch; if it does not fit into memory, the error says what would."""
     images = normalise(batch.images, device, config.input.normalization)
     labels, context = batch.labels.to(device), make_autocast(config, device)
-    known = known_foreground(batch, config.known_share, config.seed)
-    known = known if known is None else known.to(device)
+    known = guiding_foreground(batch, config)
+    if known is not None:
+        drawn = config.guided_labels == "drawn"
+        known = (drawn_labels(known, batch.names, 0, config.seed) if drawn else known).to(device)
     try:
         return estimate_cost(
             task, images, labels, steps, context, config.micro_batch, foreground=known

@@ -10,6 +10,8 @@ from sib.config.train import TrainConfig
 from sib.data import Splits, make_loader, open_data
 from sib.data.cache import cache_sources, default_folder
 from sib.data.cache_files import CacheRefused
+from sib.data.label_objects import LabelObjectSource
+from sib.data.records import RecordSource
 from sib.data.transforms import CACHEABLE
 from sib.functional.dependence import ESTIMATORS
 from sib.utils.errors import InputError
@@ -72,6 +74,21 @@ def cache_splits(config: TrainConfig, splits: Splits, reporter: Any) -> Splits:
         reporter.info(f"no cache, so every epoch decodes the images again: {refused}")
         return splits
     return dataclasses.replace(splits, **cached)  # type: ignore[arg-type]
+
+
+def with_label_objects(config: TrainConfig, splits: Splits, opened: Splits) -> Splits:
+    """Training images with a foreground for each label, if the configuration guides by labels.
+
+    Args:
+        config: the run's options.
+        splits: what the run reads.
+        opened: the same images as they are on disk.
+    """
+    if config.guided_labels == "union":
+        return splits
+    assert isinstance(opened.train, RecordSource)  # since it has labels
+    source = LabelObjectSource(splits.train, opened.train, config.side, config.input.resize)
+    return dataclasses.replace(splits, train=source)
 
 
 def make_split_loader(config: TrainConfig, splits: Splits, split: str) -> Any:

@@ -167,6 +167,8 @@ def _decide(
         config = replace(config, input=replace(config.input, resize=resize))
     if config.batch_norm == "auto":
         config = replace(config, batch_norm=batch_norm)  # type: ignore[arg-type]
+    if config.guided_labels != "union":
+        foreground = "colours"
     if config.foreground == "auto" and config.is_calibrated:
         config = replace(config, foreground=foreground)  # type: ignore[arg-type]
     return replace(config, image_size=image_size)

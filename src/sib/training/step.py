@@ -17,7 +17,7 @@ from sib.tasks.graphed import CaptureFailed, GraphedStep
 from sib.tasks.output import StepOutput
 from sib.tasks.task import Task
 from sib.training.diagnostics import GradientRatios, describe_step
-from sib.training.guidance import known_foreground
+from sib.training.guidance import drawn_labels, guiding_foreground, known_foreground
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.mixing import Mixing
 from sib.training.optimizer import Update
@@ -74,6 +74,8 @@ class TrainStep:
             return progress.skip()
         labels = batch.labels.to(self.device)
         inputs, targets, known = self._inputs(batch, labels)
+        if known is not None and self.config.guided_labels == "drawn":
+            known = drawn_labels(known, batch.names, step, self.config.seed)
         size = self.config.micro_batch or len(labels)
         ratios = self._gradient_ratios(progress, step)
         self.update.begin()
@@ -121,6 +123,8 @@ class TrainStep:
             known = known.to(self.device)
             if self.config.background_exchange:
                 images = exchange_backgrounds(images, known, self.config.background_exchange)
+            known = guiding_foreground(batch, self.config)
+            known = known if known is None else known.to(self.device)
         if self.mixing is not None:
             return self.mixing(images, labels, known)
         return images, labels, known
