@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.models import build
+from sib.models.names import check_for_copies, match_names
 from sib.models.small import SmallResNet
 from sib.models.start import read_start
 from sib.models.transfer import load_into
@@ -275,6 +276,16 @@ def test_weights_that_are_there_twice_are_refused(tmp_path, first, second):
     )
     with pytest.raises(InputError, match=f"holds the weights twice, under {first} and {second}"):
         build("small_resnet", 2, 32, weights=tmp_path / "a.ckpt")
+
+
+def test_names_that_occur_in_every_block_are_not_a_copy(tmp_path):
+    """Weights of an EfficientNet for a ResNet: bn1 is at the top of both, and in each block."""
+    state = {f"{block}bn1.{name}": torch.ones(4) for block in ("", "blocks.0.") for name in "abc"}
+    own = {f"bn1.{name}" for name in "abc"} | {f"layer{n}.weight" for n in range(4)}
+    found, _ = match_names(state, own, "a.pt")
+    check_for_copies(found, own, state, "a.pt")
+    with pytest.raises(InputError, match="holds the weights twice"):
+        check_for_copies(found, list(found), state, "a.pt")
 
 
 @pytest.mark.parametrize("value", [np.float64(0.5), np.array(["cat", "dog"])])

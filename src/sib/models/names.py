@@ -1,6 +1,6 @@
 """Match the tensors of a file to those of a model by name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sib.utils.errors import InputError
 
@@ -64,17 +64,23 @@ def match_names(
     return found, [name for name in foreign if not _is_beside(name)]
 
 
-def check_for_copies(found: dict[str, str], names: Iterable[str], source: str) -> None:
+def check_for_copies(
+    found: dict[str, str], own: Collection[str], names: Iterable[str], source: str
+) -> None:
     """Raise InputError if a file holds all weights a second time, as a teacher or an average.
+
+    If less than half of the model was found, the file is of another architecture. A few names such
+    as bn1.weight, which many networks have in several places, do not make it a copy.
 
     Args:
         found: the file's name of each tensor of the model.
+        own: names of the model's tensors.
         names: of the file's tensors.
         source: what messages call the file.
     """
     used = set(found.values())
     left = set(names) - used
-    if not found or len(left) < len(found):
+    if 2 * len(found) < len(own) or len(left) < len(found):
         return
     target, theirs = min(found.items(), key=lambda item: len(item[0]))
     bare = list(stripped(target))[-1]

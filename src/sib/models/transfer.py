@@ -50,7 +50,7 @@ def load_into(model: nn.Module, state: State, source: str, name: str) -> None:
     """
     own = model.state_dict()
     found, foreign = match_names(state, own, source)
-    check_for_copies(found, state, source)
+    check_for_copies(found, own, state, source)
     wrong = [_shapes(state[theirs], own[key], key) for key, theirs in found.items()]
     lacking = [
         f"there is no {key}{perhaps(key, foreign)}"
@@ -94,7 +94,7 @@ def transfer(
     """
     own = model.state_dict()
     found, foreign = match_names(state, own, source)
-    check_for_copies(found, state, source)
+    check_for_copies(found, own, state, source)
     _check_architecture(own, state, found, foreign, head, f"{source} does not fit {name}")
     same = all(state[found[key]].shape == own[key].shape for key in head if key in found)
     if not (keep_head and same and all(key in found for key in head)):
