@@ -96,6 +96,17 @@ def test_what_was_understood_is_said(folder):
         ("image,x,y", ["train/a.png,red,5"], "needs a column labels"),
         ("image,labels", ["train/a.png,cat;dog", "test/a.png,cow"], "no training image has"),
         ("image,cat,dog", ["train/a.png,1,0"] * 100 + ["train/b.png,1,2"], "dog must be 0 or 1"),
+        (
+            "image,cat,dog",
+            ["train/a.png,1,0", "train/b.png,0,1", "train/c.png,1,0.5"],
+            "line 4: dog must be 0 or 1; got '0.5'",
+        ),
+        ("train/a.png,cat;dog", ["train/b.png,dog"], "first line must name the columns"),
+        (
+            "image,labels",
+            ["train/a.png,cat;dog", "train/b.png,dog"],
+            "names none of the 4 test images",
+        ),
     ],
 )
 def test_a_table_that_is_wrong_is_refused_in_a_sentence(folder, header, rows, message):

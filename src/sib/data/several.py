@@ -76,6 +76,7 @@ def read_several(
     records, notes = search.settle(records)
     notes |= {"unread": dict(images.unread)} if images.unread else {}
     if table is not None:
+        _check_splits(root, images, records, table)
         notes[NOTE] = _facts(table, records, len(paths))
         _check_trained(records, table)
     return Layout(
@@ -141,6 +142,17 @@ def _facts(table: LabelTable, records: dict[str, list[Record]], images: int) -> 
         "per_image": round(sum(counts.values()) / max(len(every), 1), 3),
         "counts": {name: counts[label] for label, name in enumerate(table.classes)},
     }
+
+
+def _check_splits(
+    root: Path, images: _Images, records: dict[str, list[Record]], table: LabelTable
+) -> None:
+    for split, paths in images.by_split.items():
+        if paths and not records[split]:
+            raise InputError(
+                f"{table.path} names none of the {len(paths)} {split} images of {root}: add their "
+                "rows, or move them out of the folder"
+            )
 
 
 def _check_trained(records: dict[str, list[Record]], table: LabelTable) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sib.data.readers.annotations.load import load_text
+from sib.data.readers.kinds import IMAGE_KINDS
 from sib.data.readers.rows import rows_of
 from sib.utils.errors import InputError
 
@@ -41,7 +42,8 @@ def read_label_table(path: Path) -> LabelTable:
     """Read the labels of images from CSV, in the form that its content shows.
 
     Where every column but the image's holds 0 and 1 alone (or true and false), and there are at
-    least two, each is a label, in the order of the columns. Otherwise a column ``labels`` (or
+    least two, each is a label, in the order of the columns. Where a few rows hold something else,
+    the first of them is named. Otherwise a column ``labels`` (or
     ``tags``, ``classes`` and the like), or the only one beside the image's, lists the labels of an
     image with ``;``, ``|``, commas or spaces between them; the classes are then sorted by name. The
     image's column is called ``image``, ``filename`` or the like, or else is the first.
@@ -68,15 +70,24 @@ def read_label_table(path: Path) -> LabelTable:
     for line, row in rows:
         if not row[place].strip():
             raise InputError(f"{path}, line {line} names no image")
+    if Path(header[place]).suffix.lower() in IMAGE_KINDS:
+        raise InputError(
+            f"labels: {path} begins with the image {header[place]}; its first line must name the "
+            "columns, such as image,labels"
+        )
     others = [column for column in range(len(header)) if column != place]
-    if len(others) > 1 and all(
-        row[column].strip().lower() in PRESENT for _, row in rows[:100] for column in others
-    ):
+    if len(others) > 1 and _is_one_hot(header, rows[:100], others):
         return _one_hot(path, header, rows, place, others)
     return _listed(path, header, rows, place, others)
 
 
 Rows = Sequence[tuple[int, list[str]]]
+
+
+def _is_one_hot(header: Sequence[str], rows: Rows, columns: list[int]) -> bool:
+    """Whether the columns hold 0 and 1; nearly all of them is enough if none is called labels."""
+    fits = [all(row[column].strip().lower() in PRESENT for column in columns) for _, row in rows]
+    return all(fits) or (_place_of(header, LABEL_COLUMNS) is None and 2 * sum(fits) > len(fits))
 
 
 def _place_of(header: Sequence[str], names: Sequence[str]) -> int | None:
