@@ -53,11 +53,10 @@ class TrainOptions(FineTuningConfig):
     images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and
     energy."""
     guided_labels: Literal["union", "each", "drawn"] = option("union", only_for=("calibrated",))
-    """calibrated only, with --labels and --guided-share: what the foregrounds guide. union: the
-    decision about all labels, by all objects. each: each label of an image, by its own objects, at
-    the cost of one more backward pass of R for each further label. drawn: one label of each image,
-    drawn anew in every step; the same on average, at the cost of union. each and drawn need
-    --input.annotations that name the classes of objects."""
+    """calibrated only, with --labels and --guided-share. union: all objects of an image guide the
+    decision about all of its labels. each: its own objects guide each label; R is computed once for
+    every label, which takes longer. drawn: the same for one random label in each step, at the cost
+    of union. each and drawn need --input.annotations that name the classes of objects."""
     foreground: Literal["colours", "pretrained", "auto"] = option("auto", only_for=("calibrated",))
     """calibrated only: how the foreground of an image without a used annotation is found. colours:
     in each batch, from the reconstruction R. pretrained: once, by the network of --weights. auto:
