@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from sib.data.normalization import normalise
+from sib.utils.errors import InputError
+from sib.utils.normalization import normalization_from
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,9 @@ def test_black_and_white(normalization, black, white):
     for image, expected in zip(found, (black, white), strict=True):
         torch.testing.assert_close(image[:, 0, 1], torch.tensor(expected))
         torch.testing.assert_close(image[:, 1, 0], torch.tensor(expected))
+
+
+@pytest.mark.parametrize("text", ["127.5/127.5", "123.675,116.28,103.53/58.395,57.12,57.375"])
+def test_numbers_of_images_in_0_to_255_are_refused(text):
+    with pytest.raises(InputError, match="divide the mean and the deviation of images in 0 to 255"):
+        normalization_from(text)

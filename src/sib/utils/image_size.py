@@ -7,6 +7,8 @@ from sib.utils.errors import InputError
 
 ImageSize = int | tuple[int, int]
 """Side of a square, or height and width, in pixels."""
+SMALLEST = 2
+"""Pixels of a side; torch cannot resize all images to fewer."""
 WRITTEN = re.compile(r"([0-9]{1,9})(?:[xX×]([0-9]{1,9}))?")
 
 
@@ -26,7 +28,7 @@ def parse_size(text: str, argument: str = "--image-size") -> ImageSize:
         An integer for a square, (H, W) otherwise.
 
     Raises:
-        InputError: it is anything else, or 0.
+        InputError: it is anything else, or too small.
     """
     found = WRITTEN.fullmatch(text.strip())
     if found is None:
@@ -35,6 +37,8 @@ def parse_size(text: str, argument: str = "--image-size") -> ImageSize:
             f"192x256; got {text!r}"
         )
     height, width = int(found[1]), int(found[2] or found[1])
+    if min(height, width) < SMALLEST:
+        raise InputError(f"{argument} must be at least {SMALLEST}; got {text}")
     return check_size(height if height == width else (height, width), argument)
 
 

@@ -34,6 +34,11 @@ def statistics(normalization: Normalization) -> Statistics:
         raise _refused(normalization) from None
     if min(found[1]) <= 0:
         raise _refused(normalization)
+    if max(found[0]) > 1:
+        raise InputError(
+            "normalization is that of images in [0, 1]: divide the mean and the deviation of "
+            f"images in 0 to 255 by 255; got {normalization[:100]!r}"
+        )
     return found
 
 
