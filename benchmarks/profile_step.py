@@ -3,6 +3,7 @@
 python benchmarks/profile_step.py [--out benchmarks/results/profile-cpu.json]
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from timing import machine, save
 from torch.profiler import ProfilerActivity, profile
 from training_steps import make_variants
 
-from sib.utils.device import choose_device
+from sib.utils.device import choose_device, synchronize
 
 KINDS = {
     "convolution and matrix product": ("conv", "mm", "linear", "addmm", "bmm", "mkldnn", "cudnn"),
@@ -51,21 +52,31 @@ def main(options: Options) -> None:
     rows = []
     for name in options.architectures:
         variants = make_variants(name, options.side, options.batch, device, ("plain", "sib"))
-        found = {kind: _seconds(run, device) for kind, run in variants.items()}
+        seen = {kind: _profile(run, device) for kind, run in variants.items()}
+        found = {kind: each[0] for kind, each in seen.items()}
         whole = sum(found["plain"].values())
         for step, seconds in found.items():
             shares = [seconds[kind] / whole for kind in (*KINDS, "rest")]
             table.add_row(name, step, *(f"{share:.2f}" for share in (*shares, sum(shares))))
-            rows.append({"architecture": name, "step": step, "seconds": dict(seconds)})
+            rows.append(
+                {"architecture": name, "step": step, "seconds": dict(seconds)} | seen[step][1]
+            )
     Console(width=120).print(table)
     if options.out is not None:
         save(options.out, {"machine": machine(device), "rows": rows})
 
 
-def _seconds(run: Callable[[], object], device: torch.device) -> dict[str, float]:
-    """Own time of the operations by kind, of the second of two steps."""
+def _profile(
+    run: Callable[[], object], device: torch.device
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Own time of the operations by kind, of one step; on CUDA, what starting its kernels costs."""
     run()
     cuda = device.type == "cuda"
+    synchronize(device)
+    start = time.perf_counter()
+    run()
+    synchronize(device)
+    wall = time.perf_counter() - start
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with profile(activities=activities) as found:
         run()
@@ -73,7 +84,14 @@ def _seconds(run: Callable[[], object], device: torch.device) -> dict[str, float
     for event in found.key_averages():
         own = event.self_device_time_total if cuda else event.self_cpu_time_total
         seconds[_kind(event.key)] += own / 1e6
-    return seconds
+    if not cuda:
+        return seconds, {}
+    kernels = [each for each in found.key_averages() if "CUDA" in str(each.device_type)]
+    return seconds, {
+        "wall_seconds": wall,
+        "kernel_seconds": sum(each.self_device_time_total for each in kernels) / 1e6,
+        "kernels": sum(each.count for each in kernels),
+    }
 
 
 def _kind(name: str) -> str:
