@@ -9,7 +9,7 @@ from rich.console import Console
 from scipy import stats
 
 from helpers.studies import planned, pretend_evaluated, pretend_trained
-from sib.study.front import draw_front, front_points
+from sib.study.front import draw_front, front_figure, front_points
 from sib.study.selection import choose
 from sib.study.summary import reported_runs, summarise
 from sib.study.tables import figure_rows, show
@@ -140,6 +140,15 @@ def test_the_front_holds_what_no_other_setting_beats(tmp_path):
     assert [point["name"] for point in points if point["on_front"]] == ["a", "b"]
     assert draw_front(tmp_path / "front.png", found)
     assert (tmp_path / "front.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_an_axis_of_shares_ends_at_0_and_1():
+    """Two seeds may have a t interval from −0.5 to 0.8."""
+    wide = {"mean": 0.15, "low": -0.5, "high": 0.8}
+    point = {"name": "a", "x": wide, "y": wide | {"high": 1.4}, "on_front": True}
+    (axis,) = front_figure([point]).axes
+    assert axis.get_xlim()[0] == axis.get_ylim()[0] == -0.02
+    assert axis.get_xlim()[1] < 1 and axis.get_ylim()[1] == 1.02
 
 
 def test_without_annotation_there_is_no_front(tmp_path):

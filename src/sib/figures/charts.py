@@ -127,10 +127,18 @@ def scatter_figure(points: list[dict[str, Any]]) -> Figure:
     axis.set_xlabel(points[0]["measure"] if points else "accuracy")
     axis.set_ylabel("energy inside the foreground,\nmean over methods")
     axis.margins(0.15)
+    keep_to_shares(axis)
     _quiet(axis)
     if groups:  # below the axes, where a long name hides no point
         figure.legend(loc="outside lower left", frameon=False, fontsize=9)
     return figure
+
+
+def keep_to_shares(axis: Axes) -> None:
+    """Limit both axes to 0 to 1, the range of a share, where wide intervals reach further."""
+    (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+    axis.set_xlim(max(left, -0.02), min(right, 1.02))
+    axis.set_ylim(max(bottom, -0.02), min(top, 1.02))
 
 
 def _reaches(points: list[dict[str, Any]], name: str) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from sib.figures.charts import COLOURS, SHAPES
+from sib.figures.charts import COLOURS, SHAPES, keep_to_shares
 from sib.study.summary import ACCURACY, MEAN
 from sib.utils.files import write_whole
 
@@ -53,7 +53,7 @@ def front_figure(points: list[dict[str, Any]]) -> Figure:
     Args:
         points: as returned by `front_points`.
     """
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained", dpi=120)
+    figure = Figure(figsize=(6.4, 4.2 + 0.1 * (len(points) + 1)), layout="constrained", dpi=120)
     axis = figure.subplots()
     front = sorted((p["x"]["mean"], p["y"]["mean"]) for p in points if p["on_front"])
     axis.plot(*zip(*front, strict=True), color="#7d8790", linestyle=":", linewidth=1.2, zorder=1)
@@ -73,9 +73,11 @@ def front_figure(points: list[dict[str, Any]]) -> Figure:
     axis.set_xlabel("accuracy on test")
     axis.set_ylabel("energy inside the foreground,\nmean over methods")
     axis.margins(0.12)
+    keep_to_shares(axis)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8)
+    # below the axes, where it hides no point
+    figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
