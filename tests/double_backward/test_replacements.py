@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import sib
+from helpers.processes import apart
 from helpers.twice import draw, inside, vjp
 from sib.double_backward import second_order
 from sib.models import build
@@ -278,6 +279,7 @@ def test_normalize_is_torchs_and_finite_at_zero():
     assert gradient.isfinite().all()
 
 
+@apart
 def test_a_model_with_padded_tokens_has_finite_gradients():
     """Swin v2 normalises queries and keys, of which those in the padding are zero."""
     task = sib.SpatialIBTask(build("swin_v2_t", 3, 64), sib.SpatialIB(1.0, 1e4))

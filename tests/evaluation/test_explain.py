@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.processes import apart
 from helpers.trained import FAST, quiet, trained
 from sib.cli.main import main
 from sib.config.evaluate import ExplainConfig
@@ -22,10 +23,16 @@ def images(tmp_path):
     return tuple(paths)
 
 
-def test_one_figure_an_image(tmp_path, images):
+@pytest.fixture
+def run():
+    return trained()
+
+
+@apart
+def test_one_figure_an_image(tmp_path, images, run):
     console = quiet()
     config = ExplainConfig(
-        run=trained(), images=images, out=tmp_path / "out", device="cpu", attribution=FAST
+        run=run, images=images, out=tmp_path / "out", device="cpu", attribution=FAST
     )
     figures = explain(config, console)
     assert [figure.name for figure in figures] == ["one.png", "$two$ <b>.png"]

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
+from helpers.processes import apart
 from sib.models import build
 from sib.models.inference import for_inference
 
@@ -17,6 +18,7 @@ from sib.models.inference import for_inference
         ("small_resnet", None),
     ],
 )
+@apart
 def test_the_same_function(arch, folded):
     model = build(arch, 5, 64).double()
     for module in model.modules():  # statistics that are not the identity
