@@ -151,3 +151,18 @@ def test_the_example_of_the_documentation_runs(capsys):
     assert found["heat"].shape == (8, 32, 32)
     assert found["model"].sib_label_kind == "multi"
     assert "tensor(" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ([0.5, 0.7, -0.2], "the smallest is -0.2"),
+        ([0.5, 0.4, 0.2], r"those of one image sum to 1\.1"),
+        ([0.5, float("nan"), 0.5], "the smallest is nan"),
+    ],
+)
+def test_soft_labels_are_probabilities(row, sentence):
+    task = sib.Task(sib.models.SmallResNet(3))
+    labels = torch.tensor([[1.0, 0.0, 0.0], row])
+    with pytest.raises(ValueError, match=f"at least 0 and sum to 1 for each image; {sentence}"):
+        task(torch.randn(2, 3, 16, 16), labels)

@@ -64,9 +64,12 @@ def test_batch_norm_in_frozen_layers_keeps_its_statistics(source, tmp_path):
 
 def test_frozen_weights_train_from_a_later_epoch(source, tmp_path):
     options = {"weights": str(source), "freeze": "backbone", "unfreeze_after": 1}
-    shown(tmp_path / "a", **options, epochs=1)
+    text = " ".join(shown(tmp_path / "a", **options, epochs=1).split())
+    assert "--unfreeze-after 1: the run ends after epoch 1, so nothing is unfrozen" in text
+    head = sum(start_of(source)[name].numel() for name in head_names("small_resnet", 32))
+    assert f"M parameters, {head:,} of them trained; plain step" in text
     assert changed(tmp_path / "a", start_of(source)) == head_names("small_resnet", 32)
-    shown(tmp_path / "whole", **options, epochs=2)
+    assert "nothing is unfrozen" not in shown(tmp_path / "whole", **options, epochs=2)
     assert "stem.0.weight" in changed(tmp_path / "whole", start_of(source))
 
 

@@ -67,7 +67,7 @@ class ConsoleReporter:
             )
         self._line(
             f"[bold]{config.arch}[/] at {size_in_words(config.side)}: "
-            f"{cost.parameters / 1e6:.2f} M parameters; {step}; {steps} steps, about "
+            f"{_parameters(cost)}; {step}; {steps} steps, about "
             f"{duration(cost.total)} of training; peak memory {cost.memory / 2**30:.2f} GiB"
         )
 
@@ -147,3 +147,9 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def _parameters(cost: Cost) -> str:
+    """How many parameters there are, and how many of them are trained if some are frozen."""
+    words = f"{(cost.parameters + cost.frozen) / 1e6:.2f} M parameters"
+    return f"{words}, {cost.parameters:,} of them trained" if cost.frozen else words

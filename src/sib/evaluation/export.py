@@ -1,8 +1,11 @@
 """``sib export``: a classifier in a format that runs without sib, checked against the model."""
 
+import io
 import json
+import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,14 +30,16 @@ Run = Callable[[Tensor], Tensor]
 
 
 def export(config: ExportConfig, console: Console) -> Path:
-    """Export, check on two batches of different sizes, and write the facts beside.
+    """Export, check on batches of different sizes and signs, and write the facts beside.
+
+    An earlier file of the same name is replaced once the new one has been checked.
 
     Returns:
         The exported file.
 
     Raises:
         InputError: the classifier cannot be opened or cannot be exported in this format.
-        ProblemsFound: the exported network gives other logits; it is removed.
+        ProblemsFound: the exported network gives other logits; it is not written.
     """
     check_packages(config.format)
     device = "cpu" if config.device == "auto" else config.device
@@ -94,28 +99,42 @@ def output_of(classifier: Classifier) -> dict[str, str]:
 def _write_and_check(classifier: Classifier, kind: str, path: Path) -> float:
     model, size = classifier.model.eval(), height_width(classifier.image_size)
     example = torch.randn(2, 3, *size, device=classifier.device)
+    other = torch.randn(3, *example.shape[1:], device=classifier.device)
+    # a trace that took one branch of the code gives other logits where the signs are turned
+    batches = (example, other, -example, -other)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporters' deprecation warnings
-            run = WRITERS[kind](classifier, example, path)
-            batches = (example, torch.randn(3, *example.shape[1:], device=classifier.device))
+        with (
+            tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder,
+            _without_remarks(),
+            torch.no_grad(),
+        ):
+            part = Path(folder) / path.name
+            run = WRITERS[kind](classifier, example, part)
             difference = max(_difference(model(batch), run(batch)) for batch in batches)
+            if difference <= TOLERANCE:
+                part.replace(path)
     except OSError as error:
         raise InputError(f"--out {path} cannot be written: {error.strerror or error}") from None
     except Exception as error:  # exporters raise many kinds of exceptions
-        path.unlink(missing_ok=True)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"--format {kind}: {classifier.arch} cannot be exported this way: {reason}"
         ) from None
     if not difference <= TOLERANCE:
-        path.unlink()
         raise ProblemsFound(
-            f"{path} is removed: its logits differ from the model's by {difference:.1e} of the "
-            f"largest, and at most {TOLERANCE:g} is allowed"
+            f"{path} is not written: its logits would differ from the model's by {difference:.1e} "
+            f"of the largest, and at most {TOLERANCE:g} is allowed"
         )
     return difference
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Silence what exporters warn and print; their errors are reported in one sentence."""
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _difference(expected: Tensor, found: Tensor) -> float:

@@ -44,11 +44,13 @@ def check_batch(
 
 def _check_probabilities(labels: Tensor) -> None:
     sums = labels.sum(dim=1)
-    if not (labels >= 0).all() or not ((sums - 1).abs() < 1e-3).all():
-        worst = sums[(sums - 1).abs().argmax()].item()
-        raise ValueError(
-            f"soft labels must be at least 0 and sum to 1 for each image; one sums to {worst:g}"
-        )
+    if not (labels >= 0).all():
+        problem = f"the smallest is {labels.min().item():g}"
+    elif not ((sums - 1).abs() < 1e-3).all():
+        problem = f"those of one image sum to {sums[(sums - 1).abs().argmax()].item():g}"
+    else:
+        return
+    raise ValueError(f"soft labels must be at least 0 and sum to 1 for each image; {problem}")
 
 
 def check_logits(logits: Tensor, labels: Tensor, values: bool = True) -> None:

@@ -29,6 +29,8 @@ class Cost(NamedTuple):
     """Seconds of the whole training, without reading images and validation."""
     memory: int
     """Peak memory in bytes."""
+    frozen: int = 0
+    """Number of weights that are not trained."""
     unused: bool = False
     """Whether some trained weight does not affect the loss."""
 
@@ -80,6 +82,7 @@ def estimate_cost(
     every = task.every_n_steps
     return Cost(
         parameters=count_parameters(model),
+        frozen=sum(p.numel() for p in model.parameters() if not p.requires_grad),
         plain_step=medians[0],
         sib_step=medians[1] if len(medians) > 1 else float("nan"),
         total=(medians[-1] + (every - 1) * medians[0]) / every * steps,

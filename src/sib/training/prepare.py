@@ -122,6 +122,11 @@ def prepare(
         reporter.info("memory format: channels last")
     freezing = distributed.raise_on_all_ranks(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
+    if config.unfreeze_after is not None and config.unfreeze_after >= config.epochs:
+        reporter.info(
+            f"--unfreeze-after {config.unfreeze_after}: the run ends after epoch "
+            f"{config.epochs}, so nothing is unfrozen"
+        )
     reporter.info(describe_input(config, sources))
     layers, sentences_about_layers = describe_layers(config, task)
     outputs = output_note(task.model)
