@@ -1,5 +1,7 @@
 """Images of every colour model and orientation, and masks of every coding."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -130,3 +132,10 @@ def test_a_file_that_is_cut_anywhere_raises_only_input_errors(tmp_path):
             path.write_bytes(content[: int(len(content) * share)])
             with pytest.raises(InputError, match=f"a{ending} cannot be read"):
                 read_image(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(InputError, match=r"x\.png is not a file of its own"):
+        read_image(tmp_path / "x.png")

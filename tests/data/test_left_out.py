@@ -123,3 +123,10 @@ class TestLongImages:
         save(tmp_path / "cat" / "long.png", np.zeros((1, 30000), np.uint8))
         refused(tmp_path, "long.png is 30000 × 1 pixels", "134,217,728 pixels", image_size=224)
         assert len(all_names(open_folder(tmp_path, image_size=224, skip_bad=True))) == 10
+
+
+def test_a_class_without_a_readable_training_image_is_refused(tmp_path):
+    save_classes(tmp_path, count=8)
+    for image in (tmp_path / "cat").iterdir():
+        image.write_bytes(b"")
+    refused(tmp_path, "no training image of the class cat can be read", skip_bad=True)

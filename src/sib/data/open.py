@@ -17,6 +17,7 @@ from sib.data.layout import Parts
 from sib.data.locate import DIGITS, check_own_options, locate_data, read_parts, readable
 from sib.data.readers.masks import OVERHANG
 from sib.data.records import RecordSource, check_headers, problem_of
+from sib.data.sample import labels_of
 from sib.data.source import Divisible, Source
 from sib.data.splits import check_fraction
 from sib.utils.errors import InputError
@@ -238,7 +239,7 @@ def checked(
 
     Raises:
         InputError: a header or mask cannot be read, and bad images are not to be skipped; or a
-            split has no other ones.
+            split or a class of the training images has no other ones.
     """
     on_disk = {n: source for n, source in sources.items() if isinstance(source, RecordSource)}
     if not reading.skip_bad:
@@ -255,5 +256,17 @@ def checked(
             raise InputError(f"no {name} image can be read: {problems[0]}")
         if problems:
             found[name] = source.subset([i for i, problem in enumerate(wrong) if not problem])
+            _check_no_class_is_lost(name, source, found[name], problems[0])
         left_out += problems
     return found, left_out
+
+
+def _check_no_class_is_lost(split: str, whole: Divisible, kept: Divisible, problem: str) -> None:
+    """Raise InputError if no training image of a class is left."""
+    labels = [
+        {each for label in source.labels for each in labels_of(label)} for source in (whole, kept)
+    ]
+    lost = labels[0] - labels[1]
+    if split == "train" and lost:
+        name = whole.classes[min(lost)]
+        raise InputError(f"no training image of the class {name} can be read: {problem}")

@@ -1,5 +1,7 @@
 """Read image files: their size from the header, their pixels as RGB."""
 
+import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +106,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Pillow's own limits: it warns below ours, and refuses above
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+                raise InputError(f"{path} is not a file of its own, but a pipe or a device")
             with Image.open(path, formats=FORMATS) as image:
                 _check_pixels(image, path)
                 yield image
