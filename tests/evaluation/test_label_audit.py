@@ -72,6 +72,7 @@ def test_reader_of_the_corner(tmp_path, data):
         "With a label's objects taken out of the image, it still finds that label in 50 of 100.",
         "not found, 0.0",
         "labels added",
+        "Below each picture is whether the label above is found.",
     ):
         assert words.replace("'", "&#39;") in page or words in page, words
 

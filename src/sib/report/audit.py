@@ -30,6 +30,16 @@ Opened = Callable[[Evaluation], tuple[Checkpoint, Any]]
 LOOKING_KINDS = (ORIGINAL, MAP)
 CHANGED_KINDS = (ORIGINAL, "exchanged", "blurred", "greyed", "object_alone", "background_alone")
 EXAMPLES, RELYING = 6, 10
+CHANGED_WORDS = (
+    "The same images, which were not chosen by their results. Below each picture is what the "
+    "classifier decides. The number is the probability of its first decision; it should change "
+    "little as long as the object is there. Red: it decides differently."
+)
+CHANGED_SEVERAL_WORDS = (
+    "The same images, which were not chosen by their results. Below each picture is whether the "
+    "label above is found. The number is its probability; it should change little as long as the "
+    "label's objects are there. Red: the decision changes."
+)
 RELYING_WORDS = (
     "The images whose decision loses most certainty when the background changes, the strongest "
     "first. Only losses of at least 0.05 in probability, and other decisions, are shown. Look for "
@@ -134,9 +144,7 @@ def _galleries(
         ),
         (
             "What happens when the background changes",
-            "The same images, which were not chosen by their results. Below each picture is what "
-            "the classifier decides. The number is the probability of its first decision; it "
-            "should change little as long as the object is there. Red: it decides differently.",
+            CHANGED_SEVERAL_WORDS if is_several(audit.facts) else CHANGED_WORDS,
             CHANGED_KINDS,
             examples,
         ),

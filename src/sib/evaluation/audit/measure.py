@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from sib import distributed
 from sib.config.audit import AuditConfig
 from sib.data import Splits, make_loader
 from sib.data.annotation_notes import sentences
-from sib.data.sample import Label
 from sib.data.source import Source
 from sib.data.transforms import JointTransform
 from sib.data.understood import remarks, understood
 from sib.evaluation.audit.figures import classes_of, figures, first_rows, gaps, guessed, overall
 from sib.evaluation.audit.groups import find_groups
 from sib.evaluation.audit.images import AuditImages
+from sib.evaluation.audit.merge import by_image, in_order, label_scores_of, scores_of
 from sib.evaluation.audit.source import audit_source, check_foreground
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.classes import with_classes
@@ -31,15 +31,12 @@ from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.from_options import open_from_options
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import AUDIT, Evaluation
-from sib.metrics.behaviour import behaviour_of, conditions_of, label_behaviour_of
+from sib.metrics.behaviour import behaviour_of, label_behaviour_of
 from sib.runs.versions import versions
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 from sib.utils.normalization import statistics
 from sib.utils.progress_bar import progress
-
-VALUES = ("correct", "changed", "added", "log_odds_change", "predicted")
-"""Columns of each condition; ``added`` with several labels an image, ``predicted`` with one."""
 
 
 def open_audited(
@@ -203,8 +200,8 @@ def _score(
         table = distributed.raise_on_all_ranks(lambda: _behaviour(config, checkpoint, images))
     tables = distributed.all_gather_object(table)
     if objects is not None:
-        return label_scores_of(_by_image(tables), images.names), images
-    table = _in_order(tables, len(images.names), config.batch_size)
+        return label_scores_of(by_image(tables), images.names), images
+    table = in_order(tables, len(images.names), config.batch_size)
     return scores_of(table, images.names), images
 
 
@@ -231,86 +228,3 @@ def _behaviour(
         raise
     except ValueError as error:
         raise InputError(f"{checkpoint.path} cannot be audited: {error}") from None
-
-
-def _in_order(tables: list[dict[str, Tensor]], count: int, chunk: int) -> dict[str, Tensor]:
-    """Merge the processes' tables, given by rank, into one of all images."""
-    places = [
-        place
-        for rank in range(len(tables))
-        for place in range(count)
-        if place // chunk % len(tables) == rank
-    ]
-    order = torch.tensor(places).argsort()
-    filled = [table for table in tables if table]
-    return {name: torch.cat([table[name] for table in filled])[order] for name in filled[0]}
-
-
-def _by_image(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Merge the processes' tables of pairs into one, in the order of the images."""
-    filled = [table for table in tables if table]
-    order = torch.cat([table["image"] for table in filled]).argsort(stable=True)
-    return {name: torch.cat([table[name] for table in filled])[order] for name in filled[0]}
-
-
-def scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
-    """The values of each image.
-
-    Args:
-        table: the table of `behaviour_of`.
-        names: (N,) names of the images.
-    """
-    return _scores(table, list(names), table["label"].tolist(), table["predicted"].tolist(), {})
-
-
-def label_scores_of(table: dict[str, Tensor], names: Sequence[str]) -> Scores:
-    """The values of each pair of image and label; the column ``original/label`` has its label.
-
-    Args:
-        table: the table of `label_behaviour_of`.
-        names: (N,) names of the images.
-    """
-    own = [names[place] for place in table["image"].tolist()]
-    present, decided = (
-        [tuple(row.nonzero().flatten().tolist()) for row in table[name]]
-        for name in ("present", "decided")
-    )
-    label = {("original", "label"): _known(table["label"])}
-    return _scores(table, own, present, decided, label)
-
-
-def _scores(
-    table: dict[str, Tensor],
-    names: list[str],
-    labels: Sequence[Label],
-    predicted: Sequence[Label],
-    columns: dict[tuple[str, str], Tensor],
-) -> Scores:
-    unscored = ~table["scored"]
-    columns = columns | {
-        ("original", "correct"): table["correct"].masked_fill(unscored, torch.nan),
-        ("original", "log_odds"): table["log_odds"],
-        ("original", "donor"): _known(table["donor"]),
-        ("original", "same_class_donor"): _known(table["same_class_donor"]),
-    }
-    if "group" in table:
-        columns["original", "group"] = _known(table["group"])
-    for condition in conditions_of(table):
-        for value in VALUES:
-            column = table.get(f"{condition}/{value}")
-            if column is not None:
-                columns[condition, value] = _known(column) if value == "predicted" else column
-    return Scores(
-        names,
-        labels,
-        predicted,
-        table["log_odds"].sigmoid().tolist(),
-        table["foreground_share"].tolist(),
-        list(columns),
-        torch.stack([column.double() for column in columns.values()], dim=1).numpy(),
-    )
-
-
-def _known(numbers: Tensor) -> Tensor:
-    """Numbers with NaN instead of −1."""
-    return numbers.double().masked_fill(numbers < 0, torch.nan)
