@@ -127,8 +127,8 @@ class TrainOptions(FineTuningConfig):
     such step is undone and counted."""
     resume: bool = option(False, resume=True, harmless=True)
     """Continue from the last saved step of the run folder. These may change: epochs, out,
-    root, device, workers, micro-batch, checkpoint, save-every-steps, on-bad-image, bad-steps,
-    freeze, unfreeze-after, early-stopping, track, input.cache."""
+    root, device, workers, micro-batch, checkpoint, cuda-graph, save-every-steps, on-bad-image,
+    bad-steps, freeze, unfreeze-after, early-stopping, track, input.cache."""
     track: str = option("none", resume=True, harmless=True)
     """Trackers that show the curves and a picture of explanations during training: none, or
     tensorboard, wandb, mlflow, separated by commas. Trackers of other packages can be named, too.
