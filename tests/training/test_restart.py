@@ -73,7 +73,9 @@ def test_resume_refuses_another_number_of_processes(tmp_path):
     interrupted(tmp_path)
     environment = json.loads((tmp_path / "environment.json").read_text())
     (tmp_path / "environment.json").write_text(json.dumps(environment | {"processes": 8}))
-    with pytest.raises(InputError, match="started with 8 processes and continues"):
+    with pytest.raises(
+        InputError, match="was started with 8 processes and must continue with as many; got 1"
+    ):
         train(tiny(tmp_path, resume=True), Silent())
 
 

@@ -80,7 +80,19 @@ class TrainStep:
         ratios = self._gradient_ratios(progress, step)
         self.update.begin()
         with self._advice_on_memory(inputs, targets, size, known), self.autocast():
-            out = self._compute(inputs, targets, size, known, ratios, step)
+            if self.graphed is not None and ratios is None:  # those are looked at in the step
+                out = self._replay(self.graphed, inputs, targets, known, step)
+            else:
+                out = accumulate(
+                    self.parallel,
+                    inputs,
+                    targets,
+                    size,
+                    ratios.add if ratios else None,
+                    loss_scale=self.update.loss_scale,
+                    foreground=known,
+                    step=step,
+                )
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch, epoch, step)
             return progress.skip()
@@ -88,32 +100,19 @@ class TrainStep:
             progress.gradient_ratios = ratios.values()
         progress.add(describe_step(out, labels, kind_of(self.task.model)), len(labels))
 
-    def _compute(
+    def _replay(
         self,
+        graphed: GraphedStep,
         images: Tensor,
         labels: Tensor,
-        size: int,
         known: Tensor | None,
-        ratios: GradientRatios | None,
         step: int,
     ) -> StepOutput:
-        """Forward and backward passes; steps whose gradients are looked at never use a graph."""
-        scale = self.update.loss_scale
-        if self.graphed is not None and ratios is None:
-            try:
-                return self.graphed(images, labels, known, step=step, loss_scale=scale)
-            except CaptureFailed as error:
-                raise TrainingFailed(f"{error}; leave out --cuda-graph") from None
-        return accumulate(
-            self.parallel,
-            images,
-            labels,
-            size,
-            ratios.add if ratios else None,
-            loss_scale=scale,
-            foreground=known,
-            step=step,
-        )
+        """The step from its CUDA graph, or TrainingFailed if it cannot be captured."""
+        try:
+            return graphed(images, labels, known, step=step, loss_scale=self.update.loss_scale)
+        except CaptureFailed as error:
+            raise TrainingFailed(f"{error}; leave out --cuda-graph") from None
 
     def _inputs(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """What the task gets from a batch: images, labels and known foregrounds, perhaps mixed."""
