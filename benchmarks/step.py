@@ -36,7 +36,7 @@ ARCHITECTURES = (
 )
 MODES = ("plain", "naive", "sib", "calibrated")
 BATCH_NORM = ("train", "frozen")
-CALIBRATED = ("calibrated", "calibrated graph")
+CALIBRATED = ("calibrated", "calibrated quarter", "calibrated graph")
 """Objectives whose steps are of two kinds; their mean over a period is what counts."""
 Row = dict[str, Any]
 
@@ -52,8 +52,9 @@ class Options:
     batch: int = 8
     """Images in a step; four times as many at sides up to 64."""
     modes: tuple[str, ...] = MODES
-    """Which steps: plain, naive, sib, calibrated (mean over a measuring period), checkpointed,
-    "half of the batch"; "plain graph", "sib graph" and "calibrated graph" replay CUDA graphs."""
+    """Which steps: plain, naive, sib, calibrated (mean over a measuring period), checkpointed;
+    "half of the batch" and "calibrated quarter", with terms on a part of it; "plain graph",
+    "sib graph" and "calibrated graph", which replay CUDA graphs."""
     batch_norm: tuple[str, ...] = BATCH_NORM
     """train, frozen (running statistics; the weights still train), or both. Networks without batch
     norm are timed once."""

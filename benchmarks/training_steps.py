@@ -104,8 +104,11 @@ def make_steps(problem: Problem, modes: tuple[str, ...]) -> dict[str, Step]:
         "plain graph": lambda: _graph(problem, None),
         "sib graph": lambda: _graph(problem, sib.SpatialIB(*WEIGHTS)),
     }
-    for name, kind in (("calibrated", _Calibrated), ("calibrated graph", _CalibratedGraph)):
-        calibrated = kind(problem)
+    for name, calibrated in (
+        ("calibrated", _Calibrated(problem)),
+        ("calibrated quarter", _Calibrated(problem, fraction=0.25)),
+        ("calibrated graph", _CalibratedGraph(problem)),
+    ):
         makers[f"{name}, unmeasured"] = _returned(calibrated.unmeasured)
         makers[f"{name}, measured"] = _returned(calibrated.measured)
     unknown = [mode for mode in modes if mode not in makers]
@@ -174,8 +177,8 @@ def _take(problem: Problem, task: sib.Task) -> None:
 class _Calibrated:
     """The steps of one task that measure the weights of the terms, and those that do not."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+    def __init__(self, problem: Problem, **options: Any) -> None:
+        self._problem, self._options = problem, options
         self._task: sib.Task | None = None
 
     def measured(self) -> None:
@@ -194,7 +197,7 @@ class _Calibrated:
 
     def _make(self) -> sib.Task:
         objective = sib.SpatialIB.calibrated()
-        return sib.Task(self._problem.model, objective, validate=False)
+        return sib.Task(self._problem.model, objective, validate=False, **self._options)
 
 
 class _CalibratedGraph(_Calibrated):
