@@ -255,7 +255,7 @@ def test_an_earlier_export_survives_one_that_fails(tmp_path, monkeypatch, kind, 
     assert capfd.readouterr().err == ""
 
 
-def test_a_wrong_export_is_removed(tmp_path, monkeypatch):
+def test_a_wrong_export_is_not_written(tmp_path, monkeypatch):
     def wrong(classifier, example, path):
         path.write_bytes(b"x")
         return lambda batch: classifier.model(batch) + 1

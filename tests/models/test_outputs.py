@@ -227,6 +227,15 @@ def from_detached(classes):
     return Detaching(lambda logits: logits)
 
 
+class InPlace(Own):
+    def forward(self, images):
+        return super().forward(images.sub_(0.5))
+
+
+def in_place(classes):
+    return InPlace(lambda logits: logits)
+
+
 def complex_numbers(classes):
     return Own(lambda logits: torch.complex(logits, logits))
 
@@ -249,6 +258,7 @@ def plain(classes):
         ("detached", "has no gradient"),
         ("chosen", "has no gradient"),
         ("from_detached", "has no gradient with respect to the images"),
+        ("in_place", "gradient cannot be computed: RuntimeError: .*in-place"),
         ("complex_numbers", "must be real numbers; got complex64"),
     ],
 )

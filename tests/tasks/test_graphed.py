@@ -45,6 +45,33 @@ class Recorded:
         return again
 
 
+class Shared(Recorded):
+    """Graphs that share their memory: a replay destroys the results of all others."""
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.results = []
+
+    def __call__(self, function):
+        own = []
+
+        def compute():
+            found = function()
+            own.extend([] if own else found)
+            return found
+
+        again = super().__call__(compute)
+        self.results.append(own)
+
+        def replay():
+            for other in self.results:
+                for result in other if other is not own else []:
+                    result.fill_(torch.nan)
+            again()
+
+        return replay
+
+
 def batch(number, count=4):
     generator = torch.Generator().manual_seed(number)
     return torch.randn(count, 3, 24, 24, generator=generator), torch.arange(count) % 3
@@ -95,6 +122,24 @@ def test_gradients_that_are_there_are_added_to():
     torch.testing.assert_close(gradients(ours), gradients(reference))
 
 
+def test_gradients_of_another_kind_of_step_are_added_to():
+    """Steps with terms and without, whose graphs overwrite each other's gradients."""
+    torch.manual_seed(0)
+    ours = sib.Task(SmallResNet(3), OBJECTIVES["published"](), every_n_steps=2).train()
+    reference = copy.deepcopy(ours)
+    recorder = Shared(ours)
+    step = GraphedStep(ours, recorder=recorder)
+    for number in range(2 * EAGER_STEPS + 4):
+        if number % 2 == 0:
+            for task in (ours, reference):
+                task.zero_grad()
+        images, labels = batch(number)
+        step(images, labels)
+        reference.backward(reference(images, labels).loss)
+    assert recorder.count == 2
+    torch.testing.assert_close(gradients(ours), gradients(reference))
+
+
 def test_a_loss_scale_multiplies_the_gradients_alone():
     ours, reference = task_with("published"), task_with("published")
     step, _ = graphed(ours)
@@ -126,6 +171,8 @@ def test_another_kind_of_step_gets_a_graph_of_its_own():
     assert take(4) == 3
     task.eval()
     assert take(4) == 4
+    task.objective.background_weight = 7.0  # a number in the graph
+    assert take(4) == 5
 
 
 def test_outputs_stay_as_they_were_in_later_steps():

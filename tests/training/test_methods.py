@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -162,6 +163,16 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
         ),
         ({"cuda_graph": True, "micro_batch": 2}, "--cuda-graph and --micro-batch cannot go"),
         ({"cuda_graph": True, "checkpoint": True}, "--cuda-graph and --checkpoint cannot go"),
+        (
+            {
+                "objective": ObjectiveConfig(kind="calibrated"),
+                "cuda_graph": True,
+                "guided_labels": "each",
+                "guided_share": 1.0,
+                "labels": Path("labels.csv"),
+            },
+            "--cuda-graph and --guided-labels each cannot go together",
+        ),
         (
             {"objective": ObjectiveConfig(kind="calibrated", slope=3.0)},
             "--objective.slope is for --objective published; got calibrated",

@@ -96,6 +96,11 @@ def _check_step(config: TrainOptions) -> None:
         if config.cuda_graph and getattr(config, name):
             option = name.replace("_", "-")
             raise InputError(f"--cuda-graph and --{option} cannot go together; give one")
+    if config.cuda_graph and config.guided_labels != "union":
+        raise InputError(
+            f"--cuda-graph and --guided-labels {config.guided_labels} cannot go together: a graph "
+            "has a fixed number of labels an image"
+        )
 
 
 def _check_run(config: TrainOptions) -> None:

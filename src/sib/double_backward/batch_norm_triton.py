@@ -178,7 +178,6 @@ def _second(
     b = v_xhat / rows
     both = scale * inverse
     weight_of_v, weight_of_gy = -both * a, -both * b
-    weight_of_v, weight_of_gy = -both * a, -both * b
     x_of_x = both * (2 * a * b * inverse - slope / rows)
     x_shift = both * (a * v_sum + b * gy_sum) / rows - mean * x_of_x
     gy_of_x = -both * b

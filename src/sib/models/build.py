@@ -231,17 +231,6 @@ def count_logits(model: nn.Module, image_size: ImageSize) -> int:
         return int(logits_in(model(images)).shape[1])
 
 
-@torch.no_grad()
-def logits_of_one(model: nn.Module, image_size: ImageSize) -> int:
-    """How many logits a model gives."""
-    training = model.training
-    parameter = next(model.parameters(), torch.zeros(()))
-    images = torch.zeros(1, 3, *height_width(image_size), device=parameter.device)
-    logits = model.eval()(images)
-    model.train(training)
-    return int(logits.shape[1])
-
-
 def _refused_size(name: str, image_size: ImageSize, error: Exception) -> InputError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return InputError(f"arch {name} does not take image_size {plain_size(image_size)}: {reason}")

@@ -16,6 +16,13 @@ def fault_of(model: nn.Module, images: Tensor) -> str | None:
         model: classifier in evaluation mode.
         images: (2, C, H, W) that it takes.
     """
+    try:
+        return _missing_gradient(model, images)
+    except Exception as error:  # whatever the user's own code raises
+        return f"its gradient cannot be computed: {type(error).__name__}: {error}"
+
+
+def _missing_gradient(model: nn.Module, images: Tensor) -> str | None:
     with torch.enable_grad():
         images = images.clone().requires_grad_()
         logits = logits_in(model(images))

@@ -33,14 +33,18 @@ class CaptureFailed(ValueError):
 class GraphedStep:
     """Takes the forward and backward passes of a task from CUDA graphs.
 
-    One graph is captured for each kind of step: shapes of the batch, with terms or without, with
-    measured weights or without, mode of the model, trained parameters, autocast. The first two
-    steps of each kind are ordinary ones. A graph keeps the memory of its step, which all graphs of
-    a task share, and gradients of its own.
+    One graph is captured for each kind of step: shapes of the batch, with terms or without, weights
+    of the terms and whether they are measured, mode of the model, trained parameters, autocast. The
+    first two steps of each kind are ordinary ones. A graph keeps the memory of its step, which all
+    graphs of a task share, and gradients of its own.
 
     Computations that wait for the GPU cannot be part of a graph. So the values of a batch are
     checked before it, and whether labels fit the logits is checked in ordinary steps only. The
     task's model must not wait either.
+
+    A graph repeats what Python decided when it was captured, such as a random choice of the model's
+    code. Apart from the weights of the terms, options of the objective and of the criterion must
+    not change once there are graphs.
 
     >>> import sib, torch
     >>> task = sib.Task(sib.models.SmallResNet(3), sib.SpatialIB())
@@ -108,7 +112,18 @@ class GraphedStep:
         if graph is None:
             return self._eager(batch, step, loss_scale)
         task.take_step(step)
+        self._save_gradients()
         return graph.replay(batch, loss_scale)
+
+    def _save_gradients(self) -> None:
+        """Copy gradients that are still there, since every replay may overwrite those of graphs."""
+        left = [p for p in self.task.parameters() if p.grad is not None]
+        if not left:
+            return
+        captured = {id(own) for graph in self._graphs.values() for own in graph.gradients}
+        for p in left:
+            if p.grad is not None and id(p.grad) in captured:
+                p.grad = p.grad.clone()
 
     def _is_due(self, kind: str) -> bool:
         """Whether a kind of step is captured now."""
@@ -122,6 +137,7 @@ class GraphedStep:
             [None if each is None else (each.shape, each.stride(), each.dtype) for each in batch],
             task.is_regularized_step(step),
             task.weights_are_due(step),
+            None if task.objective is None else task.objective.term_weights(),
             [module.training for module in task.modules()],
             [(p.data_ptr(), p.requires_grad) for p in task.parameters()],
             torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device),
@@ -203,12 +219,8 @@ class _Graph(NamedTuple):
             if own is not None and given is not None:
                 own.copy_(given)
         self.scale.fill_(loss_scale)
-        pairs = list(zip(self.parameters, self.gradients, strict=True))
-        for p, own in pairs:  # gradients that are still there are added to
-            if own is not None and p.grad is own:
-                p.grad = own.clone()
         self.again()
-        for p, own in pairs:
+        for p, own in zip(self.parameters, self.gradients, strict=True):
             if own is not None:
                 p.grad = own if p.grad is None else p.grad + own
         return self.out.map(Tensor.clone)

@@ -30,7 +30,7 @@ from sib.utils.errors import InputError
 OUTLINES = ("polygon", "rotation", "oriented_rectangle")
 """Shapes given by their corners; rotated boxes of X-AnyLabeling and labelme are two."""
 NO_OBJECTS = ("_background_", "__ignore__")
-"""labelme's names of what is no object."""
+"""labelme's names of what is not an object."""
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 
 
