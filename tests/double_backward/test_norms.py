@@ -98,3 +98,18 @@ def test_layer_norm_in_bfloat16_has_the_type_that_torch_gives(autocast):
 def test_layer_norm_words_its_refusals_as_torch_does():
     with second_order(), pytest.raises(RuntimeError, match="normalized_shape"):
         F.layer_norm(torch.randn(2, 3, requires_grad=True), (4,))
+
+
+def test_kernels_that_cannot_be_built_leave_the_work_to_torch(monkeypatch):
+    from sib.double_backward import batch_norm
+
+    def fails():
+        raise RuntimeError("Failed to find C compiler.\nMore lines")
+
+    kernels = pytest.importorskip("sib.double_backward.batch_norm_triton")
+    monkeypatch.setattr(kernels, "try_out", fails)
+    batch_norm._triton_kernels.cache_clear()
+    with pytest.warns(UserWarning, match=r"torch's kernels.*: Failed to find C compiler\.$"):
+        assert batch_norm._triton_kernels() is None
+    assert batch_norm._triton_kernels() is None  # said once
+    batch_norm._triton_kernels.cache_clear()

@@ -21,6 +21,7 @@ torch composes these gradients from about thirty elementwise operations in train
 evaluation mode.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -225,7 +226,7 @@ def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 def _forward_kernel(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Callable[..., Any]:
     """The one that ``torch.nn.functional.batch_norm`` would take in train mode."""
-    fits = x.is_cuda and x.dtype in (torch.float32, torch.float16) and x.is_contiguous()
+    fits = _on_cuda(x) and x.dtype in (torch.float32, torch.float16) and x.is_contiguous()
     affine = all(each is not None and each.dtype == torch.float32 for each in (weight, bias))
     cudnn = fits and affine and torch.backends.cudnn.enabled and x.shape[0] <= 880_801
     return _aten.cudnn_batch_norm if cudnn else _aten.native_batch_norm
@@ -233,11 +234,16 @@ def _forward_kernel(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Ca
 
 def _kernels_for(x: Tensor) -> Any:
     """The module of our own kernels where they can be used, else None."""
-    if not x.is_cuda or x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+    if not _on_cuda(x) or x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         return None
     format = torch.channels_last if x.ndim == 4 else torch.contiguous_format
     dense = x.is_contiguous() or x.is_contiguous(memory_format=format)
     return _triton_kernels() if dense else None
+
+
+def _on_cuda(x: Tensor) -> bool:
+    """Whether a tensor is on a GPU of NVIDIA's; torch calls AMD's by the same name."""
+    return x.is_cuda and torch.version.hip is None
 
 
 @cache
@@ -245,6 +251,16 @@ def _triton_kernels() -> Any:
     try:
         from sib.double_backward import batch_norm_triton
     except ImportError:  # Triton comes with torch's builds for Linux and CUDA only
+        return None
+    try:
+        batch_norm_triton.try_out()
+    except Exception as error:  # whatever a compiler raises: torch's kernels are right, too
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        warnings.warn(
+            "batch norm computes its derivatives with torch's kernels, which are slower, since its "
+            f"own cannot be built here (Triton needs a C compiler): {reason}",
+            stacklevel=2,
+        )
         return None
     return batch_norm_triton
 
