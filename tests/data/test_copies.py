@@ -49,9 +49,10 @@ def test_between_splits(splits):
 def test_between_classes(splits):
     (splits / "train/dog/9.png").symlink_to(splits / "train/cat/1.png")
     assert sentences(splits) == [
-        "an image is in two classes with the same content, such as train/cat/1.png and "
-        "train/dog/9.png"
+        "an image is in two classes: train/cat/1.png and train/dog/9.png have the same content"
     ]
+    shutil.copy(splits / "train/cat/2.png", splits / "train/dog/8.png")
+    assert sentences(splits)[0].startswith("2 images are in two classes, the first as train/")
 
 
 def test_copies_in_one_class_of_one_split_are_not_reported(splits):

@@ -67,8 +67,9 @@ def _in_two_classes(same: list[list[tuple[str, Label, str]]]) -> list[str]:
     if not split:
         return []
     first, second = (name for _, _, name in _with_two_labels(split[0]))
-    count = "an image is" if len(split) == 1 else f"{len(split)} images are"
-    return [f"{count} in two classes with the same content, such as {first} and {second}"]
+    if len(split) == 1:
+        return [f"an image is in two classes: {first} and {second} have the same content"]
+    return [f"{len(split)} images are in two classes, the first as {first} and {second}"]
 
 
 def _with_two_labels(group: list[tuple[str, Label, str]]) -> list[tuple[str, Label, str]]:
