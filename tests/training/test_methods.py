@@ -188,6 +188,13 @@ def test_options_that_do_not_go_together_are_told(tmp_path, options, sentence):
         tiny(tmp_path / "run", **options)
 
 
+def test_cuda_graphs_need_a_gpu_before_anything_is_read(tmp_path):
+    reporter = runs.Silent()
+    with pytest.raises(InputError, match="--cuda-graph needs a CUDA GPU; this run is on cpu"):
+        train(tiny(tmp_path / "run", cuda_graph=True, device="cpu"), reporter)
+    assert not reporter.said and not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -91,6 +91,7 @@ def prepare(
     Raises:
         InputError: bad input, in one sentence.
     """
+    distributed.raise_on_all_ranks(lambda: _check_cuda_graph(config, device))
     trackers = distributed.raise_on_all_ranks(lambda: _trackers(config, run, reporter))
     config, state = _look_at(run, config)
     if run.warning:
@@ -113,7 +114,6 @@ def prepare(
         reporter.info(f"deviates from the method: {deviation}")
     if not config.dry_run:
         splits = distributed.raise_on_all_ranks(lambda: cache_splits(config, splits, reporter))
-    distributed.raise_on_all_ranks(lambda: _check_cuda_graph(config, device))
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
     task, record = distributed.raise_on_all_ranks(lambda: _make(config, splits, device, start))
