@@ -94,13 +94,20 @@ class Terms:
         return Terms(
             {name: function(value) for name, value in self.values.items()},
             {name: function(value) for name, value in self.weighted.items()},
-            {
-                name: function(weight) if isinstance(weight, Tensor) else weight
-                for name, weight in self.weights.items()
-            },
+            map_weights(self.weights, function),
             None if self.mask is None else function(self.mask),
             None if self.reconstruction is None else function(self.reconstruction),
         )
+
+
+def map_weights(
+    weights: dict[str, float | Tensor], function: Callable[[Tensor], Tensor]
+) -> dict[str, float | Tensor]:
+    """Weights by name with a function applied to those that are tensors."""
+    return {
+        name: function(weight) if isinstance(weight, Tensor) else weight
+        for name, weight in weights.items()
+    }
 
 
 class Objective(nn.Module, ABC):

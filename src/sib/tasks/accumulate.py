@@ -21,7 +21,7 @@ def accumulate(
     micro_batch: int,
     watch: Callable[[StepOutput], None] | None = None,
     *,
-    loss_scale: float = 1.0,
+    loss_scale: float | Tensor = 1.0,
     foreground: Tensor | None = None,
     step: int | None = None,
 ) -> StepOutput:
@@ -53,8 +53,8 @@ def accumulate(
             is split into parts of nearly equal size.
         watch: called with the output of each micro-batch before its backward pass. Its losses are
             the micro-batch's shares of the batch's losses.
-        loss_scale: factor of the gradients, as training in float16 needs; the returned output is
-            not scaled.
+        loss_scale: factor of the gradients, as training in float16 needs, a number or a scalar
+            tensor; the returned output is not scaled.
         foreground: (B, 1, H, W), as for the task.
         step: as for the task.
 
@@ -126,7 +126,10 @@ def _sum(scalars: list[Tensor]) -> Tensor:
 
 
 def _finish(
-    task: Task, out: StepOutput, watch: Callable[[StepOutput], None] | None, loss_scale: float
+    task: Task,
+    out: StepOutput,
+    watch: Callable[[StepOutput], None] | None,
+    loss_scale: float | Tensor,
 ) -> None:
     # the caller's autocast is for the forward pass only
     with torch.autocast(out.loss.device.type, enabled=False):

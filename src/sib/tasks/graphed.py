@@ -5,15 +5,15 @@ than a processor starts them. A CUDA graph holds all kernels of a step and is st
 call, so that the GPU alone sets the pace. The kernels are those of the ordinary step.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from sib.tasks.accumulate import accumulate
 from sib.tasks.output import StepOutput
 from sib.tasks.task import Task
 
@@ -70,8 +70,8 @@ class GraphedStep:
             raise ValueError("a step is replayed from a CUDA graph or checkpointed, not both")
         self.task, self.device = task, device
         self._record = recorder or _Captures()
-        self._seen: Counter[str] = Counter()
-        self._graphs: dict[str, _Graph] = {}
+        self._seen: Counter[Hashable] = Counter()
+        self._graphs: dict[Hashable, _Graph] = {}
 
     def __call__(
         self,
@@ -125,31 +125,43 @@ class GraphedStep:
             if p.grad is not None and id(p.grad) in captured:
                 p.grad = p.grad.clone()
 
-    def _is_due(self, kind: str) -> bool:
+    def _is_due(self, kind: Hashable) -> bool:
         """Whether a kind of step is captured now."""
         self._seen[kind] += 1
         return self._seen[kind] > EAGER_STEPS and len(self._graphs) < MOST_GRAPHS
 
-    def _kind(self, batch: "_Batch", step: int) -> str:
-        """A digest of everything that decides which kernels a step consists of, and where."""
+    def _kind(self, batch: "_Batch", step: int) -> Hashable:
+        """Everything that decides which kernels a step consists of, and where."""
         task, device = self.task, self.device.type
-        facts = (
-            [None if each is None else (each.shape, each.stride(), each.dtype) for each in batch],
+        weights = {} if task.objective is None else task.objective.term_weights()
+        return (
+            tuple(
+                each if each is None else (each.shape, each.stride(), each.dtype) for each in batch
+            ),
             task.is_regularized_step(step),
             task.weights_are_due(step),
-            None if task.objective is None else task.objective.term_weights(),
-            [module.training for module in task.modules()],
-            [(p.data_ptr(), p.requires_grad) for p in task.parameters()],
+            tuple(weights.items()),
+            tuple(module.training for module in task.modules()),
+            tuple((p.data_ptr(), p.requires_grad) for p in task.parameters()),
             torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device),
         )
-        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def _eager(self, batch: "_Batch", step: int, loss_scale: float) -> StepOutput:
         with _side_stream(self.device):
-            out = self.task(*batch, step=step)
-            with torch.autocast(self.device.type, enabled=False):
-                self.task.backward(loss_scale * out.loss)
-            return out.detach()
+            return self._take(batch, step, loss_scale)
+
+    def _take(self, batch: "_Batch", step: int, loss_scale: float | Tensor) -> StepOutput:
+        """The ordinary step of a whole batch."""
+        images, labels, known = batch
+        return accumulate(
+            self.task,
+            images,
+            labels,
+            len(images),
+            loss_scale=loss_scale,
+            foreground=known,
+            step=step,
+        )
 
     def _capture(self, batch: "_Batch", step: int) -> "_Graph":
         task = self.task
@@ -166,10 +178,8 @@ class GraphedStep:
         def compute() -> list[Tensor]:
             for p in parameters:
                 p.grad = None
-            out = task(*static, step=step)
-            with torch.autocast(self.device.type, enabled=False):
-                task.backward(scale * out.loss)
-            found.append((out.detach(), [p.grad for p in parameters]))
+            out = self._take(static, step, scale)
+            found.append((out, [p.grad for p in parameters]))
             return _tensors(*found[-1])
 
         validate, task.validate, number = task.validate, False, task.step

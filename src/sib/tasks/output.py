@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from sib.objectives.base import Terms
+from sib.objectives.base import Terms, map_weights
 
 
 class StepOutput(NamedTuple):
@@ -66,8 +66,5 @@ class StepOutput(NamedTuple):
             function(self.cross_entropy),
             None if self.terms is None else self.terms.map(function),
             {name: function(term) for name, term in self.weighted_terms.items()},
-            {
-                name: function(weight) if isinstance(weight, Tensor) else weight
-                for name, weight in self.weights.items()
-            },
+            map_weights(self.weights, function),
         )

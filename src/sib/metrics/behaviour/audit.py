@@ -125,12 +125,21 @@ def behaviour_of(
                 continue
             table = _audit_batch(model, images, labels, foreground, chosen, look, partners)
             rows.append(table if groups is None else {**table, "group": groups})
-    if not rows:  # there are fewer batches than processes
+    return joined(rows)
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """The table of all batches; empty for a process that had none.
+
+    Raises:
+        ValueError: some batches have groups, and others have none.
+    """
+    if not tables:
         return {}
-    names = set(rows[0])
-    if any(set(row) != names for row in rows):
+    names = set(tables[0])
+    if any(set(table) != names for table in tables):
         raise ValueError("batches must all have groups, or none of them")
-    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    return {name: torch.cat([table[name] for table in tables]) for name in tables[0]}
 
 
 def _collect(batches: Batches, chosen: dict[str, Condition], size: int, seed: int) -> Donors | None:

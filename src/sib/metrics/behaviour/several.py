@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sib.explain.state import device_of, logits_of
 from sib.functional import checks
-from sib.metrics.behaviour.audit import Look, Table, changed_images
+from sib.metrics.behaviour.audit import Look, Table, changed_images, joined
 from sib.metrics.behaviour.backgrounds import Colour
 from sib.metrics.behaviour.conditions import (
     ALONE,
@@ -21,6 +20,7 @@ from sib.metrics.behaviour.conditions import (
 from sib.metrics.behaviour.donors import Donors, Partners, Reservoir
 from sib.metrics.behaviour.inputs import Batches, check_options, usable
 from sib.metrics.behaviour.label_pairs import Pairs, checked_pairs
+from sib.metrics.behaviour.models import finite_logits
 from sib.models.mode import evaluation_mode
 
 
@@ -131,11 +131,7 @@ def label_behaviour_of(
                 table["image"] = pairs.images + start
                 rows.append(table if groups is None else {**table, "group": groups[pairs.images]})
             start += len(images)
-    if not rows:  # there are fewer batches than processes
-        return {}
-    if any(set(row) != set(rows[0]) for row in rows):
-        raise ValueError("batches must all have groups, or none of them")
-    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    return joined(rows)
 
 
 def _collect(batches: Batches, chosen: dict[str, Condition], size: int, seed: int) -> Donors | None:
@@ -185,14 +181,6 @@ def _partners_of(
     return Partners(donors, {kind: torch.tensor(rows) for kind, rows in found.items()})
 
 
-def _decisions(model: nn.Module, images: Tensor) -> Tensor:
-    """Logits (B, K) in float64 on the CPU."""
-    logits = logits_of(model, images.to(device_of(model, images))).cpu().double()
-    if not torch.isfinite(logits).all():
-        raise ValueError("model gives logits that are not finite")
-    return logits
-
-
 def _audit_batch(
     model: nn.Module,
     images: Tensor,
@@ -202,7 +190,7 @@ def _audit_batch(
     look: Look,
     partners: Partners,
 ) -> Table:
-    logits = _decisions(model, images)
+    logits = finite_logits(model, images)
     if logits.shape != labels.shape:
         raise ValueError(
             f"model must give a logit for each label, {checks.shape(labels)}; got "
@@ -230,7 +218,7 @@ def _audit_batch(
         changed = changed_images(shown, foreground, condition, look, partners, scored)
         possible = usable(foreground) & ~changed.flatten(1).isnan().any(dim=1)
         rows = scored.nonzero().squeeze(1)[possible.cpu()]
-        after = _decisions(model, changed[possible]) if len(rows) else logits[:0]
+        after = finite_logits(model, changed[possible]) if len(rows) else logits[:0]
         effects = _effects(before[rows], after, pairs.labels[rows], present[rows])
         for key, values in effects.items():
             column = torch.full((len(scored),), torch.nan, dtype=torch.float64)
