@@ -293,7 +293,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("option", "part"),
         [
-            ({"image_size": 0}, "image_size must be at least 1; got 0"),
+            ({"image_size": 0}, "image_size must be at least 2; got 0"),
             (
                 {"augment": "rotate"},
                 "augment must be one of none, flip, crop, randaugment, trivial; got 'rotate'",
@@ -327,7 +327,7 @@ class TestArguments:
         refused("digits", part, **option)
 
     def test_transform(self):
-        with pytest.raises(InputError, match="image_size must be at least 1"):
+        with pytest.raises(InputError, match="image_size must be at least 2"):
             JointTransform(0)
 
 

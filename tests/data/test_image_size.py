@@ -19,7 +19,6 @@ from sib.utils.image_size import (
     height_width,
     parse_size,
     plain_size,
-    refuse_two_numbers,
     size_in_words,
 )
 
@@ -59,11 +58,9 @@ class TestSizes:
         with pytest.raises(InputError, match="--image-size must be N for a square or HxW"):
             parse_size(text)
 
-    @pytest.mark.parametrize(
-        ("size", "least"), [(0, 1), ((0, 4), 1), ((4, -1), 1), ("0", 2), ("1", 2), ("4x1", 2)]
-    )
-    def test_a_side_that_is_too_short_is_refused(self, size, least):
-        with pytest.raises(InputError, match=f"image_size must be at least {least}"):
+    @pytest.mark.parametrize("size", [0, 1, (0, 4), (4, 1), (4, -1), "0", "1", "4x1"])
+    def test_a_side_that_is_too_short_is_refused(self, size):
+        with pytest.raises(InputError, match="image_size must be at least 2"):
             check_size(size)
 
     @pytest.mark.parametrize("size", [1.5, (1, 2, 3), (1, 2.0), True, None])
@@ -73,12 +70,6 @@ class TestSizes:
 
     def test_a_square_is_an_integer(self):
         assert check_size((8, 8)) == 8 and check_size([8, 9]) == (8, 9)
-
-    def test_two_numbers_are_explained(self):
-        with pytest.raises(InputError, match="64x48 for height 64 and width 48; got 64 48"):
-            refuse_two_numbers(["--data", "digits", "--image-size", "64", "48"])
-        refuse_two_numbers(["--image-size", "64", "cub200/resnet50"])
-        refuse_two_numbers(["--image-size=64", "48"])
 
 
 class TestResize:
@@ -114,8 +105,8 @@ class TestResize:
         image = torch.tensor([[10, 30], [50, 70]], dtype=torch.uint8).repeat(3, 1, 1)
         mask = torch.tensor([[[True, False], [False, False]]])
         picture = Sample(tv_tensors.Image(image), 0, tv_tensors.Mask(mask))
-        found = JointTransform((2, 1), resize="squash")(picture)
-        assert found.image[0].tolist() == [[20], [60]]
+        found = JointTransform((2, 4), resize="squash")(picture)
+        assert found.image[0].tolist() == [[10, 15, 25, 30], [50, 55, 65, 70]]
         assert JointTransform((2, 6), resize="squash")(picture).foreground[0].tolist() == [
             [True] * 3 + [False] * 3,
             [False] * 6,

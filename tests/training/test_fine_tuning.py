@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from sib.models import build
 from sib.models.build import head_names
 from sib.training import TrainConfig
 from sib.training.average import WeightAverage
-from sib.training.freezing import Freezing
+from sib.training.freezing import Freezing, check_frozen_start
 from sib.training.groups import blocks, parameter_groups
 from sib.training.loop import Training
 from sib.training.optimizer import Update
@@ -95,6 +96,17 @@ def test_what_is_frozen_may_change_on_resume(source, tmp_path):
 def test_layers_that_cannot_be_frozen(freeze, sentence):
     with pytest.raises(InputError, match=sentence):
         Freezing(build("small_resnet", 3, 32), config(freeze=freeze))
+
+
+def test_layers_are_not_frozen_at_random_values_in_silence(source, tmp_path):
+    for later in ({}, {"unfreeze_after": 1}):
+        with pytest.raises(InputError, match="--freeze backbone needs --weights"):
+            shown(tmp_path / "a", freeze="backbone", **later)
+    assert not (tmp_path / "a").exists()
+    heard = shown(tmp_path / "b", freeze="stem", unfreeze_after=1, dry_run=True)
+    assert "--freeze stem without --weights: these layers keep their random values for 1" in heard
+    for trained in ({"weights": str(source)}, {"arch": "module:function"}, {"resume": True}):
+        assert check_frozen_start(replace(config(freeze="backbone"), **trained)) is None
 
 
 def test_a_layer_name_is_not_a_prefix():

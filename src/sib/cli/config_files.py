@@ -10,7 +10,6 @@ from sib.config.recipes import find_recipe
 from sib.config.yaml_file import parse_yaml
 from sib.config.yaml_options import RECIPE, leave_out, options_of, switch
 from sib.utils.errors import InputError
-from sib.utils.image_size import refuse_two_numbers
 
 
 def expand_config(kind: type, arguments: list[str]) -> list[str]:
@@ -27,7 +26,6 @@ def expand_config(kind: type, arguments: list[str]) -> list[str]:
         InputError: the file cannot be read, or has a key or a value that is not allowed; an
             unknown recipe.
     """
-    refuse_two_numbers(arguments)
     rest, files = [], []
     waiting = iter(arguments)
     for argument in waiting:

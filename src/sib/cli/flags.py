@@ -23,6 +23,8 @@ class Flag(NamedTuple):
     """Of one value; bool for a switch, which takes none."""
     optional: bool = False
     """Whether the word None is a value too."""
+    joined: str = ""
+    """What stands between several names or numbers in its one value."""
 
 
 def check_command(name: str, known: Iterable[str], program: str = "sib") -> None:
@@ -51,7 +53,8 @@ def check_flags(command: str, kind: type, arguments: list[str], config: bool = T
         arguments: after the command.
         config: whether it takes ``--config``.
     """
-    known = _flags(kind) | ({"--config": Flag(kind=str)} if config else {})
+    known = flags_of(kind, config)
+    given: set[str] = set()
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         flag = name.replace("_", "-")
@@ -62,7 +65,12 @@ def check_flags(command: str, kind: type, arguments: list[str], config: bool = T
                 f"{command} has no option {flag}{_perhaps(flag[2:], known)}; {command} --help "
                 "lists all"
             )
-        values = [value] if equals else list(_values(arguments[place + 1 :], known[flag].several))
+        if flag in given and known[flag].joined == ",":
+            raise InputError(f"{flag} is given twice; give it once, with commas between the names")
+        given.add(flag)
+        values = (
+            [value] if equals else list(values_after(arguments[place + 1 :], known[flag].several))
+        )
         if not values and known[flag].kind is not bool:
             raise InputError(f"{command}: {flag} needs a value; {command} --help explains it")
         _check_choice(flag, values, known[flag].choices)
@@ -70,7 +78,7 @@ def check_flags(command: str, kind: type, arguments: list[str], config: bool = T
             _check_number(flag, values, known[flag])
 
 
-def _values(rest: list[str], several: bool) -> Iterator[str]:
+def values_after(rest: list[str], several: bool) -> Iterator[str]:
     """What follows an option and belongs to it."""
     for number, value in enumerate(rest):
         negative = value[:1] == "-" and not value[1:2].isdecimal()
@@ -97,15 +105,19 @@ def _check_number(flag: str, values: list[str], known: Flag) -> None:
             raise InputError(f"{flag} must be {NUMBERS[known.kind]}; got {value!r}") from None
 
 
-def _flags(kind: type) -> dict[str, Flag]:
-    """Every spelling of every option, with hyphens."""
-    found = {"--help": Flag()}
+def flags_of(kind: type, config: bool = False) -> dict[str, Flag]:
+    """Every spelling of every option, with hyphens; ``config`` adds ``--config``."""
+    found = {"--help": Flag()} | ({"--config": Flag(kind=str)} if config else {})
     hints = get_type_hints(kind)
     for known in options(kind):
         hint = _hint(known.name, hints)
         plain = f"--{known.name.replace('_', '-')}"
         found[plain] = found[known.flag] = Flag(
-            _choices(hint), get_origin(hint) is tuple, _kind(hint), type(None) in get_args(hint)
+            _choices(hint),
+            get_origin(hint) is tuple,
+            _kind(hint),
+            type(None) in get_args(hint),
+            known.facts.joined,
         )
         if hint is bool or bool in get_args(hint):
             group, dot, name = plain[2:].rpartition(".")

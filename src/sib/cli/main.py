@@ -11,8 +11,9 @@ from typing import Annotated, Any, Union
 from sib import __version__, distributed
 from sib.cli.arguments import EVERYWHERE, described, split_output
 from sib.cli.commands import COMMANDS, Command
-from sib.cli.flags import check_command, check_flags
+from sib.cli.flags import check_command
 from sib.cli.sentence import in_a_sentence
+from sib.cli.words import checked
 from sib.utils.errors import InputError, ProblemsFound, ProcessLost, TrainingFailed
 from sib.utils.lazy import load
 from sib.utils.optional import missing_extra
@@ -119,8 +120,7 @@ def parse(arguments: list[str]) -> Any:
         kind, prog = load(command.options), f"sib {arguments[0]}"
         join_help(kind)
         description = f"{cleandoc(kind.__doc__)}\n\n{EVERYWHERE}"
-        rest = arguments[1:]
-        _check_flags(prog, command, rest)
+        rest = _checked(prog, command, arguments[1:])
         arguments = expand_config(kind, rest) if command.reads_files else rest
     said = StringIO()
     try:
@@ -144,17 +144,18 @@ def parse(arguments: list[str]) -> Any:
     return config
 
 
-def _check_flags(program: str, command: Command, arguments: list[str]) -> None:
-    """Refuse options that the command, or the one below it that is named, does not have."""
+def _checked(program: str, command: Command, arguments: list[str]) -> list[str]:
+    """The arguments of a command, or of the one below it that is named, with commas divided."""
     if not command.below:
-        check_flags(program, load(command.options), arguments, command.reads_files)
-    elif not arguments:
+        return checked(program, load(command.options), arguments, command.reads_files)
+    if not arguments:
         names = ", ".join(command.below)
         raise InputError(f"{program} needs a command: {names}; {program} --help explains all")
-    elif arguments[0][:1] != "-":
-        check_command(arguments[0], command.below, program)
-        kind = load(command.below[arguments[0]])
-        check_flags(f"{program} {arguments[0]}", kind, arguments[1:], config=False)
+    if arguments[0][:1] == "-":
+        return arguments
+    check_command(arguments[0], command.below, program)
+    kind, below = load(command.below[arguments[0]]), f"{program} {arguments[0]}"
+    return [arguments[0], *checked(below, kind, arguments[1:], config=False)]
 
 
 def _every_command() -> Any:

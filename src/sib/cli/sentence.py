@@ -25,4 +25,7 @@ def in_a_sentence(box: str, program: str) -> str:
     if missing:
         below, name, meaning = missing.groups()
         return f"{below} needs {name}: {meaning[0].lower()}{meaning[1:]}"
+    unknown = re.search(r"Unrecognized options: ([^-\s]\S*)", text)
+    if unknown:
+        return f"{program} does not take {unknown[1]!r}"
     return f"{program}: {text.rstrip('.')}"

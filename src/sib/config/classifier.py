@@ -8,6 +8,7 @@ import tyro
 
 from sib.config.checks import check_image_size, check_normalization
 from sib.config.choices import Normalization, Resize
+from sib.config.facts import option
 from sib.config.image_size import ImageSizeOption
 from sib.utils.resize import parse_resize
 
@@ -26,13 +27,13 @@ class ClassifierConfig:
     """Architecture, for a file of weights that does not name it."""
     trust_code: bool = False
     """Import the module that defines a run's or a file's own architecture (MODULE:FUNCTION)."""
-    image_size: ImageSizeOption = None
+    image_size: ImageSizeOption = option(None, joined="x")
     """Side of the square input in pixels, or height and width as HxW. Default: the run's or the
     file's own, that of the architecture's published weights, or 224."""
     resize: Resize | None = None
     """crop, squash or pad, as in sib train --input.resize. Default: the run's or the file's own, or
     that of the architecture's published weights, or crop."""
-    normalization: Normalization | None = None
+    normalization: Normalization | None = option(None, joined="/")
     """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25. Default: the run's or the
     file's own, or that of the architecture's published weights."""
     device: str = "auto"

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sib.config.facts import option
 from sib.config.image_size import ImageSizeOption
 from sib.utils.errors import InputError
 
@@ -85,9 +86,9 @@ class ShowConfig:
     """With pretrained: the architecture, as in sib train."""
     weights: str | None = None
     """With pretrained: pretrained, a file or a run folder, as in sib train."""
-    image_size: ImageSizeOption = None
+    image_size: ImageSizeOption = option(None, joined="x")
     """With pretrained: as in sib train. Default: the size of the weights' training, or 224."""
-    normalization: str = "auto"
+    normalization: str = option("auto", joined="/")
     """With pretrained: as sib train --input.normalization."""
     layer: str | None = None
     """With pretrained: as sib train --objective.foreground-layer."""

@@ -29,6 +29,8 @@ class Facts(NamedTuple):
     """Objectives that use it; empty for all of them and for plain cross-entropy."""
     only_if: tuple[str, tuple[str, ...]] | None = None
     """Another option, by its full name, and the values of that option for which this one counts."""
+    joined: str = ""
+    """What stands between several names or numbers in its one value; empty if it holds one."""
 
 
 class Option(NamedTuple):
@@ -54,9 +56,10 @@ def option(
     harmless: bool = False,
     only_for: tuple[str, ...] = (),
     only_if: tuple[str, tuple[str, ...]] | None = None,
+    joined: str = "",
 ) -> Any:
     """A field of a dataclass of options with its default and its `Facts`."""
-    facts = Facts(resume, harmless, only_for, only_if)
+    facts = Facts(resume, harmless, only_for, only_if, joined)
     return dataclasses.field(default=default, metadata={KEY: facts})
 
 

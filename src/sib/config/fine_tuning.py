@@ -20,7 +20,7 @@ class FineTuningConfig:
     """train: batch norm uses the statistics of each batch. frozen: it uses its running statistics
     and leaves them unchanged, but its weight and bias are still trained. auto: frozen if the run
     starts from weights, train otherwise."""
-    freeze: str = option("none", resume=True)
+    freeze: str = option("none", resume=True, joined=",")
     """What is not trained: none, backbone (all but the head), or names of layers separated by
     commas, such as conv1,layer1. Batch norm in a frozen layer keeps its statistics."""
     unfreeze_after: int | None = option(None, resume=True)

@@ -195,7 +195,7 @@ class InputConfig:
     crop the centre. squash: resize height and width, whatever their ratio. pad: lay the whole image
     on grey. With details: crop:SHARE, the crop's share of the resized side, and an ending :bicubic,
     as in crop:0.95:bicubic. auto: the rule of the start weights, or crop."""
-    normalization: Normalization = "auto"
+    normalization: Normalization = option("auto", joined="/")
     """Mean and deviation of the channels. half: 0.5. imagenet: those of ImageNet. MEAN/STD: any
     others, for values in [0, 1], such as 0.5,0.5,0.5/0.25,0.25,0.25. auto: those of the start
     weights, half for random ones."""

@@ -68,13 +68,13 @@ class TrainOptions(FineTuningConfig):
     """Module that counts as the last stage, such as layer3. Class activation maps and objectives
     that use features take them there, and later commands remember it. Default: the architecture's
     own."""
-    stages: str | None = option(None, only_for=("calibrated",))
+    stages: str | None = option(None, only_for=("calibrated",), joined=",")
     """calibrated only: modules that end the finer stages, separated by commas, such as
     layer3,layer2, or none. Default: up to three, found by the sizes of their outputs."""
     selection: Literal["validation", "test"] = "validation"
     """Split on which the best epoch is chosen. validation: images held out of the training
     split. test: as published; nothing is held out, so the test figure is optimistic."""
-    image_size: ImageSizeOption = None
+    image_size: ImageSizeOption = option(None, joined="x")
     """Side of the square input in pixels, or height and width as HxW. Default: 48 for digits, the
     size that the start weights were trained with, or 224."""
     epochs: int = option(30, resume=True)
@@ -129,7 +129,7 @@ class TrainOptions(FineTuningConfig):
     """Continue from the last saved step of the run folder. These may change: epochs, out,
     root, device, workers, micro-batch, checkpoint, cuda-graph, save-every-steps, on-bad-image,
     bad-steps, freeze, unfreeze-after, early-stopping, track, input.cache."""
-    track: str = option("none", resume=True, harmless=True)
+    track: str = option("none", resume=True, harmless=True, joined=",")
     """Trackers that show the curves and a picture of explanations during training: none, or
     tensorboard, wandb, mlflow, separated by commas. Trackers of other packages can be named, too.
     Each needs pip install "sib[NAME]"; metrics.jsonl is always written."""

@@ -60,6 +60,28 @@ class Freezing:
         return changed
 
 
+def check_frozen_start(config: TrainConfig) -> str | None:
+    """A warning about layers that are frozen at random values; None if there is no such layer.
+
+    The weights of an architecture of the user's own, MODULE:FUNCTION, may be trained ones.
+
+    Raises:
+        InputError: the whole backbone would stay random.
+    """
+    if config.freeze == "none" or config.weights or config.resume or ":" in config.arch:
+        return None
+    if config.freeze == "backbone":
+        raise InputError(
+            "--freeze backbone needs --weights: without them the backbone is random, and only the "
+            "head on top of it would be trained"
+        )
+    until = "" if config.unfreeze_after is None else f" for {config.unfreeze_after} epochs"
+    return (
+        f"warning: --freeze {config.freeze} without --weights: these layers keep their random "
+        f"values{until}"
+    )
+
+
 def _frozen_names(model: nn.Module, config: TrainConfig) -> list[str]:
     """Names of the frozen parameters."""
     parameters = [name for name, _ in model.named_parameters()]

@@ -29,7 +29,7 @@ from sib.tracking.group import Trackers
 from sib.tracking.registry import load_tracker, tracker_names
 from sib.training.cost import Cost, estimate_cost
 from sib.training.foregrounds import run_foregrounds, with_foregrounds
-from sib.training.freezing import Freezing
+from sib.training.freezing import Freezing, check_frozen_start
 from sib.training.guidance import check_annotated, drawn_labels, guiding_foreground
 from sib.training.identified import open_identified
 from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
@@ -97,6 +97,9 @@ def prepare(
     if run.warning:
         reporter.info(run.warning)
     start = distributed.raise_on_all_ranks(lambda: None if state else read_weights_of(config))
+    frozen = distributed.raise_on_all_ranks(lambda: check_frozen_start(config))
+    if frozen:
+        reporter.info(frozen)
     sources = input_sources(config, start)
     if not config.resume:
         config = resolve(config, start)

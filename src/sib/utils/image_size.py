@@ -1,7 +1,6 @@
 """Sizes of a model's input: the side of a square, or height and width."""
 
 import re
-from collections.abc import Sequence
 
 from sib.utils.errors import InputError
 
@@ -37,8 +36,6 @@ def parse_size(text: str, argument: str = "--image-size") -> ImageSize:
             f"192x256; got {text!r}"
         )
     height, width = int(found[1]), int(found[2] or found[1])
-    if min(height, width) < SMALLEST:
-        raise InputError(f"{argument} must be at least {SMALLEST}; got {text}")
     return check_size(height if height == width else (height, width), argument)
 
 
@@ -46,15 +43,15 @@ def check_size(size: ImageSize | str, argument: str = "image_size") -> ImageSize
     """A size, an integer where it is square; text as `parse_size` reads it.
 
     Raises:
-        InputError: it is not one or two integers, or a side is below 1.
+        InputError: it is not one or two integers, or a side is below `SMALLEST`.
     """
     if isinstance(size, str):
         return parse_size(size, argument)
     sides = size if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2 or not all(type(side) is int for side in sides):
         raise InputError(f"{argument} must be an integer, or height and width; got {size!r}")
-    if min(sides) < 1:
-        raise InputError(f"{argument} must be at least 1; got {plain_size(size)}")
+    if min(sides) < SMALLEST:
+        raise InputError(f"{argument} must be at least {SMALLEST}; got {plain_size(size)}")
     height, width = sides
     return height if height == width else (height, width)
 
@@ -69,16 +66,3 @@ def size_in_words(size: ImageSize) -> str:
     """A size for people: ``48 × 48``, or ``64 × 48 (height × width)``."""
     height, width = height_width(size)
     return f"{height} × {width}" + ("" if height == width else " (height × width)")
-
-
-def refuse_two_numbers(arguments: Sequence[str]) -> None:
-    """Raise InputError where ``--image-size`` is followed by two numbers.
-
-    The second would be taken for an argument of its own, such as the name of a recipe.
-    """
-    for option, first, second in zip(arguments, arguments[1:], arguments[2:], strict=False):
-        if option.replace("_", "-") == "--image-size" and first.isdecimal() and second.isdecimal():
-            raise InputError(
-                f"--image-size takes one value: {first} for a square, or {first}x{second} for "
-                f"height {first} and width {second}; got {first} {second}"
-            )

@@ -1,0 +1,157 @@
+"""Words of a command line that belong to no option: those of a command, and those left over."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import tyro
+
+from sib.cli.flags import Flag, check_flags, flags_of, values_after
+from sib.config.recipes import RECIPES
+from sib.config.yaml_options import RECIPE
+from sib.utils.errors import InputError
+
+
+class Word(NamedTuple):
+    """A word that is neither an option nor the value of one."""
+
+    text: str
+    flag: str | None
+    """The option whose value stands directly before it, or before other such words."""
+    values: tuple[str, ...]
+    """The value of that option, and the words from there to this one."""
+    after: int
+    """Place of the last option before it."""
+
+
+def checked(program: str, kind: type, arguments: list[str], config: bool = True) -> list[str]:
+    """The arguments of a command after all checks that need no file, with commas divided.
+
+    Args:
+        program: the command, for messages.
+        kind: dataclass of its options.
+        arguments: after the command.
+        config: whether it takes ``--config``.
+
+    Raises:
+        InputError: an option is unknown or has a wrong value, or a word belongs to none.
+    """
+    arguments = split_commas(kind, arguments)
+    _check_paths(arguments, flags_of(kind, config))
+    check_flags(program, kind, arguments, config)
+    check_words(program, kind, arguments, config)
+    return arguments
+
+
+def check_words(program: str, kind: type, arguments: list[str], config: bool = True) -> None:
+    """Raise InputError where an option of one value is followed by several.
+
+    Without this check the second is taken for an argument of the command, such as a recipe.
+
+    Args:
+        program: the command, for the message.
+        kind: dataclass of its options.
+        arguments: after the command.
+        config: whether it takes ``--config``.
+    """
+    flags = flags_of(kind, config)
+    words = list(_words(arguments, flags))
+    positional = _positional(kind)
+    left_over = _left_over(words, positional)
+    for word in words[::-1]:
+        if word in left_over and Path(word.text).exists():
+            raise InputError(f"{program} takes its paths in one place; {word.text!r} stands apart")
+        if word.flag is not None and (word in left_over or _is_misplaced(word, flags, positional)):
+            raise InputError(_sentence(word, flags[word.flag]))
+    if left_over:
+        raise InputError(
+            f"{program} does not take {left_over[0].text!r}; {program} --help explains all"
+        )
+
+
+def split_commas(kind: type, arguments: list[str]) -> list[str]:
+    """Divide the values of options of several names, which may have commas between them too."""
+    flags, found, inside = flags_of(kind), [], False
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument[:2] == "--":
+            flag = flags.get(name.replace("_", "-"))
+            inside = flag is not None and flag.several
+            if inside and equals:
+                found += [name, *_names(value)]
+                continue
+        found += _names(argument) if inside and argument[:1] != "-" else [argument]
+    return found
+
+
+def _names(value: str) -> list[str]:
+    return [name for name in value.split(",") if name] or [value]
+
+
+def _words(arguments: list[str], flags: dict[str, Flag]) -> Iterator[Word]:
+    flag: str | None = None
+    values: tuple[str, ...] = ()
+    expected = after = 0
+    for place, argument in enumerate(arguments):
+        if argument[:2] == "--" and len(argument) > 2:
+            name, equals, value = argument.partition("=")
+            flag, after = name.replace("_", "-"), place
+            known = flags.get(flag, Flag())
+            takes = list(values_after(arguments[place + 1 :], known.several))
+            expected = 0 if equals or known.kind is bool else len(takes)
+            values = (value,) if equals else ()
+            if known.kind is bool or known.several:
+                flag = None
+        elif expected:
+            expected, values = expected - 1, (*values, argument)
+        elif argument[:1] != "-":
+            values = (*values, argument)
+            yield Word(argument, flag, values, after)
+
+
+def _positional(kind: type) -> dict[str, Any]:
+    """The arguments of a command that are not options, with their types."""
+    hints = get_type_hints(kind, include_extras=True)
+    marker = tyro.conf.Positional[int].__metadata__[0]  # type: ignore[attr-defined]
+    marked = [name for name, hint in hints.items() if marker in getattr(hint, "__metadata__", ())]
+    plain = get_type_hints(kind)
+    return {name: plain[name] for name in marked}
+
+
+def _left_over(words: list[Word], positional: dict[str, Any]) -> list[Word]:
+    """The words after the arguments of a command; of several, all stand together."""
+    count = len(positional)
+    rest = words[count:]
+    if any(get_origin(hint) is tuple for hint in positional.values()):
+        return [word for word in rest if word.after != words[count - 1].after]
+    return rest
+
+
+def _is_misplaced(word: Word, flags: dict[str, Flag], positional: dict[str, Any]) -> bool:
+    """Whether a word after an option cannot be an argument of the command."""
+    if RECIPE in positional:
+        return word.text not in RECIPES and "/" not in word.text
+    path = any(Path in (hint, *get_args(hint)) for hint in positional.values())
+    return path and bool(flags[word.flag or ""].joined) and not Path(word.text).exists()
+
+
+def _check_paths(arguments: list[str], flags: dict[str, Flag]) -> None:
+    """Raise InputError where an option of several names takes the path after it too."""
+    flag = ""
+    for value in arguments:
+        if value[:1] == "-":
+            flag = value.replace("_", "-")
+        if flag not in flags or not flags[flag].several or value[:1] == "-":
+            continue
+        if Path(value).suffix or len(Path(value).parts) > 1:
+            raise InputError(
+                f"{flag} takes the words after it, also {value!r}: put paths before {flag}"
+            )
+
+
+def _sentence(word: Word, flag: Flag) -> str:
+    start = f"{word.flag} takes one value; got {' '.join(map(repr, word.values))}"
+    if flag.joined:
+        return f"{start}: write {flag.joined.join(v.strip(',') for v in word.values)}"
+    quoted = " ".join(word.values)
+    return f"{start}: if it has spaces, put it in quotes, {quoted!r}" if flag.kind is str else start
