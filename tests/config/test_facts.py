@@ -49,6 +49,10 @@ def config(**values):
         ("--method rrr --objective published", "--objective is for --method sib; got rrr"),
         ("--rival.at input", "--rival.at is for --method energy; got sib"),
         (
+            "--method rrr --rival.balance-floor 1",
+            "--rival.balance-floor is for --rival.balance",
+        ),
+        (
             "--method rrr --rival.masked-share 0.2",
             "--rival.masked-share is for --method saliency_guided; got rrr",
         ),
@@ -149,7 +153,7 @@ def test_the_lists_are_those_of_before():
     assert {option.name for option in deciding(TrainConfig)} == {
         *("method", "objective.kind", "objective.mask"),
         *("schedule.kind", "input.augment", "data", "optimizer.kind", "objective.balance"),
-        "foreground",
+        *("foreground", "rival.balance"),
     }
 
 
@@ -166,6 +170,7 @@ def test_the_options_of_the_objectives_are_arguments_of_their_classes():
     assert energy == {
         "weight": 2.0,
         "balance": False,
+        "balance_floor": 0.0,
         "at": "final",
     }
     assert config(method="ce").objective_options == {}
@@ -174,6 +179,12 @@ def test_the_options_of_the_objectives_are_arguments_of_their_classes():
 def test_the_objective_is_the_kind_of_s_ib_or_the_method():
     assert objective_of({"method": "sib", "objective.kind": "published"}) == "published"
     assert objective_of({"method": "rrr", "objective.kind": "published"}) == "rrr"
+
+
+def test_a_rival_is_balanced_with_the_floor_that_is_given():
+    rival = RivalConfig(balance=True, balance_floor=0.5)
+    objective = make_objective(config(method="rrr", rival=rival), torch.device("cpu"))
+    assert objective.weighting.floor == 0.5
 
 
 def test_the_steady_interval_is_a_multiple_of_the_first_interval():

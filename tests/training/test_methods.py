@@ -158,6 +158,10 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
             "--rival.masked-share must lie between 0 and 1, both excluded; got 1.0",
         ),
         (
+            {"method": "rrr", "rival": RivalConfig(balance=True, balance_floor=1.5)},
+            "--rival.balance-floor must lie in 0 to 1; got 1.5",
+        ),
+        (
             {"method": "energy", "rival": RivalConfig(weight=-1.0)},
             "--rival.weight must be at least",
         ),

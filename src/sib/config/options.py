@@ -112,6 +112,10 @@ class RivalConfig:
     balance: bool = option(False, only_for=RIVALS)
     """Measure the gradients as the calibrated objective does, so that weight is the norm of the
     term's gradient over that of cross-entropy, and methods are compared in one unit."""
+    balance_floor: float = option(0.0, only_for=RIVALS, only_if=("rival.balance", ("True",)))
+    """With --rival.balance only: cross-entropy's gradient counts as at least this share of its
+    largest norm so far, 0 to 1. S-IB has 1 if a run starts from weights; a comparison with it
+    there needs 1, too."""
     masked_share: float = option(0.5, only_for=("saliency_guided",))
     """saliency_guided only: share of the pixels that are replaced, between 0 and 1."""
     at: Literal["final", "input"] = option("final", only_for=("energy",))

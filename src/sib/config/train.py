@@ -89,6 +89,8 @@ class TrainConfig(TrainOptions):
         A network that starts from trained weights soon fits its images, and then cross-entropy's
         gradient fades; see docs/evidence.md.
         """
+        if self.method != "sib":
+            return self.rival.balance_floor
         given = self.objective.balance_floor
         return (1.0 if self.weights else 0.0) if given is None else given
 

@@ -183,6 +183,10 @@ def _check_foreground(config: TrainOptions) -> None:
 def _check_rival(config: TrainOptions) -> None:
     """Raise InputError where an option for rivals is out of its range."""
     _at_least("rival.weight", config.rival.weight, 0)
+    if not 0 <= config.rival.balance_floor <= 1:
+        raise InputError(
+            f"--rival.balance-floor must lie in 0 to 1; got {config.rival.balance_floor}"
+        )
     if not 0 < config.rival.masked_share < 1:
         raise InputError(
             "--rival.masked-share must lie between 0 and 1, both excluded; got "

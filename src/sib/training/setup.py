@@ -135,8 +135,9 @@ def make_objective(config: TrainConfig, device: torch.device) -> Objective | Non
     if config.method == "ce":
         return None
     options = config.objective_options
+    floor = options.pop("balance_floor")
     if options.pop("balance"):
-        options["weighting"] = GradientBalancer()
+        options["weighting"] = GradientBalancer(floor=floor)
     return load_objective(config.method)(**options)
 
 
