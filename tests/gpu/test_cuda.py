@@ -22,6 +22,7 @@ from helpers.device import (
     published,
 )
 from sib.explain import METHODS, attribute
+from sib.functional.crops import Crops
 from sib.metrics import (
     MAP_MEASURES,
     EnergyPointingGame,
@@ -68,10 +69,18 @@ def assert_same_step(found, wanted, task, reference, tolerance):
     assert distance(gradient(task), gradient(reference)) < tolerance
 
 
+def same_crops(images):
+    """Crops that differ from image to image."""
+    numbers = torch.arange(len(images), device=images.device) / len(images)
+    size = torch.stack([1 - numbers / 2, 1 - numbers / 3], dim=1)
+    return Crops((1 - size) / 2, size, numbers > 0.4)
+
+
 @pytest.fixture
 def _same_draws(monkeypatch):
-    """Saliency-guided training draws numbers, which differ between devices."""
+    """Saliency-guided training and cgc draw numbers, which differ between devices."""
     monkeypatch.setattr(torch, "rand_like", lambda values: torch.full_like(values, 0.3))
+    monkeypatch.setattr("sib.objectives.cgc.random_crops", same_crops)
 
 
 def steps(tasks, side, training):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import sib
+from sib.objectives.cgc import GradCAMConsistency
 from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
 
 NAME = os.environ.get("SIB_TEST_DEVICE", "cuda")
@@ -40,6 +41,7 @@ TASKS = {
     "energy at the input": lambda model: EnergyTask(model, at="input"),
     "right reasons": RightReasonsTask,
     "saliency guided": SaliencyGuidedTask,
+    "cgc": lambda model: sib.Task(model, GradCAMConsistency()),
     "cross-entropy": sib.CrossEntropyTask,
 }
 

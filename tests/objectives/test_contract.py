@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 import sib
 from helpers.nets import group_norm_net
 from sib.objectives.base import Objective
+from sib.objectives.cgc import GradCAMConsistency
 from sib.objectives.energy import EnergyLoss
 from sib.objectives.registry import METHODS, load_objective
 from sib.objectives.right_reasons import RightReasons
@@ -40,6 +41,7 @@ OBJECTIVES = {
     "calibrated": calibrated,
     "energy": lambda weighting=None: EnergyLoss(2.0, layer=LAYER, weighting=weighting),
     "energy at the input": lambda weighting=None: EnergyLoss(2.0, "input", weighting=weighting),
+    "cgc": lambda weighting=None: GradCAMConsistency(2.0, layer=LAYER, weighting=weighting),
     "right_reasons": lambda weighting=None: RightReasons(3.0, weighting=weighting),
     "saliency_guided": lambda weighting=None: SaliencyGuided(2.0, weighting=weighting),
 }

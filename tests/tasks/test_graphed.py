@@ -7,6 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sib
+import sib.objectives.cgc
 import sib.objectives.energy
 import sib.objectives.right_reasons
 import sib.objectives.saliency_guided
@@ -244,6 +245,7 @@ TERMS = {
     "fixed weights": lambda: sib.SpatialIB.calibrated(balance=False),
     "guided": lambda: sib.SpatialIB.calibrated(guidance=1.0),
     "energy": sib.objectives.energy.EnergyLoss,
+    "cgc": sib.objectives.cgc.GradCAMConsistency,
     "right reasons": sib.objectives.right_reasons.RightReasons,
     "saliency guided": sib.objectives.saliency_guided.SaliencyGuided,
 }

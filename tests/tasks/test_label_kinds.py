@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import sib
+from sib.objectives.cgc import GradCAMConsistency
 from sib.objectives.energy import EnergyLoss
 from sib.objectives.right_reasons import RightReasons
 from sib.objectives.saliency_guided import SaliencyGuided
@@ -47,6 +48,7 @@ OBJECTIVES = {
     "right_reasons": RightReasons,
     "energy": lambda: EnergyLoss(layer="2"),
     "saliency_guided": SaliencyGuided,
+    "cgc": lambda: GradCAMConsistency(layer="2"),
     "none": lambda: None,
 }
 
@@ -94,7 +96,9 @@ def test_micro_batches_of_several_labels_have_the_gradient_of_the_batch(name, ba
         torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in OBJECTIVES if n not in ("energy", "saliency_guided")])
+@pytest.mark.parametrize(
+    "name", [n for n in OBJECTIVES if n not in ("energy", "saliency_guided", "cgc")]
+)
 @pytest.mark.parametrize("criterion", [None, nn.BCEWithLogitsLoss()])
 def test_a_single_logit_trains_as_its_two_classes_do(name, criterion):
     images, foreground = batch()

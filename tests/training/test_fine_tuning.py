@@ -123,7 +123,10 @@ def test_a_layer_name_is_not_a_prefix():
         ({"freeze": "backbone", "unfreeze_after": 0}, "--unfreeze-after must be at least 1"),
         ({"ema": 1.0}, "--ema must lie between 0 and 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing must lie in 0 to 1"),
-        ({"mixup": 0.2, "method": "energy"}, "--mixup and --cutmix are for --method sib, ce, rrr"),
+        (
+            {"mixup": 0.2, "method": "energy"},
+            "--mixup and --cutmix are for --method sib, ce, cgc, rrr",
+        ),
         ({"mixup": -0.1}, "--mixup must be at least 0"),
         ({"early_stopping": 0}, "--early-stopping must be at least 1"),
         ({"optimizer": OptimizerConfig(momentum=0.5)}, "momentum is for --optimizer.kind sgd"),
@@ -262,11 +265,11 @@ def test_stronger_augmentation_in_a_run(tmp_path, augment):
     assert (tmp_path / "a" / "result.json").exists()
 
 
-@pytest.mark.parametrize("method", ["ce", "sib", "energy", "rrr", "saliency_guided"])
+@pytest.mark.parametrize("method", ["ce", "sib", "energy", "cgc", "rrr", "saliency_guided"])
 def test_every_criterion_with_every_method(tmp_path, method):
     options = {"objective": ObjectiveConfig(stage_weight=0)} if method == "sib" else {}
     options |= {"label_smoothing": 0.1, "class_weights": "balanced"}
-    if method in ("ce", "sib", "rrr"):
+    if method in ("ce", "sib", "cgc", "rrr"):
         options |= {"mixup": 0.4, "cutmix": 1.0}
     shown(tmp_path / "a", method=method, **options)
     line = json.loads((tmp_path / "a" / "metrics.jsonl").read_text().splitlines()[0])

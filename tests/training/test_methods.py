@@ -35,6 +35,7 @@ def records(folder):
 
 RUNS = {
     "saliency_guided": {"method": "saliency_guided"},
+    "cgc": {"method": "cgc"},
     "rrr": {"method": "rrr"},
     "energy": {"method": "energy"},
     "energy at the input": {"method": "energy", "rival": RivalConfig(at="input")},
@@ -153,6 +154,10 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
         ({"method": "rrr", "stages": "stages.0"}, "--stages is for --method sib"),
         ({"stages": "stages.0,"}, "--stages must be names of modules, separated by commas"),
         ({"method": "rrr", "rival": RivalConfig(at="input")}, "--rival.at is for --method energy"),
+        (
+            {"method": "cgc", "rival": RivalConfig(temperature=0.0)},
+            "--rival.temperature must lie above 0 and be finite; got 0.0",
+        ),
         (
             {"method": "saliency_guided", "rival": RivalConfig(masked_share=1.0)},
             "--rival.masked-share must lie between 0 and 1, both excluded; got 1.0",

@@ -70,7 +70,7 @@ def check_fine_tuning(config: FineTuningConfig) -> None:
 
 def check_mixing(config: FineTuningConfig, method: str) -> None:
     """Raise InputError where images are mixed for a method that explains one class of each."""
-    allowed = ("sib", "ce", "rrr")
+    allowed = ("sib", "ce", "cgc", "rrr")
     if (config.mixup or config.cutmix) and method not in allowed:
         raise InputError(
             f"--mixup and --cutmix are for --method {', '.join(allowed)}; got {method}"

@@ -118,6 +118,9 @@ class RivalConfig:
     there needs 1, too."""
     masked_share: float = option(0.5, only_for=("saliency_guided",))
     """saliency_guided only: share of the pixels that are replaced, between 0 and 1."""
+    temperature: float = option(0.5, only_for=("cgc",))
+    """cgc only: temperature of the contrast between the maps of a batch, above 0; a smaller one
+    counts similar maps of other images more."""
     at: Literal["final", "input"] = option("final", only_for=("energy",))
     """energy only: where the attribution is taken, at the last stage or at the image."""
 

@@ -99,7 +99,7 @@ class TrainConfig(TrainOptions):
         """Whether the method needs the features of the last stage."""
         if self.method == "sib":
             return self.is_calibrated
-        return self.method == "energy" and self.rival.at == "final"
+        return self.method == "cgc" or (self.method == "energy" and self.rival.at == "final")
 
     @property
     def folder(self) -> Path:

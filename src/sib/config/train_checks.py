@@ -187,6 +187,10 @@ def _check_rival(config: TrainOptions) -> None:
         raise InputError(
             f"--rival.balance-floor must lie in 0 to 1; got {config.rival.balance_floor}"
         )
+    if not 0 < config.rival.temperature < float("inf"):
+        raise InputError(
+            f"--rival.temperature must lie above 0 and be finite; got {config.rival.temperature}"
+        )
     if not 0 < config.rival.masked_share < 1:
         raise InputError(
             "--rival.masked-share must lie between 0 and 1, both excluded; got "

@@ -45,9 +45,9 @@ class TrainOptions(FineTuningConfig):
     MODULE:FUNCTION, a function that takes the number of classes."""
     method: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(METHODS)}}}")] = "sib"
     """Training method. sib: cross-entropy plus the S-IB terms. ce: cross-entropy alone, the
-    baseline. saliency_guided (Ismail et al. 2021) needs no annotation either. rrr (right for the
-    right reasons, Ross et al. 2017) and energy (Rao et al. 2023) need foregrounds. Methods of other
-    packages can be named, too."""
+    baseline. saliency_guided (Ismail et al. 2021) and cgc (contrastive Grad-CAM consistency, Pillai
+    et al. 2022) need no annotation either. rrr (right for the right reasons, Ross et al. 2017) and
+    energy (Rao et al. 2023) need foregrounds. Methods of other packages can be named, too."""
     guided_share: float | None = option(None, only_for=GUIDED)
     """Share of the annotated training images whose foreground is used, 0 to 1; always the same
     images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and

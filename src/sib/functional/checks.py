@@ -19,6 +19,12 @@ def positive(name: str, value: float) -> None:
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
 
 
+def at_least_zero(name: str, value: float) -> None:
+    """Raise unless ``value`` is a finite number of at least zero."""
+    if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be a finite number of at least 0; got {value!r}")
+
+
 def whole_number(name: str, value: object, smallest: int = 1) -> None:
     """Raise unless ``value`` is a whole number that is large enough."""
     if not isinstance(value, int) or isinstance(value, bool) or value < smallest:

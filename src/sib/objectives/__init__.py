@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sib.objectives.base import Parts as Parts
     from sib.objectives.base import Terms as Terms
     from sib.objectives.calibrated import CalibratedSpatialIB as CalibratedSpatialIB
+    from sib.objectives.cgc import GradCAMConsistency as GradCAMConsistency
     from sib.objectives.energy import EnergyLoss as EnergyLoss
     from sib.objectives.per_image import PerImageObjective as PerImageObjective
     from sib.objectives.published import SpatialIB as SpatialIB
@@ -26,6 +27,7 @@ if not TYPE_CHECKING:  # a checker would take any name for one of these
         {
             "sib.objectives.base": ["Objective", "Parts", "Terms"],
             "sib.objectives.calibrated": ["CalibratedSpatialIB"],
+            "sib.objectives.cgc": ["GradCAMConsistency"],
             "sib.objectives.energy": ["EnergyLoss"],
             "sib.objectives.per_image": ["PerImageObjective"],
             "sib.objectives.published": ["SpatialIB"],

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from sib.functional import checks
 from sib.functional.label_kinds import MULTI, LabelKind
 from sib.objectives.base import Objective, Parts
 from sib.objectives.weighting import Weighting
@@ -26,8 +27,7 @@ class PerImageObjective(Objective):
     names: ClassVar[tuple[str, ...]]
 
     def __init__(self, weight: float = 1.0, weighting: Weighting | None = None) -> None:
-        if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-            raise ValueError(f"weight must be a finite number of at least 0; got {weight!r}")
+        checks.at_least_zero("weight", weight)
         super().__init__(weighting)
         self.weight = weight
 

@@ -109,12 +109,8 @@ class SpatialIB(SpatialIBObjective):
         weighting: Weighting | None = None,
     ) -> None:
         super().__init__(weighting, guidance)
-        for name, weight in (
-            ("foreground_weight", foreground_weight),
-            ("background_weight", background_weight),
-        ):
-            if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-                raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
+        checks.at_least_zero("foreground_weight", foreground_weight)
+        checks.at_least_zero("background_weight", background_weight)
         for name, number in (
             ("temperature", temperature),
             ("slope", slope),

@@ -34,6 +34,7 @@ METHODS: dict[str, Method] = {
     "ce": Method("cross-entropy", ""),
     "saliency_guided": Method("saliency-guided", "sib.objectives.saliency_guided:SaliencyGuided"),
     "rrr": Method("right reasons", "sib.objectives.right_reasons:RightReasons", True),
+    "cgc": Method("Grad-CAM consistency", "sib.objectives.cgc:GradCAMConsistency"),
     "energy": Method("energy loss", "sib.objectives.energy:EnergyLoss", True),
 }
 """The methods that `sib` itself provides."""

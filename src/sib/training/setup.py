@@ -21,6 +21,10 @@ from sib.training.criterion import make_criterion
 from sib.utils.errors import InputError
 from sib.utils.image_size import height_width, size_in_words
 
+ONE_PLACE = {"energy": ("the energy loss", ", or give --rival.at input"), "cgc": ("cgc", "")}
+"""Methods that a last stage of one place is useless for: their names in a sentence, and what else
+to do."""
+
 
 def make_task(
     config: TrainConfig,
@@ -80,11 +84,9 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
     except ValueError as error:
         reason = in_options(str(error))
         raise InputError(f"--arch {config.arch}, --layer: {reason}") from None
-    if config.method == "energy" and not found.has_places:
-        raise InputError(
-            f"--arch {config.arch}: {one_place(describe(model, images), 'the energy loss')}, or "
-            "give --rival.at input"
-        )
+    if config.method in ONE_PLACE and not found.has_places:
+        use, other = ONE_PLACE[config.method]
+        raise InputError(f"--arch {config.arch}: {one_place(describe(model, images), use)}{other}")
     try:
         given_stages(model, images, config.stage_names or ())
     except ValueError as error:
