@@ -9,10 +9,13 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
+# a module is compiled when it is first imported, a quarter of what pip would compile, and kept
+export PYTHONDONTWRITEBYTECODE :=
 INSTALLED := .venv/.installed
 # glibc gives freed blocks back to the kernel at once, and torch pays for their pages in every step;
-# huge pages, and 256 MB kept, avoid part of that. Other C libraries ignore the variable.
-TESTING := GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=268435456:glibc.malloc.top_pad=67108864
+# huge pages, and 256 MB kept, avoid part of that. Other C libraries ignore the variable. Each worker
+# has one core.
+TESTING := OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=268435456:glibc.malloc.top_pad=67108864
 
 FAST := tests/functional tests/objectives/test_contract.py tests/models tests/config/test_facts.py \
 	tests/cli/test_help.py tests/package/test_imports.py tests/package/test_plugins.py \
@@ -51,7 +54,7 @@ bench: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sib needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:
