@@ -16,13 +16,13 @@ from helpers.device import (
     batch,
     calibrated,
     distance,
+    draw_the_same,
     gradient,
     needs_device,
     on,
     published,
 )
 from sib.explain import METHODS, attribute
-from sib.functional.crops import Crops
 from sib.metrics import (
     MAP_MEASURES,
     EnergyPointingGame,
@@ -69,18 +69,10 @@ def assert_same_step(found, wanted, task, reference, tolerance):
     assert distance(gradient(task), gradient(reference)) < tolerance
 
 
-def same_crops(images):
-    """Crops that differ from image to image."""
-    numbers = torch.arange(len(images), device=images.device) / len(images)
-    size = torch.stack([1 - numbers / 2, 1 - numbers / 3], dim=1)
-    return Crops((1 - size) / 2, size, numbers > 0.4)
-
-
 @pytest.fixture
 def _same_draws(monkeypatch):
     """Saliency-guided training and cgc draw numbers, which differ between devices."""
-    monkeypatch.setattr(torch, "rand_like", lambda values: torch.full_like(values, 0.3))
-    monkeypatch.setattr("sib.objectives.cgc.random_crops", same_crops)
+    draw_the_same(monkeypatch)
 
 
 def steps(tasks, side, training):
@@ -103,11 +95,13 @@ def test_a_step_is_that_of_a_cpu(arch, side, method, training):
 
 
 @pytest.mark.parametrize(("arch", "side"), NETWORKS)
-@pytest.mark.parametrize("method", TASKS)
+@pytest.mark.parametrize("method", [name for name in TASKS if name != "saliency guided"])
 @pytest.mark.usefixtures("_same_draws")
 def test_a_step_in_float32_is_near_the_exact_one(arch, side, method):
     """A coarse bound: rounding decides on which side of a kink of ReLU, max pooling or the mask a
-    value lies, and the gradient jumps there. On a CPU the error was up to 0.0015."""
+    value lies, and the gradient jumps there. On a CPU the error was up to 0.0015. Saliency-guided
+    training replaces the half of the pixels with the smallest gradients, so rounding decides which
+    images it trains on; 0.12 was seen on a GPU."""
     model = build(arch, 5, side)
     found = on(DEVICE, model, TASKS[method])
     exact = on(CPU, model, TASKS[method], torch.float64)

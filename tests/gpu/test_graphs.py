@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import sib
-from helpers.device import TASKS, batch, distance, gradient, on
+from helpers.device import TASKS, batch, distance, draw_the_same, gradient, on
 from sib.models import build
 
 pytestmark = pytest.mark.skipif(
@@ -46,7 +46,7 @@ def ordinary(task):
 
 @pytest.mark.parametrize("method", TASKS)
 def test_steps_from_graphs_are_the_ordinary_ones(method, monkeypatch):
-    monkeypatch.setattr(torch, "rand_like", lambda values: torch.full_like(values, 0.3))
+    draw_the_same(monkeypatch)
     model = build("small_resnet", 5, 32)
     tasks = [on("cuda", model, TASKS[method], torch.float64).train() for _ in range(2)]
     found = train(tasks[0], sib.GraphedStep(tasks[0]))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import sib
+from sib.functional.crops import Crops
 from sib.objectives.cgc import GradCAMConsistency
 from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
 
@@ -61,3 +62,16 @@ def distance(found, wanted):
     """‖found − wanted‖ / ‖wanted‖."""
     found, wanted = found.detach().cpu().double(), wanted.detach().cpu().double()
     return ((found - wanted).norm() / wanted.norm()).item()
+
+
+def draw_the_same(monkeypatch):
+    """What saliency-guided training and cgc draw, the same on every device and in every pass."""
+    monkeypatch.setattr(torch, "rand_like", lambda values: torch.full_like(values, 0.3))
+    monkeypatch.setattr("sib.objectives.cgc.random_crops", same_crops)
+
+
+def same_crops(images):
+    """Crops that differ from image to image, without the rounding in which devices differ."""
+    numbers = torch.arange(len(images), device=images.device, dtype=torch.float64) / len(images)
+    size = torch.stack([1 - numbers / 2, 1 - numbers / 3], dim=1)
+    return Crops((1 - size) / 2, size, numbers > 0.4)
