@@ -44,7 +44,7 @@ def main(study: Annotated[Path, tyro.conf.Positional]) -> None:
 
 def cell(estimate: dict[str, Any], signed: bool) -> str:
     """Mean ± half the interval."""
-    mean = f"{estimate['mean']:+.3f}" if signed else f"{estimate['mean']:.3f}"
+    mean = f"{estimate['mean']:+z.3f}" if signed else f"{estimate['mean']:z.3f}"
     if estimate["low"] is None:
         return mean.replace("-", "−")
     half = (estimate["high"] - estimate["low"]) / 2

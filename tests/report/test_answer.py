@@ -10,6 +10,7 @@ from sib.evaluation.groups import GroupedRuns, group_by_seed
 from sib.evaluation.scores import ENERGY, Scores, energies
 from sib.evaluation.stored import read_stored
 from sib.report.answer import answer
+from sib.utils.numbers import signed
 
 
 def grouped(evaluations):
@@ -23,8 +24,8 @@ def test_the_answer_is_the_difference_of_the_groups():
     means = [np.mean([energies(e.scores).mean() for e in group]) for group in (first, second)]
     correct = [np.mean([e.scores.correct.mean() for e in group]) for group in (first, second)]
     sentence = found["sentence"].replace("−", "-")
-    assert any(f"{sign * (means[1] - means[0]):+.3f} ± " in sentence for sign in (1, -1))
-    assert f"{correct[1] - correct[0]:+.3f} ± " in sentence
+    assert any(f"{signed(sign * (means[1] - means[0]))} ± " in sentence for sign in (1, -1))
+    assert f"{signed(correct[1] - correct[0])} ± " in sentence
     cells = [[cell["mean"] for cell in row["cells"] if cell] for row in found["rows"]]
     assert [row[0] for row in cells[:2]] == [f"{value:.3f}" for value in correct]
     assert [row["name"] for row in found["rows"]] == [
@@ -37,7 +38,7 @@ def test_the_answer_is_the_difference_of_the_groups():
 @pytest.mark.parametrize(
     ("moved", "said"),
     [
-        ([0.2, 0.0], "The maps shown first, saliency, show no clear difference (+0.000 ± 0.000)."),
+        ([0.2, 0.0], "The maps shown first, saliency, show no clear difference (0.000 ± 0.000)."),
         ([0.3, -0.1], "saliency, those of cross-entropy lie on the object more than those of S-IB"),
         ([0.2, 0.1], ""),
     ],

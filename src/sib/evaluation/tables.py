@@ -9,6 +9,7 @@ from rich.table import Table
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.stored import label_entries
 from sib.explain import method_title
+from sib.utils.numbers import fixed, signed
 
 LABEL_TITLES = {
     "map_macro": "mAP",
@@ -45,9 +46,9 @@ def evaluation_table(found: dict[str, Any]) -> Table:
     return table
 
 
-def label_figures(figures: dict[str, dict[str, Any]], signed: bool = False) -> str:
-    """mAP and F1 of several labels an image, in words; ``signed`` for differences."""
-    write = difference if signed else interval
+def label_figures(figures: dict[str, dict[str, Any]], differences: bool = False) -> str:
+    """mAP and F1 of several labels an image, or their ``differences``, in words."""
+    write = difference if differences else interval
     written = {name: write(entry, one_line=True) for name, entry in figures.items()}
     values = {name: written.get(name, "–") for name in LABEL_TITLES}
     return (
@@ -61,7 +62,7 @@ def comparison_table(group: dict[str, Any], reference: str) -> Table:
     measures = _known_measures(group)
     accuracy = f"accuracy {difference(group['accuracy'], one_line=True)}"
     if "labels" in group:
-        labels = label_figures(label_entries(group), signed=True)
+        labels = label_figures(label_entries(group), differences=True)
         accuracy = f"{labels}, accuracy of the whole set {accuracy.removeprefix('accuracy ')}"
     table = Table(
         box=SIMPLE_HEAD,
@@ -133,7 +134,7 @@ def arrow(measure: str) -> str:
 def interval(entry: dict[str, float | None], one_line: bool = False) -> str:
     """The mean, and half the width of its interval."""
     return _with_half_width(
-        entry, f"{entry['mean']:.3f}" if entry["mean"] is not None else "", one_line
+        entry, fixed(entry["mean"]) if entry["mean"] is not None else "", one_line
     )
 
 
@@ -143,7 +144,7 @@ def difference(
     """The difference with its sign; bold if the interval excludes zero."""
     if entry["mean"] is None:
         return "–"
-    mean = f"{entry['mean']:+.3f}"
+    mean = signed(entry["mean"])
     if entry["low"] is not None and (entry["low"] > 0 or entry["high"] < 0):
         better = (entry["mean"] > 0) == MEASURES[measure].higher_is_better
         mean = f"[bold {'green' if better else 'red'}]{mean}[/]"

@@ -11,7 +11,7 @@ from sib.evaluation.scores import ENERGY, energies, shared_methods
 from sib.evaluation.statistics import Array, paired_difference
 from sib.evaluation.stored import FOREGROUNDS, headline
 from sib.explain import method_title
-from sib.report.tables import signed
+from sib.report.tables import wide_signed
 
 RESAMPLES = 2000
 
@@ -25,7 +25,7 @@ class Difference(NamedTuple):
     """Whether the interval excludes zero."""
 
     def __str__(self) -> str:
-        return f"{signed(self.mean)} ± {self.half:.3f}"
+        return f"{wide_signed(self.mean)} ± {self.half:.3f}"
 
 
 class Standing(NamedTuple):
@@ -120,7 +120,7 @@ def _of_energy(standings: list[Standing], methods: Sequence[str]) -> str:
     elif energy.mean < 0:
         said = f"{among}explanations of {first.name} lie on the object more than those of "
         said += f"{second.name} ({reference.energy:.3f} against {best.energy:.3f}, "
-        said += f"{signed(-energy.mean)} ± {energy.half:.3f})"
+        said += f"{wide_signed(-energy.mean)} ± {energy.half:.3f})"
     else:
         most = "most, more" if among else "more"
         said = f"{among}explanations of {second.name} lie on the object {most} than those of "
@@ -142,7 +142,7 @@ def _exception(standings: list[Standing], methods: Sequence[str], method: str | 
     more, less = (second, first) if own.mean > 0 else (first, second)
     return (
         f"Among the maps shown first, {title}, those of {more.name} lie on the object more than "
-        f"those of {less.name} ({signed(abs(own.mean))} ± {own.half:.3f})."
+        f"those of {less.name} ({wide_signed(abs(own.mean))} ± {own.half:.3f})."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from sib.evaluation.audit.words import ORIGINAL, is_several, words_of
 from sib.evaluation.stored import Evaluation
 from sib.report.audit_words import guessing, mean_of, of_100, verdict
+from sib.utils.numbers import fixed
 
 SHOWN = {
     ORIGINAL: "the image as it is",
@@ -120,4 +121,4 @@ def _cell(entry: dict[str, Any] | None) -> dict[str, str] | None:
         return None
     half = "" if entry["low"] is None else f"±{(entry['high'] - entry['low']) / 2:.3f}"
     half = f"{half} {entry['name']}" if "name" in entry else half
-    return {"mean": f"{entry['mean']:.3f}", "half": half, "kind": ""}
+    return {"mean": fixed(entry["mean"]), "half": half, "kind": ""}

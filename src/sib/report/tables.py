@@ -8,6 +8,7 @@ from sib.evaluation.stored import Evaluation, headline, label_entries
 from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
 from sib.explain import method_title as explanation_title
 from sib.objectives.registry import training_title
+from sib.utils.numbers import fixed, signed
 
 Cell = dict[str, str] | None
 MEANINGS = {
@@ -124,14 +125,14 @@ def cell(entry: dict[str, Any] | None) -> Cell:
     if entry is None or entry["mean"] is None:
         return None
     if entry["low"] is None:
-        return plain_cell(f"{entry['mean']:.3f}")
+        return plain_cell(fixed(entry["mean"]))
     half = (entry["high"] - entry["low"]) / 2
-    return {"mean": f"{entry['mean']:.3f}", "half": f"±{half:.3f}", "kind": ""}
+    return {"mean": fixed(entry["mean"]), "half": f"±{half:.3f}", "kind": ""}
 
 
-def signed(value: float) -> str:
+def wide_signed(value: float) -> str:
     """A difference with its sign; the minus is as wide as the plus."""
-    return f"{value:+.3f}".replace("-", "−")
+    return signed(value).replace("-", "−")
 
 
 def plain_cell(value: Any) -> Cell:
@@ -144,7 +145,7 @@ def signed_cell(entry: dict[str, Any], higher_is_better: bool) -> Cell:
     shown = cell(entry)
     if shown is None:
         return None
-    shown["mean"] = signed(entry["mean"])
+    shown["mean"] = wide_signed(entry["mean"])
     if entry["low"] is None:
         return shown
     if entry["low"] > 0 or entry["high"] < 0:

@@ -12,6 +12,7 @@ from sib.evaluation.tables import LABEL_TITLES
 from sib.explain import method_title
 from sib.study.audits import FIGURES
 from sib.study.summary import ACCURACY, MEAN
+from sib.utils.numbers import fixed, signed
 from sib.utils.terminal import WIDEST, Terminal, show_tables
 
 CELL, LABEL = 17, 24
@@ -101,13 +102,13 @@ def _any_has(settings: list[dict[str, Any]], key: str, name: str) -> bool:
     return any(name in item[key] for item in settings)
 
 
-def _cell(entry: dict[str, Any] | None, signed: bool, better: int = 1) -> str:
+def _cell(entry: dict[str, Any] | None, difference: bool, better: int = 1) -> str:
     if entry is None:
         return "–"
-    mean = f"{entry['mean']:+.3f}" if signed else f"{entry['mean']:.3f}"
+    mean = (signed if difference else fixed)(entry["mean"])
     if entry["low"] is None:
         return mean
-    if signed and (entry["low"] > 0 or entry["high"] < 0):
+    if difference and (entry["low"] > 0 or entry["high"] < 0):
         colour = {1: " green", 0: "", -1: " red"}[int(np.sign(entry["mean"] * better))]
         mean = f"[bold{colour}]{mean}[/]"
     return f"{mean} ±{(entry['high'] - entry['low']) / 2:.3f}"

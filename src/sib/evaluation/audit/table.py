@@ -10,6 +10,7 @@ from rich.table import Table
 from sib.evaluation.audit.figures import SMALLEST
 from sib.evaluation.audit.words import ORIGINAL, Words, is_several, words_of
 from sib.evaluation.stored import Evaluation
+from sib.utils.numbers import fixed, signed
 
 PARTS = ("mean", "low", "high")
 
@@ -149,12 +150,12 @@ def _add_columns(table: Table, words: Words, shown: list[str]) -> None:
         table.add_column(words.figures[name], justify="right", min_width=widest)
 
 
-def _cell(entry: dict[str, Any] | None, signed: bool = False) -> str:
+def _cell(entry: dict[str, Any] | None, difference: bool = False) -> str:
     if entry is None:
         return ""
     if entry["mean"] is None:
         return "–"
-    text = f"{entry['mean']:+.2f}" if signed else f"{entry['mean']:.3f}"
+    text = signed(entry["mean"], 2) if difference else fixed(entry["mean"])
     if entry["low"] is not None:
         half = (entry["high"] - entry["low"]) / 2
         if "name" not in entry:  # that of a few images is wide, so only in the files
@@ -168,7 +169,7 @@ def _marked(entry: dict[str, Any] | None) -> str:
         return ""
     if entry["mean"] is None:
         return "–"
-    mean = f"{entry['mean']:+.3f}"
+    mean = signed(entry["mean"])
     if entry["low"] is None:
         return mean
     if entry["low"] > 0 or entry["high"] < 0:
