@@ -59,7 +59,7 @@ def test_reader_of_the_object(tmp_path, data, capsys):
     assert found["chance"] == pytest.approx(1 / 3) == found["majority"]
     assert {gap["mean"] for gap in found["background_gap"].values()} == {0.0}
     shown = " ".join(capsys.readouterr().out.split())
-    assert "chance 0.333" in shown and "alone, tiled 0.667" in shown
+    assert "chance 0.333" in shown and "no object, tiled 0.667" in shown
 
 
 def test_reader_of_the_background(tmp_path, data):

@@ -139,7 +139,7 @@ def test_methods_that_an_architecture_lacks_are_listed(tmp_path):
     console = quiet()
     found = evaluate(config(tmp_path / "vit.safetensors", **options), console)
     text = console.file.getvalue()
-    assert "without guided_backprop: method guided_backprop changes the backward pass" in text
+    assert "without guided_backprop: it changes the backward pass" in text
     assert found["unavailable"] == ["guided_backprop"]
     assert "gradcam" in found["table"]
     with pytest.raises(InputError, match="--methods: method guided_backprop"):

@@ -103,6 +103,19 @@ def made(images, changed, alone=0.5, same=0.5, own=1.0, run=None):
     return Evaluation(Path("made"), facts, scores, run)
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"images": 40, "changed": 0.0, "own": 0.5}, "it is right for 50 of 100, which is not"),
+        ({"images": 6, "changed": 0.0}, "6 images are too few"),
+    ],
+)
+def test_a_missing_verdict_has_a_reason(options, reason):
+    found = verdict(made(**options))
+    assert found.level == "unknown"
+    assert found.headline.startswith(f"The audit cannot tell what it decides by: {reason}")
+
+
 def trained_with(**config):
     return SimpleNamespace(config=config)
 

@@ -25,6 +25,7 @@ from sib.figures.curves import curves, term_curves
 from sib.report import gallery
 from sib.report.command import report
 from sib.report.page import warnings
+from sib.report.render import _breakable
 from sib.training import TrainConfig, train
 from sib.utils.errors import InputError
 from sib.utils.terminal import Terminal
@@ -352,3 +353,8 @@ def test_each_image_is_drawn_once_however_many_sections_show_it(tmp_path, monkey
     report(config, quiet())
     assert sorted(drawn) == list(range(20))  # every image of the split
     assert 'id="gallery"' in out.read_text() and 'id="worst"' in out.read_text()
+
+
+def test_long_names_are_broken_after_their_parts():
+    assert _breakable("american_bulldog_1.jpg") == "american_<wbr>bulldog_<wbr>1.jpg"
+    assert _breakable("timm/net<b>") == "timm/<wbr>net&lt;b&gt;"

@@ -9,6 +9,9 @@ from sib.data.files import read_lines
 from sib.evaluation.checkpoint import Checkpoint
 from sib.utils.errors import InputError
 
+SHOWN = 5
+"""Most classes that a sentence names."""
+
 
 def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
     """The checkpoint with the class names in a file, in the order of its outputs.
@@ -54,6 +57,22 @@ def unnamed_note(checkpoint: Checkpoint) -> str:
     if checkpoint.classes is not None:
         return ""
     return f"{checkpoint.path} does not name its classes: they are numbered; give --classes FILE"
+
+
+def order_note(checkpoint: Checkpoint, classes: list[str]) -> str:
+    """A sentence for a classifier that is taken to have the data's classes; else empty.
+
+    Args:
+        checkpoint: the classifier.
+        classes: (K,) the data's, in their order.
+    """
+    if checkpoint.classes is not None:
+        return ""
+    rest = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
+    return (
+        "classes: the outputs are taken to be the data's classes in their order, "
+        f"{', '.join(classes[:SHOWN])}{rest}; --classes FILE checks it"
+    )
 
 
 def names_in(path: Path) -> list[str]:

@@ -241,5 +241,6 @@ def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
         if own != other:
             raise InputError(
                 f"{checkpoint.path} has a class {own!r} where {splits.name} has {other!r}: "
-                "the classes must be the same, in the same order"
+                "the classes must be the same, in the same order; folders are sorted by name, so "
+                "1_cat comes before 2_bird"
             )

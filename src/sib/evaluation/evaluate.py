@@ -14,7 +14,7 @@ from sib.data import Splits
 from sib.data.annotation_notes import sentences
 from sib.data.understood import plural, remarks, understood
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.classes import with_classes
+from sib.evaluation.classes import order_note, with_classes
 from sib.evaluation.data import check_classes, open_run_data
 from sib.evaluation.from_options import open_from_options
 from sib.evaluation.label_intervals import NAMES, label_interval
@@ -127,6 +127,8 @@ def _open(
         say(console, sentence)
     check_classes(checkpoint, splits)
     say(console, f"{splits.name}: {understood(splits)}")
+    if note := order_note(checkpoint, splits.classes):
+        say(console, note)
     for remark in remarks(splits):
         say(console, remark)
     print_layer(console, layer_of(checkpoint), config.methods)

@@ -119,6 +119,8 @@ def _explain_one(
     if target is not None and target != predicted:
         footer += f", probability {probabilities[target]:.3f}"
     footer += f"; each map divided by its own {_scale(config.normalize)}"
+    if any((attribution < 0).any() for attribution in shown.values()):
+        footer += "; red speaks for the class, blue against it"
     try:
         draw_overlays(figure, sample.image, shown, f"{printable(image.name)}: {said}", footer)
     except OSError as error:

@@ -79,5 +79,8 @@ def print_left_out(console: Console, model: nn.Module, images: Tensor) -> None:
     for name, reason in unavailable_methods(model, images).items():
         names_by_reason.setdefault(reason, []).append(name)
     for reason, names in names_by_reason.items():
-        line = f"without {', '.join(names)}: {reason}".replace("give layer= ", "give --layer ")
+        reason = reason.replace("give layer= ", "give --layer ")
+        if reason.startswith(f"method {names[0]} "):
+            reason = f"it {reason.removeprefix(f'method {names[0]} ')}"
+        line = f"without {', '.join(names)}: {reason}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -49,7 +49,7 @@ def read_or_evaluate(
         found = []
         for place in places:
             if not EVALUATION.exists(place):
-                console.print(f"{place} was not evaluated yet", highlight=False, soft_wrap=True)
+                _say(console, f"{place} was not evaluated before, and is now")
                 _evaluate(place, device, console, metrics, trust_code, data, layer)
             elif data is not None:
                 _say(

@@ -41,9 +41,9 @@ CHANGED_SEVERAL_WORDS = (
     "label's objects are there. Red: the decision changes."
 )
 RELYING_WORDS = (
-    "The images whose decision loses most certainty when the background changes, the strongest "
-    "first. Only losses of at least 0.05 in probability, and other decisions, are shown. Look for "
-    "what their backgrounds have in common."
+    "The images that lose most certainty when the background changes, the largest loss first. Each "
+    "loses at least 0.05 in probability, or gets another decision. Look for what their backgrounds "
+    "have in common."
 )
 NONE_RELIES = (
     "There are none: with the changed backgrounds of this page, no image gets another decision or "
@@ -136,9 +136,9 @@ def _galleries(
         (
             "What it looks at",
             "Beside each image, parts of it were covered one after the other. Where covering makes "
-            "the classifier less certain of its decision, the picture is red, or bright. Where "
-            "covering makes it more certain, it is blue. The outline is the object. Red inside the "
-            "outline is what you want to see.",
+            "the classifier less certain of its decision, the picture is red. Where covering "
+            "makes it more certain, it is blue. The outline is the object. Red inside the outline "
+            "is what you want to see.",
             LOOKING_KINDS,
             examples,
         ),

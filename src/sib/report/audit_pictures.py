@@ -226,7 +226,7 @@ def _maps(
     found = maps_of(checkpoint.model, images, explained, [MAP])[MAP]
     maps = normalize_maps(found, "percentile").cpu()
     shown = zip(batch.images, maps, batch.own, strict=True)
-    return np.stack([overlay_pixels(*parts) for parts in shown])
+    return np.stack([overlay_pixels(*parts, signed=True) for parts in shown])
 
 
 def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cell:

@@ -75,7 +75,7 @@ def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
         if kind == "background_alone":
             changed = None  # a different decision is desired there
         rows.append({"name": name, "cells": [_words(right), _words(changed)]})
-    guess = "an image without the label: guessing" if several else "nothing: guessing"
+    guess = "an image without the label" if several else "nothing, so it guesses"
     rows.append({"name": guess, "cells": [_words(guessing(facts)), None]})
     goal = "the label is found" if several else "the class is right"
     return {"head": ["it is shown", goal, "it decides differently"], "rows": rows}

@@ -24,8 +24,8 @@ HEADLINES = {
     "partly": "It decides by the object, and in part by the background.",
     "background": "It decides mostly by the background.",
     "disturbed": "Foreign backgrounds disturb it.",
-    "unknown": "The audit cannot tell what it decides by.",
 }
+UNKNOWN = "The audit cannot tell what it decides by"
 
 
 class Verdict(NamedTuple):
@@ -67,7 +67,7 @@ def verdict(audit: Evaluation) -> Verdict:
     """
     reliance, reads = reliance_of(audit), reads_background(audit)
     level: Level = "unknown"
-    headline, low = HEADLINES[level], None
+    headline, low = f"{UNKNOWN}: {_unknown(audit, reliance)}.", None
     if reliance is not None and _can_be_judged(audit, reliance, reads):
         low, high = (_level(share, reads) for share in (reliance.low, reliance.high))
         level = low if low == high else "undecided"
@@ -125,6 +125,17 @@ def _can_be_judged(audit: Evaluation, reliance: Reliance, reads: bool | None) ->
         return False
     low, _ = share_interval(own, audit.facts["scored"])
     return low > guessing(audit.facts) or (reliance.low >= MOSTLY and reads is True)
+
+
+def _unknown(audit: Evaluation, reliance: Reliance | None) -> str:
+    """Why there is no verdict."""
+    own, scored = mean_of(audit.facts, ORIGINAL), audit.facts["scored"]
+    if reliance is None:
+        return "no condition exchanged or removed the background"
+    if own is None or scored < SMALLEST:
+        return f"{scored} images are too few"
+    guess = of_100(guessing(audit.facts))
+    return f"it is right for {of_100(own)}, which is not surely better than guessing, {guess}"
 
 
 def _level(share: float, reads: bool | None) -> Level:

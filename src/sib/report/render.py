@@ -2,14 +2,17 @@
 
 import base64
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from sib import __version__
 
+BREAKS = re.compile(r"([_/]+)")
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -27,13 +30,20 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Text whose long names may be broken after _ and /, before anywhere else."""
+    return Markup(BREAKS.sub(r"\1<wbr>", str(escape(text))))
 
 
 def _hash(script: str) -> str:

@@ -16,7 +16,7 @@ MEANINGS = {
     "background_leakage": "Mean of the map on the background over its mean on the object",
     "pointing_game": "Share of the images whose largest value lies on the object",
     "top_pixel_iou": "Overlap (IoU) of the object with as many of the map's largest pixels",
-    "relevance_rank_accuracy": "Share of these pixels that lies on the object",
+    "relevance_rank_accuracy": "Share of those largest pixels that lies on the object",
     "sparseness": "How much of a map sits in few pixels, as a Gini index",
 }
 """What a column shows, for the measures that every evaluation has."""

@@ -25,7 +25,7 @@ from sib.evaluation.audit.images import AuditImages
 from sib.evaluation.audit.merge import by_image, in_order, label_scores_of, scores_of
 from sib.evaluation.audit.source import audit_source, check_foreground
 from sib.evaluation.checkpoint import Checkpoint
-from sib.evaluation.classes import with_classes
+from sib.evaluation.classes import order_note, with_classes
 from sib.evaluation.data import check_classes, open_run_data
 from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.from_options import open_from_options
@@ -98,6 +98,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         checkpoint.input,
         *sentences(splits.description),
         f"{splits.name}: {understood(splits)}",
+        *filter(None, [order_note(checkpoint, splits.classes)]),
         *remarks(splits),
     ):
         say(sentence)

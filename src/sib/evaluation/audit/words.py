@@ -55,7 +55,7 @@ SINGLE = Words(
         "greyed": "without colour",
         "noised": "with noise",
         "object_alone": "none: object alone",
-        "background_alone": "alone",
+        "background_alone": "no object",
     },
     "  chance",
 )
