@@ -13,7 +13,6 @@ from sib.cli.arguments import EVERYWHERE, described, split_output
 from sib.cli.commands import COMMANDS, Command
 from sib.cli.flags import check_command
 from sib.cli.sentence import in_a_sentence
-from sib.cli.words import checked
 from sib.utils.errors import InputError, ProblemsFound, ProcessLost, TrainingFailed
 from sib.utils.lazy import load
 from sib.utils.optional import missing_extra
@@ -146,6 +145,8 @@ def parse(arguments: list[str]) -> Any:
 
 def _checked(program: str, command: Command, arguments: list[str]) -> list[str]:
     """The arguments of a command, or of the one below it that is named, with commas divided."""
+    from sib.cli.words import checked  # loads extras
+
     if not command.below:
         return checked(program, load(command.options), arguments, command.reads_files)
     if not arguments:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
+import tyro
+
 from sib.cli.flags import Flag, check_flags, flags_of, values_after
 from sib.config.recipes import RECIPES
 from sib.config.yaml_options import RECIPE
@@ -109,8 +111,6 @@ def _words(arguments: list[str], flags: dict[str, Flag]) -> Iterator[Word]:
 
 def _positional(kind: type) -> dict[str, Any]:
     """The arguments of a command that are not options, with their types."""
-    import tyro  # an extra, which a command without one reports itself
-
     hints = get_type_hints(kind, include_extras=True)
     marker = tyro.conf.Positional[int].__metadata__[0]  # type: ignore[attr-defined]
     marked = [name for name, hint in hints.items() if marker in getattr(hint, "__metadata__", ())]
