@@ -7,7 +7,7 @@ import pytest
 
 from sib.cli.commands import COMMANDS
 from sib.cli.help import join_help
-from sib.cli.main import main
+from sib.cli.main import main, parse
 from sib.config.facts import resumable
 from sib.config.train import TrainConfig
 from sib.utils.lazy import load
@@ -25,20 +25,52 @@ def helps(kind):
             yield field.name, field.metadata.get("help", "")
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "data"])
+KINDS = {name: each.options for name, each in COMMANDS.items() if not each.below}
+KINDS |= {f"{n} {sub}": kind for n, each in COMMANDS.items() for sub, kind in each.below.items()}
+every_command = pytest.mark.parametrize("name", KINDS)
+
+
+@every_command
 def test_every_option_has_one_paragraph(name):
-    kind = load(COMMANDS[name].options)
+    kind = load(KINDS[name])
     join_help(kind)
     for option, text in helps(kind):
         assert text.endswith(".") and "\n" not in text, option
         assert 10 < len(text) < 400, option
 
 
-def test_the_help_of_train_is_plain_english():
-    join_help(TrainConfig)
-    found = {option: text for option, text in helps(TrainConfig)}
+@every_command
+def test_the_help_is_plain_english(name):
+    kind = load(KINDS[name])
+    join_help(kind)
+    found = {option: text for option, text in helps(kind)}
     worn = {option for option, text in found.items() if any(each in text for each in WORN)}
     assert worn == set()
+
+
+@every_command
+def test_the_screen_shows_no_none_and_no_empty_default(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*name.split(), "--help"])
+    text = capsys.readouterr().out
+    words = " ".join(text.replace("│", " ").split())
+    assert "None" not in words and "(default: )" not in words and "Default:" not in words
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_the_last_sentence_of_a_help_replaces_the_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Folder that holds the published data sets. (default: the run's own)" in words
+    assert "for weights that do not name them. (optional)" in words
+    assert "Images to measure on. Choose settings on validation" in words
+
+
+def test_a_command_below_another_is_parsed_into_it():
+    config = parse(["data", "check", "photos", "--workers", "2"])
+    assert (config.command.name, config.command.workers) == ("photos", 2)
 
 
 def test_the_screen_joins_the_lines_of_the_source(capsys):

@@ -4,25 +4,61 @@ import ast
 import dataclasses
 import inspect
 import textwrap
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
+
+import tyro
+
+VALUES: dict[Any, str] = {str | None: "STR", int | None: "INT", float | None: "FLOAT"}
+VALUES |= {Path | None: "PATH"}
+"""What stands for the value of an option that need not be given; tyro would add None to it."""
 
 
+@cache
 def join_help(kind: type) -> None:
     """Use the string below each field of a dataclass, nested ones included, as its help text.
 
-    tyro reads these strings by itself, but keeps the line breaks of the source.
+    tyro reads these strings by itself, but keeps the line breaks of the source. A last sentence
+    "Default: …" takes the place of the default, which is often None and then says nothing.
     """
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if dataclasses.is_dataclass(base):
             texts |= _texts(base)
+    hints = get_type_hints(kind, include_extras=True)
+    shown = {}
     for field in dataclasses.fields(kind):
-        if field.name in texts:
-            field.metadata = MappingProxyType({**field.metadata, "help": texts[field.name]})
-    for hint in get_type_hints(kind, include_extras=True).values():
-        for inner in _dataclasses(hint):
-            join_help(inner)
+        if inner := _dataclasses(hints[field.name]):
+            for each in inner:
+                join_help(each)
+            continue
+        text, default = _divided(texts.get(field.name, ""))
+        if text:
+            field.metadata = MappingProxyType({**field.metadata, "help": text})
+        shown[field.name] = _described(hints[field.name], default)
+    kind.__annotations__ = inspect.get_annotations(kind) | shown
+
+
+def _divided(text: str) -> tuple[str, str]:
+    """A help text, and what its last sentence says about the default."""
+    head, _, tail = text.rpartition(" Default: ")
+    is_last = bool(head) and ". " not in tail
+    return (head, tail.removesuffix(".")) if is_last else (text, "")
+
+
+def _described(hint: Any, default: str) -> Any:
+    """The type of an option, with what its help shows for the value and for the default."""
+    kind, *extras = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+
+    def shown(value: str) -> str:
+        if default:
+            return f"(default: {default})"
+        return "(optional)" if value in ("None", "") else f"(default: {value})"
+
+    own = tyro.conf.arg(metavar=VALUES.get(kind), help_behavior_hint=shown)
+    return Annotated[(kind, own, *extras)]
 
 
 def _dataclasses(hint: Any) -> list[type]:

@@ -113,13 +113,17 @@ def parse(arguments: list[str]) -> Any:
     if arguments[0][:1] != "-":
         check_command(arguments[0], COMMANDS)
     command = COMMANDS.get(arguments[0])
+    below = False
     if command is None:
         kind, prog, description = _every_command(), "sib", DESCRIPTION
     else:
         kind, prog = load(command.options), f"sib {arguments[0]}"
+        rest = _checked(prog, command, arguments[1:])
+        below = bool(command.below) and rest[0] in command.below
+        if below:
+            kind, prog, rest = load(command.below[rest[0]]), f"{prog} {rest[0]}", rest[1:]
         join_help(kind)
         description = f"{cleandoc(kind.__doc__)}\n\n{EVERYWHERE}"
-        rest = _checked(prog, command, arguments[1:])
         arguments = expand_config(kind, rest) if command.reads_files else rest
     said = StringIO()
     try:
@@ -140,7 +144,8 @@ def parse(arguments: list[str]) -> Any:
             "sib train needs a recipe, such as cub200/resnet50 (sib recipes lists them), or --data "
             "with digits or a folder of images"
         )
-    return config
+    assert command is not None
+    return load(command.options)(config) if below else config
 
 
 def _checked(program: str, command: Command, arguments: list[str]) -> list[str]:

@@ -41,50 +41,56 @@ class AuditConfig(NamedClassifierConfig):
     and usually --arch. If both are given, --arch, --normalization and --classes are those of the
     files."""
     data: str | None = None
-    """Data set. Default: the run's own."""
+    """Data set or folder. Default: the run's own."""
     root: Path | None = None
-    """Folder of the named data sets. Default: the run's own."""
+    """Folder that holds the published data sets. Default: the run's own."""
     masks: str | None = None
-    """Folder of foreground masks. Default: the run's own."""
+    """Folder of foreground masks, named like the images. Default: the run's own."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """An image that cannot be read ends the audit, or is left out, counted and listed."""
+    """What to do about an image that cannot be read. error: stop. skip: leave it out, count it and
+    list it."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as in sib train --input.annotations. Default: the run's
-    own."""
+    """Boxes or masks from an annotation tool, as in sib train --input.annotations. Default: the
+    run's own."""
     labels: Path | None = None
-    """A CSV of several labels an image, as in sib train --labels. Default: the run's own."""
+    """CSV file with several labels for each image, as in sib train --labels. Default: the run's
+    own."""
     conditions: tuple[Kind, ...] = KINDS
-    """exchanged, same_class: the background of an image of another class, or of the same one
-    (without the label, or with it).
-    blurred, greyed, noised: the image's own background, changed. object_alone: the mean colour as
-    background. background_alone: without the object."""
+    """How backgrounds are changed. exchanged, same_class: for that of an image of another class, or
+    of the same one (without or with the label). blurred, greyed, noised: the image's own, changed.
+    object_alone: to the mean colour. background_alone: the object is taken out."""
     fills: tuple[Fill, ...] = FILLS
     """How the place of a removed object is filled. surroundings: the mean around it. diffusion: the
     colours of its outline spread inwards. tiled: copies of the largest strip beside it."""
     groups: Path | None = None
-    """CSV with the columns image and group, for the accuracy of the worst group. Default:
+    """CSV file with the columns image and group, for the accuracy of the worst group. Default:
     groups.csv in the folder of the data, if it exists."""
     page: Path | None = None
-    """Also write one HTML page, for people who decide about the classifier."""
+    """HTML page to write as well, for people who decide whether to use the classifier."""
     split: Literal["test", "validation", "train"] = "test"
-    """Images to audit on."""
+    """Images to audit. Choose settings on validation, and audit test once."""
     limit: int | None = None
-    """Audit only this many images, spread evenly over the split and always the same."""
+    """Most images to audit, at least 1, spread evenly over the split and always the same. Set it
+    for a quick look."""
     donors: int = 100
-    """Most images that lend their background, at least 2; they are kept in memory."""
+    """Most images that lend their background, at least 2. They are kept in memory, so lower it for
+    large images."""
     noise: float = 1.0
-    """Standard deviation of the background noise, as a multiple of the image's own, above 0."""
+    """Strength of the noise in noised backgrounds: its standard deviation as a multiple of the
+    image's own, above 0."""
     seed: int = 0
-    """Seed of the donors and the noise."""
+    """Seed that chooses the donors and draws the noise, at least 0."""
     resamples: int = 2000
-    """Bootstrap replicates for the intervals, at least 100."""
+    """Bootstrap replicates for the intervals, at least 100. More are slower and vary less with
+    chance."""
     out: Path | None = None
     """Folder to write into, for a single run. Default: the run folder, or NAME-evaluation beside a
     file of weights."""
     batch_size: int = 32
-    """Images in a pass."""
+    """Images in one pass, at least 1. Lower it if memory runs out."""
     workers: int = 0
-    """Processes that read images; 0 reads in the main process."""
+    """Processes that read images; 0 reads in the main process. Raise it if reading is slower than
+    computing."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""

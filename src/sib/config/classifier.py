@@ -21,23 +21,27 @@ class ClassifierConfig:
     """Which weights, of which network, for which images, on which device."""
 
     weights: Literal["best", "last", "ema"] = "best"
-    """Weights of a run folder. best: of the best epoch. last: of the last epoch. ema: their
-    average."""
+    """Which weights of a run folder. best: those of the best epoch. last: of the last epoch. ema:
+    their running average, if the run kept one."""
     arch: str | None = None
-    """Architecture, for a file of weights that does not name it."""
+    """Architecture of a file of weights that does not name it: a torchvision name, timm/NAME or
+    MODULE:FUNCTION."""
     trust_code: bool = False
-    """Import the module that defines a run's or a file's own architecture (MODULE:FUNCTION)."""
+    """Allow importing MODULE if the architecture is your own MODULE:FUNCTION; that runs its
+    code."""
     image_size: ImageSizeOption = option(None, joined="x")
-    """Side of the square input in pixels, or height and width as HxW. Default: the run's or the
-    file's own, that of the architecture's published weights, or 224."""
+    """Input size in pixels, the side of a square or HxW. Give the one that the network was trained
+    with. Default: the run's or the file's own, that of the architecture's published weights, or
+    224."""
     resize: Resize | None = None
-    """crop, squash or pad, as in sib train --input.resize. Default: the run's or the file's own, or
-    that of the architecture's published weights, or crop."""
+    """How images are brought to that size: crop, squash or pad, as in sib train --input.resize.
+    Default: the run's or the file's own, that of the architecture's published weights, or crop."""
     normalization: Normalization | None = option(None, joined="/")
-    """half, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25. Default: the run's or the
-    file's own, or that of the architecture's published weights."""
+    """Normalisation that the network was trained with: half, imagenet or MEAN/STD, such as
+    0.5,0.5,0.5/0.25,0.25,0.25. Default: the run's or the file's own, or that of the architecture's
+    published weights."""
     device: str = "auto"
-    """Device: auto, cpu, cuda, cuda:N or mps."""
+    """Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N or mps."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
@@ -52,5 +56,5 @@ class NamedClassifierConfig(ClassifierConfig):
     """The same for commands that need class names."""
 
     classes: Path | None = None
-    """File with the class names, for weights that do not name them: one per line in the order of
-    the outputs, or JSON."""
+    """File with the class names in the order of the outputs, one per line or JSON, for weights that
+    do not name them."""

@@ -35,16 +35,19 @@ class CheckConfig:
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
     root: Path = Path("data")
-    """Folder of the published data sets."""
+    """Folder that holds the published data sets."""
     masks: str | None = None
-    """Folders only: folder of foreground masks. Default: beside the images."""
+    """Folder of foreground masks, for a folder of your own. Default: masks beside the images, or a
+    folder masks."""
     mask_ending: str | None = None
-    """Folders only: what follows an image's name in its mask's name, such as _label or .png; or
-    none."""
+    """What follows an image's name in its mask's name, such as _label or .png; none if there are no
+    masks beside images. Default: the usual endings, such as _mask."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
+    """Boxes or masks from an annotation tool, as in sib train --input.annotations. Default:
+    none."""
     labels: Path | None = None
-    """A CSV of several labels an image, as in sib train --labels."""
+    """CSV file with several labels for each image, as in sib train --labels. Default: one class an
+    image."""
     workers: int | None = None
     """Processes that read images; 0 reads in the main process. Default: the number of cores."""
 
@@ -56,46 +59,55 @@ class ShowConfig:
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
     out: Path
-    """PNG to write."""
+    """PNG file to write."""
     root: Path = Path("data")
-    """Folder of the published data sets."""
+    """Folder that holds the published data sets."""
     masks: str | None = None
-    """Folders only: folder of foreground masks. Default: beside the images."""
+    """Folder of foreground masks, for a folder of your own. Default: masks beside the images, or a
+    folder masks."""
     mask_ending: str | None = None
-    """Folders only: what follows an image's name in its mask's name, such as _label or .png; or
-    none."""
+    """What follows an image's name in its mask's name, such as _label or .png; none if there are no
+    masks beside images. Default: the usual endings, such as _mask."""
     value_range: str | None = None
-    """Folders only: the values that become black and white, as LOW-HIGH."""
+    """Values that become black and white, as LOW-HIGH, such as 0-4095 for 12-bit values. Default:
+    the whole range."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
+    """Boxes or masks from an annotation tool, as in sib train --input.annotations. Default:
+    none."""
     labels: Path | None = None
-    """A CSV of several labels an image, as in sib train --labels."""
+    """CSV file with several labels for each image, as in sib train --labels. Default: one class an
+    image."""
     split: Literal["train", "validation", "test"] = "train"
-    """Which images."""
+    """Images to choose from."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """An image that cannot be read ends the command, or is left out, counted and listed."""
+    """What to do about an image that cannot be read. error: stop. skip: leave it out, count it and
+    list it."""
     count: int = 24
-    """Number of images, 1 to 200."""
+    """Images on the sheet, 1 to 200."""
     seed: int = 0
-    """Seed of the choice of images."""
+    """Seed that chooses the images."""
     foreground: Literal["annotation", "pretrained"] = "annotation"
     """What is outlined. annotation: what comes with the images. pretrained: what the network of
-    --weights finds in the training images, as in sib train --foreground pretrained. How much of it
+    --weights finds in the training images, as in sib train --foreground pretrained; how much of it
     lies on annotated objects is printed."""
     arch: str = "resnet18"
-    """With pretrained: the architecture, as in sib train."""
+    """With --foreground pretrained: the architecture, as in sib train."""
     weights: str | None = None
-    """With pretrained: pretrained, a file or a run folder, as in sib train."""
+    """With --foreground pretrained: pretrained, a file or a run folder, as in sib train
+    --weights."""
     image_size: ImageSizeOption = option(None, joined="x")
-    """With pretrained: as in sib train. Default: the size of the weights' training, or 224."""
+    """With --foreground pretrained: input size in pixels, as in sib train. Default: that of the
+    weights' training, or 224."""
     normalization: str = option("auto", joined="/")
-    """With pretrained: as sib train --input.normalization."""
+    """With --foreground pretrained: as in sib train --input.normalization."""
     layer: str | None = None
-    """With pretrained: as sib train --objective.foreground-layer."""
+    """With --foreground pretrained: as in sib train --objective.foreground-layer. Default: found
+    automatically."""
     area: float | Literal["otsu"] = 0.2
-    """With pretrained: as sib train --objective.foreground-area."""
+    """With --foreground pretrained: share of each image that is foreground, as in sib train
+    --objective.foreground-area."""
     device: str = "auto"
-    """With pretrained: auto, cpu, cuda, cuda:N or mps."""
+    """With --foreground pretrained: auto (a GPU if there is one), cpu, cuda, cuda:N or mps."""
 
 
 @dataclass(frozen=True)
@@ -114,25 +126,27 @@ class MakeSpuriousConfig:
     """Folder to create; it must be missing or empty."""
     strength: float = 0.95
     """Share of each class's training images that get a background of the class's own family, 0 to
-    1."""
+    1. At 1 the background tells the class as well as the object does."""
     backgrounds: Literal["images", "procedural", "both"] = "both"
-    """images: other images of the set, with the object filled in, in families of similar colours.
-    procedural: drawn patterns. both: half of the images each."""
+    """Kind of background. images: other images of the set, with the object filled in, in families
+    of similar colours. procedural: drawn patterns. both: half of the images each."""
     seed: int = 0
-    """Seed of all draws."""
+    """Seed of all draws, at least 0."""
     test_backgrounds: int | None = None
     """Families that each test object is shown before, once each, at least 1. Default: all, at most
     10."""
     side: int = 256
     """Shorter side of the images in pixels, 16 to 4096; smaller images keep their size."""
     root: Path = Path("data")
-    """Folder of the published data sets."""
+    """Folder that holds the published data sets."""
     masks: str | None = None
-    """Folder of foreground masks. Default: beside the images."""
+    """Folder of foreground masks. Default: masks beside the images, or a folder masks."""
     annotations: Path | None = None
-    """Boxes or masks of a folder's images, as in sib train --input.annotations."""
+    """Boxes or masks from an annotation tool, as in sib train --input.annotations. Default:
+    none."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """An image that cannot be read ends the command, or is left out, counted and listed."""
+    """What to do about an image that cannot be read. error: stop. skip: leave it out, count it and
+    list it."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""

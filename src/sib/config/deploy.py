@@ -16,17 +16,19 @@ class PredictConfig(NamedClassifierConfig):
     """Predict the classes of images: one line per image, the most probable classes first."""
 
     run: RunPath
-    """Run folder of sib train, or a file of weights, which usually needs --arch."""
+    """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which usually needs
+    --arch."""
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
-    """Image files of any size, or folders of them."""
+    """Images of any size: files, or folders of them."""
     top: int = 3
-    """Classes to list for each image, the most probable first."""
+    """Classes to list for each image, at least 1, the most probable first."""
     out: Path | None = None
-    """File to write the table into. Default: the screen."""
+    """File for the table. Default: the screen."""
     batch_size: int = 32
-    """Images in a pass."""
+    """Images in one pass, at least 1. Lower it if memory runs out."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """An image that cannot be read ends the command, or is left out, counted and listed."""
+    """What to do about an image that cannot be read. error: stop. skip: leave it out, count it and
+    list it."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
@@ -46,10 +48,11 @@ class ExportConfig(NamedClassifierConfig):
     """
 
     run: RunPath
-    """Run folder of sib train, or a file of weights, which usually needs --arch."""
+    """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which usually needs
+    --arch."""
     format: Literal["onnx", "pt2", "torchscript", "safetensors"]
-    """onnx: needs pip install 'sib[onnx]'. pt2: torch.export. torchscript: torch.jit.trace.
-    safetensors: the weights alone."""
+    """Format of the file. onnx: needs pip install 'sib[onnx]'. pt2: a program of torch.export.
+    torchscript: a traced module. safetensors: the weights without the network."""
     out: Path | None = None
     """File to write. Default: the run's or the file's name in the working folder, with the suffix
     .onnx, .pt2, .ts or .safetensors."""

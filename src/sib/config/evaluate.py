@@ -21,8 +21,10 @@ DEFAULT_METHODS = (
 MethodNames = Annotated[
     tuple[str, ...],
     tyro.conf.arg(
-        help=f"Explanation methods. Default: those of {', '.join(DEFAULT_METHODS)} that the "
-        "architecture supports. Also: occlusion, rise, and those of other packages."
+        help="Explanation methods; also occlusion and rise, which take many passes, and those of "
+        "other packages.",
+        help_behavior_hint=f"(default: those of {', '.join(DEFAULT_METHODS)} that the architecture "
+        "supports)",
     ),
 ]
 
@@ -32,13 +34,16 @@ class AttributionConfig:
     """How maps are computed."""
 
     steps: int = 8
-    """Points of the Gauss-Legendre rule on the path of integrated gradients, at least 1."""
+    """Points on the path of integrated gradients (Gauss-Legendre), at least 1. More are slower and
+    more exact."""
     samples: int = 16
-    """Noisy copies for SmoothGrad, at least 1."""
+    """Noisy copies of each image for SmoothGrad, at least 1. More are slower and less noisy."""
     masks: int = 1000
-    """Random masks for RISE, at least 1; each takes one forward pass."""
+    """Random masks of each image for RISE, at least 1, with one forward pass each. More are slower
+    and less noisy."""
     chunk: int = 64
-    """Most images in one pass, for methods that need several passes."""
+    """Most images in one pass of methods that need several passes, at least 1. Lower it if memory
+    runs out."""
 
     def check(self) -> None:
         """Raise InputError unless all numbers are at least 1."""
@@ -59,38 +64,42 @@ class EvaluateConfig(NamedClassifierConfig):
     methods: MethodNames = ()
     """Explanation methods. Default: the default ones that the architecture supports."""
     metrics: tuple[str, ...] = DEFAULT
-    """Metrics by name; a wrong name lists all. Default: those that need only the map."""
+    """Metrics by name; a wrong name lists all. Those of the default need only the map; others take
+    more passes."""
     target: Literal["predicted", "label"] = "predicted"
-    """Class to explain: the predicted one, or the image's own label."""
+    """Class to explain. predicted: the one that is predicted. label: the image's own."""
     split: Literal["test", "validation", "train"] = "test"
-    """Images to measure on."""
+    """Images to measure on. Choose settings on validation, and measure on test once."""
     limit: int | None = None
-    """Measure on only this many images, spread evenly over the split and always the same."""
+    """Most images to measure, at least 1, spread evenly over the split and always the same. Set it
+    for a quick look."""
     data: str | None = None
-    """Data set. A folder with the images that the run recorded is split as recorded; any other is
-    read as it is. Default: the run's own."""
+    """Data set or folder. A folder with the images that the run recorded is split as recorded; any
+    other is read as it is. Default: the run's own."""
     root: Path | None = None
-    """Folder of the named data sets. Default: the run's own."""
+    """Folder that holds the published data sets. Default: the run's own."""
     masks: str | None = None
-    """Folder of foreground masks. Default: the run's own."""
+    """Folder of foreground masks, named like the images. Default: the run's own."""
     labels: Path | None = None
-    """A CSV of several labels an image, as in sib train --labels. Default: the run's own."""
-    on_bad_image: Literal["error", "skip"] = "error"
-    """What to do with an image that cannot be read. error: end the evaluation. skip: leave it out,
-    count it and list it."""
-    annotations: Path | None = None
-    """Boxes or masks of a folder's images, as in sib train --input.annotations. Default: the run's
+    """CSV file with several labels for each image, as in sib train --labels. Default: the run's
     own."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """What to do about an image that cannot be read. error: stop. skip: leave it out, count it and
+    list it."""
+    annotations: Path | None = None
+    """Boxes or masks from an annotation tool, as in sib train --input.annotations. Default: the
+    run's own."""
     layer: str | None = None
-    """Module whose output class activation maps are made of, such as layer3. Default: the run's own
-    layer, or else the architecture's."""
+    """Module, such as layer3, whose output class activation maps are computed from. Default: the
+    run's own layer, or else the architecture's last stage."""
     out: Path | None = None
     """Folder to write into. Default: the run folder, or NAME-evaluation beside a file of
     weights."""
     batch_size: int = 32
-    """Images in a pass."""
+    """Images in one pass, at least 1. Lower it if memory runs out."""
     workers: int = 0
-    """Processes that read images; 0 reads in the main process."""
+    """Processes that read images; 0 reads in the main process. Raise it if reading is slower than
+    computing."""
     attribution: AttributionConfig = field(default_factory=AttributionConfig)
 
     def __post_init__(self) -> None:
@@ -113,18 +122,20 @@ class ExplainConfig(NamedClassifierConfig):
     """Run folder of sib train, or a file of weights (.safetensors, .pt, .pth), which usually needs
     --arch."""
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
-    """Image files of any size, or folders of them."""
+    """Images of any size: files, or folders of them."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """An image that cannot be read ends the command, or is left out, counted and listed."""
+    """What to do about an image that cannot be read. error: stop. skip: leave it out, count it and
+    list it."""
     methods: MethodNames = ()
     """Explanation methods. Default: the default ones that the architecture supports."""
     target: str | None = None
-    """Class to explain, by name or number. Default: the predicted one."""
+    """Class to explain, by name or number. Default: the one that is predicted."""
     normalize: Literal["max", "sum", "percentile"] = "percentile"
-    """What maps are divided by before they are drawn. The figure states it."""
+    """What each map is divided by. max: its largest magnitude. sum: the sum of its magnitudes.
+    percentile: their 99th percentile, so that a few pixels do not darken the rest."""
     layer: str | None = None
-    """Module whose output class activation maps are made of, such as layer3. Default: the run's own
-    layer, or else the architecture's."""
+    """Module, such as layer3, whose output class activation maps are computed from. Default: the
+    run's own layer, or else the architecture's last stage."""
     out: Path | None = None
     """Folder for the figures. Default: explanations in the run folder."""
     attribution: AttributionConfig = field(default_factory=AttributionConfig)

@@ -21,17 +21,19 @@ class CompareConfig:
     runs: Runs
     """Run folders, two or more."""
     metrics: tuple[str, ...] = ()
-    """Measures to compare. Default: those that every run has."""
+    """Metrics to compare, by name. Default: those that every run has."""
     out: Path = Path("comparison")
     """Folder for comparison.json and scatter.png."""
     resamples: int = 2000
-    """Bootstrap replicates."""
+    """Bootstrap replicates for the intervals, at least 100. More are slower and vary less with
+    chance."""
     data: str | None = None
-    """Data set for runs that must be evaluated. Default: each run's own."""
+    """Data set or folder, for runs that are evaluated first. Default: each run's own."""
     device: str = "auto"
-    """Device for runs that must be evaluated: auto, cpu, cuda, cuda:N or mps."""
+    """Where to evaluate: auto (a GPU if there is one), cpu, cuda, cuda:N or mps."""
     trust_code: bool = False
-    """Import the module that defines a run's own architecture (MODULE:FUNCTION)."""
+    """Allow importing MODULE if the architecture is your own MODULE:FUNCTION; that runs its
+    code."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""
@@ -55,20 +57,22 @@ class ReportConfig:
     out: Path = Path("report.html")
     """HTML file to write."""
     images: int = 12
-    """Images in the gallery, 1 to 200."""
+    """Images in the gallery, 1 to 200. More make the page larger."""
     gallery_runs: int | None = None
-    """Most runs in the galleries, taken from each group in turn, at least 1. Default: all."""
+    """Most runs in the galleries, at least 1, taken from each group in turn. Lower it if there are
+    many. Default: all."""
     methods: tuple[str, ...] = IN_GALLERY
-    """Explanation methods in the gallery."""
+    """Explanation methods in the gallery, by name."""
     data: str | None = None
-    """Where the images are now. Default: where the run found them."""
+    """Folder that holds the images now. Default: where the run found them."""
     layer: str | None = None
-    """Module whose output class activation maps are made of, such as layer3. Default: each run's
-    own layer, or else the architecture's."""
+    """Module, such as layer3, whose output class activation maps are computed from. Default: each
+    run's own layer, or else the architecture's last stage."""
     device: str = "auto"
-    """Device: auto, cpu, cuda, cuda:N or mps."""
+    """Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N or mps."""
     trust_code: bool = False
-    """Import the module that defines a run's own architecture (MODULE:FUNCTION)."""
+    """Allow importing MODULE if the architecture is your own MODULE:FUNCTION; that runs its
+    code."""
 
     def __post_init__(self) -> None:
         """Raise InputError where a value is not allowed."""

@@ -11,23 +11,23 @@ from sib.utils.errors import InputError
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """What each job of --launcher submitit requests. Default: the cluster's own values."""
+    """What each job of --launcher submitit requests."""
 
     partition: str | None = None
-    """Partition to submit to."""
+    """Partition to submit to. Default: the cluster's own."""
     account: str | None = None
-    """Account to charge."""
+    """Account to charge. Default: the cluster's own."""
     time: int = 24 * 60
-    """Time limit of a job in minutes. A job that reaches it is reported as failed; the same command
-    then continues it from its last saved step."""
+    """Time limit of a job in minutes, at least 1. A job that reaches it is reported as failed; the
+    same command then continues it from its last saved step."""
     gpus: int | None = None
-    """GPUs per job."""
+    """GPUs per job, at least 0. Default: the cluster's own."""
     cpus: int | None = None
-    """CPU cores per job."""
+    """CPU cores per job, at least 1. Default: the cluster's own."""
     memory: int | None = None
-    """Memory per job in GB."""
+    """Memory per job in GB, at least 1. Default: the cluster's own."""
     cluster: Literal["slurm", "local"] = "slurm"
-    """local: run the jobs on this machine, to try the options without a cluster."""
+    """Where jobs run. local: on this machine, to try the options without a cluster."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,19 @@ class StudyConfig:
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """YAML file that describes the study."""
     parallel: int | None = None
-    """Runs at a time, also on one GPU. Default: what the file says, or the number of GPUs, or else
-    of CPU cores."""
+    """Runs at a time, at least 1; several may share a GPU. Default: what the file says, or the
+    number of GPUs, or else of CPU cores."""
     launcher: Literal["local", "submitit"] = "local"
-    """local: processes on this machine. submitit: Slurm jobs, one per run; needs pip install
-    "sib[cluster]" and a folder that all nodes see, and --parallel limits the jobs at a time
-    (default: no limit). Ctrl-C asks running jobs to save and stop, and cancels waiting ones; the
-    same command continues."""
+    """What starts the runs. local: processes on this machine. submitit: Slurm jobs, one per run;
+    needs pip install "sib[cluster]" and a folder that all nodes see, and --parallel limits the jobs
+    at a time (none by default). Ctrl-C asks running jobs to save and stop, and cancels waiting
+    ones; the same command continues."""
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
     dry_run: bool = False
     """List the runs and the state of each, and stop."""
     finished: bool = False
-    """Report the finished runs without starting any, even while the study runs. Needs no images."""
+    """Report the runs that are finished, without starting any. Works while the study runs, and
+    needs no images."""
     pack: bool = False
     """At the end, pack the records of all ended runs, without weights, into OUT.tar.xz beside the
     study's folder. A study can continue from it."""
