@@ -50,7 +50,11 @@ def audit_figures(folder: Path) -> dict[str, float]:
     """The figures that an audit has, by name; none without an audit."""
     if not (folder / AUDIT.result).is_file():
         return {}
-    conditions = read_json(folder / AUDIT.result).get("conditions", {})
+    return figures_of(read_json(folder / AUDIT.result).get("conditions", {}))
+
+
+def figures_of(conditions: dict[str, Any]) -> dict[str, float]:
+    """The figures that the conditions of an audit give, by name."""
     found = {name: _mean(conditions, figure) for name, figure in FIGURES.items()}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -1,0 +1,156 @@
+"""The tables of docs/evidence.md on fine-tuning, from the records of its studies.
+
+python studies/fine_tuning.py studies/results/finetune-{leeds,birds,pets}.tar.xz \
+    --settings sib_floor guided
+
+Mean ± half the 95 % t interval over the seeds that have a figure. Differences are paired by seed.
+The energy and the gain are means over the methods that need a gradient; occlusion needs none and
+stands apart. The gain is (e − c) / (1 − c) per image, with a map's energy e and the object's share
+c of the image: 0 is chance, 1 a map inside the object. An even map has the energy c. Insertion and
+deletion are means over all methods, the figures of behaviour means over the ways of filling in a
+background or an object.
+"""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from markdown_tables import cell
+
+from sib.runs.archive import read_archive
+from sib.study.audits import FIGURES, figures_of
+from sib.study.interval import seed_interval
+
+ENERGY = "energy_pointing_game"
+GRADIENT_FREE = ("occlusion", "rise")
+EVEN = "energy of an even map"
+MEASURES = {"insertion_area": "insertion", "deletion_area": "deletion"}
+
+Runs = dict[str, dict[int, dict[str, float]]]
+"""Figures of each setting, by seed."""
+
+
+def main(
+    archives: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    settings: tuple[str, ...] = (),
+    reference: str = "ce",
+) -> None:
+    """Print a table for each packed study, and one of all differences together.
+
+    Args:
+        archives: files OUT.tar.xz of `sib study --pack`.
+        settings: those to print, beside the reference; default: all.
+        reference: the setting that is subtracted.
+    """
+    pooled: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for archive in archives:
+        runs = read_runs(archive)
+        names = settings or tuple(name for name in runs if name != reference)
+        print(f"\n{archive.name.partition('.')[0]}\n")
+        head = [reference, *names, *(f"{name} minus {reference}" for name in names)]
+        print(f"| | {' | '.join(head)} |\n|---" + "|---" * len(head) + "|")
+        for figure in figures_in(runs, (reference, *names)):
+            cells = [_interval(_values(runs, name, figure)) for name in (reference, *names)]
+            for name in names:
+                found = _differences(runs, name, reference, figure)
+                pooled[name][figure] += found
+                cells.append(_interval(found, signed=True))
+            print(f"| {figure} | {' | '.join(cells)} |")
+    if len(archives) > 1:
+        print(
+            f"\nall, minus {reference}\n\n| | {' | '.join(pooled)} |\n|---"
+            + "|---" * len(pooled)
+            + "|"
+        )
+        for figure in next(iter(pooled.values())):
+            print(
+                f"| {figure} |",
+                " | ".join(_interval(p[figure], True) for p in pooled.values()),
+                "|",
+            )
+
+
+def read_runs(archive: Path) -> Runs:
+    """The figures of every evaluated run."""
+    found: Runs = defaultdict(lambda: defaultdict(dict))
+    for name, content in sorted(read_archive(archive), key=lambda each: "audit" in each[0]):
+        file = Path(name)
+        setting, _, seed = file.parent.name.rpartition("-")
+        if file.name == "evaluation.json":
+            found[setting][int(seed)] |= evaluation_figures(json.loads(content))
+        elif file.name == "evaluation.csv":
+            found[setting][int(seed)] |= gains(content.decode())
+        elif file.name == "audit.json":
+            known = figures_of(json.loads(content)["conditions"])
+            found[setting][int(seed)] |= {
+                FIGURES[key].label.strip(): value for key, value in known.items()
+            }
+    return found
+
+
+def evaluation_figures(evaluation: dict[str, Any]) -> dict[str, float]:
+    """Accuracy, energy, and the measures that remove pixels."""
+    table = evaluation["table"]
+    by_gradient = [row[ENERGY]["mean"] for name, row in table.items() if name not in GRADIENT_FREE]
+    figures = {"accuracy": evaluation["accuracy"]["mean"], "energy": float(np.mean(by_gradient))}
+    figures |= {name: table[name][ENERGY]["mean"] for name in GRADIENT_FREE if name in table}
+    for measure, label in MEASURES.items():
+        if all(measure in row for row in table.values()):
+            figures[label] = float(np.mean([row[measure]["mean"] for row in table.values()]))
+    return figures
+
+
+def gains(text: str) -> dict[str, float]:
+    """Mean gains over the images of an evaluation.csv, and the energy of an even map."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    chance = np.array([_number(row["foreground_share"]) for row in rows])
+    even = float(np.nanmean(chance))
+    chance[chance == 1] = np.nan  # nothing is left to gain where all of an image is object
+    found: dict[str, list[float]] = defaultdict(list)
+    for column in (name for name in rows[0] if name.endswith(f"/{ENERGY}")):
+        method = column.partition("/")[0]
+        energy = np.array([_number(row[column]) for row in rows])
+        kind = f"gain of {method}" if method in GRADIENT_FREE else "gain"
+        found[kind].append(float(np.nanmean((energy - chance) / (1 - chance))))
+    return {kind: float(np.mean(each)) for kind, each in found.items()} | {EVEN: even}
+
+
+def figures_in(runs: Runs, settings: tuple[str, ...]) -> list[str]:
+    """The names of the figures that any of the settings has; behaviour comes last."""
+    every = (figures for name in settings for figures in runs.get(name, {}).values())
+    found = dict.fromkeys(figure for figures in every for figure in figures)
+    behaviour = {figure.label.strip() for figure in FIGURES.values()}
+    return sorted(found, key=behaviour.__contains__)
+
+
+def _values(runs: Runs, setting: str, figure: str) -> list[float]:
+    return [each[figure] for each in runs.get(setting, {}).values() if figure in each]
+
+
+def _differences(runs: Runs, setting: str, reference: str, figure: str) -> list[float]:
+    own, other = runs.get(setting, {}), runs.get(reference, {})
+    return [
+        own[seed][figure] - other[seed][figure]
+        for seed in sorted(own.keys() & other.keys())
+        if figure in own[seed] and figure in other[seed]
+    ]
+
+
+def _interval(values: list[float], signed: bool = False) -> str:
+    if not values:
+        return "–"
+    return cell(seed_interval(np.array(values)[:, None])._asdict(), signed)
+
+
+def _number(text: str) -> float:
+    """A cell; NaN for an image that the measure leaves out."""
+    return float(text) if text else float("nan")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
