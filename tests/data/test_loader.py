@@ -1,18 +1,22 @@
 """Batches: their content, and that seed and epoch alone determine them."""
 
+import atexit
+import multiprocessing
+import multiprocessing.util
 import os
 import pickle
 import signal
+from multiprocessing.connection import wait
 
 import pytest
 import torch
 
 from helpers.pictures import save, save_classes, square_mask
-from helpers.processes import in_a_process
+from helpers.processes import Forked
 from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
-from sib.data.loader import is_worker_crash
+from sib.data.reading import is_worker_crash
 from sib.data.sampler import KeySampler
-from sib.utils.errors import InputError
+from sib.utils.errors import InputError, ReaderDied
 
 
 @pytest.fixture(scope="module")
@@ -251,12 +255,42 @@ def test_bad_images_are_left_out_and_named(workers):
 
 
 def test_a_dead_worker_is_told_from_other_errors():
-    def read():  # in a process of its own, because torch raises such errors again and again
-        source = Broken({4}, kill=True)
-        try:
-            list(make_loader(source, image_size=4, batch_size=1, train=False, workers=1))
-        except Exception as error:
-            assert is_worker_crash(error), error
-
-    assert in_a_process(read) == "done"
+    source = Broken({4}, kill=True)
+    with pytest.raises(ReaderDied, match="a process that reads images died"):
+        list(make_loader(source, image_size=4, batch_size=1, train=False, workers=1))
     assert not is_worker_crash(RuntimeError("CUDA error"))
+
+
+def test_dead_workers_are_reported_once_and_while_reading():
+    """Whenever they die: also one after the other, and while the first is being reported."""
+
+    def kill(process):
+        process.kill()
+        wait([process.sentinel])
+
+    others = set(multiprocessing.active_children())
+    loader = make_loader(Broken(()), image_size=4, batch_size=1, train=False, workers=2)
+    batches = iter(loader)
+    first, second = set(multiprocessing.active_children()) - others
+    next(batches)
+    kill(first)
+    with pytest.raises(ReaderDied, match="a process that reads images died"):
+        try:
+            list(batches)
+        except ReaderDied:
+            kill(second)
+            raise
+
+
+def test_a_program_that_crashes_while_reading_ends():
+    """Its frames keep the loader alive, and its processes ignore SIGTERM."""
+
+    def crash():
+        atexit._clear()
+        atexit.register(multiprocessing.util._exit_function)
+        batches = iter(make_loader(Broken(()), image_size=4, batch_size=1, train=False, workers=2))
+        next(batches)
+        atexit._run_exitfuncs()
+        return 0
+
+    assert Forked(crash).wait(20) == 0

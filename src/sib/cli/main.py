@@ -13,7 +13,7 @@ from sib.cli.arguments import EVERYWHERE, described, split_output
 from sib.cli.commands import COMMANDS, Command
 from sib.cli.flags import check_command
 from sib.cli.sentence import in_a_sentence
-from sib.utils.errors import InputError, ProblemsFound, ProcessLost, TrainingFailed
+from sib.utils.errors import InputError, ProblemsFound, ProcessLost, ReaderDied, TrainingFailed
 from sib.utils.lazy import load
 from sib.utils.optional import missing_extra
 from sib.utils.signals import Stopped, StoppedAtOnce
@@ -68,7 +68,7 @@ def _run(arguments: list[str]) -> int:
     except InputError as error:
         _complain(str(error))
         return 2
-    except (TrainingFailed, ProblemsFound) as error:
+    except (TrainingFailed, ReaderDied, ProblemsFound) as error:
         _complain(str(error))
         return 1
     except StoppedAtOnce:

@@ -23,6 +23,7 @@ from sib.data.locate import locate_data, read_parts
 from sib.data.open import MOST_CHECKED
 from sib.data.readers.decode import UPRIGHT, opened, orientation_of
 from sib.data.readers.masks import OVERHANG, check_box
+from sib.data.reading import read_batches
 from sib.data.records import RecordSource, boxes_of
 from sib.data.sample import MaskFile, Record
 from sib.data.several import label_sentences
@@ -220,7 +221,7 @@ def _read_all(sources: list[Any], workers: int, console: Console) -> list[list[F
         collate_fn=list,
         worker_init_fn=leave_signals_to_the_main_process,
     )
-    batches = tracked(console, "reading images", loader, len(loader))
+    batches = tracked(console, "reading images", read_batches(loader), len(loader))
     found = iter([item for batch in batches for item in batch])
     return [[next(found) for _ in range(len(source))] for source in sources]
 

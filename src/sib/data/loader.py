@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sib.config.choices import CROP_AREA, Augment, Resize
+from sib.data.reading import read_batches
 from sib.data.sample import BadSample, Batch, Sample, collate
 from sib.data.sampler import Key, KeySampler
 from sib.data.source import Source
@@ -120,8 +121,12 @@ class Loader:
         return len(self._sampler)
 
     def __iter__(self) -> Iterator[Batch | BadSample]:
-        """The batches of the current epoch, beginning with ``start``."""
-        return iter(self._loader)
+        """The batches of the current epoch, beginning with ``start``.
+
+        Raises:
+            ReaderDied: a process that reads images ended early.
+        """
+        return read_batches(self._loader)
 
 
 class KeyedDataset(Dataset[Any]):
@@ -172,19 +177,6 @@ def leave_signals_to_the_main_process(worker: int) -> None:
     """Ignore Ctrl-C, which reaches every process: the main one finishes its step and stops them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-def is_worker_crash(error: Exception) -> bool:
-    """Whether an error is about a reading process that ended early.
-
-    torch reports it, or the pipe to that process breaks first.
-    """
-    return isinstance(error, (ConnectionError, EOFError)) or "DataLoader worker" in str(error)
-
-
-def single_line(error: Exception) -> str:
-    """An error's text without line breaks."""
-    return " ".join(str(error).split())
 
 
 def _mix(seed: int, key: Key) -> int:

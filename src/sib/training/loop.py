@@ -8,7 +8,6 @@ from typing import Any
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
-from sib.data.loader import is_worker_crash, single_line
 from sib.runs.folder import RunFolder
 from sib.runs.reader import read_epochs
 from sib.runs.state_file import FORMAT
@@ -32,7 +31,7 @@ from sib.training.step import TrainStep
 from sib.training.validation import Measurement, measure
 from sib.training.writer import Writer
 from sib.utils.device import peak_memory
-from sib.utils.errors import TrainingFailed
+from sib.utils.errors import ReaderDied, TrainingFailed
 from sib.utils.signals import Interrupt, Stopped
 
 
@@ -244,15 +243,8 @@ class Training:
         """Add to a failure what is saved; close the trackers, whatever happens."""
         try:
             yield
-        except TrainingFailed as failure:
+        except (TrainingFailed, ReaderDied) as failure:
             raise TrainingFailed(f"{failure}; {self._kept()}") from None
-        except (RuntimeError, ConnectionError, EOFError) as error:
-            # torch's handler of SIGCHLD can raise anywhere, so the state in memory is not saved
-            if not is_worker_crash(error):
-                raise
-            raise TrainingFailed(
-                f"a process that reads images died ({single_line(error)}); {self._kept()}"
-            ) from None
         finally:
             self.trackers.close()
 

@@ -21,6 +21,10 @@ class TrainingFailed(RuntimeError):
     """The run cannot continue; what was saved before stays."""
 
 
+class ReaderDied(RuntimeError):
+    """A process that reads images ended early, for example because memory ran out."""
+
+
 class ProcessLost(RuntimeError):
     """Another process of the run ended without a word; what was saved before stays."""
 
