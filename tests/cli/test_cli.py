@@ -172,7 +172,7 @@ def wait_for(path, process):
         time.sleep(0.01)
 
 
-SLOW = ["train", *TINY, "--image-size", "24", "--epochs", "3", "--batch-size", "4"]
+SLOW = ["train", *TINY, "--image-size", "16", "--epochs", "3", "--batch-size", "4"]
 """Steps are slow enough (3 epochs of 12) for a signal to fall into the middle of the run."""
 
 

@@ -155,12 +155,26 @@ def test_sib_recipes_ends_with_0(capsys):
     assert "stanford_dogs/densenet121" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def open_once():
+    """Opens the splits of a data set for the first of its four recipes."""
+    opened = {}
+
+    def look_up(config):
+        if config.data not in opened:
+            opened[config.data] = open_splits(config)
+        return opened[config.data]
+
+    return look_up
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_takes_two_small_steps(tmp_path, monkeypatch, published_root, name):
+def test_every_recipe_takes_two_small_steps(tmp_path, monkeypatch, published_root, open_once, name):
     """The official layout, the real classes and options; eight images, a small network."""
     root = published_root(RECIPES[name].data)
     smaller = ["--arch", "small_resnet", "--objective.window-size", "5", "--batch-size", "8"]
-    take_two_steps(name, root, tmp_path, monkeypatch, "--image-size", "16", *smaller)
+    options = ("--image-size", "16", *smaller)
+    take_two_steps(name, root, tmp_path, monkeypatch, *options, opening=open_once)
 
 
 @pytest.mark.torture
@@ -174,12 +188,12 @@ def test_every_recipe_takes_two_steps(tmp_path, monkeypatch, name):
     assert config.batch_size == recipe.batch_size and config.arch == recipe.arch
 
 
-def take_two_steps(name, root, tmp_path, monkeypatch, *options):
+def take_two_steps(name, root, tmp_path, monkeypatch, *options, opening=open_splits):
     recipe = RECIPES[name]
     arguments = ["--root", str(root), "--selection", "test", *options]
     given = parse(["train", name, *arguments, "--device", "cpu", "--workers", "0"])
     config = resolve(given, None)
-    splits = open_splits(config)
+    splits = opening(config)
     assert len(splits.classes) == recipe.classes
     device = torch.device("cpu")
     torch.manual_seed(config.seed)

@@ -10,9 +10,10 @@ from sib.models import architectures, build
 from sib.utils.errors import InputError
 
 PUBLISHED = ["resnet18", "resnet50", "densenet121", "vit_b_32"]
+LARGE = pytest.param("vit_b_32", marks=pytest.mark.torture)  # test_gather.py steps a small one
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, "small_resnet"])
+@pytest.mark.parametrize("name", [*PUBLISHED[:3], LARGE, "small_resnet"])
 @apart
 def test_published_architectures_take_an_sib_step(name):
     model = build(name, num_classes=7, image_size=64)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import sib
-from helpers.processes import apart
 from sib.utils.errors import InputError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -94,10 +93,9 @@ def test_frozen_batch_norm_keeps_its_statistics_and_trains_its_weights(benchmark
         assert torch.equal(value, before[name])
 
 
-@apart
 def test_networks_without_batch_norm_have_one_row(benchmark, tiny):
     step = benchmark("step")
-    options = tiny(architectures=("vit_b_32",), sides=(32,), modes=("plain",))
+    options = tiny(architectures=("helpers.nets:group_norm_net",), modes=("plain",))
     rows = [step.time_steps(each, options, CPU) for each in step.settings(options)]
     assert rows[0]["frozen"] is None and rows[1] is None
 
@@ -129,7 +127,7 @@ def test_explanations_are_timed_and_missing_methods_recorded(benchmark, tmp_path
     out = tmp_path / "explanations.json"
     explanations.main(
         explanations.Options(
-            architectures=("mobilenet_v3_small",), batch=2, side=64, rounds=1, device="cpu", out=out
+            architectures=("small_resnet",), batch=2, side=32, rounds=1, device="cpu", out=out
         )
     )
     methods = json.loads(out.read_text())["rows"][0]["methods"]

@@ -69,10 +69,15 @@ def name_of(path):
 
 
 FILES = {name_of(path): path for path in sorted(SOURCE.rglob("*.py"))}
-IMPORTS = {
-    name: {each for each in (*imported(path), *lazily_attached(path)) if each in FILES} - {name}
-    for name, path in FILES.items()
-}
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """What each module of sib imports of it."""
+    return {
+        name: {each for each in (*imported(path), *lazily_attached(path)) if each in FILES} - {name}
+        for name, path in FILES.items()
+    }
 
 
 def layer(module):
@@ -88,10 +93,10 @@ def test_every_package_has_its_place():
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_package_imports_none_above_it(name):
+def test_a_package_imports_none_above_it(name, imports):
     upwards = {
         (module, other)
-        for module, others in IMPORTS.items()
+        for module, others in imports.items()
         if module.split(".")[1:2] == [name]
         for other in others
         # the package sib itself holds names that load on demand, such as its version
@@ -100,8 +105,8 @@ def test_a_package_imports_none_above_it(name):
     assert upwards == set()
 
 
-def test_no_module_imports_itself_in_a_circle():
-    graph = {module: others - {"sib"} for module, others in IMPORTS.items()}
+def test_no_module_imports_itself_in_a_circle(imports):
+    graph = {module: others - {"sib"} for module, others in imports.items()}
     for module, others in graph.items():  # a package's __init__ names its own modules
         if FILES[module].name == "__init__.py":
             graph[module] = {each for each in others if not each.startswith(f"{module}.")}
@@ -111,9 +116,9 @@ def test_no_module_imports_itself_in_a_circle():
         pytest.fail(" → ".join(circle.args[1]))
 
 
-def test_the_walk_sees_lazy_imports_and_places():
-    assert "sib.training.loop" in IMPORTS["sib.cli.train"]
-    assert "sib.cli.train" in IMPORTS["sib.cli.commands"]
-    assert "sib.functional.dependence" in IMPORTS["sib.config.train_checks"]
-    assert "sib.figures.sheet" in IMPORTS["sib.data.show"]
-    assert "sib.tasks.accumulate" in IMPORTS["sib"]
+def test_the_walk_sees_lazy_imports_and_places(imports):
+    assert "sib.training.loop" in imports["sib.cli.train"]
+    assert "sib.cli.train" in imports["sib.cli.commands"]
+    assert "sib.functional.dependence" in imports["sib.config.train_checks"]
+    assert "sib.figures.sheet" in imports["sib.data.show"]
+    assert "sib.tasks.accumulate" in imports["sib"]

@@ -77,7 +77,7 @@ def test_too_many_in_a_row_end_the_run_with_the_names_of_the_images(tmp_path):
         train(config, Silent())
     sentence = str(failure.value)
     assert "was not finite in 2 steps in a row, the last one step 4 in epoch 1" in sentence
-    assert sentence.count("digits/train/") == 16  # the whole batch
+    assert sentence.count("digits/train/") == 8  # the whole batch
     assert "step 3 is saved" in sentence and "continue with --resume" in sentence
 
 
@@ -169,13 +169,14 @@ def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
     assert what_it_ends_with(tmp_path / "run") == what_it_ends_with(tmp_path / "undisturbed")
 
 
+@pytest.mark.usefixtures("timed_on_whole_batches")
 def test_a_batch_that_does_not_fit_into_memory_is_told_with_what_does(tmp_path):
     """The allocator's own refusal."""
     config = tiny(
-        tmp_path / "run", arch="helpers.nets:hungry", batch_size=64, method="ce", dry_run=True
+        tmp_path / "run", arch="helpers.nets:hungry", batch_size=32, method="ce", dry_run=True
     )
     with pytest.raises(
-        InputError, match=r"--batch-size 64: 64 images at a time do not .*; --micro-batch 16 does"
+        InputError, match=r"--batch-size 32: 32 images at a time do not .*; --micro-batch 16 does"
     ):
         train(config, Silent())
 

@@ -94,7 +94,7 @@ def test_micro_batches_take_the_same_course(data, tmp_path, kind):
 def work(rank, folder):
     data = folder / "data"
     for kind in KINDS:
-        options = {"batch_size": 8, "epochs": 1, "hsic_scope": "global"}
+        options = {"batch_size": 4, "epochs": 1, "hsic_scope": "global"}
         train(config(data, kind, folder / kind, **options), Silent())
 
 

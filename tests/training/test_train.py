@@ -83,7 +83,7 @@ def test_a_run_leaves_everything_that_a_later_stage_reads(tmp_path, method):
         "reconstruction_scale",
     }
     assert own & set(lines[0]) == (own if method == "sib" else set())
-    assert json.loads((run / "result.json").read_text())["test"]["images"] == 40
+    assert json.loads((run / "result.json").read_text())["test"]["images"] == 20
     assert result["test"]["annotated"] > 0
     best = max(lines, key=lambda line: (line["validation"]["accuracy"], -line["epoch"]))
     assert result["validation_accuracy"] == best["validation"]["accuracy"]
