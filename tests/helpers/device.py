@@ -9,7 +9,9 @@ import torch
 import sib
 from sib.functional.crops import Crops
 from sib.objectives.cgc import GradCAMConsistency
-from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
+from sib.objectives.energy import EnergyLoss
+from sib.objectives.right_reasons import RightReasons
+from sib.objectives.saliency_guided import SaliencyGuided
 
 NAME = os.environ.get("SIB_TEST_DEVICE", "cuda")
 needs_device = pytest.mark.skipif(
@@ -38,10 +40,10 @@ def calibrated(model):
 TASKS = {
     "published": published,
     "calibrated": calibrated,
-    "energy": EnergyTask,
-    "energy at the input": lambda model: EnergyTask(model, at="input"),
-    "right reasons": RightReasonsTask,
-    "saliency guided": SaliencyGuidedTask,
+    "energy": lambda model: sib.Task(model, EnergyLoss()),
+    "energy at the input": lambda model: sib.Task(model, EnergyLoss(at="input")),
+    "right reasons": lambda model: sib.Task(model, RightReasons()),
+    "saliency guided": lambda model: sib.Task(model, SaliencyGuided()),
     "cgc": lambda model: sib.Task(model, GradCAMConsistency()),
     "cross-entropy": sib.CrossEntropyTask,
 }

@@ -9,9 +9,10 @@ from torch import nn
 
 import sib
 from helpers.nets import group_norm_net, small_vit
+from sib.objectives.energy import EnergyLoss
 from sib.objectives.registry import METHODS, load_objective
-from sib.objectives.saliency_guided import masked_images
-from sib.rivals import EnergyTask, RightReasonsTask, SaliencyGuidedTask
+from sib.objectives.right_reasons import RightReasons
+from sib.objectives.saliency_guided import SaliencyGuided, masked_images
 
 LAYER = "6"  # of group_norm_net: its last activation
 
@@ -53,7 +54,7 @@ def pixels(*values):
 
 def test_right_reasons_by_hand():
     """∂/∂x Σ_k log p_k = Σ_k w_k − K Σ_k p_k w_k; at x = 0 all p are 1/2, so it is 0 …"""
-    task = RightReasonsTask(Weights([3.0, 1.0], [-1.0, 5.0]), weight=10.0)
+    task = sib.Task(Weights([3.0, 1.0], [-1.0, 5.0]), RightReasons(10.0))
     known = torch.tensor([True, False]).reshape(1, 1, 1, 2)
     labels = torch.tensor([0])
     at_zero = task(pixels(0.0, 0.0), labels, known)
@@ -66,7 +67,7 @@ def test_right_reasons_by_hand():
 
 def test_energy_by_hand():
     """A = x ∘ w_y = (2, 6): one quarter inside."""
-    task = EnergyTask(Weights([1.0, 2.0], [0.0, 0.0]), weight=2.0, at="input")
+    task = sib.Task(Weights([1.0, 2.0], [0.0, 0.0]), EnergyLoss(2.0, "input"))
     known = torch.tensor([True, False]).reshape(1, 1, 1, 2)
     out = task(pixels(2.0, 3.0), torch.tensor([0]), known)
     assert out.weighted_terms["energy"].item() == pytest.approx(2 * 0.75)
@@ -129,9 +130,9 @@ def energy_at_last_stage(model, images, labels, foreground):
 
 
 CASES = {
-    "rrr": (lambda model: RightReasonsTask(model, 3.0), right_reasons),
-    "energy at the input": (lambda model: EnergyTask(model, 3.0, "input"), energy_at_input),
-    "energy": (lambda model: EnergyTask(model, 3.0, layer=LAYER), energy_at_last_stage),
+    "rrr": (lambda: RightReasons(3.0), right_reasons),
+    "energy at the input": (lambda: EnergyLoss(3.0, "input"), energy_at_input),
+    "energy": (lambda: EnergyLoss(3.0, layer=LAYER), energy_at_last_stage),
 }
 
 
@@ -143,7 +144,7 @@ def test_loss_and_gradient_are_those_of_the_formula(case):
     loss = F.cross_entropy(model(images), labels) + 3 * formula(model, images, labels, foreground)
     loss.backward()
     expected = gradient(model)
-    task = make(copy.deepcopy(model))
+    task = sib.Task(copy.deepcopy(model), make())
     task.zero_grad()
     out = task(images, labels, foreground)
     task.backward(out.loss)
@@ -165,7 +166,7 @@ def test_saliency_guided_loss_and_gradient_are_those_of_the_formula():
     loss = F.cross_entropy(model(images), labels) + 2 * divergence
     loss.backward()
     expected = gradient(model)
-    task = SaliencyGuidedTask(copy.deepcopy(model), 2.0, 0.3)
+    task = sib.Task(copy.deepcopy(model), SaliencyGuided(2.0, 0.3))
     task.zero_grad()
     torch.manual_seed(3)
     out = task(images, labels)
@@ -177,7 +178,7 @@ def test_saliency_guided_loss_and_gradient_are_those_of_the_formula():
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("micro_batch", [1, 4])
 def test_micro_batches_give_the_gradient_of_the_batch(case, micro_batch):
-    task = CASES[case][0](group_norm_net().double())
+    task = sib.Task(group_norm_net().double(), CASES[case][0]())
     images, labels, foreground = batch()
     out = task(images, labels, foreground)
     task.backward(out.loss)
@@ -226,17 +227,17 @@ def test_a_foreground_that_is_missing_or_of_another_shape_is_refused(name):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda m: RightReasonsTask(m, -1.0), "weight must be a finite number of at least 0"),
-        (lambda m: SaliencyGuidedTask(m, 1.0, 1.0), "masked_share must lie between 0 and 1"),
-        (lambda m: EnergyTask(m, 1.0, "middle"), "at must be one of final, input; got 'middle'"),
+        (lambda: RightReasons(-1.0), "weight must be a finite number of at least 0"),
+        (lambda: SaliencyGuided(1.0, 1.0), "masked_share must lie between 0 and 1"),
+        (lambda: EnergyLoss(1.0, "middle"), "at must be one of final, input; got 'middle'"),
     ],
 )
 def test_arguments_out_of_range_are_refused(make, sentence):
     with pytest.raises(ValueError, match=sentence):
-        make(group_norm_net())
+        make()
 
 
 def test_a_loss_without_gradients_is_refused():
     images, labels, foreground = batch()
     with torch.no_grad(), pytest.raises(ValueError, match=r"outside torch\.no_grad"):
-        RightReasonsTask(group_norm_net().double())(images, labels, foreground)
+        sib.Task(group_norm_net().double(), RightReasons())(images, labels, foreground)

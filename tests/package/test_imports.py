@@ -89,7 +89,7 @@ def layer(module):
 def test_every_package_has_its_place():
     packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     assert packages == set(LAYERS)
-    assert {path.stem for path in SOURCE.glob("*.py")} == {*("__init__", "__main__", "rivals")}
+    assert {path.stem for path in SOURCE.glob("*.py")} == {"__init__", "__main__"}
 
 
 @pytest.mark.parametrize("name", LAYERS)
