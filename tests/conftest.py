@@ -3,7 +3,7 @@
 import ctypes
 import gc
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,7 @@ import torch
 
 from helpers.official import MAKERS
 from sib.data.datasets.digits import Digits
-from sib.training import prepare
-from sib.training.cost import estimate_cost
+from sib.training import cost
 
 pytest_plugins = ["helpers.costs"]
 
@@ -79,19 +78,21 @@ def _cache(tmp_path_factory):
 def _short_timing():
     """Before a run a step is timed once, not three times, and on four images of the batch."""
 
+    estimate_cost = cost.estimate_cost
+
     def estimate(task, images, labels, *rest, foreground=None):
         few = None if foreground is None else foreground[:4]
         return estimate_cost(task, images[:4], labels[:4], *rest, repeats=1, foreground=few)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare, "estimate_cost", estimate)
-        yield
+        patch.setattr(cost, "estimate_cost", estimate)
+        yield estimate_cost
 
 
 @pytest.fixture
-def timed_on_whole_batches(monkeypatch):
+def timed_on_whole_batches(_short_timing, monkeypatch):
     """What a run's first batch takes is measured with all of its images."""
-    monkeypatch.setattr(prepare, "estimate_cost", partial(estimate_cost, repeats=1))
+    monkeypatch.setattr(cost, "estimate_cost", _short_timing)
 
 
 @pytest.fixture(scope="session", autouse=True)

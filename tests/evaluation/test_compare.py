@@ -21,7 +21,7 @@ from sib.evaluation.points import points
 from sib.evaluation.scores import read_scores
 from sib.evaluation.stored import read_stored
 from sib.evaluation.tables import comparison_table
-from sib.figures.charts import scatter_figure
+from sib.figures.scatter import scatter_figure
 from sib.utils.errors import InputError
 
 SEEDS = (0, 1)

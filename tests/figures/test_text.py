@@ -9,9 +9,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from sib.figures.charts import curve_figure, legend, scatter_figure
+from sib.figures.curves import curve_figure, legend
 from sib.figures.overlay import draw_map, draw_overlays
 from sib.figures.picture import Lane, draw_lanes
+from sib.figures.scatter import scatter_figure
 from sib.figures.sheet import Picture, draw_sheet
 from sib.figures.text import fitted
 

@@ -11,11 +11,11 @@ from sib.config.choices import Resize
 from sib.data.readers.decode import ValueRange, parse_value_range
 from sib.functional.label_kinds import BINARY_CLASSES, kind_of, set_label_kind
 from sib.models.axes import in_options
-from sib.models.build import build_random, count_logits, head_names
+from sib.models.build import build_random, count_logits
 from sib.models.catalogue import check_known
+from sib.models.head import outputs_of
 from sib.models.inference import for_inference
 from sib.models.layers import cam_layer, choose_layer, chosen_layer
-from sib.models.names import match_names
 from sib.models.outputs import output_note
 from sib.models.pretrained import published_facts
 from sib.models.start import (
@@ -28,13 +28,12 @@ from sib.models.start import (
     weights_file,
 )
 from sib.models.transfer import load_into
-from sib.models.weights import State, read_weights
+from sib.models.weights import read_weights
 from sib.runs.archive import check_has_weights
 from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_words
-from sib.utils.nearest import perhaps
 from sib.utils.normalization import Normalization, normalization_from
 from sib.utils.resize import parse_resize
 
@@ -190,7 +189,7 @@ def open_checkpoint(
     published = published_facts(arch)
     told = image_size or told_size(facts, file)
     side = told or (published.image_size if published else 224)
-    model = build_random(arch, _outputs(arch, side, state, file), side)
+    model = build_random(arch, outputs_of(arch, side, state, file), side)
     logits = count_logits(model, side)
     load_into(model, state, str(file), f"{arch} with {logits} outputs")
     set_label_kind(model, label_kind or told_label_kind(facts, file))
@@ -263,28 +262,3 @@ def _choose_layer(
         choose_layer(model, layer)
     except ValueError as error:
         raise InputError(f"{file} is damaged: its {error}") from None
-
-
-def _outputs(arch: str, image_size: ImageSize, state: State, file: Path) -> int:
-    """The number of classes K, from the parameters whose shapes depend on it.
-
-    Code of the user's own is asked for two classes where the file has a single logit, or where its
-    shapes do not depend on their number, as a model with a single logit may.
-    """
-    own = ":" in arch
-    head = sorted(head_names(arch, image_size))
-    if own and not head:
-        return 2
-    found, _ = match_names(state, head, str(file))
-    sizes = {len(state[name]) for name in found.values() if state[name].ndim}
-    if len(sizes) != 1:
-        lacking = next((name for name in head if name not in found), None)
-        if lacking is None:
-            reason = f"its head has {' and '.join(map(str, sorted(sizes)))} outputs"
-        else:
-            reason = f"there is no {lacking}, the head{perhaps(lacking, state)}"
-        raise InputError(f"{file} does not fit {arch}: {reason}")
-    found_size = sizes.pop()
-    if own and found_size == 1 and count_logits(build_random(arch, 2, image_size), image_size) == 1:
-        return 2
-    return found_size

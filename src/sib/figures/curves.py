@@ -4,12 +4,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sib.figures.charts import Picture, both_themes, curve_figure
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sib.figures.charts import COLOURS, Picture, both_themes, keep_quiet
+from sib.figures.text import fitted
 
 Runs = list[dict[str, Any]]
 """Runs, each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``."""
 Quantity = tuple[str, str, Callable[[dict[str, Any]], Any]]
 """Title, unit, and a function that takes the quantity from a record."""
+DASHES = ("-", "--", "-.", ":")
+SVG_DASHES = {"-": "none", "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
 CONSTANT = 0.01
 """A quantity that changes by less than this share of its magnitude gets no figure."""
 
@@ -90,3 +96,53 @@ def _curve(runs: Runs, quantity: Quantity) -> Picture:
         if values[-1] is not None
     )
     return both_themes(lambda: curve_figure(runs, *quantity), f"{title} over the epochs. {last}.")
+
+
+def curve_figure(
+    runs: Runs, title: str, label: str, value: Callable[[dict[str, Any]], Any]
+) -> Figure:
+    """One quantity over the epochs, one line per run; runs of a group share a colour.
+
+    The groups' names are not drawn: `legend` gives them for all figures of a page at once.
+
+    Args:
+        runs: each with ``name``, ``group`` and ``epochs``, the records of ``metrics.jsonl``.
+        title: the figure's title.
+        label: the axis label.
+        value: takes the quantity from a record, or returns None.
+    """
+    figure = Figure(figsize=(4.4, 3), layout="constrained")
+    axis = figure.subplots()
+    for place, group in enumerate(_groups(runs)):
+        for run in (run for run in runs if run["group"] == group):
+            known = [(e["epoch"], value(e)) for e in run["epochs"] if value(e) is not None]
+            axis.plot(
+                *zip(*known, strict=True) if known else ([], []),
+                color=COLOURS[place % len(COLOURS)],
+                linestyle=DASHES[place % len(DASHES)],
+                linewidth=1.6,
+                alpha=0.9,
+            )
+    axis.set_title(fitted(title, 3.8, 10), fontsize=10)
+    axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.ticklabel_format(axis="y", useOffset=False)
+    axis.set_ylabel(label)
+    keep_quiet(axis)
+    return figure
+
+
+def legend(runs: Runs) -> list[dict[str, str]]:
+    """Name, colour and dashes (of an SVG stroke) of each group in `curve_figure`."""
+    return [
+        {
+            "name": group,
+            "colour": COLOURS[place % len(COLOURS)],
+            "dashes": SVG_DASHES[DASHES[place % len(DASHES)]],
+        }
+        for place, group in enumerate(_groups(runs))
+    ]
+
+
+def _groups(runs: Runs) -> list[str]:
+    return list(dict.fromkeys(run["group"] for run in runs))

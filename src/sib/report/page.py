@@ -10,8 +10,9 @@ from sib.evaluation.points import points
 from sib.evaluation.scores import ENERGY
 from sib.evaluation.stored import Evaluation
 from sib.explain import method_title
-from sib.figures.charts import Picture, both_themes, legend, scatter_figure
-from sib.figures.curves import Runs, curves, term_curves
+from sib.figures.charts import Picture, both_themes
+from sib.figures.curves import Runs, curves, legend, term_curves
+from sib.figures.scatter import scatter_figure
 from sib.report.compute import Computed, Section
 from sib.report.gallery import Cell, Row
 

@@ -9,10 +9,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sib.config.train import TrainConfig
+from sib.data import Batch
+from sib.data.normalization import normalise
 from sib.objectives.weighting import GradientBalancer
 from sib.tasks.accumulate import accumulate
 from sib.tasks.task import Task
+from sib.training.guidance import drawn_labels, guiding_foreground
+from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
+from sib.training.setup import make_autocast
 from sib.utils.device import peak_memory, synchronize
+from sib.utils.errors import InputError
 
 
 class Cost(NamedTuple):
@@ -33,6 +40,42 @@ class Cost(NamedTuple):
     """Number of weights that are not trained."""
     unused: bool = False
     """Whether some trained weight does not affect the loss."""
+
+
+def cost_of(
+    config: TrainConfig, task: Task, batch: Batch, steps: int, device: torch.device
+) -> Cost:
+    """The cost of a run, measured on a copy of its task.
+
+    Args:
+        config: the run's options.
+        task: the run's task.
+        batch: its first batch.
+        steps: optimiser steps in the whole run.
+        device: where the task is.
+
+    Raises:
+        InputError: the batch does not fit into memory, and what would; or the model takes no such
+            batch.
+    """
+    images = normalise(batch.images, device, config.input.normalization)
+    labels, context = batch.labels.to(device), make_autocast(config, device)
+    known = guiding_foreground(batch, config)
+    if known is not None:
+        drawn = config.guided_labels == "drawn"
+        known = (drawn_labels(known, batch.names, 0, config.seed) if drawn else known).to(device)
+    try:
+        return estimate_cost(
+            task, images, labels, steps, context, config.micro_batch, foreground=known
+        )
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        size = config.micro_batch or len(labels)
+        fits = fitting_micro_batch(copy.deepcopy(task), images, labels, size, context, known)
+        raise InputError(f"--batch-size {config.batch_size}: {advice(size, fits)}") from None
+    except ValueError as error:  # of a layer that gives no feature map, a model that takes no batch
+        raise InputError(f"--arch {config.arch}: {error}") from None
 
 
 def estimate_cost(

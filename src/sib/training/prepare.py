@@ -1,6 +1,5 @@
 """Everything before the first step. All processes report the same errors here."""
 
-import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ from sib.config.train import TrainConfig
 from sib.data import Batch, Splits
 from sib.data.annotation_notes import sentences
 from sib.data.loader import first_batch
-from sib.data.normalization import normalise
 from sib.data.sample import class_counts
 from sib.distributed.restart import launch, restarts
 from sib.models.outputs import output_note
@@ -27,18 +25,16 @@ from sib.runs.versions import versions
 from sib.tasks.task import Task
 from sib.tracking.group import Trackers
 from sib.tracking.registry import load_tracker, tracker_names
-from sib.training.cost import Cost, estimate_cost
+from sib.training.cost import cost_of
 from sib.training.foregrounds import run_foregrounds, with_foregrounds
 from sib.training.freezing import Freezing, check_frozen_start
-from sib.training.guidance import check_annotated, drawn_labels, guiding_foreground
+from sib.training.guidance import check_annotated
 from sib.training.identified import open_identified
-from sib.training.memory import advice, fitting_micro_batch, is_out_of_memory
 from sib.training.reporter import Reporter
 from sib.training.setup import (
     describe_layers,
     describe_objective,
     deviations,
-    make_autocast,
     make_task,
 )
 from sib.training.splits import cache_splits, make_split_loader, with_label_objects
@@ -145,7 +141,7 @@ def prepare(
     if not distributed.is_main_process():  # the first process continues as if it were alone
         torch.manual_seed(distributed.rank_seed(config.seed))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
-    cost = _cost(config, task, batch, steps, device)
+    cost = cost_of(config, task, batch, steps, device)
     reporter.cost(cost, config, steps)
     if config.dry_run:
         reporter.info("dry run: nothing was trained, and nothing was saved")
@@ -226,28 +222,6 @@ def _first_batch(config: TrainConfig, splits: Splits) -> tuple[Any, Batch]:
             f"{wanted}{several}"
         )
     return loader, first_batch(loader)
-
-
-def _cost(config: TrainConfig, task: Task, batch: Batch, steps: int, device: torch.device) -> Cost:
-    """Cost of one batch; if it does not fit into memory, the error says what would."""
-    images = normalise(batch.images, device, config.input.normalization)
-    labels, context = batch.labels.to(device), make_autocast(config, device)
-    known = guiding_foreground(batch, config)
-    if known is not None:
-        drawn = config.guided_labels == "drawn"
-        known = (drawn_labels(known, batch.names, 0, config.seed) if drawn else known).to(device)
-    try:
-        return estimate_cost(
-            task, images, labels, steps, context, config.micro_batch, foreground=known
-        )
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        size = config.micro_batch or len(labels)
-        fits = fitting_micro_batch(copy.deepcopy(task), images, labels, size, context, known)
-        raise InputError(f"--batch-size {config.batch_size}: {advice(size, fits)}") from None
-    except ValueError as error:  # of a layer that gives no feature map, a model that takes no batch
-        raise InputError(f"--arch {config.arch}: {error}") from None
 
 
 def _begin(
