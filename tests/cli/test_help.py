@@ -65,6 +65,9 @@ def test_the_last_sentence_of_a_help_replaces_the_default(capsys):
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "Folder that holds the published data sets. (default: the run's own)" in words
     assert "for weights that do not name them. (optional)" in words
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    assert "Run folders, two or more. (required)" in capsys.readouterr().out
     assert "Images to measure on. Choose settings on validation" in words
 
 

@@ -48,7 +48,12 @@ class TestCheck:
         code, out, _ = run(capsys, "check", save_splits(tmp_path / "mine"))
         assert code == 0
         assert "mine, 2 classes" in out and f"{tmp_path / 'mine'}: no problem" in out
-        assert "published" not in out
+        assert "published" not in out and "cut off" not in out and "no test split" not in out
+
+    def test_a_folder_without_splits_is_told_how_it_will_be_divided(self, tmp_path, capsys):
+        code, out, _ = run(capsys, "check", save_classes(tmp_path / "mine"))
+        assert code == 0
+        assert "no test split: sib train holds out a fifth of the images for the test, and a" in out
 
     def test_counts_for_programs_are_numbers(self, tmp_path, capsys):
         folder = save_splits(tmp_path / "mine")

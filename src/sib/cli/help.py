@@ -55,6 +55,8 @@ def _described(hint: Any, default: str) -> Any:
     def shown(value: str) -> str:
         if default:
             return f"(default: {default})"
+        if value == "" and tyro.conf.Positional in extras:
+            return "(required)"  # at least one of several words
         return "(optional)" if value in ("None", "") else f"(default: {value})"
 
     own = tyro.conf.arg(metavar=VALUES.get(kind), help_behavior_hint=shown)

@@ -113,15 +113,11 @@ def parse(arguments: list[str]) -> Any:
     if arguments[0][:1] != "-":
         check_command(arguments[0], COMMANDS)
     command = COMMANDS.get(arguments[0])
-    below = False
     if command is None:
         kind, prog, description = _every_command(), "sib", DESCRIPTION
     else:
-        kind, prog = load(command.options), f"sib {arguments[0]}"
-        rest = _checked(prog, command, arguments[1:])
-        below = bool(command.below) and rest[0] in command.below
-        if below:
-            kind, prog, rest = load(command.below[rest[0]]), f"{prog} {rest[0]}", rest[1:]
+        prog, options, rest = _named(command, arguments)
+        kind = load(options)
         join_help(kind)
         description = f"{cleandoc(kind.__doc__)}\n\n{EVERYWHERE}"
         arguments = expand_config(kind, rest) if command.reads_files else rest
@@ -144,8 +140,18 @@ def parse(arguments: list[str]) -> Any:
             "sib train needs a recipe, such as cub200/resnet50 (sib recipes lists them), or --data "
             "with digits or a folder of images"
         )
-    assert command is not None
-    return load(command.options)(config) if below else config
+    if command is not None and options in command.below.values():
+        return load(command.options)(config)
+    return config
+
+
+def _named(command: Command, arguments: list[str]) -> tuple[str, str, list[str]]:
+    """A command or the one below it: its program, the place of its options, its arguments."""
+    program = f"sib {arguments[0]}"
+    rest = _checked(program, command, arguments[1:])
+    if rest and rest[0] in command.below:
+        return f"{program} {rest[0]}", command.below[rest[0]], rest[1:]
+    return program, command.options, rest
 
 
 def _checked(program: str, command: Command, arguments: list[str]) -> list[str]:

@@ -71,7 +71,7 @@ class AuditConfig(NamedClassifierConfig):
     """Images to audit. Choose settings on validation, and audit test once."""
     limit: int | None = None
     """Most images to audit, at least 1, spread evenly over the split and always the same. Set it
-    for a quick look."""
+    for a quick look. Default: all."""
     donors: int = 100
     """Most images that lend their background, at least 2. They are kept in memory, so lower it for
     large images."""

@@ -72,7 +72,7 @@ class EvaluateConfig(NamedClassifierConfig):
     """Images to measure on. Choose settings on validation, and measure on test once."""
     limit: int | None = None
     """Most images to measure, at least 1, spread evenly over the split and always the same. Set it
-    for a quick look."""
+    for a quick look. Default: all."""
     data: str | None = None
     """Data set or folder. A folder with the images that the run recorded is split as recorded; any
     other is read as it is. Default: the run's own."""

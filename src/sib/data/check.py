@@ -35,6 +35,8 @@ from sib.utils.terminal import show_tables
 
 SHOWN = 20
 """Most problems that are printed."""
+BOXES = "boxes cut off"
+"""A column that is shown if it counts any."""
 
 
 class Finding(NamedTuple):
@@ -123,6 +125,12 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
         lacking = facts.get("without_foreground", [])
         missing = f"; without: {named(lacking, images - having)}" if lacking else ""
         yield f"{having} of {images} images have a foreground{missing}"
+    if "test" not in splits:
+        validated = "" if "validation" in splits else ", and a tenth of the rest for validation"
+        yield (
+            f"no test split: sib train holds out a fifth of the images for the test{validated}, at "
+            "random by a seed"
+        )
     whole, around = (sum(f.whole for f in findings), sum(f.around for f in findings))
     yield from describe_coverage(Coverage(sum(f.annotated for f in findings), whole, around))
     yield from describe_greys(spread_over(_masked(splits.values()), SAMPLE))
@@ -233,10 +241,11 @@ def _table(
     title = f"{published.title if published else folder.resolve().name}, "
     table = Table(title=title + f"{len(splits['train'].classes)} classes")
     rows = _rows(name, findings)
-    for heading in rows[0]:
+    shown = [each for each in rows[0] if each != BOXES or any(row[BOXES] for row in rows)]
+    for heading in shown:
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*("" if row[each] is None else str(row[each]) for each in shown))
     return table
 
 
@@ -250,7 +259,7 @@ def _rows(name: str, findings: dict[str, list[Finding]]) -> list[dict[str, Any]]
             "images": len(found),
             **({"published": wanted.get(split)} if published else {}),
             "annotated": sum(finding.annotated for finding in found),
-            "boxes cut off": sum(finding.overhanging for finding in found),
+            BOXES: sum(finding.overhanging for finding in found),
             "problems": sum(finding.problem is not None for finding in found),
         }
         for split, found in findings.items()
