@@ -256,7 +256,7 @@ def test_compare_shows_behaviour_where_all_runs_were_audited(tmp_path):
     behaviour, said = compared(first, evaluated("sib"))
     assert behaviour is None and "was not audited: run sib audit" in said
     behaviour, said = compared(evaluated(), evaluated("sib"))
-    assert behaviour is None and "no behaviour" not in said
+    assert behaviour is None and "behaviour is left out" not in said
     options = ["--conditions", "blurred", "--seed", "5"]
     assert main(["audit", str(second), "--device", "cpu", *options]) == 0
     behaviour, said = compared(first, second)

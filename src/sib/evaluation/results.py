@@ -119,7 +119,7 @@ def present_audits(folders: Sequence[Path], console: Console) -> list[Evaluation
         stale = [item.folder for item in found if _is_stale(item)]
     if stale or 0 < len(lacking) < len(folders):
         why = f"{lacking[0]} was not audited" if lacking else f"{stale[0]} has other weights now"
-        _say(console, f"no behaviour, since {why}: run sib audit")
+        _say(console, f"behaviour is left out, since {why}: run sib audit")
         return []
     return [_renamed(item, folder) for item, folder in zip(found, folders, strict=False)]
 
