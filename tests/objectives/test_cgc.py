@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import sib
 from helpers.nets import batch_norm_net, group_norm_net
@@ -168,6 +169,18 @@ def test_both_passes_update_batch_norm_and_frozen_batch_norm_stays():
         task = sib.Task(model, GradCAMConsistency(layer="4"), batch_norm=mode).train()
         task(images, labels)
         assert model[1].num_batches_tracked == count
+
+
+def test_a_step_takes_twice_the_arithmetic_of_a_plain_one():
+    images, labels = (batch()[0].float(), batch()[1])
+    counts = []
+    for objective in (None, GradCAMConsistency()):
+        task = sib.Task(sib.models.build("small_resnet", 5, 16), objective, batch_norm="frozen")
+        task(images, labels)  # the first step looks at the network
+        with FlopCounterMode(display=False) as counter:
+            task.backward(task(images, labels).loss)
+        counts.append(counter.get_total_flops())
+    assert 1.9 < counts[1] / counts[0] < 2.2
 
 
 def test_a_frozen_backbone_still_has_maps():

@@ -70,7 +70,9 @@ def _compare_audits(config: CompareConfig, console: Console) -> dict[str, Any] |
     try:
         return differences(audits, config.resamples)
     except InputError as error:  # the evaluations are still worth comparing
-        console.print(f"behaviour is left out: {error}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"behaviour is left out: {error}", highlight=False, markup=False, soft_wrap=True
+        )
         return None
 
 

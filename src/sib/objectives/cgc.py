@@ -25,15 +25,15 @@ class GradCAMConsistency(Objective):
     relu(Σ_c V_c mean_p ∂z_t/∂V_cp), with V the output of the last stage and t the class that the
     network decides for in x_b. It is differentiated through V and through the gradient.
 
-    From the paper and its code: the loss, with negatives from the crops of the other images; the
-    class t, so that no label is used; the crops of `functional.crops`; λ = 0.5 and τ = 0.5, beside
-    cross-entropies of x, of T(x) and of a third view. Chosen here: cross-entropy of x alone, as for
-    every other method; maps at the resolution of V, which the authors enlarge to the image's; and
-    mean_p, which their code leaves out, and which makes no difference before global pooling. With
-    several labels an image, z_t is the sum of the logits of all labels that the network decides
-    for.
+    From the authors' code: the negatives, maps of the crops of the other images; the class t, so
+    that no label is used; the range of the crops, see `functional.crops`; their setting λ = 0.5 and
+    τ = 0.5, beside cross-entropies of x, of T(x) and of a third view. Chosen here: cross-entropy of
+    x alone, as for every other method; maps at the resolution of V, which the authors enlarge to
+    the image's; and mean_p as in Grad-CAM, which their code leaves out, and which makes no
+    difference before global pooling. With several labels an image, z_t is the sum of the logits of
+    all labels that the network decides for.
 
-    The second pass over T(x), and its map, about double the time of a step. Both passes train the
+    The second pass over T(x) doubles the arithmetic of a plain step. Both passes train the
     network, including batch norm. A map that is zero everywhere has similarity 0 to all others, and
     no gradient. The loss couples the images of a batch: those of a process. `sib.accumulate` gives
     it for the whole batch whatever the micro-batch, with the same crops on a CPU and others on a

@@ -214,8 +214,8 @@ def _sentences(audit: Evaluation) -> list[str]:
         same = 1 - (mean_of(facts, "background_alone", "changed") or 0)
         found.append(
             f"Shown the background alone, with the object taken out, it is right for "
-            f"{of_100(background)}; guessing gives {of_100(guessing(facts))}. For {of_100(same)} its "
-            "decision is the one about the whole image; always naming its most frequent class "
+            f"{of_100(background)}; guessing gives {of_100(guessing(facts))}. For {of_100(same)} "
+            "its decision is the one about the whole image; always naming its most frequent class "
             f"would give {of_100(most_decided(audit.scores))}."
         )
     elif reliance is not None and reliance.low >= PARTLY:
