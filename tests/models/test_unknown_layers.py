@@ -24,15 +24,12 @@ class Unknown(nn.Module):
         return self.out(self.pool(self.second(self.first(x))).flatten(1))
 
 
-def test_unknown_architecture_asks_for_a_layer_and_takes_it():
+def test_the_last_layer_of_an_unknown_architecture_is_found_or_given():
     model, images = Unknown(), torch.randn(2, 3, 8, 8)
     assert candidate_layers(model, images) == ["first", "second"]
-    with pytest.raises(
-        ValueError, match=r"layer must be given for a Unknown.*last first: second, first"
-    ):
-        attribute(model, images)
     by_name = attribute(model, images, 0, layer="second")
     assert torch.equal(by_name, attribute(model, images, 0, layer=model.second))
+    assert torch.equal(by_name, attribute(model, images, 0))
     assert not torch.equal(by_name, attribute(model, images, 0, layer="first"))
 
 
@@ -64,9 +61,6 @@ def test_own_reshape():
             return self.out(self.embed(x.flatten(2).mT).square().mean(dim=1))
 
     model, images = Tokens(), torch.randn(2, 3, 4, 4)
-    sentence = r"last first: embed; for embed, reshape=lambda t: t.mT.unflatten\(2, \(4, 4\)\)"
-    with pytest.raises(ValueError, match=sentence):
-        attribute(model, images)
     found = attribute(
         model, images, 0, "layercam", layer="embed", reshape=lambda t: t.mT.unflatten(2, (4, 4))
     )

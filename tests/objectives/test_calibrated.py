@@ -11,6 +11,7 @@ from torch import nn
 import sib
 from helpers.calibrated import LAYER, batch, by_the_formula, gradient, staged_net
 from helpers.nets import group_norm_net, small_vit
+from sib.explain import cam_layer
 from sib.models import build, features
 from sib.models.stages import finer_stages
 from sib.objectives.calibrated import CalibratedSpatialIB
@@ -170,10 +171,13 @@ def test_training_moves_both_shares():
     assert seen[-1][1] < seen[0][1] - 0.1
 
 
-def test_other_modules_are_told_to_name_their_layer():
-    task = sib.SpatialIBTask(group_norm_net(), sib.SpatialIB.calibrated())
-    with pytest.raises(ValueError, match=r"layer must be given for a Sequential.* candidates"):
-        task(*batch(dtype=torch.float32))
+def test_other_modules_have_the_last_layer_that_everything_passes_through():
+    model = group_norm_net()
+    found = sib.SpatialIBTask(model, sib.SpatialIB.calibrated())(*batch(dtype=torch.float32))
+    last = cam_layer(model, batch(dtype=torch.float32)[0]).name
+    assert last == "6"  # before the pooling
+    given = sib.SpatialIBTask(model, sib.SpatialIB.calibrated(layer=last))
+    assert torch.equal(found.loss, given(*batch(dtype=torch.float32)).loss)
 
 
 def test_a_model_that_takes_no_such_images_is_told_too():

@@ -90,7 +90,6 @@ class Constant(Colours):
         (Constant(), Squares(4), "places", "layer places: the features are the same"),
         (Colours(), Squares(4), "head", "layer head must give a feature map"),
         (Colours(), Squares(4), "nowhere", "layer must be a module of the model"),
-        (Colours(), Squares(4), None, "layer must be given for a Colours"),
     ],
 )
 def test_networks_that_find_nothing(model, source, layer, sentence):

@@ -15,6 +15,8 @@ Reshape = Callable[[Tensor], Tensor]
 Grid = tuple[int, int]
 
 ADVICE = "give layer= another one, or reshape= a function that makes a feature map of its output"
+ROWS_FIRST = "rows first"
+"""Key of a trace's memory: the layer whose tokens an architecture is known to have row by row."""
 MOST_EXTRA = 16
 """Largest number of class and register tokens that a transformer is assumed to have."""
 
@@ -79,6 +81,7 @@ def find_axes(
         name: name of the layer.
         found: `sib.models.trace.trace` of model and images.
         rows_first: whether the tokens are known to be row by row, after class and register tokens.
+            Those of earlier stages in the same nn.Sequential are too.
 
     Returns:
         `Axes`.
@@ -86,6 +89,8 @@ def find_axes(
     Raises:
         ValueError: the output has no places, or its axes are ambiguous.
     """
+    known = found.memory.get(ROWS_FIRST, "")
+    rows_first = rows_first or (bool(known) and name.startswith(f"{known}."))
     key = (name, rows_first)
     if key not in found.memory:
         found.memory[key] = _find_axes(model, images, name, found, rows_first)

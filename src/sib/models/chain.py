@@ -27,7 +27,7 @@ def embeds_patches(model: nn.Module, name: str, last: str, found: Trace) -> bool
     """Whether a layer is, or is a part of, the patch embedding of a transformer.
 
     It is called like that or, if the last stage is tokens, there is no layer with weights before
-    it.
+    it. A layer without weights, such as a dropout, is a part of it if only such layers come before.
     """
     if not EMBEDDINGS.isdisjoint(name.split(".")):
         return True
@@ -35,6 +35,8 @@ def embeds_patches(model: nn.Module, name: str, last: str, found: Trace) -> bool
         return False
     names = list(found.shapes)
     before = names[: names.index(name)]
+    if not any(True for _ in model.get_submodule(name).parameters()):
+        before = [each for each in before if EMBEDDINGS.isdisjoint(each.split("."))]
     return not any(
         p.ndim > 1
         for each in before
@@ -71,13 +73,13 @@ def deeper_layers(model: nn.Module, images: Tensor, name: str, found: Trace) -> 
         for each in after
         if each not in own
         and has_places(found.shapes[each], images)
-        and not _is_head(model, each, names, found, images)
+        and not is_head(model, each, names, found, images)
         and any(p.ndim > 1 for p in model.get_submodule(each).parameters())
         and stands_in_a_chain(model, each, name, (nn.Sequential, nn.ModuleList))
     ]
 
 
-def _is_head(model: nn.Module, name: str, names: list[str], found: Trace, images: Tensor) -> bool:
+def is_head(model: nn.Module, name: str, names: list[str], found: Trace, images: Tensor) -> bool:
     """Whether a layer gives the outputs at each place, as a last convolution does."""
     shape, size = found.shapes[name], (images.shape[2], images.shape[3])
     first = len(shape) == 4 and keeps_proportions((shape[2], shape[3]), size)

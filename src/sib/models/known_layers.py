@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from sib.models.axes import ROWS_FIRST
+from sib.models.bottleneck import last_bottleneck
 from sib.models.candidates import describe_candidates
 from sib.models.chain import deeper_layers, gives_tokens
 from sib.models.trace import Trace, trace
@@ -72,13 +74,27 @@ def known_layer(model: nn.Module, images: Tensor) -> tuple[str, bool]:
                 path = _before_pooling(network, path)
             found = trace(model, images)
             name = _last_called(prefix + path, found)
+            if name not in found.shapes:
+                continue  # the model calls its parts, or it gives no tensor
             if rule.rows_first and gives_tokens(found, name):
+                found.memory[ROWS_FIRST] = name
                 return name, True
             return _deepest(model, images, name, found), False
+    unknown = _unknown_layer(model, images)
+    if unknown is not None:
+        return unknown, False
     raise ValueError(
         f"layer must be given for a {type(model).__name__}, an architecture without a known layer; "
         f"{describe_candidates(model, images)}"
     )
+
+
+def _unknown_layer(model: nn.Module, images: Tensor) -> str | None:
+    """The layer of an architecture without a rule; None if there is none beyond doubt."""
+    try:
+        return last_bottleneck(model, images, trace(model, images))
+    except Exception:  # whatever a model raises: the list of candidates reports it
+        return None
 
 
 def _networks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

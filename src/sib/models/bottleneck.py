@@ -1,0 +1,112 @@
+"""The last layer of an unknown architecture that everything passes through, found by trying."""
+
+import torch
+from torch import Tensor, nn
+
+from sib.models.axes import find_axes
+from sib.models.candidates import candidate_layers
+from sib.models.chain import is_head
+from sib.models.mode import evaluation_mode
+from sib.models.outputs import logits_in
+from sib.models.trace import Trace
+
+TRIES = 24
+"""Most layers that are tried, last first."""
+SAME = 1e-3
+"""Share of the difference between two images' logits below which they count as equal."""
+NEEDED = 0.5
+"""Share of the places that must have a gradient."""
+MOST_AFTER = 0.3
+"""Largest share of the weights that layers with places may have after it."""
+
+
+def last_bottleneck(model: nn.Module, images: Tensor, found: Trace) -> str | None:
+    """The last layer with places that everything passes through, and whose places all count.
+
+    Everything passes through a layer if the logits are those of another image once its output is.
+    A branch, or a layer inside a residual block, fails. Places count if the logits have a gradient
+    there. The tokens of places fail after the last attention of a class token, where only that
+    token is read. A stem, with most of the weights after it, fails too. A pooling of torch and a
+    head that gives the logits at each place are left out.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K).
+        images: (B, C, H, W) that it takes; for their size alone.
+        found: `sib.models.trace.trace` of model and images.
+
+    Returns:
+        Its name; None if there is no such layer.
+    """
+    if last_bottleneck not in found.memory:
+        found.memory[last_bottleneck] = _search(model, images, found)
+    name: str | None = found.memory[last_bottleneck]
+    return name
+
+
+def _search(model: nn.Module, images: Tensor, found: Trace) -> str | None:
+    generator = torch.Generator().manual_seed(0)
+    two = torch.randn((2, *images.shape[1:]), generator=generator).to(images)
+    for name in candidate_layers(model, images)[: -TRIES - 1 : -1]:
+        if _share_after(model, name, found) > MOST_AFTER:
+            return None
+        pools = type(model.get_submodule(name)).__module__ == nn.modules.pooling.__name__
+        if pools or is_head(model, name, list(found.shapes), found, images):
+            continue
+        if _passes_everything(model, two, name) and _places_count(model, images, name, found):
+            return name
+    return None
+
+
+def _share_after(model: nn.Module, name: str, found: Trace) -> float:
+    """Share of the weights that are used after a layer, without those of vectors, as in a head."""
+    names = list(found.kinds)
+    vectors = {each for each, shape in found.shapes.items() if len(shape) < 3}
+    sizes = {each: _size(model.get_submodule(each)) for each in names if each not in vectors}
+    own = _size(model)  # used anywhere
+    before = set(names[: names.index(name) + 1])
+    after = own + sum(size for each, size in sizes.items() if each not in before)
+    return after / max(1, own + sum(sizes.values()))
+
+
+def _size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters(recurse=False))
+
+
+def _passes_everything(model: nn.Module, two: Tensor, name: str) -> bool:
+    """Whether the second image's logits become the first one's with the first one's output."""
+
+    def replace(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        return output[:1].repeat(2, *[1] * (output.ndim - 1))
+
+    with evaluation_mode(model), torch.no_grad():
+        own = logits_in(model(two))
+        handle = model.get_submodule(name).register_forward_hook(replace)
+        try:
+            replaced = logits_in(model(two))
+        except RuntimeError:  # its output has another batch axis, as windows of attention have
+            return False
+        finally:
+            handle.remove()
+    apart, left = (float((z[1] - z[0]).abs().max()) for z in (own, replaced))
+    return apart > SAME * float(own.abs().max()) and left < SAME * apart
+
+
+def _places_count(model: nn.Module, images: Tensor, name: str, found: Trace) -> bool:
+    """Whether the logits have a gradient at most places of a layer's map."""
+    try:
+        reshape = find_axes(model, images, name, found).reshape
+    except ValueError:
+        return False
+    kept: list[Tensor] = []
+    handle = model.get_submodule(name).register_forward_hook(lambda *given: kept.append(given[2]))
+    try:
+        with evaluation_mode(model), torch.enable_grad():
+            noise = torch.randn(1, *images.shape[1:], generator=torch.Generator().manual_seed(1))
+            logits = logits_in(model(noise.to(images).requires_grad_()))
+            (gradient,) = torch.autograd.grad(logits.sum(), kept[-1], allow_unused=True)
+    finally:
+        handle.remove()
+    if gradient is None:
+        return False
+    map_ = gradient if reshape is None else reshape(gradient)
+    return float((map_ != 0).any(dim=1).float().mean()) >= NEEDED
