@@ -1,11 +1,22 @@
 """YAML files of options, read as plain values and within limits."""
 
+import re
 from typing import Any
 
 import yaml
 
 LARGEST = 2**20
 """Largest size of a file of options."""
+NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(
+        r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"
+    ),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+"
+        r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|\.(?:nan|NaN|NAN)$"
+    ),
+}
+"""How numbers are written: as in YAML 1.1, but without the base 60, and with 1e-4."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,6 +39,15 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return node
+
+
+# 1:30 is ninety in YAML 1.1, and text in YAML 1.2, as for people
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if tag not in NUMBERS]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, _pattern, list("-+0123456789."))
 
 
 def parse_yaml(text: str) -> Any:

@@ -177,6 +177,8 @@ def _in_pixels(
         if isinstance(shape, Runs):
             _check_shape((shape.height, shape.width), size, annotation.where, record)
     classes = annotation.classes or (None,) * len(scaled)
+    for _ in range(annotation.doubts):
+        counts.add("undecided", record.name)
     kept = [pair for pair in zip(scaled, classes, strict=True) if _covers(pair[0], size)]
     for _ in range(len(scaled) - len(kept)):
         counts.add("without_area", record.name)

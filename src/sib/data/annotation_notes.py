@@ -45,6 +45,11 @@ EVENTS = {
         "annotated images lack an object of a label that they have; the union of their objects "
         "stands for that label",
     ),
+    "undecided": (
+        "box has no area beside it and could be two corners; it is read as x, y, width and height",
+        "boxes have no area beside them and could be two corners; they are read as x, y, width and "
+        "height",
+    ),
     "ignored": ("file is not of this format", "files are not of this format"),
 }
 """What is counted, in the singular and the plural."""

@@ -35,6 +35,8 @@ class Depth(NamedTuple):
     """Least and largest value of the 8-bit images, where none of them reaches `DARK8`."""
     framed: int = 0
     """Number of images with several frames or pages, of which the first is read."""
+    transparent: int = 0
+    """Number of images with transparent pixels, which are laid over white."""
 
     @property
     def is_dark(self) -> bool:
@@ -44,7 +46,7 @@ class Depth(NamedTuple):
     @property
     def is_odd(self) -> bool:
         """Whether a part of what the images hold is not used, or they look dark."""
-        return self.is_dark or bool(self.colour or self.framed)
+        return self.is_dark or bool(self.colour or self.framed or self.transparent)
 
 
 def values_used(records: Iterable[Record]) -> Depth:
@@ -52,13 +54,14 @@ def values_used(records: Iterable[Record]) -> Depth:
 
     8-bit images are decoded until the first one that is not dark.
     """
-    low, high, images, colour, framed = 65535, 0, 0, 0, 0
+    low, high, images, colour, framed, transparent = 65535, 0, 0, 0, 0, 0
     low8, high8, dark8 = 255, 0, False
     for record in records:
         try:
             with opened(record.image) as image:
                 colour += _is_colour16(image)
                 framed += image.format in FRAMED and getattr(image, "n_frames", 1) > 1
+                transparent += _is_transparent(image)
                 if is_grey16(image):
                     values = np.asarray(image)
                     low, high = min(low, int(values.min())), max(high, int(values.max()))
@@ -69,7 +72,14 @@ def values_used(records: Iterable[Record]) -> Depth:
         except InputError:  # which is reported when the image is read
             continue
     dark = (low8, high8) if dark8 and high8 < DARK8 else None
-    return Depth(low, high, images, colour, dark, framed)
+    return Depth(low, high, images, colour, dark, framed, transparent)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether a pixel of an image is transparent, in whole or in part."""
+    if not image.has_transparency_data:
+        return False
+    return int(_extremes(image.convert("RGBA").getchannel("A"))[0]) < 255
 
 
 def _extremes(image: Image.Image) -> tuple[int, int]:
@@ -100,6 +110,11 @@ def describe_depth(depth: Depth) -> list[str]:
         sentences.append(
             f"8-bit images use the values {low} to {high} of 0 to 255, so they look nearly black; "
             f"--input.value-range 0-{2 ** high.bit_length() - 1} stretches them"
+        )
+    if depth.transparent:
+        many = "images have" if depth.transparent > 1 else "image has"
+        sentences.append(
+            f"{depth.transparent} {many} transparent pixels, which are laid over white"
         )
     if depth.framed:
         several = "images have" if depth.framed > 1 else "image has"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sib.data.alike import alike_names
 from sib.data.coverage import SAMPLE, coverage_of, describe_coverage, describe_greys
 from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.layout import counted
@@ -53,6 +54,11 @@ def remarks(splits: Splits) -> list[str]:
             f"folders {named(facts['classes_alike'], len(facts['classes_alike']))}: if these are "
             "the classes, put them into one folder"
         )
+    sentences += [
+        f"classes of almost the same name: {' and '.join(names)}; if they are one class, put its "
+        "images into one folder"
+        for names in alike_names(splits.classes)
+    ]
     sentences += facts.get("copies", [])
     return sentences + label_sentences(facts) + _depth(splits) + _coverage(splits)
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from helpers.annotated import BOX, EXPECTED, POLYGON, check_all, coco, foregrounds, opened, write
-from sib.data.annotation_notes import NOTE
+from sib.data.annotation_notes import NOTE, sentences
 from sib.data.shapes import encode_runs
 from sib.utils.errors import InputError
+
+UNDECIDED = "undecided"
 
 
 class TestCoco:
@@ -49,6 +51,25 @@ class TestCoco:
             opened(folder, path)
         path = write(tmp_path / "b.json", coco([{"bbox": BOX, "area": area, "segmentation": {}}]))
         check_all(folder, path, "COCO JSON")
+
+    def test_corners_that_leave_the_images_otherwise_are_refused(self, folder, tmp_path):
+        """Images are 40 × 30."""
+        path = write(tmp_path / "a.json", coco([{"bbox": [12, 8, 38, 28]}]))
+        with pytest.raises(InputError, match=r"10 of 10 boxes .* leave .*: 0 for corners, 1 for x"):
+            opened(folder, path)
+        mode = {"bbox": [12, 8, 38, 28], "bbox_mode": 1}
+        assert UNDECIDED not in str(opened(folder, write(path, coco([mode]))).description[NOTE])
+
+    def test_boxes_that_may_be_corners_are_read_as_coco_has_them_and_reported(
+        self, folder, tmp_path
+    ):
+        path = write(tmp_path / "a.json", coco([{"bbox": BOX}]))
+        splits = opened(folder, path)
+        assert splits.description[NOTE][UNDECIDED][0] > 0
+        assert any("could be two corners" in each for each in sentences(splits.description))
+        for certain in ({"bbox": [24, 8, 16, 12]}, {"bbox": BOX, "area": 16 * 12}):
+            known = opened(folder, write(path, coco([{"bbox": BOX, "area": 192}, certain])))
+            assert UNDECIDED not in known.description[NOTE]
 
     def test_objects_and_the_polygons_of_one_are_united(self, folder, tmp_path):
         left, right = [12, 8, 20, 8, 20, 20, 12, 20], [20, 8, 25, 8, 25, 20, 20, 20]

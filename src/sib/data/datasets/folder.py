@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from sib.data.alike import alike_names, quoted
 from sib.data.files import check_for_twins, list_folders, printable
 from sib.data.layout import ClassImages, Layout, class_images
 from sib.data.mask_folders import mask_folders
@@ -183,6 +184,14 @@ def _notes(folders: list[Path], parts: list[ClassImages]) -> dict[str, Any]:
 
 def _check_known(part: ClassImages, classes: list[str], folder: Path) -> None:
     unknown = sorted(set(part.images) - set(classes))
+    for name in unknown:
+        twin = next((each for each in classes if alike_names([each, name])), None)
+        if twin is not None:
+            one, other = quoted([name, twin])
+            raise InputError(
+                f"{folder} has the class {one}, which train has as {other}; give both folders the "
+                "same name, letter by letter"
+            )
     if unknown:
         raise InputError(
             f"{folder} has the class {unknown[0]}, which train lacks; each class that is tested "

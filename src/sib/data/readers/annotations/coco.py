@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sib.data.readers.annotations.coco_boxes import boxes_in_doubt
 from sib.data.readers.annotations.entry import (
     Annotation,
     Format,
@@ -56,6 +57,7 @@ def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
     objects: dict[str, list[Shape]] = {key: [] for key in images}
     classes: dict[str, list[str | None]] = {key: [] for key in images}
     names = _categories(content)
+    doubtful = boxes_in_doubt(content, path)
     for index, entry in enumerate(content["annotations"]):
         where = f"{path}, annotation {index}"
         key = _key(entry, "image_id", where)
@@ -69,7 +71,8 @@ def read(content: dict[str, Any], path: Path) -> Iterator[Annotation]:
         name = text(image.get("file_name"), "file_name", where)
         size = image_size(image.get("height"), image.get("width"))
         own = tuple(classes[key])
-        yield Annotation((name,), tuple(objects[key]), where, size, classes=own)
+        doubts = doubtful.get(key, 0)
+        yield Annotation((name,), tuple(objects[key]), where, size, classes=own, doubts=doubts)
 
 
 def _categories(content: dict[str, Any]) -> dict[str, str | None]:

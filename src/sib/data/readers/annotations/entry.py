@@ -31,6 +31,7 @@ class Annotation:
         size: height and width of the annotated image, None if unknown.
         relative: whether coordinates are fractions of the image's width and height.
         classes: the class of each shape, None where it is not given; empty where none is.
+        doubts: how many shapes may be meant otherwise, as nothing in the file decides.
     """
 
     names: tuple[str, ...]
@@ -39,6 +40,7 @@ class Annotation:
     size: tuple[int, int] | None = None
     relative: bool = False
     classes: tuple[str | None, ...] = ()
+    doubts: int = 0
 
 
 class Found(NamedTuple):

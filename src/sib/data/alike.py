@@ -1,0 +1,30 @@
+"""Names of classes that look alike: one folder copied from another system often becomes two."""
+
+import unicodedata
+from collections.abc import Sequence
+
+
+def alike_names(classes: Sequence[str]) -> list[list[str]]:
+    """Groups of names that differ in case, white space, dots at the end or Unicode form alone.
+
+    Returns:
+        The names in quotes; with the codes of their letters if they look the same.
+
+    Example:
+        >>> alike_names(["cat", "Cat", "dog"])
+        [["'cat'", "'Cat'"]]
+    """
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(_plain(name), []).append(name)
+    return [quoted(names) for names in groups.values() if len(names) > 1]
+
+
+def quoted(names: Sequence[str]) -> list[str]:
+    """Names in quotes, with the codes of their letters if two of them look the same."""
+    looks = {unicodedata.normalize("NFC", name) for name in names}
+    return [ascii(name) if len(looks) < len(names) else repr(name) for name in names]
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split()).rstrip(". ")

@@ -1,0 +1,84 @@
+"""Names of classes that look alike, transparent photographs, and numbers in YAML."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.pictures import save_classes
+from sib.config.yaml_file import parse_yaml
+from sib.data.alike import alike_names
+from sib.data.open import open_data
+from sib.data.understood import remarks
+from sib.utils.errors import InputError
+
+COMPOSED, SPLIT_UP = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["cat", "Cat", "dog"], [["'cat'", "'Cat'"]]),
+        (["cat", "cat ", "cat.", "dog"], [["'cat'", "'cat '", "'cat.'"]]),
+        ([COMPOSED, SPLIT_UP], [["'caf\\xe9'", "'cafe\\u0301'"]]),
+        (["cat", "cats", "class 1", "class 11", "1", "1.0"], []),
+    ],
+)
+def test_known_answers(names, expected):
+    assert alike_names(names) == expected
+
+
+def test_classes_of_one_name_are_reported(tmp_path):
+    folder = save_classes(tmp_path / "set", count=6)
+    first = sorted(each for each in folder.iterdir() if each.is_dir())[0]
+    first.joinpath("copy.png").write_bytes(next(first.iterdir()).read_bytes())
+    twin = folder / first.name.upper()
+    twin.mkdir()
+    for number in range(6):
+        Image.fromarray(np.full((8, 8, 3), 9 * number, np.uint8)).save(twin / f"{number}.png")
+    said = remarks(open_data(str(folder)))
+    assert any(each.startswith("classes of almost the same name: ") for each in said)
+
+
+def test_a_class_of_another_unicode_form_is_named(tmp_path):
+    for split, name in (("train", COMPOSED), ("test", SPLIT_UP)):
+        for each in (name, "dog"):
+            (tmp_path / split / each).mkdir(parents=True)
+            for number in range(4):
+                picture = np.full((8, 8, 3), 40 * number, np.uint8)
+                Image.fromarray(picture).save(tmp_path / split / each / f"{number}.png")
+    with pytest.raises(InputError, match=r"the class 'cafe\\u0301', which train has as 'caf\\xe9'"):
+        open_data(str(tmp_path))
+
+
+@pytest.mark.parametrize(("alpha", "count"), [(0, 1), (128, 1), (255, 0)])
+def test_transparent_images_are_counted(alpha, count, tmp_path):
+    folder = save_classes(tmp_path / "set", count=6)
+    path = sorted(folder.rglob("*.png"))[0]
+    image = Image.open(path).convert("RGBA")
+    image.putalpha(alpha)
+    image.save(path)
+    said = [each for each in remarks(open_data(str(folder))) if "transparent" in each]
+    expected = ["1 image has transparent pixels, which are laid over white"]
+    assert said == expected * count
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1:30", "1:30"),
+        ("1e-4", 1e-4),
+        ("1.5e3", 1500.0),
+        (".5", 0.5),
+        ("-3", -3),
+        ("0x10", 16),
+        ("1_000", 1000),
+        ("3x", "3x"),
+        (".inf", float("inf")),
+        ("'1'", "1"),
+    ],
+)
+def test_numbers_in_yaml(text, value):
+    found = parse_yaml(f"a: {text}")["a"]
+    assert found == value and type(found) is type(value)
