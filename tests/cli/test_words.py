@@ -58,7 +58,7 @@ def test_a_second_value_is_explained(line, sentence):
 def test_paths_stand_together(tmp_path):
     image = tmp_path / "i.png"
     image.touch()
-    with pytest.raises(InputError, match="sib predict takes its paths in one place"):
+    with pytest.raises(InputError, match="sib predict takes all its paths together"):
         words_of(f"predict r {image} --top 1 {image}")
 
 

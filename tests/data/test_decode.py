@@ -137,5 +137,5 @@ def test_a_file_that_is_cut_anywhere_raises_only_input_errors(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.png")
-    with pytest.raises(InputError, match=r"x\.png is not a file of its own"):
+    with pytest.raises(InputError, match=r"x\.png is not a regular file"):
         read_image(tmp_path / "x.png")

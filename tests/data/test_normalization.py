@@ -27,5 +27,5 @@ def test_black_and_white(normalization, black, white):
 
 @pytest.mark.parametrize("text", ["127.5/127.5", "123.675,116.28,103.53/58.395,57.12,57.375"])
 def test_numbers_of_images_in_0_to_255_are_refused(text):
-    with pytest.raises(InputError, match="divide the mean and the deviation of images in 0 to 255"):
+    with pytest.raises(InputError, match="divide a mean and a deviation for images"):
         normalization_from(text)

@@ -192,7 +192,7 @@ class TestStanfordDogs:
 
     def test_label_below_1(self, root):
         official.write_mat(root / "lists/test_list.mat", [("n02085620-Dog_1/n02085620_3", 0)])
-        refused("stanford_dogs", root, "labels must be whole numbers from 1; got 0")
+        refused("stanford_dogs", root, "labels must be whole numbers of at least 1; got 0")
 
     def test_label_of_two_folders(self, root):
         rows = [("n02085620-Dog_1/n02085620_3", 1), ("n02085621-Dog_2/n02085621_3", 1)]

@@ -144,10 +144,10 @@ def said(tmp_path, source, out, capsys, *options):
 
 def test_bad_input(tmp_path, source, capsys):
     out = tmp_path / "out"
-    assert "--strength must lie in 0 to 1; got 1.5" in said(
+    assert "--strength must be from 0 to 1; got 1.5" in said(
         tmp_path, source, out, capsys, "--strength", "1.5"
     )
-    assert "--side must lie in 16 to 4096" in said(tmp_path, source, out, capsys, "--side", "8")
+    assert "--side must be from 16 to 4096" in said(tmp_path, source, out, capsys, "--side", "8")
     assert "lies in" in said(tmp_path, source, source / "new", capsys)
     out.mkdir()
     (out / "mine.txt").write_text("mine")

@@ -147,8 +147,8 @@ def test_a_module_that_a_weights_file_names_is_not_imported(tmp_path, model, mon
     [
         ([], "are not an object"),
         ({"arch": 3}, "its arch is not a name"),
-        ({"image_size": "32"}, "its image_size must lie in 1 to 8192; got '32'"),
-        ({"image_size": 10**9}, "its image_size must lie in 1 to 8192"),
+        ({"image_size": "32"}, "its image_size must be from 1 to 8192; got '32'"),
+        ({"image_size": 10**9}, "its image_size must be from 1 to 8192"),
         ({"classes": 4}, "its classes are not a list of names"),
         ({"classes": [1, 2, 3, 4]}, "its classes are not a list of names"),
         ({"classes": ["a"]}, "it names 1 classes and has 4"),

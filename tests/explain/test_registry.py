@@ -61,7 +61,7 @@ def test_a_registered_method_is_a_method_like_any_other():
 def test_bad_registrations_are_refused():
     with pytest.raises(ValueError, match="the explanation method 'saliency' exists already"):
         register("saliency", lambda call: call.images)
-    with pytest.raises(ValueError, match="must be small letters, digits and underscores"):
+    with pytest.raises(ValueError, match="must begin with a lower-case letter"):
         register("a/b", lambda call: call.images)
     with pytest.raises(ValueError, match="family must be one of gradient, cam, perturbation"):
         register("toy", lambda call: call.images, family="other")

@@ -99,8 +99,8 @@ def test_a_plain_surface_that_R_favours_is_cut_where_R_is_strongest():
     ("images", "window", "sentence"),
     [
         (torch.rand(1, 1, 4, 4), 5, "window_size must not exceed the image"),
-        (torch.rand(2, 1, 4, 4), 1, "images must be as many and as large as R"),
-        (torch.rand(1, 1, 4, 5), 1, "images must be as many and as large as R"),
+        (torch.rand(2, 1, 4, 4), 1, "images must have the number and the size of R"),
+        (torch.rand(1, 1, 4, 5), 1, "images must have the number and the size of R"),
         (torch.rand(1, 4, 4), 1, "images"),
     ],
 )

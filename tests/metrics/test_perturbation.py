@@ -128,7 +128,7 @@ def test_the_model_is_left_as_found(net):
         ({"steps": 0}, "steps must be a whole number of at least 1; got 0"),
         ({"batch_size": 1.5}, "batch_size must be a whole number"),
         ({"baseline": "zero"}, "baseline must be one of blur, mean; got 'zero'"),
-        ({"targets": [5]}, "targets must lie in 0 to 1"),
+        ({"targets": [5]}, "targets must be from 0 to 1"),
         ({"attribution": torch.ones(1, 2, 3)}, "attribution must have shape"),
         ({"attribution": torch.ones(2, 2)}, "attribution must be a non-empty"),
         ({"images": torch.ones(2, 2)}, "images must be a non-empty"),

@@ -97,7 +97,7 @@ def test_the_model_and_the_random_numbers_are_left_as_found(small):
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"layer": nn.ReLU()}, "layer must be a name here"),
         ({"method": "lime"}, "method must be one of"),
-        ({"targets": 9}, "targets must lie in 0 to 3"),
+        ({"targets": 9}, "targets must be from 0 to 3"),
         ({"images": torch.zeros(3, 8, 8)}, "images must be a non-empty"),
     ],
 )

@@ -112,7 +112,7 @@ def test_zero_maps_are_not_scored():
         ({"percentages": (50, 100)}, r"percentages must lie between 0 and 100; got \(50, 100\)"),
         ({"noise": -1.0}, "noise must be a finite number of at least 0"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
-        ({"targets": [7]}, "targets must lie in 0 to 1"),
+        ({"targets": [7]}, "targets must be from 0 to 1"),
         ({"attribution": torch.ones(1, 3, 4)}, "attribution must have shape"),
     ],
 )

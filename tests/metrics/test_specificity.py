@@ -136,7 +136,7 @@ def test_opposite_classes_by_hand():
         ({"cells": 1}, "cells must be a whole number of at least 2; got 1"),
         ({"cells": 9}, r"cells must not exceed the image's sides \(6, 6\)"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
-        ({"targets": [9] * 5}, "targets must lie in 0 to 4"),
+        ({"targets": [9] * 5}, "targets must be from 0 to 4"),
         ({"images": torch.ones(3, 3)}, "images must be a non-empty"),
     ],
 )

@@ -149,7 +149,7 @@ def test_nothing_finished_to_report_is_told(tmp_path, capsys):
     assert "holds no finished run of" in said(capsys)[1]
     assert not (tmp_path / "out").exists()
     assert main(["study", str(file), "--finished", "--dry-run"]) == 2
-    assert "--dry-run and --finished exclude one another" in said(capsys)[1]
+    assert "--dry-run and --finished cannot be combined" in said(capsys)[1]
 
 
 def test_a_changed_configuration_is_refused_before_anything_runs(copied, capsys):

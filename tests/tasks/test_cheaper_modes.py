@@ -93,7 +93,7 @@ def test_the_part_is_as_large_as_hsic_and_batch_norm_need(fraction, estimator, b
     [
         ({"every_n_steps": 0}, "every_n_steps must be"),
         ({"every_n_steps": 1.5}, "every_n_steps must be"),
-        ({"fraction": 0}, "fraction must lie above 0 and at most at 1; got 0"),
+        ({"fraction": 0}, "fraction must be above 0 and at most 1; got 0"),
         ({"fraction": float("nan")}, "fraction must lie above 0"),
     ],
 )
@@ -104,5 +104,5 @@ def test_bad_numbers(options, sentence):
 
 def test_a_part_and_micro_batches_cannot_go_together():
     task, images, labels = problem(fraction=0.5)
-    with pytest.raises(ValueError, match="cannot go with a fraction below 1"):
+    with pytest.raises(ValueError, match="and a fraction below 1 cannot be combined"):
         sib.accumulate(task, images, labels, 3)

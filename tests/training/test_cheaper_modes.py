@@ -62,8 +62,8 @@ def test_resume_takes_the_terms_on_the_same_steps(tmp_path):
     ("options", "sentence"),
     [
         ({"every_n_steps": 0}, "--every-n-steps must be at least 1; got 0"),
-        ({"sib_fraction": 0.0}, "--sib-fraction must lie above 0 and at most at 1; got 0.0"),
-        ({"sib_fraction": 0.5, "micro_batch": 2}, "cannot go together"),
+        ({"sib_fraction": 0.0}, "--sib-fraction must be above 0 and at most 1; got 0.0"),
+        ({"sib_fraction": 0.5, "micro_batch": 2}, "cannot be combined"),
         ({"every_n_steps": 2, "method": "ce"}, "--every-n-steps is for --method sib; got ce"),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_layer_name_is_not_a_prefix():
         ({"unfreeze_after": 2}, "--unfreeze-after needs --freeze"),
         ({"freeze": "backbone", "unfreeze_after": 0}, "--unfreeze-after must be at least 1"),
         ({"ema": 1.0}, "--ema must lie between 0 and 1"),
-        ({"label_smoothing": 1.0}, "--label-smoothing must lie in 0 to 1"),
+        ({"label_smoothing": 1.0}, "--label-smoothing must be at least 0 and below 1"),
         (
             {"mixup": 0.2, "method": "energy"},
             "--mixup and --cutmix are for --method sib, ce, cgc, rrr",
@@ -130,7 +130,10 @@ def test_a_layer_name_is_not_a_prefix():
         ({"mixup": -0.1}, "--mixup must be at least 0"),
         ({"early_stopping": 0}, "--early-stopping must be at least 1"),
         ({"optimizer": OptimizerConfig(momentum=0.5)}, "momentum is for --optimizer.kind sgd"),
-        ({"optimizer": OptimizerConfig(kind="sgd", momentum=1.0)}, "momentum must lie in 0 to 1"),
+        (
+            {"optimizer": OptimizerConfig(kind="sgd", momentum=1.0)},
+            "momentum must be at least 0 and below 1",
+        ),
         ({"optimizer": OptimizerConfig(layer_decay=0.0)}, "layer-decay must lie above 0"),
         (
             {"optimizer": OptimizerConfig(head_learning_rate=0.0)},

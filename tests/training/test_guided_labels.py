@@ -113,7 +113,7 @@ def test_a_stopped_run_draws_the_same(data, tmp_path):
 def test_what_is_refused(data, tmp_path):
     with pytest.raises(InputError, match="--guided-labels each needs --labels and --guided-share"):
         config(data, tmp_path / "run", guided_labels="each", guided_share=0.0)
-    with pytest.raises(InputError, match="--foreground pretrained cannot go together"):
+    with pytest.raises(InputError, match="--foreground pretrained cannot be combined"):
         config(
             data, tmp_path / "run", guided_labels="each", foreground="pretrained", weights="a.pt"
         )

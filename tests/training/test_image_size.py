@@ -185,7 +185,7 @@ class TestForeignWeights:
     @pytest.mark.parametrize("fact", [{"image_size": "0x4"}, {"image_size": "9000x9"}])
     def test_a_size_of_a_header_is_checked(self, fact, run, tmp_path):
         path = save_weights(run, tmp_path / "w.safetensors", {"arch": "small_resnet", **fact})
-        with pytest.raises(InputError, match="its image_size must lie in 1 to 8192"):
+        with pytest.raises(InputError, match="its image_size must be from 1 to 8192"):
             open_checkpoint(path, torch.device("cpu"))
 
     def test_a_rule_of_a_header_is_checked(self, run, tmp_path):

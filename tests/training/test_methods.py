@@ -139,11 +139,11 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"guided_share": 1.5}, "--guided-share must lie in 0 to 1; got 1.5"),
+        ({"guided_share": 1.5}, "--guided-share must be from 0 to 1; got 1.5"),
         ({"background_exchange": 0.5}, "--background-exchange needs foregrounds to train with"),
         (
             {"guided_share": 1.0, "background_exchange": 1.5},
-            "--background-exchange must lie in 0 to 1; got 1.5",
+            "--background-exchange must be from 0 to 1; got 1.5",
         ),
         ({"method": "ce", "guided_share": 0.5}, "--guided-share is for --method sib, rrr, energy"),
         ({"rival": RivalConfig(weight=2.0)}, "--rival.weight is for --method saliency_guided, rrr"),
@@ -164,7 +164,7 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
         ),
         (
             {"method": "rrr", "rival": RivalConfig(balance=True, balance_floor=1.5)},
-            "--rival.balance-floor must lie in 0 to 1; got 1.5",
+            "--rival.balance-floor must be from 0 to 1; got 1.5",
         ),
         (
             {"method": "energy", "rival": RivalConfig(weight=-1.0)},
@@ -180,7 +180,7 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
                 "guided_share": 1.0,
                 "labels": Path("labels.csv"),
             },
-            "--cuda-graph and --guided-labels each cannot go together",
+            "--cuda-graph and --guided-labels each cannot be combined",
         ),
         (
             {"objective": ObjectiveConfig(kind="calibrated", slope=3.0)},

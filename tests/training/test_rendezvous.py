@@ -53,5 +53,5 @@ def test_what_an_unfinished_meeting_left_behind_misleads_nobody(come):
 
 
 def test_the_first_does_not_wait_for_ever(come):
-    assert come([0], patience=0.1)[0] == "processes [1, 2] did not come"
+    assert come([0], patience=0.1)[0] == "processes [1, 2] did not connect"
     assert module.PATIENCE == 1800

@@ -60,7 +60,9 @@ def check_words(program: str, kind: type, arguments: list[str], config: bool = T
     left_over = _left_over(words, positional)
     for word in words[::-1]:
         if word in left_over and Path(word.text).exists():
-            raise InputError(f"{program} takes its paths in one place; {word.text!r} stands apart")
+            raise InputError(
+                f"{program} takes all its paths together; {word.text!r} is apart from them"
+            )
         if word.flag is not None and (word in left_over or _is_misplaced(word, flags, positional)):
             raise InputError(_sentence(word, flags[word.flag]))
     if left_over:

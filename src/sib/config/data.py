@@ -151,11 +151,11 @@ class MakeSpuriousConfig:
     def __post_init__(self) -> None:
         """Raise InputError where a number is out of its range."""
         if not 0 <= self.strength <= 1:
-            raise InputError(f"--strength must lie in 0 to 1; got {self.strength}")
+            raise InputError(f"--strength must be from 0 to 1; got {self.strength}")
         if self.seed < 0:
             raise InputError(f"--seed must be at least 0; got {self.seed}")
         if not 16 <= self.side <= 4096:
-            raise InputError(f"--side must lie in 16 to 4096; got {self.side}")
+            raise InputError(f"--side must be from 16 to 4096; got {self.side}")
         if self.test_backgrounds is not None and self.test_backgrounds < 1:
             raise InputError(f"--test-backgrounds must be at least 1; got {self.test_backgrounds}")
 

@@ -36,7 +36,7 @@ class PredictConfig(NamedClassifierConfig):
         check_at_least_one("top", self.top)
         check_at_least_one("batch-size", self.batch_size)
         if not self.images:
-            raise InputError("give at least one image")
+            raise InputError("sib predict needs at least one image")
 
 
 @dataclass(frozen=True)

@@ -146,4 +146,4 @@ class ExplainConfig(NamedClassifierConfig):
         check_methods(self.methods)
         self.attribution.check()
         if not self.images:
-            raise InputError("give at least one image")
+            raise InputError("sib explain needs at least one image")

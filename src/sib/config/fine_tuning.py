@@ -64,7 +64,7 @@ def check_fine_tuning(config: FineTuningConfig) -> None:
         raise InputError(f"--ema must lie between 0 and 1, both excluded; got {config.ema}")
     if not 0 <= config.label_smoothing < 1:
         raise InputError(
-            f"--label-smoothing must lie in 0 to 1, 1 excluded; got {config.label_smoothing}"
+            f"--label-smoothing must be at least 0 and below 1; got {config.label_smoothing}"
         )
 
 

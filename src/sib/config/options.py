@@ -223,12 +223,12 @@ def check_optimizer(config: OptimizerConfig) -> None:
     """Raise InputError where an option of the optimiser is out of its range."""
     if not 0 <= config.momentum < 1:
         raise InputError(
-            f"--optimizer.momentum must lie in 0 to 1, 1 excluded; got {config.momentum}"
+            f"--optimizer.momentum must be at least 0 and below 1; got {config.momentum}"
         )
     rate = config.head_learning_rate
     if rate is not None and not 0 < rate < float("inf"):
         raise InputError(f"--optimizer.head-learning-rate must be above 0; got {rate}")
     if not 0 < config.layer_decay <= 1:
         raise InputError(
-            f"--optimizer.layer-decay must lie above 0 and at most at 1; got {config.layer_decay}"
+            f"--optimizer.layer-decay must be above 0 and at most 1; got {config.layer_decay}"
         )

@@ -81,5 +81,5 @@ class ReportConfig:
             raise InputError("sib report needs at least one run")
         check_distinct(self.runs)
         if not 1 <= self.images <= 200:
-            raise InputError(f"--images must lie in 1 to 200; got {self.images}")
+            raise InputError(f"--images must be from 1 to 200; got {self.images}")
         check_at_least_one("gallery-runs", self.gallery_runs)

@@ -71,6 +71,6 @@ class StudyConfig:
                 if getattr(self.slurm, option.name) != option.default:
                     raise InputError(f"--slurm.{option.name} is for --launcher submitit")
         if self.dry_run and self.finished:
-            raise InputError("--dry-run and --finished exclude one another")
+            raise InputError("--dry-run and --finished cannot be combined")
         if self.dry_run and self.pack:
-            raise InputError("--dry-run and --pack exclude one another")
+            raise InputError("--dry-run and --pack cannot be combined")

@@ -67,7 +67,7 @@ def _check_input(config: TrainOptions) -> None:
         raise InputError("--input.cache must be auto, off or a folder; got ''")
     if not 0 < config.input.crop_area <= 1:
         raise InputError(
-            f"--input.crop-area must lie above 0 and at most at 1; got {config.input.crop_area}"
+            f"--input.crop-area must be above 0 and at most 1; got {config.input.crop_area}"
         )
 
 
@@ -87,18 +87,16 @@ def _check_step(config: TrainOptions) -> None:
     """Raise InputError where a step cannot be taken as the options say."""
     _at_least("every-n-steps", config.every_n_steps, 1)
     if not 0 < config.sib_fraction <= 1:
-        raise InputError(
-            f"--sib-fraction must lie above 0 and at most at 1; got {config.sib_fraction}"
-        )
+        raise InputError(f"--sib-fraction must be above 0 and at most 1; got {config.sib_fraction}")
     if config.sib_fraction < 1 and config.micro_batch is not None:
-        raise InputError("--sib-fraction and --micro-batch cannot go together; give one")
+        raise InputError("--sib-fraction and --micro-batch cannot be combined; give one")
     for name in ("checkpoint", "micro_batch"):
         if config.cuda_graph and getattr(config, name):
             option = name.replace("_", "-")
-            raise InputError(f"--cuda-graph and --{option} cannot go together; give one")
+            raise InputError(f"--cuda-graph and --{option} cannot be combined; give one")
     if config.cuda_graph and config.guided_labels != "union":
         raise InputError(
-            f"--cuda-graph and --guided-labels {config.guided_labels} cannot go together: a graph "
+            f"--cuda-graph and --guided-labels {config.guided_labels} cannot be combined: a graph "
             "has a fixed number of labels an image"
         )
 
@@ -144,7 +142,7 @@ def _check_objective(config: TrainOptions) -> None:
     _at_least("objective.stage-weight", objective.stage_weight, 0)
     if objective.balance_floor is not None and not 0 <= objective.balance_floor <= 1:
         raise InputError(
-            f"--objective.balance-floor must lie in 0 to 1; got {objective.balance_floor}"
+            f"--objective.balance-floor must be from 0 to 1; got {objective.balance_floor}"
         )
     if objective.steady_interval < 1 or objective.steady_interval % WEIGHT_INTERVAL:
         raise InputError(
@@ -185,7 +183,7 @@ def _check_rival(config: TrainOptions) -> None:
     _at_least("rival.weight", config.rival.weight, 0)
     if not 0 <= config.rival.balance_floor <= 1:
         raise InputError(
-            f"--rival.balance-floor must lie in 0 to 1; got {config.rival.balance_floor}"
+            f"--rival.balance-floor must be from 0 to 1; got {config.rival.balance_floor}"
         )
     if not 0 < config.rival.temperature < float("inf"):
         raise InputError(
@@ -202,7 +200,7 @@ def _check_annotation(config: TrainOptions, known_share: float) -> None:
     """Raise InputError where the use of annotated foregrounds is out of its range."""
     if not 0 <= config.background_exchange <= 1:
         raise InputError(
-            f"--background-exchange must lie in 0 to 1; got {config.background_exchange}"
+            f"--background-exchange must be from 0 to 1; got {config.background_exchange}"
         )
     if config.background_exchange and not known_share:
         raise InputError(
@@ -214,11 +212,11 @@ def _check_annotation(config: TrainOptions, known_share: float) -> None:
         if config.labels is None or not config.guided_share:
             raise InputError(f"{asked} needs --labels and --guided-share above 0")
         if config.foreground == "pretrained":
-            raise InputError(f"{asked} and --foreground pretrained cannot go together; give one")
+            raise InputError(f"{asked} and --foreground pretrained cannot be combined; give one")
     if config.guided_share is None:
         return
     if not 0 <= config.guided_share <= 1:
-        raise InputError(f"--guided-share must lie in 0 to 1; got {config.guided_share}")
+        raise InputError(f"--guided-share must be from 0 to 1; got {config.guided_share}")
     if not config.guided_share and needs_foreground(config.method):
         raise InputError(f"--guided-share must lie above 0 for --method {config.method}; got 0.0")
 

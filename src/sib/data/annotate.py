@@ -119,7 +119,7 @@ def _by_image(
         if len(set(places)) > 1:
             first, other = names[places[0]], names[places[1]]
             raise InputError(
-                f"{annotation.where} names the image {first}, but is itself called like {other}; "
+                f"{annotation.where} names the image {first}, but its own name matches {other}; "
                 "rename one of them"
             )
         found.setdefault(places[0], []).append(annotation)

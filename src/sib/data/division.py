@@ -29,7 +29,10 @@ def pooled(parts: Parts, name: str) -> Parts:
     """The parts with the test's images among those to train on."""
     train, test = parts.train, parts.test
     if type(train) is not RecordSource:
-        raise InputError(f"test_split must be own for {name}, whose test cannot be put back")
+        raise InputError(
+            f"test_split must be own for {name}, whose test images cannot be merged into the "
+            "training images"
+        )
     if type(test) is RecordSource:
         records = [*train.records, *test.records]
         train = RecordSource(records, parts.classes, train.value_range)

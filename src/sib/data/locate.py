@@ -92,7 +92,7 @@ def check_own_options(
 ) -> None:
     """Raise InputError where options for a folder of the user's own are given for another set.
 
-    Masks and annotations exclude one another.
+    Masks and annotations cannot be combined.
     """
     check_ending(mask_ending)
     given = {"masks": masks, "mask_ending": mask_ending, "value_range": value_range}

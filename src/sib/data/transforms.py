@@ -109,7 +109,7 @@ class JointTransform:
                 f"augment must be one of {', '.join(get_args(Augment))}; got {augment!r}"
             )
         if not 0 < crop_area <= 1:
-            raise InputError(f"crop_area must lie above 0 and at most at 1; got {crop_area}")
+            raise InputError(f"crop_area must be above 0 and at most 1; got {crop_area}")
         self.augment, self.crop_area, self.rule = augment, crop_area, parse_resize(resize)
         self.random = augment != "none"
         self.policy = Policy(augment) if augment in KINDS else None

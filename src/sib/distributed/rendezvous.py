@@ -22,7 +22,7 @@ def rendezvous(patience: float = PATIENCE) -> tuple[Store, int, int]:
         patience: seconds to wait.
 
     Raises:
-        TimeoutError: a process did not come.
+        TimeoutError: a process did not connect.
     """
     store, rank, size = next(torch_rendezvous("env://"))
     if rank == 0:
@@ -43,5 +43,5 @@ def _invite(store: Store, name: str, missing: set[int], deadline: float) -> None
             store.set(f"sib/invitation/{rank}/{latest}", name)
         missing = {rank for rank in missing if not store.check([f"{name}/came/{rank}"])}
         if missing and time.monotonic() > deadline:
-            raise TimeoutError(f"processes {sorted(missing)} did not come")
+            raise TimeoutError(f"processes {sorted(missing)} did not connect")
         time.sleep(0.02)

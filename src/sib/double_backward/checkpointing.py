@@ -123,7 +123,8 @@ class _Block(torch.autograd.Function):
         if torch.is_grad_enabled():
             if any(asked[1:]):
                 raise RuntimeError(
-                    "a checkpointed block gives a differentiable gradient of its input alone"
+                    "a checkpointed block has a differentiable gradient with respect to its input "
+                    "alone"
                 )
             return _BlockVJP.apply(gy, x, *weights, ctx.again), *[None] * (len(weights) + 2)
         leaves = [_leaf(value, take) for value, take in zip((x, *weights), asked, strict=True)]

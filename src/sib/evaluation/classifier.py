@@ -187,7 +187,7 @@ class Classifier:
                 raise ValueError(f"target must be one of {names}, …; got {target!r}")
             return self.classes.index(target)
         if target is not None and not 0 <= target < len(self.classes):
-            raise ValueError(f"target must lie in 0 to {len(self.classes) - 1}; got {target}")
+            raise ValueError(f"target must be from 0 to {len(self.classes) - 1}; got {target}")
         return target
 
     def _batches(self, pictures: Picture | Sequence[Picture]) -> Any:

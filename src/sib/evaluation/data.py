@@ -235,7 +235,7 @@ def check_classes(checkpoint: Checkpoint, splits: Splits) -> None:
     if checkpoint.outputs != len(splits.classes):
         raise InputError(
             f"{checkpoint.path} has {checkpoint.outputs} classes, and {splits.name} has "
-            f"{len(splits.classes)}"
+            f"{len(splits.classes)}: the classes must be the same"
         )
     for own, other in zip(checkpoint.classes or splits.classes, splits.classes, strict=True):
         if own != other:

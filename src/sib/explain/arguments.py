@@ -42,5 +42,5 @@ def resolve_targets(targets: object, logits: Tensor) -> Tensor:
             f"{chosen.dtype} of shape {checks.shape(chosen)}"
         )
     if ((chosen < 0) | (chosen >= classes)).any():
-        raise ValueError(f"targets must lie in 0 to {classes - 1}; got {chosen.tolist()}")
+        raise ValueError(f"targets must be from 0 to {classes - 1}; got {chosen.tolist()}")
     return chosen.long()

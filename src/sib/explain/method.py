@@ -136,7 +136,8 @@ class Method:
         """Raise ValueError if a value is not allowed."""
         if not isinstance(self.name, str) or not re.fullmatch("[a-z][a-z0-9_]*", self.name):
             raise ValueError(
-                "name of a method must be small letters, digits and underscores, a letter first; "
+                "name of a method must begin with a lower-case letter and hold lower-case "
+                "letters, digits and underscores; "
                 f"got {self.name!r}"
             )
         checks.choice("family", self.family, FAMILIES)

@@ -75,7 +75,7 @@ def register(
         facts = {"title": method.replace("_", " "), "family": "gradient"} | facts
         method = Method(method, function=function, **facts)
     elif function is not None or facts:
-        raise ValueError("further fields belong to a name; a Method has them already")
+        raise ValueError("fields can be given with a name only; a Method has them already")
     if method.name in _methods:
         raise ValueError(f"the explanation method {method.name!r} exists already")
     _methods[method.name] = method

@@ -52,7 +52,7 @@ def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: flo
     checks.image_batch("images", images)
     if images.shape[0] != R.shape[0] or images.shape[-2:] != R.shape[-2:]:
         raise ValueError(
-            f"images must be as many and as large as R; got {tuple(images.shape)} and "
+            f"images must have the number and the size of R; got {tuple(images.shape)} and "
             f"{tuple(R.shape)}"
         )
     check_window(window_size, R)

@@ -193,7 +193,7 @@ def told_size(facts: dict[str, Any], file: Path) -> ImageSize | None:
     sides = size if isinstance(size, tuple) else (size,)
     if told is not None and not all(type(s) is int and 1 <= s <= LARGEST_SIDE for s in sides):
         raise InputError(
-            f"{file} is damaged: its image_size must lie in 1 to {LARGEST_SIDE}; got {told!r}"
+            f"{file} is damaged: its image_size must be from 1 to {LARGEST_SIDE}; got {told!r}"
         )
     return size
 

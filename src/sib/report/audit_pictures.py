@@ -113,8 +113,8 @@ def rows_of(
     for name, value in shown.items():
         if audit.facts[name] != value:
             raise InputError(
-                f"{audit.folder} was audited with {name} {audit.facts[name]}, and is opened with "
-                f"{value}"
+                f"{audit.folder} was audited with {name} {audit.facts[name]}, but is opened with "
+                f"{value} now"
             )
     own = [names.index(audit.scores.names[place]) for place in places]
     shown_images = _read(source, checkpoint, own, objects, classes_of(audit.scores)[places])

@@ -169,7 +169,7 @@ def _rows(
     for place in places:
         name = scores[0].names[place]
         if name not in by_name:
-            raise _NoImages(f"the data set has no image {name} any more.")
+            raise _NoImages(f"the data set no longer has the image {name}.")
     rows: dict[int, Row] = {}
     with progress(console, "drawing", len(places)) as bar:
         for start in range(0, len(places), DRAWN_AT_ONCE):

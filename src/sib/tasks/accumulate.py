@@ -69,7 +69,7 @@ def accumulate(
     inner: Task = task if parallel is None else parallel.module  # type: ignore[assignment]
     count = -(-len(images) // micro_batch)
     if count > 1 and inner.fraction < 1:
-        raise ValueError("micro_batch cannot go with a fraction below 1: give one of them")
+        raise ValueError("micro_batch and a fraction below 1 cannot be combined: give one of them")
     if count <= 1:
         out: StepOutput = task(images, labels, foreground, step=step)
         _finish(inner, out, watch, loss_scale)

@@ -19,7 +19,7 @@ class RegularizedSubset(NamedTuple):
         """The subset, or ValueError where a number is out of its range."""
         checks.whole_number("every_n_steps", every_n_steps)
         if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
-            raise ValueError(f"fraction must lie above 0 and at most at 1; got {fraction!r}")
+            raise ValueError(f"fraction must be above 0 and at most 1; got {fraction!r}")
         return cls(every_n_steps, fraction)
 
     def has_step(self, step: int) -> bool:

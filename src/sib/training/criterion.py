@@ -129,7 +129,7 @@ class WeightedCrossEntropy(nn.CrossEntropyLoss):
         super().__init__(label_smoothing=label_smoothing)
         if not 0 <= label_smoothing < 1:
             raise ValueError(
-                f"label_smoothing must lie in 0 to 1, 1 excluded; got {label_smoothing}"
+                f"label_smoothing must be at least 0 and below 1; got {label_smoothing}"
             )
         if class_weights is not None and not (class_weights >= 0).all():
             raise ValueError("class_weights must be at least 0 and not NaN")

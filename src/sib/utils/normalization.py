@@ -36,8 +36,8 @@ def statistics(normalization: Normalization) -> Statistics:
         raise _refused(normalization)
     if max(found[0]) > 1:
         raise InputError(
-            "normalization is that of images in [0, 1]: divide the mean and the deviation of "
-            f"images in 0 to 255 by 255; got {normalization[:100]!r}"
+            "normalization must be for images in [0, 1]: divide a mean and a deviation for images "
+            f"in [0, 255] by 255; got {normalization[:100]!r}"
         )
     return found
 

@@ -94,5 +94,5 @@ def _check_unique(rows: dict[str, list[tuple[str, str, int]]]) -> None:
     for listed in rows.values():
         for place, image, _ in listed:
             if image in seen:
-                raise InputError(f"{place}: {image} is duplicated, {seen[image]} names it too")
+                raise InputError(f"{place}: {image} is duplicated: {seen[image]} names it too")
             seen[image] = place

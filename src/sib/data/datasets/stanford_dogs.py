@@ -73,7 +73,7 @@ def _path(text: Any, path: Path) -> str:
 
 def _label(label: Any, path: Path) -> int:
     if not isinstance(label, (int, float)) or not float(label).is_integer() or label < 1:
-        raise InputError(f"{path}: labels must be whole numbers from 1; got {label!r}")
+        raise InputError(f"{path}: labels must be whole numbers of at least 1; got {label!r}")
     return int(label)
 
 

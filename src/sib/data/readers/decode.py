@@ -107,7 +107,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             # Pillow's own limits: it warns below ours, and refuses above
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-                raise InputError(f"{path} is not a file of its own, but a pipe or a device")
+                raise InputError(f"{path} is not a regular file, but a pipe or a device")
             with Image.open(path, formats=FORMATS) as image:
                 _check_pixels(image, path)
                 yield image

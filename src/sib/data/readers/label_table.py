@@ -137,7 +137,9 @@ def _listed(
         listed.append(names)
     classes = sorted({name for names in listed for name in names})
     if len(classes) < 2:
-        raise InputError(f"labels: {path} names one label alone, {classes[0]}; two are needed")
+        raise InputError(
+            f"labels: {path} names only one label, {classes[0]}; at least two are needed"
+        )
     number = {name: label for label, name in enumerate(classes)}
     found = [
         LabelRow(

@@ -120,5 +120,8 @@ def _options_of(checkpoint: Checkpoint) -> tuple[Area, str | None]:
     if not (area == "otsu" or isinstance(area, float)) or not (
         layer is None or isinstance(layer, str)
     ):
-        raise InputError(f"{checkpoint.folder / 'config.yaml'} is damaged: objective")
+        raise InputError(
+            f"{checkpoint.folder / 'config.yaml'} is damaged: its foreground_area must be "
+            f"a number or otsu, and its foreground_layer a name; got {area!r} and {layer!r}"
+        )
     return area, layer

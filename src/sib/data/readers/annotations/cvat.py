@@ -45,7 +45,7 @@ def read(root: Element, path: Path) -> Iterator[Annotation]:
         InputError: a film, a shape of another kind, or a value that is not allowed.
     """
     if root.find("track") is not None:
-        raise InputError(f"{path} holds tracks of a film: export its frames as CVAT for images")
+        raise InputError(f"{path} holds tracks of a video: export its frames as CVAT for images")
     for index, image in enumerate(root.iter("image")):
         where = f"{path}, image {index}"
         name = text(image.get("name"), "name", where)

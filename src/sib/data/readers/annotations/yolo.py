@@ -102,8 +102,8 @@ def _shape(words: list[str], where: str, data: DataFile | None) -> Box | Polygon
         )
     if len(rest) == 5 and not 0 <= number(rest[4], "a confidence", where) <= 1:
         raise InputError(
-            f"{where}: a fifth number is a confidence from 0 to 1; got {rest[4][:60]}. Write the "
-            "corners of turned boxes, as YOLO OBB does"
+            f"{where}: a fifth number is a confidence from 0 to 1; got {rest[4][:60]}; write "
+            "turned boxes by their corners, as YOLO OBB does"
         )
     x, y, width, height = (number(word, "a fraction", where, FURTHEST) for word in rest[:4])
     if width < 0 or height < 0:
