@@ -1,29 +1,24 @@
-"""A trained classifier in code of one's own, its predictions as a table, and its exports."""
+"""A trained classifier in code of one's own, and its predictions as a table."""
 
 import csv
 import json
 import shutil
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 import sib
-from helpers.trained import quiet, trained
+from helpers.trained import trained
 from sib.cli.main import main
-from sib.config.deploy import ExportConfig
-from sib.evaluation import export as exporting
 from sib.evaluation.classes import names_in
 from sib.evaluation.images import find_images
 from sib.figures import draw_map
 from sib.runs.foreground_file import FoundForegrounds, write_foregrounds
-from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -169,102 +164,6 @@ def test_predict_refuses_before_it_writes(photos, tmp_path, capsys):
         assert not (tmp_path / "t.csv").exists()
     with pytest.raises(InputError, match="holds no image"):
         find_images((tmp_path / "empty",))
-
-
-@pytest.mark.parametrize("kind", ["onnx", "pt2", "torchscript", "safetensors"])
-def test_exports_give_the_models_logits(tmp_path, kind, capsys):
-    out = tmp_path / f"net.{exporting.ENDINGS[kind]}"
-    command = ["export", str(trained()), "--format", kind, "--out", str(out), "--device", "cpu"]
-    assert main(command) == 0
-    assert "logits differ from the model's by at most" in capsys.readouterr().out
-    facts = json.loads((tmp_path / f"{out.name}.json").read_text())
-    assert facts["normalization"] == {"mean": [0.5] * 3, "std": [0.5] * 3}
-    classifier, x = sib.load(trained(), device="cpu"), torch.randn(5, 3, 32, 32)
-    expected = classifier.model(x)
-    if kind == "onnx":
-        onnx.checker.check_model(onnx.load(out), full_check=True)
-        session = onnxruntime.InferenceSession(out)
-        found = torch.from_numpy(session.run(["logits"], {"images": x.numpy()})[0])
-    elif kind == "pt2":
-        found = torch.export.load(out).module()(x)
-    elif kind == "torchscript":
-        found = torch.jit.load(str(out))(x)
-    else:
-        found = sib.load(out, device="cpu").model(x)
-    assert torch.allclose(found, expected, atol=1e-5)
-
-
-def test_onnx_names_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="needs onnx, onnxscript, onnxruntime, which are not inst"):
-        exporting.export(ExportConfig(run=trained(), format="onnx"), quiet())
-
-
-def test_what_cannot_be_exported_is_told(tmp_path, monkeypatch):
-    class Branches(nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, images):
-            return self.inner(images) if images.sum() > 0 else self.inner(-images)
-
-    own = exporting.load_from_options
-
-    def load(*arguments, **options):
-        classifier = own(*arguments, **options)
-        classifier.model = Branches(classifier.model)
-        return classifier
-
-    monkeypatch.setattr(exporting, "load_from_options", load)
-    config = ExportConfig(run=trained(), format="pt2", device="cpu", out=tmp_path / "n.pt2")
-    with pytest.raises(
-        InputError, match="--format pt2: small_resnet cannot be exported this way: "
-    ):
-        exporting.export(config, quiet())
-    assert not config.out.exists()
-
-
-@pytest.mark.parametrize("kind", ["pt2", "torchscript"])
-def test_an_earlier_export_survives_one_that_fails(tmp_path, monkeypatch, kind, capfd):
-    """A trace takes one branch in silence, so it is checked with both signs."""
-
-    class Branches(nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, images):
-            logits = self.inner(images)
-            return 3 * logits if images[0, 0, 0, 0].item() > 0 else logits
-
-    own = exporting.load_from_options
-
-    def load(*arguments, **options):
-        classifier = own(*arguments, **options)
-        classifier.model = Branches(classifier.model)
-        return classifier
-
-    monkeypatch.setattr(exporting, "load_from_options", load)
-    out = tmp_path / "net"
-    out.write_bytes(b"an earlier one")
-    config = ExportConfig(run=trained(), format=kind, device="cpu", out=out)
-    with pytest.raises((InputError, ProblemsFound), match=r"cannot be exported|is not written"):
-        exporting.export(config, quiet())
-    assert out.read_bytes() == b"an earlier one" and list(tmp_path.iterdir()) == [out]
-    assert capfd.readouterr().err == ""
-
-
-def test_a_wrong_export_is_not_written(tmp_path, monkeypatch):
-    def wrong(classifier, example, path):
-        path.write_bytes(b"x")
-        return lambda batch: classifier.model(batch) + 1
-
-    monkeypatch.setitem(exporting.WRITERS, "pt2", wrong)
-    config = ExportConfig(run=trained(), format="pt2", device="cpu", out=tmp_path / "n.pt2")
-    with pytest.raises(ProblemsFound, match="its logits would differ"):
-        exporting.export(config, quiet())
-    assert not config.out.exists()
 
 
 def test_a_file_of_weights_can_be_loaded(tmp_path):
