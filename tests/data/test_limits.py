@@ -10,9 +10,10 @@ from PIL import Image
 from helpers.image_files import encoded, png_chunk, png_header
 from helpers.pictures import save, save_classes, square_pixels
 from sib.data.datasets import cub
+from sib.data.headers import check_headers
 from sib.data.readers.decode import MAX_PIXELS, read_image, read_size
 from sib.data.readers.masks import read_foreground
-from sib.data.records import RecordSource, check_headers
+from sib.data.records import RecordSource
 from sib.data.sample import MaskFile, MaskRule, Record
 from sib.utils.errors import InputError
 

@@ -17,14 +17,14 @@ from sib.data.coverage import SAMPLE, Coverage, describe_coverage, describe_grey
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.describe import describe
+from sib.data.headers import MOST_CHECKED, boxes_of
 from sib.data.layout import Parts
 from sib.data.loader import leave_signals_to_the_main_process
 from sib.data.locate import locate_data, read_parts
-from sib.data.open import MOST_CHECKED
 from sib.data.readers.decode import UPRIGHT, opened, orientation_of
 from sib.data.readers.masks import OVERHANG, check_box
 from sib.data.reading import read_batches
-from sib.data.records import RecordSource, boxes_of
+from sib.data.records import RecordSource
 from sib.data.sample import MaskFile, Record
 from sib.data.several import label_sentences
 from sib.data.source import Source

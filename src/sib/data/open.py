@@ -1,10 +1,9 @@
 """Open a data set by its name or folder."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from sib.config.choices import Resize, TestSplit
 from sib.data.datasets.catalogue import CATALOGUE
@@ -13,12 +12,12 @@ from sib.data.describe import describe
 from sib.data.division import Division, divided, groups_of, pooled
 from sib.data.files import printable
 from sib.data.groups import check_groups
+from sib.data.headers import Reading, checked
 from sib.data.layout import Parts
 from sib.data.locate import DIGITS, check_own_options, locate_data, read_parts, readable
 from sib.data.readers.masks import OVERHANG
-from sib.data.records import RecordSource, check_headers, problem_of
-from sib.data.sample import labels_of
-from sib.data.source import Divisible, Source
+from sib.data.records import RecordSource
+from sib.data.source import Source
 from sib.data.splits import check_fraction
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, height_width
@@ -27,20 +26,6 @@ DIGITS_SIDE = 48
 NO_DIGITS = RecordSource([], [str(digit) for digit in range(10)])
 MOST_NAMED = 20
 """Most left-out images that the record names."""
-MOST_CHECKED = 200_000
-"""Most images whose headers are read on opening; `sib data check` reads those of larger sets."""
-
-
-class Reading(NamedTuple):
-    """How the files are read."""
-
-    overhang: float
-    """Pixels by which a box may leave its image."""
-    size: ImageSize | None
-    """Size of the network's input."""
-    resize: Resize
-    """How images are brought to that size."""
-    skip_bad: bool
 
 
 @dataclass(frozen=True)
@@ -230,43 +215,3 @@ def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> S
         facts |= {"unreadable": len(left_out), "unreadable_first": left_out[:MOST_NAMED]}
     description = describe(kept, **facts)
     return Splits(kept["train"], kept["validation"], kept["test"], parts.classes, name, description)
-
-
-def checked(
-    sources: Mapping[str, Divisible], reading: Reading
-) -> tuple[dict[str, Divisible], list[str]]:
-    """Leave out what cannot be read, and describe what is wrong with it.
-
-    Raises:
-        InputError: a header or mask cannot be read, and bad images are not to be skipped; or a
-            split or a class of the training images has no other ones.
-    """
-    on_disk = {n: source for n, source in sources.items() if isinstance(source, RecordSource)}
-    if not reading.skip_bad:
-        if sum(map(len, on_disk.values())) <= MOST_CHECKED:
-            records = (record for source in on_disk.values() for record in source.records)
-            check_headers(records, reading.overhang, reading.size, reading.resize)
-        return dict(sources), []
-    how = (reading.overhang, reading.size, reading.resize)
-    found, left_out = dict(sources), []
-    for name, source in on_disk.items():
-        wrong = [problem_of(record, *how) for record in source.records]
-        problems = [problem for problem in wrong if problem]
-        if problems and len(problems) == len(source):
-            raise InputError(f"no {name} image can be read: {problems[0]}")
-        if problems:
-            found[name] = source.subset([i for i, problem in enumerate(wrong) if not problem])
-            _check_no_class_is_lost(name, source, found[name], problems[0])
-        left_out += problems
-    return found, left_out
-
-
-def _check_no_class_is_lost(split: str, whole: Divisible, kept: Divisible, problem: str) -> None:
-    """Raise InputError if no training image of a class is left."""
-    labels = [
-        {each for label in source.labels for each in labels_of(label)} for source in (whole, kept)
-    ]
-    lost = labels[0] - labels[1]
-    if split == "train" and lost:
-        name = whole.classes[min(lost)]
-        raise InputError(f"no training image of the class {name} can be read: {problem}")

@@ -9,10 +9,11 @@ from sib.config.choices import Resize
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.describe import describe
 from sib.data.files import printable
+from sib.data.headers import Reading, checked
 from sib.data.identity import ImageRow, class_names, find_images, has_several_labels
 from sib.data.layout import Parts
 from sib.data.locate import check_own_options, locate_data, read_parts, readable
-from sib.data.open import MOST_NAMED, Reading, Splits, checked
+from sib.data.open import MOST_NAMED, Splits
 from sib.data.readers.masks import OVERHANG
 from sib.data.records import RecordSource
 from sib.data.sample import Record

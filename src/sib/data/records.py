@@ -1,17 +1,13 @@
 """Images on disk as a source."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from sib.config.choices import Resize
-from sib.data.readers.annotation import read_boxes
-from sib.data.readers.decode import ValueRange, read_image, read_size
-from sib.data.readers.masks import OVERHANG, check_box, check_size, read_foreground
-from sib.data.sample import Box, BoxFile, Label, MaskFile, Record, Sample
-from sib.data.transforms import check_resized
+from sib.data.readers.decode import ValueRange, read_image
+from sib.data.readers.masks import read_foreground
+from sib.data.sample import Label, MaskFile, Record, Sample
 from sib.utils.errors import InputError
-from sib.utils.image_size import ImageSize
 
 
 class RecordSource:
@@ -73,62 +69,6 @@ class RecordSource:
         """A source of the images at these indices, in that order."""
         chosen = [self.records[index] for index in indices]
         return RecordSource(chosen, self.classes, self.value_range)
-
-
-def check_headers(
-    records: Iterable[Record],
-    overhang: float = OVERHANG,
-    image_size: ImageSize | None = None,
-    resize: Resize = "crop",
-) -> None:
-    """Read the header of every image and mask, and compare sizes and boxes.
-
-    Args:
-        records: records to check.
-        overhang: pixels by which a box may leave its image.
-        image_size: of the network's input, to which the images must be resizable.
-        resize: how they are resized; see `JointTransform`.
-
-    Raises:
-        InputError: the first record that is wrong, with the number of further ones.
-    """
-    found = (problem_of(record, overhang, image_size, resize) for record in records)
-    problems = [problem for problem in found if problem]
-    if problems:
-        more = len(problems) - 1
-        further = f" (and {more} more image{'s' * (more > 1)} with a problem)" if more else ""
-        raise InputError(problems[0] + further)
-
-
-def boxes_of(record: Record, size: tuple[int, int]) -> tuple[Box, ...]:
-    """The boxes of a record whose upright image is of a size (H, W); none where it has a mask.
-
-    Raises:
-        InputError: their file cannot be read.
-    """
-    if isinstance(record.foreground, BoxFile):
-        return read_boxes(record.foreground.path, size)
-    return record.foreground if isinstance(record.foreground, tuple) else ()
-
-
-def problem_of(
-    record: Record,
-    overhang: float = OVERHANG,
-    image_size: ImageSize | None = None,
-    resize: Resize = "crop",
-) -> str | None:
-    """What the headers of a record's files say is wrong with it; see `check_headers`."""
-    try:
-        size = read_size(record.image)
-        if image_size is not None:
-            check_resized(size, image_size, str(record.image), resize)
-        if isinstance(record.foreground, MaskFile):
-            check_size(record.foreground.path, read_size(record.foreground.path), size)
-        for box in boxes_of(record, size):
-            check_box(box, size, record.name, overhang)
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def _fingerprint(record: Record) -> str:
