@@ -88,7 +88,7 @@ def test_what_was_understood_is_said(folder):
         ("image,labels", ["train/a.png,cat;dog", "train/a.png,dog"], "has a row already"),
         ("image,labels", ["train/a.png,cat;dog", "train/b.png,"], "train/b.png has no label"),
         ("image,labels", ["train/a.png,cat;cat"], "names a label twice"),
-        ("image,labels", ["train/a.png,cat", "train/b.png,cat"], "one label alone"),
+        ("image,labels", ["train/a.png,cat", "train/b.png,cat"], "only one label"),
         ("image,labels", [], "no row"),
         ("image,labels", ["train/a.png,cat,dog"], "2 columns are needed; got 3"),
         ("image,labels", [",cat"], "names no image"),

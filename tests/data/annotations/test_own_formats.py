@@ -56,7 +56,7 @@ class TestCvat:
 
     def test_films_are_refused(self, tmp_path):
         text = "<annotations><track id='0'><box frame='0'/></track></annotations>"
-        with pytest.raises(InputError, match="tracks of a film"):
+        with pytest.raises(InputError, match="tracks of a video"):
             read_annotations(write(tmp_path / "a.xml", text))
 
 
