@@ -69,7 +69,7 @@ def test_bad_registrations_are_refused():
         register("toy")
     with pytest.raises(ValueError, match="function of toy must be callable"):
         register("toy", 3)
-    with pytest.raises(ValueError, match="further fields belong to a name"):
+    with pytest.raises(ValueError, match="fields can be given with a name only"):
         register(Method("toy", "toy", "cam", len), default=True)
 
 

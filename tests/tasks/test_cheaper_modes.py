@@ -94,7 +94,7 @@ def test_the_part_is_as_large_as_hsic_and_batch_norm_need(fraction, estimator, b
         ({"every_n_steps": 0}, "every_n_steps must be"),
         ({"every_n_steps": 1.5}, "every_n_steps must be"),
         ({"fraction": 0}, "fraction must be above 0 and at most 1; got 0"),
-        ({"fraction": float("nan")}, "fraction must lie above 0"),
+        ({"fraction": float("nan")}, "fraction must be above 0"),
     ],
 )
 def test_bad_numbers(options, sentence):

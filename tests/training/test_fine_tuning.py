@@ -134,7 +134,7 @@ def test_a_layer_name_is_not_a_prefix():
             {"optimizer": OptimizerConfig(kind="sgd", momentum=1.0)},
             "momentum must be at least 0 and below 1",
         ),
-        ({"optimizer": OptimizerConfig(layer_decay=0.0)}, "layer-decay must lie above 0"),
+        ({"optimizer": OptimizerConfig(layer_decay=0.0)}, "layer-decay must be above 0"),
         (
             {"optimizer": OptimizerConfig(head_learning_rate=0.0)},
             "head-learning-rate must be above",

@@ -149,14 +149,14 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
         ({"rival": RivalConfig(weight=2.0)}, "--rival.weight is for --method saliency_guided, rrr"),
         (
             {"method": "rrr", "guided_share": 0.0},
-            "--guided-share must lie above 0 for --method rrr; got 0.0",
+            "--guided-share must be above 0 for --method rrr; got 0.0",
         ),
         ({"method": "rrr", "stages": "stages.0"}, "--stages is for --method sib"),
         ({"stages": "stages.0,"}, "--stages must be names of modules, separated by commas"),
         ({"method": "rrr", "rival": RivalConfig(at="input")}, "--rival.at is for --method energy"),
         (
             {"method": "cgc", "rival": RivalConfig(temperature=0.0)},
-            "--rival.temperature must lie above 0 and be finite; got 0.0",
+            "--rival.temperature must be above 0 and be finite; got 0.0",
         ),
         (
             {"method": "saliency_guided", "rival": RivalConfig(masked_share=1.0)},
@@ -170,8 +170,8 @@ def test_a_data_set_without_annotation_is_refused_before_anything_is_written(
             {"method": "energy", "rival": RivalConfig(weight=-1.0)},
             "--rival.weight must be at least",
         ),
-        ({"cuda_graph": True, "micro_batch": 2}, "--cuda-graph and --micro-batch cannot go"),
-        ({"cuda_graph": True, "checkpoint": True}, "--cuda-graph and --checkpoint cannot go"),
+        ({"cuda_graph": True, "micro_batch": 2}, "--cuda-graph and --micro-batch cannot be"),
+        ({"cuda_graph": True, "checkpoint": True}, "--cuda-graph and --checkpoint cannot be"),
         (
             {
                 "objective": ObjectiveConfig(kind="calibrated"),

@@ -187,7 +187,7 @@ def _check_rival(config: TrainOptions) -> None:
         )
     if not 0 < config.rival.temperature < float("inf"):
         raise InputError(
-            f"--rival.temperature must lie above 0 and be finite; got {config.rival.temperature}"
+            f"--rival.temperature must be above 0 and be finite; got {config.rival.temperature}"
         )
     if not 0 < config.rival.masked_share < 1:
         raise InputError(
@@ -218,7 +218,7 @@ def _check_annotation(config: TrainOptions, known_share: float) -> None:
     if not 0 <= config.guided_share <= 1:
         raise InputError(f"--guided-share must be from 0 to 1; got {config.guided_share}")
     if not config.guided_share and needs_foreground(config.method):
-        raise InputError(f"--guided-share must lie above 0 for --method {config.method}; got 0.0")
+        raise InputError(f"--guided-share must be above 0 for --method {config.method}; got 0.0")
 
 
 def smallest_batch(estimator: str) -> int:

@@ -137,8 +137,7 @@ class Method:
         if not isinstance(self.name, str) or not re.fullmatch("[a-z][a-z0-9_]*", self.name):
             raise ValueError(
                 "name of a method must begin with a lower-case letter and hold lower-case "
-                "letters, digits and underscores; "
-                f"got {self.name!r}"
+                f"letters, digits and underscores; got {self.name!r}"
             )
         checks.choice("family", self.family, FAMILIES)
         if not callable(self.function):

@@ -25,7 +25,9 @@ class TestVoc:
 
     def test_a_file_that_names_another_image_than_its_own_is_refused(self, folder, tmp_path):
         write(tmp_path / "xml" / "dog" / "3.xml", voc("dog/2.png"))
-        with pytest.raises(InputError, match=r"names the image dog/2.png, but its own name matches"):
+        with pytest.raises(
+            InputError, match=r"names the image dog/2.png, but its own name matches"
+        ):
             opened(folder, tmp_path / "xml")
 
     @pytest.mark.parametrize(
