@@ -82,3 +82,13 @@ def test_transparent_images_are_counted(alpha, count, tmp_path):
 def test_numbers_in_yaml(text, value):
     found = parse_yaml(f"a: {text}")["a"]
     assert found == value and type(found) is type(value)
+
+
+def test_runs_among_the_classes_are_left_out(tmp_path):
+    folder = save_classes(tmp_path / "set", count=6)
+    classes = open_data(str(folder)).classes
+    run = folder / "run"
+    run.mkdir()
+    for name in ("config.yaml", "metrics.jsonl"):
+        (run / name).touch()
+    assert open_data(str(folder)).classes == classes

@@ -113,3 +113,14 @@ def test_an_architecture_of_the_users_own(tmp_path, monkeypatch):
     ):
         with pytest.raises(InputError, match=sentence):
             build(name, 5, 16)
+
+
+def scripted(num_classes):
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, num_classes))
+    return torch.jit.script(network)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_scripted_network_is_refused():
+    with pytest.raises(InputError, match=r"test_build:scripted is TorchScript, whose layers"):
+        build(f"{__name__}:scripted", 2, 16)

@@ -31,9 +31,14 @@ class Listing(NamedTuple):
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted by name, without those of file systems and archivers."""
-    folders = (path for path in folder.iterdir() if path.is_dir())
+    """The folders in a folder by name, without those of file systems, archivers and runs."""
+    folders = (path for path in folder.iterdir() if path.is_dir() and not _holds_a_run(path))
     return sorted(path for path in folders if path.name[0] != "." and path.name not in OF_SYSTEMS)
+
+
+def _holds_a_run(folder: Path) -> bool:
+    """Whether a folder is one that ``sib train`` wrote, with ``--out`` among the images."""
+    return all((folder / name).is_file() for name in ("config.yaml", "metrics.jsonl"))
 
 
 def list_files(folder: Path, mask_ending: str | None = None) -> Listing:

@@ -109,7 +109,8 @@ def _own(
     record = record if isinstance(record, dict) else {}
     data, options = _placed(checkpoint.run.config["data"], options, record)
     if data not in NAMES and not Path(data).expanduser().is_dir():
-        place = f", and neither does {record['path']}" if record.get("path") else ""
+        path = record.get("path")
+        place = f", and neither does {path}" if path and str(path) != str(data) else ""
         raise InputError(
             f"the images of {checkpoint.name} are gone: {data} does not exist{place}; name the "
             "folder that holds them with --data"

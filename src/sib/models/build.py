@@ -194,6 +194,11 @@ def _try(model: nn.Module, name: str, num_classes: int, image_size: ImageSize) -
 
     From then on the model returns only its logits; see `give_logits`.
     """
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise InputError(
+            f"arch {name} is TorchScript, whose layers cannot be observed; give the module that it "
+            "was made from"
+        )
     images = torch.zeros(2, 3, *height_width(image_size))
     images[1] = torch.linspace(-1, 1, images[1].numel()).view_as(images[1])
     with evaluation_mode(model):

@@ -48,6 +48,7 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
             holds no weights.
     """
     try:
+        _check_pointer(path)
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
         _check_begin(path)
@@ -74,6 +75,16 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
     return _state_dict(content, path)
 
 
+def _check_pointer(path: Path) -> None:
+    """Raise InputError for what git leaves in place of a large file that was not fetched."""
+    with open(path, "rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise InputError(
+                f"{path} is a pointer of Git LFS in place of the weights: fetch them with git lfs "
+                "pull"
+            )
+
+
 def _refused(path: Path, reason: str) -> str:
     """Why a pickle is refused, by the first name in it that is not allowed."""
     found = FOREIGN.search(reason)
@@ -96,10 +107,6 @@ def _check_begin(path: Path) -> None:
     """Raise InputError unless a file begins as those of torch.save do, old or new."""
     with path.open("rb") as file:
         begin = file.read(64)
-    if begin.startswith(POINTER):
-        raise InputError(
-            f"{path} is a pointer of Git LFS in place of the weights: fetch them with git lfs pull"
-        )
     if not begin:
         raise InputError(f"{path} is empty")
     if not begin.startswith((b"PK", b"\x80")):

@@ -14,6 +14,8 @@ LABEL_COLUMNS = ("labels", "label", "tags", "classes", "class", "categories")
 SEPARATORS = {";": "semicolons", "|": "bars", ",": "commas", " ": "spaces"}
 """Between the labels of a cell, by what takes precedence."""
 PRESENT = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+UNKNOWN = ("", "-1", "-1.0", "nan", "none", "?")
+"""How tables write that a label is not known, which is refused."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,7 @@ def read_label_table(path: Path) -> LabelTable:
     found = list(rows_of(load_text(path), path))
     if len(found) < 2:
         raise InputError(f"labels: {path} holds no row below its first line")
-    (_, header), *rows = found
-    header = [name.strip() for name in header]
+    header, rows = _named_columns(found)
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"labels: {path} has two columns {twice!r}")
@@ -84,10 +85,29 @@ def read_label_table(path: Path) -> LabelTable:
 Rows = Sequence[tuple[int, list[str]]]
 
 
+def _named_columns(found: Rows) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and rows without columns that have no name: empty ones, and pandas' row numbers."""
+    (_, header), *rows = found
+    header = [name.strip() for name in header]
+    if any(len(row) != len(header) for _, row in rows):
+        return header, rows
+    columns = [[row[column].strip() for _, row in rows] for column in range(len(header))]
+    numbers = [str(number) for number in range(len(rows))]
+    kept = [
+        column
+        for column, name in enumerate(header)
+        if name or (any(columns[column]) and columns[column] != numbers)
+    ]
+    return [header[c] for c in kept], [(line, [row[c] for c in kept]) for line, row in rows]
+
+
 def _is_one_hot(header: Sequence[str], rows: Rows, columns: list[int]) -> bool:
-    """Whether the columns hold 0 and 1; nearly all of them is enough if none is called labels."""
-    fits = [all(row[column].strip().lower() in PRESENT for column in columns) for _, row in rows]
-    return all(fits) or (_place_of(header, LABEL_COLUMNS) is None and 2 * sum(fits) > len(fits))
+    """Whether the columns hold 0 and 1; most of their cells are enough if none is called labels."""
+    cells = [row[column].strip().lower() for _, row in rows for column in columns]
+    if all(cell in PRESENT for cell in cells):
+        return True
+    near = sum(cell in PRESENT or cell in UNKNOWN for cell in cells)
+    return _place_of(header, LABEL_COLUMNS) is None and 2 * near > len(cells)
 
 
 def _place_of(header: Sequence[str], names: Sequence[str]) -> int | None:

@@ -2,15 +2,18 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from sib.utils.errors import InputError
 
+SEPARATOR_LINE = re.compile(r"sep=[,;\t]", re.IGNORECASE)
+
 
 def columns_of(content: str) -> list[str]:
     """The names in the first line, in lower case; none if it is not CSV."""
-    first = content.split("\n", 1)[0]
+    first = _without_mark(content)[0].split("\n", 1)[0]
     try:
         row = next(csv.reader([first], delimiter=_delimiter(first)), [])
     except csv.Error:
@@ -29,14 +32,17 @@ def rows_of(content: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         InputError: a row is not CSV.
     """
+    content, before = _without_mark(content)
     delimiter = _delimiter(content.split("\n", 1)[0])
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                yield reader.line_num, row
+                yield reader.line_num + before, row
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num} is not valid CSV: {error}") from None
+        raise InputError(
+            f"{path}, line {reader.line_num + before} is not valid CSV: {error}"
+        ) from None
 
 
 def full_rows(content: str, path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -53,6 +59,12 @@ def full_rows(content: str, path: Path) -> Iterator[tuple[str, list[str]]]:
         if len(row) != width:
             raise InputError(f"{where}: {width} columns are needed; got {len(row)}")
         yield where, row
+
+
+def _without_mark(content: str) -> tuple[str, int]:
+    """The table below Excel's line ``sep=;``, and how many lines stand above it."""
+    first, _, rest = content.partition("\n")
+    return (rest, 1) if SEPARATOR_LINE.fullmatch(first.strip("\r ")) else (content, 0)
 
 
 def _delimiter(header: str) -> str:
