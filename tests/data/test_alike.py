@@ -1,4 +1,4 @@
-"""Names of classes that look alike, transparent photographs, and numbers in YAML."""
+"""Names of classes that look alike, transparent photographs, and runs among the classes."""
 
 import unicodedata
 
@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from helpers.pictures import save_classes
-from sib.config.yaml_file import parse_yaml
 from sib.data.alike import alike_names
 from sib.data.open import open_data
 from sib.data.understood import remarks
@@ -62,26 +61,6 @@ def test_transparent_images_are_counted(alpha, count, tmp_path):
     said = [each for each in remarks(open_data(str(folder))) if "transparent" in each]
     expected = ["1 image has transparent pixels, which are laid over white"]
     assert said == expected * count
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1:30", "1:30"),
-        ("1e-4", 1e-4),
-        ("1.5e3", 1500.0),
-        (".5", 0.5),
-        ("-3", -3),
-        ("0x10", 16),
-        ("1_000", 1000),
-        ("3x", "3x"),
-        (".inf", float("inf")),
-        ("'1'", "1"),
-    ],
-)
-def test_numbers_in_yaml(text, value):
-    found = parse_yaml(f"a: {text}")["a"]
-    assert found == value and type(found) is type(value)
 
 
 def test_runs_among_the_classes_are_left_out(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 
+from sib.config.facts import KEY, Facts
 from sib.objectives.registry import check_method
 from sib.utils.errors import InputError
 from sib.utils.nearest import perhaps
@@ -100,8 +101,16 @@ def _options(kind: type, values: dict[Any, Any], file: Path | str, prefix: str) 
                 raise InputError(f"{file}: {prefix}{key} must hold options of its own, indented")
             found += _options(fields[name], value, file, f"{prefix}{name}.")
         else:
+            value = _joined(kind, name, value)
             found += _option(fields[name], f"{prefix}{name}", value, file)
     return found
+
+
+def _joined(kind: type, name: str, value: Any) -> Any:
+    """A list as the one value of an option that holds several names or numbers."""
+    facts = next(f for f in dataclasses.fields(kind) if f.name == name).metadata.get(KEY, Facts())
+    plain = isinstance(value, list) and all(type(each) in (str, int, float) for each in value)
+    return facts.joined.join(map(str, value)) if facts.joined and plain and value else value
 
 
 def _option(kind: Any, name: str, value: Any, file: Path | str) -> list[str]:

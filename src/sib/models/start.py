@@ -9,7 +9,7 @@ from sib.models.catalogue import TIMM
 from sib.models.pretrained import Facts, published_facts, published_weights
 from sib.models.weights import State, read_weights
 from sib.utils.errors import InputError
-from sib.utils.files import sha256_of
+from sib.utils.files import or_weights_in, sha256_of
 from sib.utils.image_size import ImageSize, parse_size
 from sib.utils.normalization import Normalization, normalization_from
 from sib.utils.resize import Resize, parse_resize
@@ -115,7 +115,10 @@ def weights_file(path: Path, which: str = "best") -> Path:
         return path
     file = path / f"{which}.safetensors"
     if not (path / "config.yaml").is_file():
-        raise InputError(f"{path} holds no run (no config.yaml); give a run folder of sib train")
+        raise InputError(
+            f"{path} holds no run (no config.yaml); give a run folder of sib train"
+            f"{or_weights_in(path)}"
+        )
     if not file.exists():
         reason = "it was trained without --ema" if which == "ema" else "no epoch was finished"
         raise InputError(f"{path} has no {file.name}: {reason}, or it was removed")

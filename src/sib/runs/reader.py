@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sib.config.yaml_file import parse_yaml
 from sib.utils.errors import InputError
+from sib.utils.files import or_weights_in
 
 IMAGES = "images.csv"
 """The images of each split."""
@@ -44,7 +45,10 @@ def read_run(path: Path) -> Run:
     if not path.exists():
         raise InputError(f"{path} does not exist; give a run folder of sib train")
     if not is_run(path):
-        raise InputError(f"{path} holds no run (no config.yaml); give a run folder of sib train")
+        raise InputError(
+            f"{path} holds no run (no config.yaml); give a run folder of sib train"
+            f"{or_weights_in(path)}"
+        )
     config = _read(path / "config.yaml", parse_yaml)
     for key, kind in (("data", str), ("arch", str), ("method", str), ("seed", int)):
         if key not in config:

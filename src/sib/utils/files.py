@@ -37,3 +37,10 @@ def sha256_of(path: Path) -> str:
     """Checksum of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def or_weights_in(folder: Path) -> str:
+    """For messages: the file of weights in a folder that is not a run, as Hugging Face has it."""
+    endings = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+    names = [path for path in sorted(folder.glob("*")) if path.suffix in endings]
+    return f", or the file {names[0]}" if len(names) == 1 else ""
