@@ -259,6 +259,19 @@ def test_a_dead_worker_is_told_from_other_errors():
     with pytest.raises(ReaderDied, match="a process that reads images died"):
         list(make_loader(source, image_size=4, batch_size=1, train=False, workers=1))
     assert not is_worker_crash(RuntimeError("CUDA error"))
+    assert is_worker_crash(ConnectionResetError("Connection reset by peer"))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ConnectionError, EOFError])
+def test_an_error_inside_a_data_set_keeps_its_own_report(error):
+    class Failing(Broken):
+        def __getitem__(self, index):
+            raise error("no such record")
+
+    loader = make_loader(Failing(()), image_size=4, batch_size=1, train=False, workers=1)
+    with pytest.raises(error, match=r"(?s)Original Traceback.*\n.*no such record") as found:
+        list(loader)
+    assert not isinstance(found.value, ReaderDied)
 
 
 def test_dead_workers_are_reported_once_and_while_reading():

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from sib.utils.errors import ReaderDied
 
 END = object()
+CAUGHT = "in DataLoader worker process"
 
 
 def read_batches(loader: DataLoader[Any]) -> Iterator[Any]:
@@ -42,9 +43,12 @@ def read_batches(loader: DataLoader[Any]) -> Iterator[Any]:
 def is_worker_crash(error: BaseException) -> bool:
     """Whether an error is about a reading process that ended early.
 
-    torch reports it, or the pipe to that process breaks first.
+    torch reports it, or the pipe to that process breaks first. An error that the data set raises
+    there arrives with torch's words about where it was caught, and is not about the process.
     """
-    return isinstance(error, (ConnectionError, EOFError)) or "DataLoader worker" in str(error)
+    text = str(error)
+    broken_pipe = isinstance(error, (ConnectionError, EOFError)) and CAUGHT not in text
+    return broken_pipe or text.startswith("DataLoader worker (pid")
 
 
 def _kill_at_exit(processes: set[Any]) -> None:
