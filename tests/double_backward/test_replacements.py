@@ -35,7 +35,7 @@ OTHER_KINDS = [
 def test_convolution_has_exact_first_and_second_derivatives(options):
     options = dict(options)
     bias = draw(4) if options.pop("bias", True) else None
-    inputs = (draw(2, 2, 5, 4), draw(4, 2 // options.get("groups", 1), 3, 2), bias)
+    inputs = (draw(2, 2 * options.get("groups", 1), 5, 4), draw(4, 2, 3, 2), bias)
     function = inside(lambda x, w, b: F.conv2d(x, w, b, **options))
     assert torch.equal(function(*inputs), F.conv2d(*inputs, **options))
     assert torch.autograd.gradcheck(function, inputs)

@@ -36,8 +36,9 @@ class GradCAMConsistency(Objective):
     The second pass over T(x) doubles the arithmetic of a plain step. Both passes train the
     network, including batch norm. A map that is zero everywhere has similarity 0 to all others, and
     no gradient. The loss couples the images of a batch: those of a process. `sib.accumulate` gives
-    it for the whole batch whatever the micro-batch, with the same crops on a CPU and others on a
-    GPU, where random numbers depend on the number of images.
+    it for the whole batch whatever the micro-batch. The crops are the same on a CPU without
+    dropout. They differ with dropout, which draws random numbers between two micro-batches, and on
+    a GPU, where random numbers depend on the number of images.
 
     Args:
         weight: λ, at least 0.
