@@ -50,7 +50,7 @@ def config(**values):
         ("--rival.at input", "--rival.at is for --method energy; got sib"),
         (
             "--method rrr --rival.balance-floor 1",
-            "--rival.balance-floor is for --rival.balance",
+            "--rival.balance-floor is for --rival.balance, which is off",
         ),
         (
             "--method rrr --rival.masked-share 0.2",

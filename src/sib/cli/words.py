@@ -1,15 +1,23 @@
 """Words of a command line that belong to no option: those of a command, and those left over."""
 
+import dataclasses
+import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import tyro
 
 from sib.cli.flags import Flag, check_flags, flags_of, values_after
+from sib.config.facts import options
 from sib.config.recipes import RECIPES
 from sib.config.yaml_options import RECIPE
 from sib.utils.errors import InputError
+
+JOINABLE = {"x": r"\d+,?", "/": r"[\d.,]+", ",": r"[^/\\]+"}
+"""What each value of an option looks like, by what joins several of them."""
+OF_SEVERAL = {"sib evaluate": "; sib compare takes several runs"}
 
 
 class Word(NamedTuple):
@@ -58,17 +66,16 @@ def check_words(program: str, kind: type, arguments: list[str], config: bool = T
     words = list(_words(arguments, flags))
     positional = _positional(kind)
     left_over = _left_over(words, positional)
+    needed = _needed(kind, arguments, flags, left_over[0].text) if left_over else ""
+    if needed and left_over[0].flag is None:
+        raise InputError(_not_taken(program, left_over[0], needed))
     for word in words[::-1]:
-        if word in left_over and Path(word.text).exists():
-            raise InputError(
-                f"{program} takes all its paths together; {word.text!r} is apart from them"
-            )
+        if word in left_over and _is_path(word, positional):
+            raise InputError(_about_paths(program, words, word, positional))
         if word.flag is not None and (word in left_over or _is_misplaced(word, flags, positional)):
             raise InputError(_sentence(word, flags[word.flag]))
     if left_over:
-        raise InputError(
-            f"{program} does not take {left_over[0].text!r}; {program} --help explains all"
-        )
+        raise InputError(_not_taken(program, left_over[0], needed))
 
 
 def split_commas(kind: type, arguments: list[str]) -> list[str]:
@@ -87,7 +94,7 @@ def split_commas(kind: type, arguments: list[str]) -> list[str]:
 
 
 def _names(value: str) -> list[str]:
-    return [name for name in value.split(",") if name] or [value]
+    return [name.strip() for name in value.split(",") if name.strip()] or [value]
 
 
 def _words(arguments: list[str], flags: dict[str, Flag]) -> Iterator[Word]:
@@ -124,7 +131,7 @@ def _left_over(words: list[Word], positional: dict[str, Any]) -> list[Word]:
     """The words after the arguments of a command; of several, all stand together."""
     count = len(positional)
     rest = words[count:]
-    if any(get_origin(hint) is tuple for hint in positional.values()):
+    if _takes_several(positional):
         return [word for word in rest if word.after != words[count - 1].after]
     return rest
 
@@ -133,8 +140,52 @@ def _is_misplaced(word: Word, flags: dict[str, Flag], positional: dict[str, Any]
     """Whether a word after an option cannot be an argument of the command."""
     if RECIPE in positional:
         return word.text not in RECIPES and "/" not in word.text
-    path = any(Path in (hint, *get_args(hint)) for hint in positional.values())
-    return path and bool(flags[word.flag or ""].joined) and not Path(word.text).exists()
+    joined = flags[word.flag or ""].joined
+    values = list(_values(word, joined))
+    return _takes_paths(positional) and values == list(word.values) and not _exists(word.text)
+
+
+def _takes_paths(positional: dict[str, Any]) -> bool:
+    return any(Path in (hint, *get_args(hint)) for hint in positional.values())
+
+
+def _takes_several(positional: dict[str, Any]) -> bool:
+    return any(get_origin(hint) is tuple for hint in positional.values())
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:  # longer than a name may be
+        return False
+
+
+def _is_path(word: Word, positional: dict[str, Any]) -> bool:
+    """Whether a word too many is a path of the command, not a part of a value with spaces."""
+    return _takes_paths(positional) and _exists(word.text) and not _exists(" ".join(word.values))
+
+
+def _about_paths(program: str, words: list[Word], word: Word, positional: dict[str, Any]) -> str:
+    if _takes_several(positional):
+        return f"{program} takes all its paths together; {word.text!r} is apart from them"
+    given = " ".join(repr(each.text) for each in words)
+    return f"{program} takes one path; got {given}{OF_SEVERAL.get(program, '')}"
+
+
+def _not_taken(program: str, word: Word, needed: str) -> str:
+    return f"{program} does not take {word.text!r}{needed}; {program} --help explains all"
+
+
+def _needed(kind: type, arguments: list[str], flags: dict[str, Flag], word: str) -> str:
+    """Which option without a default is missing, and that the word may be its value."""
+    given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
+    places = _positional(kind)
+    for known in options(kind):
+        required = known.default is dataclasses.MISSING and known.name not in places
+        if required and not given & {known.flag, "--config"}:
+            advice = f": write {known.flag} {word}" if word in flags[known.flag].choices else ""
+            return f" and needs {known.flag}{advice}"
+    return ""
 
 
 def _check_paths(arguments: list[str], flags: dict[str, Flag]) -> None:
@@ -151,9 +202,25 @@ def _check_paths(arguments: list[str], flags: dict[str, Flag]) -> None:
             )
 
 
+def _values(word: Word, joined: str) -> list[str]:
+    """The first values before and in a word that look like those of an option that joins them."""
+    pattern = JOINABLE.get(joined, "")
+    return list(takewhile(lambda value: re.fullmatch(pattern, value), word.values))
+
+
 def _sentence(word: Word, flag: Flag) -> str:
     start = f"{word.flag} takes one value; got {' '.join(map(repr, word.values))}"
-    if flag.joined:
-        return f"{start}: write {flag.joined.join(v.strip(',') for v in word.values)}"
-    quoted = " ".join(word.values)
-    return f"{start}: if it has spaces, put it in quotes, {quoted!r}" if flag.kind is str else start
+    values = _values(word, flag.joined)
+    if len(values) == 2 or (len(values) > 2 and flag.joined == ","):
+        return f"{start}: write {flag.joined.join(value.strip(',') for value in values)}"
+    whole = " ".join(word.values)
+    if flag.joined or flag.kind is not str or flag.choices or not _belong_together(word.values):
+        return start
+    return f"{start}: if it has spaces, put it in quotes, {whole!r}"
+
+
+def _belong_together(parts: tuple[str, ...]) -> bool:
+    """Whether words can be one value with spaces: none is a path or data set by itself."""
+    from sib.data.locate import NAMES  # loads torch, which correct arguments need later
+
+    return _exists(" ".join(parts)) or not any(part in NAMES or _exists(part) for part in parts)

@@ -147,7 +147,10 @@ def _needed(facts: Facts, values: Mapping[str, Any]) -> str:
     method, objective = values["method"], objective_of(values)
     if not facts.only_for or objective in facts.only_for:
         name, allowed = facts.only_if or ("", ())
-        return f"--{name.replace('_', '-')} {' or '.join(allowed)}; got {values[name]}"
+        flag = f"--{name.replace('_', '-')}"
+        if allowed == ("True",):  # a switch
+            return f"{flag}, which is off"
+        return f"{flag} {' or '.join(allowed)}; got {values[name]}"
     kinds = [name for name in facts.only_for if name in SPATIAL_IB]
     if method == "sib" and kinds:
         return f"--objective {kinds[0]}; got {objective}"
