@@ -203,6 +203,27 @@ def test_an_image_that_is_cropped_to_itself_has_the_largest_similarity(monkeypat
     assert torch.allclose(found, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_micro_batches_have_the_crops_of_the_batch_unless_there_is_dropout(dropout, monkeypatch):
+    starts = []
+
+    def recorded(images):
+        crops = random_crops(images)
+        starts.append(crops.start)
+        return crops
+
+    def starts_of(micro_batch):
+        starts.clear()
+        torch.manual_seed(3)
+        sib.accumulate(task, *batch(6), micro_batch)
+        return torch.cat(starts)[:6]
+
+    monkeypatch.setattr("sib.objectives.cgc.random_crops", recorded)
+    model = nn.Sequential(*group_norm_net()[:7], nn.Dropout(dropout), *group_norm_net()[7:])
+    task = sib.Task(model.double(), GradCAMConsistency(layer=LAYER))
+    assert torch.equal(starts_of(3), starts_of(6)) == (not dropout)
+
+
 class TwoOf(nn.Module):
     """A single logit z as two, −z/2 and z/2."""
 
