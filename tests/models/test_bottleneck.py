@@ -126,6 +126,116 @@ def test_one_logit_of_zero_decides_nothing():
     assert last_bottleneck(model, IMAGES, trace(model, IMAGES)) is None
 
 
+class Shared(nn.Module):
+    """One encoder that sees the image in several parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.enc = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
+        self.out = nn.Linear(8, 3)
+
+
+class Quadrants(Shared):
+    def forward(self, x):
+        parts = [half for side in x.chunk(2, 2) for half in side.chunk(2, 3)]
+        return self.out(sum(self.enc(part).mean(dim=(2, 3)) for part in parts))
+
+
+class QuadrantsAsABatch(Shared):
+    def forward(self, x):
+        parts = torch.cat([half for side in x.chunk(2, 2) for half in side.chunk(2, 3)])
+        return self.out(self.enc(parts).mean(dim=(2, 3)).unflatten(0, (4, -1)).sum(dim=0))
+
+
+class Siamese(Shared):
+    def forward(self, x):
+        return self.out((self.enc(x) - self.enc(x.flip(3))).abs().mean(dim=(2, 3)))
+
+
+class TwoScales(Shared):
+    def forward(self, x):
+        small = F.avg_pool2d(x, 2)
+        return self.out(self.enc(x).mean(dim=(2, 3)) + self.enc(small).mean(dim=(2, 3)))
+
+
+class Repeated(Convolutions):
+    """The last call of a layer that is called in a chain."""
+
+    def features(self, x):
+        return self.two(self.two(self.two(x).relu()).relu())
+
+
+@pytest.mark.parametrize("network", [Quadrants, QuadrantsAsABatch, Siamese, TwoScales])
+def test_a_layer_whose_last_call_sees_only_a_part_is_refused(network):
+    torch.manual_seed(0)
+    model = network().eval()
+    assert last_bottleneck(model, IMAGES, trace(model, IMAGES)) is None
+    with pytest.raises(ValueError, match="layer must be given"):
+        cam_layer(model, IMAGES)
+
+
+def test_the_last_call_of_a_chain_serves():
+    torch.manual_seed(0)
+    model = Repeated().eval()
+    assert last_bottleneck(model, IMAGES, trace(model, IMAGES)) == "two"
+
+
+def block(*last):
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), *last)
+
+
+class PooledSum(nn.Module):
+    """A residual block that is pooled, so that only its output lets everything pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(3, 3, 3, padding=1), nn.MaxPool2d(2)
+
+    def forward(self, x):
+        return self.pool(x + self.conv(x).relu())
+
+
+@pytest.mark.parametrize(
+    ("body", "layer", "side"),
+    [
+        (block(), "body", 16),
+        (block(nn.AdaptiveAvgPool2d(2)), "body.1", 16),
+        (block(nn.MaxPool2d(2), nn.Dropout()), "body.1", 16),
+        (block(nn.Sequential(nn.MaxPool2d(2), nn.ReLU())), "body.1", 16),
+        (nn.Sequential(block(nn.MaxPool2d(2))), "body.0.1", 16),
+        (PooledSum(), "body", 8),
+    ],
+)
+def test_a_layer_that_ends_in_a_pooling_gives_way_to_what_comes_before(body, layer, side):
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.out = body, nn.LazyLinear(3)
+
+        def forward(self, x):
+            return self.out(self.body(x).flatten(1))
+
+    torch.manual_seed(0)
+    model = Network().eval()
+    model(IMAGES)
+    found = describe(model, IMAGES)
+    assert found.layer == layer and found.shape[1:] == (side, side)
+
+
+@pytest.mark.parametrize("n", [nn.Identity(), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1, groups=3)])
+def test_a_layer_before_all_trained_weights_is_refused(n):
+    class Perceptron(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.n, self.mlp = n, nn.Sequential(nn.Flatten(), nn.Linear(768, 3))
+
+        def forward(self, x):
+            return self.mlp(self.n(x))
+
+    with pytest.raises(ValueError, match="layer must be given for a Perceptron"):
+        cam_layer(Perceptron().eval(), IMAGES)
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize(
     ("name", "layer", "places"),

@@ -60,11 +60,34 @@ RULES = (
 
 
 def known_layer(model: nn.Module, images: Tensor) -> tuple[str, bool]:
-    """The layer of a known architecture, and whether its tokens are known to be row by row.
+    """The layer of an architecture, and whether its tokens are known to be row by row.
 
     Raises:
-        ValueError: the architecture is unknown, or the layer is the stem of a transformer.
+        ValueError: the architecture is unknown and no layer of it is found by trying, or the layer
+            is the stem of a transformer.
     """
+    known = _layer_by_rule(model, images)
+    if known is not None:
+        return known
+    tried = _layer_by_trying(model, images)
+    if tried is not None:
+        return tried, False
+    raise ValueError(
+        f"layer must be given for a {type(model).__name__}, an architecture without a known layer; "
+        f"{describe_candidates(model, images)}"
+    )
+
+
+def tried_layer(model: nn.Module, images: Tensor) -> str | None:
+    """The layer of an architecture without a rule, which depends on the weights; else None."""
+    try:
+        known = _layer_by_rule(model, images)
+    except ValueError:  # the stem of a transformer
+        return None
+    return _layer_by_trying(model, images) if known is None else None
+
+
+def _layer_by_rule(model: nn.Module, images: Tensor) -> tuple[str, bool] | None:
     for prefix, network in _networks(model):
         for rule in RULES:
             path = _find(network, rule.layer)
@@ -80,16 +103,10 @@ def known_layer(model: nn.Module, images: Tensor) -> tuple[str, bool]:
                 found.memory[ROWS_FIRST] = name
                 return name, True
             return _deepest(model, images, name, found), False
-    unknown = _unknown_layer(model, images)
-    if unknown is not None:
-        return unknown, False
-    raise ValueError(
-        f"layer must be given for a {type(model).__name__}, an architecture without a known layer; "
-        f"{describe_candidates(model, images)}"
-    )
+    return None
 
 
-def _unknown_layer(model: nn.Module, images: Tensor) -> str | None:
+def _layer_by_trying(model: nn.Module, images: Tensor) -> str | None:
     """The layer of an architecture without a rule; None if there is none beyond doubt."""
     try:
         return last_bottleneck(model, images, trace(model, images))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sib.models.axes import Reshape, find_axes
 from sib.models.candidates import candidate_layers, describe_candidates
 from sib.models.description import LayerDescription
-from sib.models.known_layers import known_layer
+from sib.models.known_layers import known_layer, tried_layer
 from sib.models.stages import finer_stages, given_stages, map_shape
 from sib.models.trace import recorded_shapes, trace
 
@@ -21,6 +21,7 @@ __all__ = [
     "choose_layer",
     "chosen_layer",
     "describe",
+    "keep_tried_layer",
     "recorded_shapes",
 ]
 
@@ -101,6 +102,21 @@ def choose_layer(model: nn.Module, layer: str) -> None:
     if layer not in dict(model.named_modules()) or not layer:
         raise ValueError(f"layer must be the name of a module of the model; got {layer!r}")
     setattr(model, CHOSEN, layer)
+
+
+def keep_tried_layer(model: nn.Module, images: Tensor) -> None:
+    """Set the layer of an architecture without a known one, before training changes the weights.
+
+    Such a layer is found by trying, and other weights can give another one, or none. Nothing is set
+    if there is none, if the architecture is known, or if a layer was set before.
+
+    Args:
+        model: classifier (B, C, H, W) → (B, K).
+        images: (B, C, H, W) that it takes; for their size.
+    """
+    tried = tried_layer(model, images) if chosen_layer(model) is None else None
+    if tried is not None:
+        choose_layer(model, tried)
 
 
 def chosen_layer(model: nn.Module) -> str | None:

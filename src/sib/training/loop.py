@@ -8,6 +8,7 @@ from typing import Any
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import BadSample, Batch
+from sib.models.layers import chosen_layer
 from sib.runs.folder import RunFolder
 from sib.runs.reader import read_epochs
 from sib.runs.state_file import FORMAT
@@ -259,7 +260,7 @@ class Training:
         return draw_explanations(self.task.model, source, self.config, self.device)
 
     def _save_weights(self) -> None:
-        facts = weight_facts(self.config, self.splits, self.epoch)
+        facts = weight_facts(self.config, self.splits, self.epoch, chosen_layer(self.task.model))
         self.writer.save_weights("last", self.task.model, facts)
         if self.best["epoch"] == self.epoch:
             self.writer.save_weights("best", self.task.model, facts)

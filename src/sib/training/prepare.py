@@ -16,6 +16,7 @@ from sib.data.annotation_notes import sentences
 from sib.data.loader import first_batch
 from sib.data.sample import class_counts
 from sib.distributed.restart import launch, restarts
+from sib.models.layers import choose_layer, chosen_layer
 from sib.models.outputs import output_note
 from sib.models.start import Start
 from sib.runs.folder import RunFolder
@@ -53,6 +54,8 @@ from sib.utils.errors import InputError
 
 PATIENCE = 20.0
 """Seconds that a restarted run waits for the remains of the lost one."""
+TRIED = "tried_layer"
+"""Name in the run's record of the layer that was found by trying, which depends on the weights."""
 State = dict[str, Any] | None
 
 
@@ -89,7 +92,7 @@ def prepare(
     """
     distributed.raise_on_all_ranks(lambda: _check_cuda_graph(config, device))
     trackers = distributed.raise_on_all_ranks(lambda: _trackers(config, run, reporter))
-    config, state = _look_at(run, config)
+    config, state, tried = _look_at(run, config)
     if run.warning:
         reporter.info(run.warning)
     start = distributed.raise_on_all_ranks(lambda: None if state else read_weights_of(config))
@@ -115,7 +118,9 @@ def prepare(
         splits = distributed.raise_on_all_ranks(lambda: cache_splits(config, splits, reporter))
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
-    task, record = distributed.raise_on_all_ranks(lambda: _make(config, splits, device, start))
+    task, record = distributed.raise_on_all_ranks(
+        lambda: _make(config, splits, device, start, tried)
+    )
     config = with_memory_format(config, task.model, device)
     if config.memory_format == "channels_last":
         reporter.info("memory format: channels last")
@@ -151,6 +156,7 @@ def prepare(
         "layers": None if layers is None else layers.as_dict(),
     }
     facts |= {"outputs": outputs} if outputs else {}
+    facts |= {} if config.layer else {TRIED: chosen_layer(task.model)}
     facts |= {"start": record} if record is not None else {}
     distributed.raise_on_all_ranks(
         lambda: _begin(run, config, splits, images, facts, found, device)
@@ -180,32 +186,46 @@ def _trackers(config: TrainConfig, run: RunFolder, reporter: Reporter) -> Tracke
     return Trackers({name: load_tracker(name) for name in names}, run.path, reporter.info)
 
 
-def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State]:
-    """What the run folder allows. Only the first process looks, and informs the others."""
+def _look_at(run: RunFolder, config: TrainConfig) -> tuple[TrainConfig, State, str | None]:
+    """What the run folder allows, and the layer that the run found by trying before.
+
+    Only the first process looks, and informs the others.
+    """
 
     (again,) = distributed.all_reduce_max(restarts())
 
-    def look() -> tuple[TrainConfig, State]:
+    def look() -> tuple[TrainConfig, State, str | None]:
         if not distributed.is_main_process():
-            return config, None
+            return config, None, None
         if config.resume or (again and run.was_launched_by(launch())):
             state = run.open_for_resume(PATIENCE if again else 0)
-            known = resolve_as_recorded(config, read_run(run.path).config)
+            before = read_run(run.path)
+            known = resolve_as_recorded(config, before.config)
             run.check_same(known, state)
             run.check_same_processes(distributed.size())
-            return replace(known, resume=True), state
+            return replace(known, resume=True), state, before.environment.get(TRIED)
         if not config.dry_run:
             run.check_free()
-        return config, None
+        return config, None, None
 
     return distributed.broadcast_object(distributed.raise_on_all_ranks(look))
 
 
 def _make(
-    config: TrainConfig, splits: Splits, device: torch.device, start: Start | None
+    config: TrainConfig,
+    splits: Splits,
+    device: torch.device,
+    start: Start | None,
+    tried: str | None,
 ) -> tuple[Task, dict[str, Any] | None]:
     """The task, and what its model took from weights."""
     model, record = build_model(config, splits.classes, start)
+    if tried is not None:
+        try:
+            choose_layer(model, str(tried))
+        except ValueError as error:
+            file = config.folder / "environment.json"
+            raise InputError(f"{file} is damaged: {TRIED}: {error}") from None
     several = len(splits.train) if splits.label_kind == "multi" else None
     counts = class_counts(splits.train.labels, len(splits.classes))
     return make_task(config, model, device, counts, several), record

@@ -71,8 +71,17 @@ def result_record(
     return result
 
 
-def weight_facts(config: TrainConfig, splits: Splits, epoch: int) -> dict[str, Any]:
-    """What the header of a file of weights holds, so that the file can be used alone."""
+def weight_facts(
+    config: TrainConfig, splits: Splits, epoch: int, layer: str | None
+) -> dict[str, Any]:
+    """What the header of a file of weights holds, so that the file can be used alone.
+
+    Args:
+        config: the run's options.
+        splits: its images.
+        epoch: number of finished epochs.
+        layer: the one that was given, or found by trying; None for the architecture's own.
+    """
     return {
         "arch": config.arch,
         "classes": splits.classes,
@@ -81,5 +90,5 @@ def weight_facts(config: TrainConfig, splits: Splits, epoch: int) -> dict[str, A
         "normalization": config.input.normalization,
         **({"label_kind": "multi"} if splits.label_kind == "multi" else {}),
         "epoch": epoch,
-        **({"layer": config.layer} if config.layer else {}),
+        **({"layer": layer} if layer else {}),
     }

@@ -9,7 +9,7 @@ from sib import distributed
 from sib.config.train import TrainConfig
 from sib.functional.similarity import WINDOW
 from sib.models.axes import in_options
-from sib.models.layers import LayerDescription, cam_layer, choose_layer, describe
+from sib.models.layers import LayerDescription, cam_layer, choose_layer, describe, keep_tried_layer
 from sib.models.stages import given_stages
 from sib.objectives.base import Objective
 from sib.objectives.calibrated import CalibratedSpatialIB
@@ -78,6 +78,8 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
         if config.layer is not None:
             cam_layer(model, images, config.layer)  # better message about wrong names
             choose_layer(model, config.layer)
+        else:
+            keep_tried_layer(model, images)
         if not config.looks_inside:
             return
         found = describe(model, images, stages=())
