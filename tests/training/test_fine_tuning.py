@@ -125,7 +125,7 @@ def test_a_layer_name_is_not_a_prefix():
         ({"label_smoothing": 1.0}, "--label-smoothing must be at least 0 and below 1"),
         (
             {"mixup": 0.2, "method": "energy"},
-            "--mixup and --cutmix are for --method sib, ce, cgc, rrr",
+            "--mixup and --cutmix are for --method sib, ce, rrr, cgc",
         ),
         ({"mixup": -0.1}, "--mixup must be at least 0"),
         ({"early_stopping": 0}, "--early-stopping must be at least 1"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sib.config.facts import option
+from sib.objectives.registry import METHODS
 from sib.utils.errors import InputError
 from sib.utils.resize import parse_resize
 
@@ -70,7 +71,7 @@ def check_fine_tuning(config: FineTuningConfig) -> None:
 
 def check_mixing(config: FineTuningConfig, method: str) -> None:
     """Raise InputError where images are mixed for a method that explains one class of each."""
-    allowed = ("sib", "ce", "cgc", "rrr")
+    allowed = [name for name, known in METHODS.items() if known.mixes]
     if (config.mixup or config.cutmix) and method not in allowed:
         raise InputError(
             f"--mixup and --cutmix are for --method {', '.join(allowed)}; got {method}"

@@ -15,7 +15,7 @@ from sib.config.options import (
 )
 from sib.config.train_checks import check_options
 from sib.config.train_options import TrainOptions
-from sib.objectives.registry import needs_foreground
+from sib.objectives.registry import METHODS, needs_foreground
 from sib.utils.image_size import ImageSize, check_size
 
 __all__ = [
@@ -99,7 +99,8 @@ class TrainConfig(TrainOptions):
         """Whether the method needs the features of the last stage."""
         if self.method == "sib":
             return self.is_calibrated
-        return self.method == "cgc" or (self.method == "energy" and self.rival.at == "final")
+        known = METHODS.get(self.method)
+        return known is not None and known.needs_layer and self.rival.at == "final"
 
     @property
     def folder(self) -> Path:

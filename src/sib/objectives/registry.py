@@ -27,15 +27,34 @@ class Method(NamedTuple):
     """``"module:class"``; empty for plain cross-entropy."""
     needs_foreground: bool = False
     """Whether it reduces to cross-entropy on images without annotation."""
+    needs_layer: bool = False
+    """Whether it looks at the feature map of the last stage."""
+    without_layer: str = ""
+    """The option with which it does not."""
+    mixes: bool = False
+    """Whether it can train on mixed images, which have no single class to explain."""
 
 
 METHODS: dict[str, Method] = {
-    "sib": Method("S-IB", "sib.objectives.calibrated:CalibratedSpatialIB"),
-    "ce": Method("cross-entropy", ""),
+    "sib": Method("S-IB", "sib.objectives.calibrated:CalibratedSpatialIB", mixes=True),
+    "ce": Method("cross-entropy", "", mixes=True),
     "saliency_guided": Method("saliency-guided", "sib.objectives.saliency_guided:SaliencyGuided"),
-    "rrr": Method("right reasons", "sib.objectives.right_reasons:RightReasons", True),
-    "cgc": Method("Grad-CAM consistency", "sib.objectives.cgc:GradCAMConsistency"),
-    "energy": Method("energy loss", "sib.objectives.energy:EnergyLoss", True),
+    "rrr": Method(
+        *("right reasons", "sib.objectives.right_reasons:RightReasons"),
+        needs_foreground=True,
+        mixes=True,
+    ),
+    "cgc": Method(
+        *("Grad-CAM consistency", "sib.objectives.cgc:GradCAMConsistency"),
+        needs_layer=True,
+        mixes=True,
+    ),
+    "energy": Method(
+        *("energy loss", "sib.objectives.energy:EnergyLoss"),
+        needs_foreground=True,
+        needs_layer=True,
+        without_layer="--rival.at input",
+    ),
 }
 """The methods that `sib` itself provides."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from sib.evaluation.audit.figures import SMALLEST
 from sib.evaluation.audit.words import is_several
 from sib.evaluation.stored import Evaluation
-from sib.objectives.registry import training_title
+from sib.objectives.registry import METHODS, training_title
 
 ALONE = (
     "The background alone still decides something. That is harmless while the object is in view; "
@@ -81,7 +81,7 @@ def _training(audit: Evaluation) -> str:
             "It was trained with S-IB already. Train again guided by masks of the object, if there "
             "are any (--guided-share 1), or with more images before other backgrounds."
         )
-    if method in ("sib", "energy", "rrr"):
+    if method == "sib" or (method in METHODS and METHODS[method].needs_foreground):
         return (
             f"It was trained with {training_title(config)} already. Train again with more images, "
             "of the same objects before other backgrounds."

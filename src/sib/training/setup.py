@@ -14,16 +14,12 @@ from sib.models.stages import given_stages
 from sib.objectives.base import Objective
 from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.objectives.published import SpatialIB
-from sib.objectives.registry import load_objective
+from sib.objectives.registry import METHODS, load_objective
 from sib.objectives.weighting import GradientBalancer
 from sib.tasks.task import Task
 from sib.training.criterion import make_criterion
 from sib.utils.errors import InputError
 from sib.utils.image_size import height_width, size_in_words
-
-ONE_PLACE = {"energy": ("the energy loss", ", or give --rival.at input"), "cgc": ("cgc", "")}
-"""Methods that a last stage of one place is useless for: their names in a sentence, and what else
-to do."""
 
 
 def make_task(
@@ -86,9 +82,11 @@ def _check_layer(config: TrainConfig, model: nn.Module) -> None:
     except ValueError as error:
         reason = in_options(str(error))
         raise InputError(f"--arch {config.arch}, --layer: {reason}") from None
-    if config.method in ONE_PLACE and not found.has_places:
-        use, other = ONE_PLACE[config.method]
-        raise InputError(f"--arch {config.arch}: {one_place(describe(model, images), use)}{other}")
+    if config.method != "sib" and not found.has_places:
+        sentence = one_place(describe(model, images), f"--method {config.method}")
+        option = METHODS[config.method].without_layer
+        other = f", or give {option}" if option else ""
+        raise InputError(f"--arch {config.arch}: {sentence}{other}")
     try:
         given_stages(model, images, config.stage_names or ())
     except ValueError as error:
