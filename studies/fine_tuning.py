@@ -80,6 +80,8 @@ def read_runs(archive: Path) -> Runs:
     found: Runs = defaultdict(lambda: defaultdict(dict))
     for name, content in sorted(read_archive(archive), key=lambda each: "audit" in each[0]):
         file = Path(name)
+        if file.parent.parent.name != "runs":  # evaluations on validation lie deeper
+            continue
         setting, _, seed = file.parent.name.rpartition("-")
         if file.name == "evaluation.json":
             found[setting][int(seed)] |= evaluation_figures(json.loads(content))
