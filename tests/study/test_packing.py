@@ -228,7 +228,7 @@ def test_run_folders_of_an_archive_are_compared_and_reported(tmp_path, monkeypat
 @pytest.mark.parametrize("archive", sorted(STUDIES.glob("results/*.tar.xz")), ids=lambda p: p.name)
 def test_each_archive_of_the_project_is_whole(archive):
     records = dict(read_archive(archive))
-    runs = {name.rpartition("/")[0] for name in records if name.startswith("runs/")}
+    runs = {"/".join(name.split("/")[:2]) for name in records if name.startswith("runs/")}
     assert runs and "study.json" in records
     for run in runs:
         files = ("config.yaml", "environment.json", "metrics.jsonl", "result.json")
