@@ -89,6 +89,7 @@ def test_what_is_frozen_may_change_on_resume(source, tmp_path):
     ("freeze", "sentence"),
     [
         ("stm", r"no layer of this name that has weights; perhaps stem"),
+        ("backbone,head", r"backbone is given alone, without other layers"),
         ("stem,zzz", "--freeze zzz: .*it has stem, stages, "),
         ("stem,stages,head", "every weight of small_resnet is frozen"),
     ],

@@ -97,6 +97,8 @@ def _frozen_names(model: nn.Module, config: TrainConfig) -> list[str]:
             meant = nearest(layer, modules, count=3)
             top = dict.fromkeys(name.partition(".")[0] for name in parameters)
             names = f"perhaps {' or '.join(meant)}" if meant else f"it has {', '.join(top)}"
+            if layer in ("backbone", "none"):
+                names += f"; {layer} is given alone, without other layers"
             raise InputError(
                 f"--freeze {layer}: {config.arch} has no layer of this name that has weights; "
                 f"{names}"
