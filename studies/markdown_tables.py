@@ -1,4 +1,4 @@
-"""The tables of docs/evidence.md, from what sib study wrote.
+"""The tables of docs/earlier_experiments.md, from what sib study wrote.
 
 python studies/markdown_tables.py studies/results/leeds/study.json
 """
