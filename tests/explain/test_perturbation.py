@@ -8,7 +8,7 @@ from torch import nn
 
 from helpers.examples import TinyNet, example
 from sib.explain import attribute, cost_notes, get_method
-from sib.explain.method import Options
+from sib.explain.call import Options
 from sib.explain.occlusion import passes
 
 

@@ -8,21 +8,20 @@ import tyro
 
 from sib.config.checks import check_at_least_one, check_methods, check_metrics
 from sib.config.classifier import NamedClassifierConfig, RunPath
+from sib.explain.built_in import BUILT_IN as EXPLANATIONS
 from sib.metrics.registry import BUILT_IN
 from sib.utils.errors import InputError
 
 DEFAULT = tuple(spec.name for spec in BUILT_IN if spec.default)
 """Metrics that need only the map."""
-DEFAULT_METHODS = (
-    *("saliency", "input_x_gradient", "integrated_gradients", "smoothgrad", "guided_backprop"),
-    *("gradcam", "gradcam_pp", "layercam", "vjp"),
-)
-"""Explanation methods, for the help text: their registry would load torch."""
+DEFAULT_METHODS = tuple(method.name for method in EXPLANATIONS if method.default)
+OTHER_METHODS = tuple(method.name for method in EXPLANATIONS if not method.default)
+"""Explanation methods that take many passes."""
 MethodNames = Annotated[
     tuple[str, ...],
     tyro.conf.arg(
-        help="Explanation methods; also occlusion and rise, which take many passes, and those of "
-        "other packages.",
+        help=f"Explanation methods; also {' and '.join(OTHER_METHODS)}, which take many passes, "
+        "and those of other packages.",
         help_behavior_hint=f"(default: those of {', '.join(DEFAULT_METHODS)} that the architecture "
         "supports)",
     ),

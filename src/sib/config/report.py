@@ -5,9 +5,10 @@ from pathlib import Path
 
 from sib.config.checks import check_at_least_one, check_distinct, check_methods, check_metrics
 from sib.config.classifier import Runs
+from sib.explain.built_in import BUILT_IN as EXPLANATIONS
 from sib.utils.errors import InputError
 
-IN_GALLERY = ("saliency", "gradcam", "vjp")
+IN_GALLERY = tuple(method.name for method in EXPLANATIONS if method.in_gallery)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sib.evaluation.checkpoint import Checkpoint, open_checkpoint
 from sib.evaluation.classes import unnamed_note, with_classes
 from sib.evaluation.found import found_foregrounds
 from sib.explain import attribute
-from sib.explain.method import SeededOptions
+from sib.explain.call import SeededOptions
 from sib.explain.state import logits_of
 from sib.functional.label_kinds import kind_of
 from sib.models.build import count_logits

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from sib.explain import arguments, cams, guided
 from sib.explain.availability import chosen_methods, layer_with_places
-from sib.explain.method import Call, Method, Options
+from sib.explain.call import Call, Options
+from sib.explain.method import Method
 from sib.explain.normalization import NORMALIZATIONS, normalize_maps
 from sib.explain.registry import get_method
 from sib.explain.state import device_of, gradients_enabled, logits_of
@@ -236,7 +237,7 @@ def _checked(method: Method, call: Call) -> Tensor:
     Raises:
         ValueError: it is not one map for each image.
     """
-    maps = method.function(call)
+    maps = method(call)
     expected = (len(call.images), *call.images.shape[2:])
     if not isinstance(maps, Tensor) or maps.shape != expected:
         got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__

@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sib.explain.method import Call
+from sib.explain.call import Call
 from sib.models.axes import ADVICE
 from sib.models.layers import CamLayer
 from sib.utils.optional import import_optional

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sib.explain.method import Call
+from sib.explain.call import Call
 from sib.functional.decision import decision_vjp
 from sib.functional.label_kinds import kind_of
 from sib.utils.optional import import_optional

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from sib.explain.method import Call
+from sib.explain.call import Call
 from sib.explain.state import LogitsModule
 from sib.utils.optional import import_optional
 

@@ -1,108 +1,20 @@
-"""An explanation method, and the arguments of its function."""
+"""The entry of an explanation method; loads no torch, so that the command line can list them."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal, TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import torch
-from torch import Tensor, nn
+from sib.utils.lazy import load
 
-from sib.explain import arguments
-from sib.explain.state import logits_of
-from sib.functional import checks
-from sib.models.layers import CamLayer
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sib.explain.call import Call, Options
 
 Family = Literal["gradient", "cam", "perturbation"]
-FAMILIES: tuple[str, ...] = ("gradient", "cam", "perturbation")
+FAMILIES: tuple[str, ...] = get_args(Family)
 Size = tuple[int, int]
-
-
-class AttributeOptions(TypedDict, total=False):
-    """Keyword arguments of `sib.explain.attribute` without the seed."""
-
-    normalize: str
-    layer: str | nn.Module | None
-    reshape: Callable[[Tensor], Tensor] | None
-    baseline: float | Tensor
-    n_steps: int
-    n_samples: int
-    noise_level: float
-    window: float
-    stride: float
-    n_masks: int
-    chunk_size: int
-
-
-class SeededOptions(AttributeOptions, total=False):
-    """Keyword arguments of `sib.explain.attribute`."""
-
-    seed: int
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of the methods, each explained in `sib.explain.attribute`."""
-
-    baseline: float | Tensor = 0.0
-    n_steps: int = 32
-    n_samples: int = 16
-    noise_level: float = 0.15
-    window: float = 0.25
-    stride: float = 0.125
-    n_masks: int = 1000
-    seed: int = 0
-    chunk_size: int = 32
-
-    def check(self, images: Tensor) -> None:
-        """Raise ValueError if a value is not allowed for the images (B, C, H, W)."""
-        for name in ("n_steps", "n_samples", "n_masks", "chunk_size"):
-            checks.whole_number(name, getattr(self, name))
-        checks.whole_number("seed", self.seed, smallest=0)
-        checks.positive("noise_level", self.noise_level)
-        for name in ("window", "stride"):
-            checks.positive(name, getattr(self, name))
-        if not self.stride <= self.window <= 1:
-            raise ValueError(
-                "stride must not exceed window, nor window 1, the whole side of the image; got "
-                f"stride {self.stride:g} and window {self.window:g}"
-            )
-        arguments.broadcastable("baseline", self.baseline, images)
-
-    def baseline_for(self, images: Tensor) -> Tensor:
-        """x′ in the shape of the images."""
-        return torch.as_tensor(self.baseline).to(images).expand_as(images)
-
-
-@dataclass(frozen=True)
-class Call:
-    """The argument of a method's function, which returns the maps (B, H, W)."""
-
-    model: nn.Module
-    """The classifier, in evaluation mode."""
-    images: Tensor
-    """(B, C, H, W), a leaf that requires a gradient, on the model's device."""
-    targets: Tensor
-    """(B,) classes to explain."""
-    logits: Tensor
-    """(B, K), the images' logits. Methods with ``shares_pass`` may differentiate them and must keep
-    their graph; for other methods they are detached."""
-    options: Options
-    layer: CamLayer | None = None
-    """The last stage, for methods with ``needs_layer``."""
-    extractors: dict[str, Any] = field(default_factory=dict)
-    """torchcam's extractors, by method."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of other images, differentiable where autograd is on."""
-        return logits_of(self.model, images)
-
-    @cached_property
-    def gradient(self) -> Tensor:
-        """∂z_t/∂x (B, C, H, W), for methods with ``shares_pass``."""
-        chosen = self.logits.gather(1, self.targets[:, None]).sum()
-        return torch.autograd.grad(chosen, self.images, retain_graph=True)[0]
 
 
 @dataclass(frozen=True)
@@ -116,11 +28,11 @@ class Method:
     family: Family
     """What the map is computed from: gradients at the image, activations of a layer weighted by
     gradients (class activation maps), or forward passes of changed images."""
-    function: Callable[[Call], Tensor]
-    """Computes the maps (B, H, W) from a `Call`."""
-    passes: int | Callable[[Options, Size], int] = 3
+    function: "str | Callable[[Call], Tensor]"
+    """Computes the maps (B, H, W) from a `Call`; or its path, ``"module:name"``."""
+    passes: "int | str | Callable[[Options, Size], int]" = 3
     """Cost in forward passes per image; a backward pass counts as two. A number, or a function of
-    the options and the image's size (H, W)."""
+    the options and the image's size (H, W), or the path of one."""
     default: bool = False
     """Whether ``sib evaluate`` uses it by default."""
     in_gallery: bool = False
@@ -139,12 +51,27 @@ class Method:
                 "name of a method must begin with a lower-case letter and hold lower-case "
                 f"letters, digits and underscores; got {self.name!r}"
             )
-        checks.choice("family", self.family, FAMILIES)
-        if not callable(self.function):
+        if self.family not in FAMILIES:
+            raise ValueError(f"family must be one of {', '.join(FAMILIES)}; got {self.family!r}")
+        if not isinstance(self.function, str) and not callable(self.function):
             raise ValueError(f"function of {self.name} must be callable; got {self.function!r}")
 
-    def cost(self, size: Size, options: Options | None = None) -> int:
+    def __call__(self, call: "Call") -> "Tensor":
+        """The maps (B, H, W)."""
+        maps: Tensor = _loaded(self.function)(call)
+        return maps
+
+    def cost(self, size: Size, options: "Options | None" = None) -> int:
         """Number of forward passes per image of size (H, W); a backward pass counts as two."""
         if isinstance(self.passes, int):
             return self.passes
-        return self.passes(options or Options(), size)
+        from sib.explain.call import Options  # loads torch
+
+        count: int = _loaded(self.passes)(options or Options(), size)
+        return count
+
+
+def _loaded(function: str | Callable[..., Any]) -> Callable[..., Any]:
+    """A function, imported if it is given by its path."""
+    found: Callable[..., Any] = load(function) if isinstance(function, str) else function
+    return found

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from sib.explain.method import Call, Options, Size
+from sib.explain.call import Call, Options
+from sib.explain.method import Size
 from sib.utils.optional import import_optional
 
 

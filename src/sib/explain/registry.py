@@ -1,52 +1,31 @@
 """The explanation methods, by name.
 
-A method of this package is a function in the file of its family, and a line in `BUILT_IN`. Other
-packages add methods with `register`, or by an entry point in the group ``sib.explanations``.
+A method of this package is a function in the file of its family, and an entry in
+`sib.explain.built_in`. Other packages add methods with `register`, or by an entry point in the
+group ``sib.explanations``. This module loads no torch.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from sib.explain import cams, gradients, guided, occlusion, rise
-from sib.explain.method import Call, Method, Options, Size
+from sib.explain.built_in import BUILT_IN
+from sib.explain.method import Method, Size
 from sib.utils.errors import InputError
 from sib.utils.plugins import load_entry_points
 
-GROUP = "sib.explanations"
+if TYPE_CHECKING:
+    from torch import Tensor
 
-BUILT_IN = (
-    Method("saliency", "saliency", "gradient", gradients.saliency,
-           default=True, in_gallery=True, shares_pass=True),
-    Method("input_x_gradient", "input × gradient", "gradient", gradients.input_x_gradient,
-           default=True, shares_pass=True),
-    Method("integrated_gradients", "integrated gradients", "gradient",
-           gradients.integrated_gradients, lambda options, size: 3 * options.n_steps,
-           default=True),
-    Method("smoothgrad", "SmoothGrad", "gradient", gradients.smoothgrad,
-           lambda options, size: 3 * options.n_samples, default=True),
-    Method("guided_backprop", "guided backprop", "gradient", guided.guided_backprop,
-           default=True, needs_relu=True),
-    Method("gradcam", "Grad-CAM", "cam", cams.gradcam,
-           default=True, in_gallery=True, needs_layer=True, shares_pass=True),
-    Method("gradcam_pp", "Grad-CAM++", "cam", cams.gradcam_pp,
-           default=True, needs_layer=True, shares_pass=True),
-    Method("layercam", "LayerCAM", "cam", cams.layercam,
-           default=True, needs_layer=True, shares_pass=True),
-    Method("vjp", "VJP", "gradient", gradients.vjp,
-           default=True, in_gallery=True, shares_pass=True),
-    Method("occlusion", "occlusion", "perturbation", occlusion.occlusion, occlusion.passes),
-    Method("rise", "RISE", "perturbation", rise.rise, lambda options, size: options.n_masks),
-)  # fmt: skip
-"""One line per method."""
+    from sib.explain.call import Call
+
+GROUP = "sib.explanations"
 
 _methods: dict[str, Method] = {method.name: method for method in BUILT_IN}
 _plugins_loaded: list[bool] = []
 
 
 def register(
-    method: Method | str, function: Callable[[Call], Tensor] | None = None, **facts: Any
+    method: Method | str, function: "Callable[[Call], Tensor] | None" = None, **facts: Any
 ) -> Method:
     """Add an explanation method, which `attribute` and every command then accept by its name.
 
@@ -177,6 +156,8 @@ def cost_notes(methods: Sequence[str], size: Size, **options: Any) -> list[str]:
         >>> len(sib.explain.cost_notes(["rise"], (32, 32)))
         1
     """
+    from sib.explain.call import Options  # loads torch
+
     chosen = [get_method(name) for name in methods]
     return [
         f"{method.name}: {method.cost(size, Options(**options))} forward passes per image"

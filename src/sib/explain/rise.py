@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sib.explain.method import Call
+from sib.explain.call import Call
 from sib.functional.label_kinds import kind_of
 
 CELLS = 7

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sib.explain import attribute
 from sib.explain.arguments import resolve_targets
-from sib.explain.method import AttributeOptions
+from sib.explain.call import AttributeOptions
 from sib.explain.state import device_of, logits_of
 from sib.functional import checks
 from sib.functional.precision import to_float64

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sib.explain import attribute
 from sib.explain.arguments import Targets
-from sib.explain.method import AttributeOptions
+from sib.explain.call import AttributeOptions
 from sib.explain.state import device_of
 from sib.functional import checks
 from sib.metrics.arguments import check_maps_of

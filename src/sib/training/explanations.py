@@ -12,7 +12,6 @@ from sib.data.source import Source
 from sib.data.transforms import JointTransform
 
 IMAGES = 4
-METHODS = ("saliency", "gradcam", "vjp")
 
 
 def draw_explanations(
@@ -32,12 +31,12 @@ def draw_explanations(
         InputError: an image cannot be read, or a library is missing.
     """
     # with captum and torchcam, which training alone does not need
-    from sib.explain import attribute_all, available_methods, method_title
+    from sib.explain import attribute_all, available_methods, gallery_methods, method_title
     from sib.figures.overlay import draw_grid
 
     pixels, labels = _images(source, config)
     images = normalise(pixels, device, config.input.normalization)
-    methods = [name for name in METHODS if name in available_methods(model, images)]
+    methods = [name for name in gallery_methods() if name in available_methods(model, images)]
     maps: dict[str, Any] = attribute_all(model, images, None, methods, "percentile")
     return draw_grid(
         pixels,
