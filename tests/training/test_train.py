@@ -257,7 +257,7 @@ def test_worker_processes_change_nothing(tmp_path):
         ),
         (
             {"objective": ObjectiveConfig(kind="published", window_size=5, background_weight=-1)},
-            "background_weight must be",
+            "--objective.background-weight must be at least 0; got -1",
         ),
         ({"data": "/nowhere", "input": InputConfig()}, "/nowhere does not exist"),
     ],

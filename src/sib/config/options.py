@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sib.config.choices import Augment, Normalization, Resize, TestSplit
-from sib.config.facts import RIVALS, SPATIAL_IB, option
+from sib.config.facts import RIVALS, SPATIAL_IB, option, options
 from sib.utils.errors import InputError
 
 WEIGHT_INTERVAL = 8
@@ -101,6 +101,15 @@ class ObjectiveConfig:
     )
     """With --foreground pretrained only: share of each image that is foreground, between 0 and 1,
     or otsu, a threshold for each image, so that large objects get large foregrounds."""
+
+    @property
+    def term_weights(self) -> dict[str, float]:
+        """The weights of the selected objective, by the names of their options."""
+        return {
+            known.name.removesuffix("_weight"): getattr(self, known.name)
+            for known in options(type(self))
+            if known.name.endswith("_weight") and self.kind in known.facts.only_for
+        }
 
 
 @dataclass(frozen=True)

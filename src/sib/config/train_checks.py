@@ -137,9 +137,8 @@ def _check_objective(config: TrainOptions) -> None:
     sentence = refusal(TrainOptions, flatten(asdict(config)))
     if sentence is not None:
         raise InputError(sentence)
-    _at_least("objective.image-weight", objective.image_weight, 0)
-    _at_least("objective.layer-weight", objective.layer_weight, 0)
-    _at_least("objective.stage-weight", objective.stage_weight, 0)
+    for name, weight in objective.term_weights.items():
+        _at_least(f"objective.{name}-weight", weight, 0)
     if objective.balance_floor is not None and not 0 <= objective.balance_floor <= 1:
         raise InputError(
             f"--objective.balance-floor must be from 0 to 1; got {objective.balance_floor}"

@@ -1,9 +1,9 @@
 """The published objective: HSIC inside the foreground, variance outside it."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sib.distributed.batch_gather import SCOPES, batch_gather
 from sib.functional import checks, foreground_mask, reconstruct
@@ -19,13 +19,9 @@ from sib.functional.parts import (
 )
 from sib.functional.reconstruction import COTANGENTS
 from sib.objectives.base import Parts
+from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import Weighting
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from sib.objectives.calibrated import CalibratedSpatialIB
 
 FORMS = ("linear", "exp")
 BACKGROUNDS = ("variance", "hsic", "magnitude")
@@ -84,6 +80,8 @@ class SpatialIB(SpatialIBObjective):
 
     names: ClassVar = ("foreground", "background")
     couples_images = True
+    calibrated: ClassVar[type[CalibratedSpatialIB]] = CalibratedSpatialIB
+    """The calibrated objective; `CalibratedSpatialIB` has the formula and the arguments."""
 
     def __init__(
         self,
@@ -140,40 +138,6 @@ class SpatialIB(SpatialIBObjective):
         self.count_include_pad, self.epsilon = count_include_pad, epsilon
         self.projection_dim, self.estimator = projection_dim, estimator
         self.hsic_scope = hsic_scope
-
-    @staticmethod
-    def calibrated(
-        image_weight: float = 0.1,
-        layer_weight: float = 0.1,
-        *,
-        stage_weight: float = 0.1,
-        balance: bool = True,
-        balance_floor: float = 0.0,
-        steady_interval: int | None = None,
-        layer: str | nn.Module | None = None,
-        reshape: "Callable[[Tensor], Tensor] | None" = None,
-        stages: "Sequence[str] | None" = None,
-        area: float = 0.2,
-        guidance: float = 1.0,
-        weighting: Weighting | None = None,
-    ) -> "CalibratedSpatialIB":
-        """The calibrated objective; `CalibratedSpatialIB` has the formula and the arguments."""
-        from sib.objectives.calibrated import CalibratedSpatialIB  # a sibling, needed only here
-
-        return CalibratedSpatialIB(
-            image_weight,
-            layer_weight,
-            stage_weight,
-            balance=balance,
-            balance_floor=balance_floor,
-            steady_interval=steady_interval,
-            layer=layer,
-            reshape=reshape,
-            stages=stages,
-            area=area,
-            guidance=guidance,
-            weighting=weighting,
-        )
 
     @property
     def min_batch(self) -> int:

@@ -158,27 +158,23 @@ def _spatial_ib(config: TrainConfig, device: torch.device) -> Objective:
 def describe_objective(config: TrainConfig) -> str:
     """Describe the run's S-IB objective, and how to get the other one."""
     own = config.objective
-    if own.kind == "calibrated":
-        weights = (
-            f"{own.image_weight:g} (image), {own.layer_weight:g} (last stage) and "
-            f"{own.stage_weight:g} (stages between)"
-        )
-        if own.balance:
-            weights = f"its terms pull with gradients of {weights} times cross-entropy's"
-            if floor := config.balance_floor:
-                least = "its largest" if floor == 1 else f"{floor:g} of its largest"
-                weights += f", which counts as at least {least} so far"
-        else:
-            weights = f"its terms have the factors {weights}"
+    if own.kind == "published":
         return (
-            f"S-IB objective: calibrated; {weights}. For the paper's objective, give --objective "
-            "published"
+            f"S-IB objective: published, λ_fg {own.foreground_weight:g}, λ_bg "
+            f"{own.background_weight:g}. For the one that needs no tuning, give --objective "
+            "calibrated"
         )
-    return (
-        f"S-IB objective: published, λ_fg {own.foreground_weight:g}, λ_bg "
-        f"{own.background_weight:g}. For the one that needs no tuning, give --objective "
-        "calibrated"
-    )
+    weights = ", ".join(f"{weight:g} ({name})" for name, weight in own.term_weights.items())
+    sentences = ["S-IB objective: calibrated"]
+    if own.balance:
+        sentences.append(f"The norm of each term's gradient, over cross-entropy's, is {weights}")
+    else:
+        sentences.append(f"The factors of its terms are {weights}")
+    if own.balance and (floor := config.balance_floor):
+        least = "its largest" if floor == 1 else f"{floor:g} of its largest"
+        sentences.append(f"The norm of cross-entropy's gradient counts as at least {least} so far")
+    sentences.append("For the paper's objective, give --objective published")
+    return ". ".join(sentences)
 
 
 def deviations(config: TrainConfig) -> list[str]:
