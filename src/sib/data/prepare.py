@@ -1,21 +1,18 @@
 """``sib data prepare``: download a published data set, check it, unpack it."""
 
-import contextlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from sib.config.data import PrepareConfig
 from sib.config.recipes import RECIPES
 from sib.data.datasets.catalogue import CATALOGUE, Archive, Published
 from sib.data.datasets.published import find
-from sib.data.download import Progress, check, download
+from sib.data.download import check, download
 from sib.data.readers.unpack import Limits, unpack
 from sib.utils.errors import InputError
+from sib.utils.progress_bar import bytes_progress
 from sib.utils.terminal import suggest
 
 
@@ -69,7 +66,7 @@ def _suggest(console: Console, name: str, root: Path) -> None:
 
 def _fetch(archive: Archive, root: Path, console: Console) -> Path:
     file = root / archive.file
-    with _bar(console, archive.file) as progress:
+    with bytes_progress(console, archive.file) as progress:
         if file.exists():
             digest = check(file, archive, remove=False, progress=progress)
         else:
@@ -87,7 +84,7 @@ def _unpack_all(files: list[Path], published: Published, target: Path, console: 
     limits = Limits(published.largest, published.most)
     try:
         for file in files:
-            with _bar(console, f"unpacking {file.name}") as progress:
+            with bytes_progress(console, f"unpacking {file.name}") as progress:
                 unpack(file, work, limits, progress)
         _gather(work, published.folder).rename(target)
     finally:
@@ -102,16 +99,6 @@ def _gather(work: Path, folder: str) -> Path:
     for path in [path for path in work.iterdir() if path != inner]:
         path.rename(inner / path.name)
     return inner
-
-
-@contextlib.contextmanager
-def _bar(console: Console, title: str) -> Iterator[Progress]:
-    """A bar of bytes; shown on a terminal only."""
-    columns = (TextColumn("{task.description}"), BarColumn(20), DownloadColumn())
-    off = not console.is_terminal or console.is_dumb_terminal
-    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True, disable=off) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _say(console: Console, sentence: str) -> None:

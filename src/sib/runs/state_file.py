@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import torch
 
 from sib.utils.errors import InputError
-from sib.utils.files import flush_to_disk
+from sib.utils.files import whole_file
 
 FORMAT = 1
 READABLE = (FORMAT,)
@@ -37,25 +37,20 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: it cannot be written; both older states stay.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with open(temporary, "wb") as file:
-            writer = _HashingWriter(file)
-            try:
-                torch.save(state, writer)  # type: ignore[arg-type]
-            except RuntimeError:
-                if writer.error is not None:  # torch hides the reason
-                    raise writer.error from None
-                raise
-            file.write(MAGIC + writer.digest.digest())
-            file.flush()
-            os.fsync(file.fileno())
+
+    def keep_predecessor() -> None:
         if path.exists():
             os.replace(path, previous_path(path))
-        os.replace(temporary, path)
-        flush_to_disk(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    with whole_file(path, keep_predecessor) as file:
+        writer = _HashingWriter(file)
+        try:
+            torch.save(state, writer)  # type: ignore[arg-type]
+        except RuntimeError:
+            if writer.error is not None:  # torch hides the reason
+                raise writer.error from None
+            raise
+        file.write(MAGIC + writer.digest.digest())
 
 
 def newest_state(newest: Path) -> tuple[dict[str, Any] | None, str | None]:

@@ -2,26 +2,42 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write under another name, flush to the disk, rename: a stop leaves the old file or the new.
+@contextmanager
+def whole_file(path: Path, before: Callable[[], object] = lambda: None) -> Iterator[BinaryIO]:
+    """A file that is written under another name, flushed to the disk, and renamed at the end.
+
+    A stop leaves the old file or the new one.
+
+    Args:
+        path: the file.
+        before: called when the new file is whole, just before it takes its name.
 
     Raises:
         OSError: the folder cannot be written; the old file stays.
     """
     temporary = path.with_name(f".{path.name}.part")
-    data = content.encode() if isinstance(content, str) else content
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
+        before()
         os.replace(temporary, path)
         flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file at once; see `whole_file`."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def flush_to_disk(path: Path) -> None:

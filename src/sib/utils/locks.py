@@ -6,8 +6,9 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from sib.utils.errors import InputError
 
@@ -17,7 +18,7 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class FolderLock:
-    """Held from `take` to `release`, or to the death of the process.
+    """Held from `acquire` to `release`, or to the death of the process.
 
     The lock is the kernel's (flock), so that of a dead process needs no removal; the file says
     whose it is.
@@ -32,9 +33,9 @@ class FolderLock:
         self.otherwise = otherwise
         self._file: TextIO | None = None
         self.warning: str | None = None
-        """Said where the file system has no locks, after `take`."""
+        """Said where the file system has no locks, after `acquire`."""
 
-    def take(self, patience: float = 0.0) -> None:
+    def acquire(self, patience: float = 0.0) -> None:
         """Take the lock of a folder that exists.
 
         Args:
@@ -51,7 +52,7 @@ class FolderLock:
         except OSError as error:
             raise InputError(f"{self.path.parent} cannot be written: {error.strerror}") from None
         deadline = time.monotonic() + patience
-        while not self._try_lock(file):
+        while self._is_taken(file):
             if time.monotonic() >= deadline:
                 raise InputError(
                     f"{self.path.parent} is in use by {_owner(file)}: wait for it, or "
@@ -63,25 +64,42 @@ class FolderLock:
         file.flush()
         self._file = file
 
-    def _try_lock(self, file: TextIO) -> bool:
+    def _is_taken(self, file: TextIO) -> bool:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+            held = try_lock(file, fcntl.flock)
         except OSError as error:
-            if error.errno not in WITHOUT_LOCKS:
-                raise InputError(f"{self.path} cannot be locked: {error.strerror}") from None
+            raise InputError(f"{self.path} cannot be locked: {error.strerror}") from None
+        if held is None:
             self.warning = (
-                f"the file system of {self.path.parent} has no locks ({error.strerror}): nothing "
-                "keeps a second process out of this folder"
+                f"the file system of {self.path.parent} has no locks: nothing keeps a second "
+                "process out of this folder"
             )
-        return True
+        return held is False
 
     def release(self) -> None:
         """Give the lock back; without effect where it is not held."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def try_lock(file: IO[str], lock: Callable[[IO[str], int], object]) -> bool | None:
+    """Whether an open file could be locked at once; None if its file system has no locks.
+
+    Args:
+        file: open for writing.
+        lock: ``fcntl.flock``, whose locks child processes inherit and keep, or ``fcntl.lockf``,
+            whose locks end with the process that took them.
+    """
+    try:
+        lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX allows either
+        return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        return None
+    return True
 
 
 def _owner(file: TextIO) -> str:

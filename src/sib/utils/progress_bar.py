@@ -9,8 +9,10 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
@@ -43,18 +45,28 @@ def make_bar(console: Console, unit: str) -> Progress:
         console: where to draw; beside the output, where that is a table for programs.
         unit: of the count, such as ``"images"``.
     """
+    count = (MofNCompleteColumn(), TextColumn(f"{unit},"))
+    return _bar(console, *count, TimeLeft(), TextColumn("left"))
+
+
+def _bar(console: Console, *columns: ProgressColumn) -> Progress:
     place = (isinstance(console, Terminal) and console.aside) or console
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn(f"{unit},"),
-        TimeLeft(),
-        TextColumn("left"),
+        *columns,
         console=place,
         transient=True,
         disable=not place.is_terminal or place.is_dumb_terminal,
     )
+
+
+@contextmanager
+def bytes_progress(console: Console, what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar over bytes; what it yields is called with those done and, if known, all of them."""
+    with _bar(console, DownloadColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager
