@@ -66,7 +66,7 @@ def test_a_second_run_and_another_split_find_the_cache(noisy_images, tmp_path):
     said = []
     cached(noisy_images, tmp_path / "cache", said=said)
     other = splits_of(noisy_images, split_seed=1)
-    kept = cache_sources(other, SIDE, tmp_path / "cache", say=said.append)
+    kept = cache_sources(other, SIDE, tmp_path / "cache", info=said.append)
     assert [sentence.split()[1] for sentence in said] == ["resizing", "found"]
     assert other["train"].names != splits_of(noisy_images)["train"].names
     assert_same(batches_of(other["train"]), batches_of(kept["train"]))
@@ -110,7 +110,7 @@ def test_another_side_or_box_gets_a_new_cache(tmp_path):
 def test_built_in_images_are_not_kept(tmp_path):
     splits = open_data("digits", train_size=40, test_size=10)
     said = []
-    kept = cache_sources({"test": splits.test}, SIDE, tmp_path / "cache", say=said.append)
+    kept = cache_sources({"test": splits.test}, SIDE, tmp_path / "cache", info=said.append)
     assert kept == {"test": splits.test} and not said and not (tmp_path / "cache").exists()
 
 

@@ -49,12 +49,12 @@ def test_two_processes_build_one_cache(noisy_images, tmp_path, monkeypatch):
         cached(noisy_images, folder, track=track)
 
     def second():
-        def say(sentence):
+        def info(sentence):
             said.put(sentence)
             if "waiting for another process" in sentence:
                 waiting.set()
 
-        kept = cache_sources(splits_of(noisy_images), SIDE, folder, say=say)
+        kept = cache_sources(splits_of(noisy_images), SIDE, folder, info=info)
         assert_same(batches_of(splits_of(noisy_images)["train"]), batches_of(kept["train"]))
 
     run(first, before=lambda: begun.wait(60), then=second)

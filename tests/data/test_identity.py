@@ -39,7 +39,7 @@ def recorded(root):
 
 def again(root, rows, split="test", **options):
     said = []
-    return open_recorded(str(root), rows, split, root=root, say=said.append, **options), said
+    return open_recorded(str(root), rows, split, root=root, info=said.append, **options), said
 
 
 class TestHolding:

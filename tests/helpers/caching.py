@@ -14,8 +14,8 @@ def splits_of(root, **options):
 
 
 def cached(root, folder, side=SIDE, said=None, **options):
-    say = [].append if said is None else said.append
-    return cache_sources(splits_of(root), side, folder, say=say, **options)
+    info = [].append if said is None else said.append
+    return cache_sources(splits_of(root), side, folder, info=info, **options)
 
 
 def batches_of(source, augment="none", epochs=(0,), workers=0):

@@ -184,7 +184,7 @@ def test_a_run_that_outlived_its_study_is_waited_for(tmp_path):
     _, runs = planned(tmp_path)
     runs[1].folder.mkdir(parents=True)
     lock = FolderLock(runs[1].folder)
-    lock.take()
+    lock.acquire()
     with pytest.raises(InputError, match=r"sib-0 is in use by process .*: wait for it, or end it"):
         check_unused(runs)
     lock.release()

@@ -129,7 +129,7 @@ def test_what_is_finished_is_reported_beside_a_running_study_and_nothing_is_star
         (out / name).unlink()
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
     lock = FolderLock(out)  # as a study at work has it
-    lock.take()
+    lock.acquire()
     assert main(["study", str(file), "--finished"]) == 0
     lock.release()
     text, _ = said(capsys)
@@ -167,7 +167,7 @@ def test_a_second_study_in_the_folder_is_refused_with_the_firsts_process(tmp_pat
     file = written(tmp_path)
     (tmp_path / "out").mkdir()
     lock = FolderLock(tmp_path / "out")
-    lock.take()
+    lock.acquire()
     assert main(["study", str(file)]) == 2
     _, error = said(capsys)
     assert f"sib: {tmp_path}/out is in use by process {os.getpid()} on " in error
@@ -220,7 +220,7 @@ def test_ctrl_c_saves_the_runs_and_the_same_command_goes_on(tmp_path):
         "is saved: continue with --resume" in (tmp_path / "out" / "logs" / "ce-0.log").read_text()
     )
     lock = FolderLock(run)
-    lock.take()  # nothing works on it any more
+    lock.acquire()  # nothing works on it any more
     lock.release()
     began, epochs = (run / "environment.json").stat().st_mtime_ns, records(run)
     assert 0 < len(epochs) < 60

@@ -20,7 +20,7 @@ import sys, time
 from pathlib import Path
 from sib.utils.locks import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
-lock.take()
+lock.acquire()
 print("held", flush=True)
 time.sleep(60)
 """
@@ -41,14 +41,14 @@ def holder(tmp_path):
 def test_the_second_process_is_refused_with_the_firsts_number(tmp_path, holder):
     lock = FolderLock(tmp_path)
     with pytest.raises(InputError, match=f"is in use by process {holder.pid} on "):
-        lock.take()
+        lock.acquire()
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     lock = FolderLock(tmp_path)
-    lock.take()
+    lock.acquire()
     assert f'"process": {os.getpid()}' in (tmp_path / ".lock").read_text()
     lock.release()
 
@@ -57,25 +57,25 @@ def test_a_lock_can_be_waited_for(tmp_path, holder):
     timer = threading.Timer(0.3, holder.kill)
     timer.start()
     lock = FolderLock(tmp_path)
-    lock.take(patience=60)
+    lock.acquire(patience=60)
     timer.join()
     lock.release()
 
 
 def test_a_released_lock_can_be_taken_again(tmp_path):
     first, second = FolderLock(tmp_path), FolderLock(tmp_path)
-    first.take()
+    first.acquire()
     with pytest.raises(InputError, match=f"process {os.getpid()}"):
-        second.take()
+        second.acquire()
     first.release()
-    second.take()
+    second.acquire()
     second.release()
     second.release()  # without effect
 
 
 def test_a_folder_that_is_none_is_told(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
-        FolderLock(tmp_path / "none").take()
+        FolderLock(tmp_path / "none").acquire()
 
 
 def refuse_locks(patch, function, number):
@@ -89,7 +89,7 @@ def refuse_locks(patch, function, number):
 def test_a_file_system_without_locks_is_said_and_no_hindrance(tmp_path, monkeypatch, number):
     refuse_locks(monkeypatch, "flock", number)
     lock = FolderLock(tmp_path)
-    lock.take()
+    lock.acquire()
     assert f"the file system of {tmp_path} has no locks" in lock.warning
     lock.release()
 
@@ -97,7 +97,7 @@ def test_a_file_system_without_locks_is_said_and_no_hindrance(tmp_path, monkeypa
 def test_another_failure_of_a_lock_is_a_sentence(tmp_path, monkeypatch):
     refuse_locks(monkeypatch, "flock", errno.EIO)
     with pytest.raises(InputError, match="cannot be locked: Input/output error"):
-        FolderLock(tmp_path).take()
+        FolderLock(tmp_path).acquire()
 
 
 def test_a_run_on_such_a_file_system_says_so(tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 
 from helpers.pictures import save_classes
 from sib.cli.main import main
-from sib.config.stored import recorded
+from sib.config.stored import stored_options
 from sib.data import JointTransform, Sample
 from sib.evaluation.checkpoint import open_checkpoint
 from sib.models.pretrained import published_facts
@@ -150,7 +150,7 @@ def test_weights_from_elsewhere_are_evaluated_by_their_rule(place):
 
 
 def test_runs_from_before_the_rule_keep_the_crop():
-    assert recorded({"input": {"augment": "none"}})["input.resize"] == "crop"
+    assert stored_options({"input": {"augment": "none"}})["input.resize"] == "crop"
 
 
 def test_a_bad_rule_is_one_sentence(place, capsys):

@@ -61,7 +61,7 @@ def _run(arguments: list[str]) -> int:
         console = Terminal(
             table_format=output.table_format,
             only_tables=output.quiet,
-            quiet=not distributed.speaks(),
+            quiet=not distributed.should_print(),
         )
         with _translated_losses(command.several_processes):
             load(command.action)(config, console)

@@ -44,10 +44,10 @@ def complete(stored: Mapping[str, Any]) -> dict[str, Any]:
         stored: content of the run's ``config.yaml``.
     """
     defaults = flatten(as_dict(TrainConfig(data=str(stored.get("data", "")))))
-    return defaults | recorded(stored)
+    return defaults | stored_options(stored)
 
 
-def recorded(stored: Mapping[str, Any]) -> dict[str, Any]:
+def stored_options(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The options in a run's ``config.yaml``, by full name.
 
     Options added later get the value that matches what runs did before them.

@@ -59,7 +59,7 @@ def cache_sources(
     resize: Resize = "crop",
     largest_share: float = 1.0,
     workers: int = 0,
-    say: Callable[[str], object] = lambda sentence: None,
+    info: Callable[[str], object] = lambda sentence: None,
     track: Callable[[Loader], Iterable[Any]] = iter,
 ) -> dict[str, Source]:
     """Keep the sources' images, resized and cropped once, on disk.
@@ -77,7 +77,7 @@ def cache_sources(
         resize: how images are brought to that size; see `JointTransform`.
         largest_share: share of the free space that a new cache may take, in (0, 1].
         workers: processes that read images.
-        say: called with a sentence about what was found or built, or about waiting.
+        info: called with a sentence about what was found or built, or about waiting.
         track: passes on the batches of a new cache, and may show the progress.
 
     Returns:
@@ -104,7 +104,7 @@ def cache_sources(
 
     def write(part: Path) -> None:
         _check_space(folder, bytes_of(len(images), image_size), largest_share)
-        say(f"cache: resizing once {words}")
+        info(f"cache: resizing once {words}")
         loader = make_loader(
             ImageList(images),
             image_size=image_size,
@@ -115,8 +115,8 @@ def cache_sources(
         )
         _write_arrays(part, len(images), image_size, track(loader))
 
-    if is_whole(path, facts) or not build_once(path, facts, write, say):
-        say(f"cache: found {words}")
+    if is_whole(path, facts) or not build_once(path, facts, write, info):
+        info(f"cache: found {words}")
     rows = {line: row for row, line in enumerate(places)}
     return sources | {
         name: CachedSource(sources[name], path, [rows[line] for line in lines[name]], image_size)

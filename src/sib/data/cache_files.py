@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sib.utils.files import flush_to_disk
-from sib.utils.locks import WITHOUT_LOCKS
+from sib.utils.locks import try_lock
 
 FACTS = "cache.json"
 PATIENCE = 2.0
@@ -36,7 +36,7 @@ def build_once(
     path: Path,
     facts: dict[str, Any],
     write: Callable[[Path], None],
-    say: Callable[[str], object],
+    info: Callable[[str], object],
 ) -> bool:
     """Build a folder, unless another process is building it or has built it.
 
@@ -46,7 +46,7 @@ def build_once(
         path: the folder.
         facts: what `is_whole` should find.
         write: writes the files into the folder that it receives.
-        say: called with a sentence while waiting for another process.
+        info: called with a sentence while waiting for another process.
 
     Returns:
         Whether this process built the folder.
@@ -56,7 +56,7 @@ def build_once(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path, say) as held:
+        with _locked(path, info) as held:
             if is_whole(path, facts):
                 return False
             if held:  # without locks, what looks left over may be another process's work
@@ -86,39 +86,27 @@ def _build(path: Path, facts: dict[str, Any], write: Callable[[Path], None]) -> 
 
 
 @contextmanager
-def _locked(path: Path, say: Callable[[str], object]) -> Iterator[bool]:
+def _locked(path: Path, info: Callable[[str], object]) -> Iterator[bool]:
     """Hold the lock of a folder; it is released when the process ends, however it ends.
+
+    The lock is not flock's, which worker processes would inherit and keep when this one is killed.
 
     Yields whether there is a lock: some file systems have none.
     """
     with open(_lock_of(path), "a") as file:
         deadline = time.monotonic() + PATIENCE
-        while (held := _try_lock(file)) is False:
+        while (held := try_lock(file, fcntl.lockf)) is False:
             if time.monotonic() > deadline:
-                say(f"cache: waiting for another process that builds {path}")
+                info(f"cache: waiting for another process that builds {path}")
                 fcntl.lockf(file, fcntl.LOCK_EX)
                 held = True
                 break
             time.sleep(0.05)
         if held is None:
-            say(f"cache: the file system of {path.parent} has no locks; two processes may build it")
+            info(
+                f"cache: the file system of {path.parent} has no locks; two processes may build it"
+            )
         yield bool(held)
-
-
-def _try_lock(file: IO[str]) -> bool | None:
-    """Whether the lock was free; None if the file system has no locks.
-
-    Not flock, whose locks worker processes would inherit and keep when this one is killed.
-    """
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # POSIX allows either
-        return False
-    except OSError as error:
-        if error.errno not in WITHOUT_LOCKS:
-            raise
-        return None
-    return True
 
 
 def _lock_of(path: Path) -> Path:
@@ -134,5 +122,5 @@ def _remove_leftovers(path: Path) -> None:
             continue
         # opening one's own lock file again and closing it would free the lock
         with open(_lock_of(owner), "a") as file:
-            if _try_lock(file):
+            if try_lock(file, fcntl.lockf):
                 shutil.rmtree(part, ignore_errors=True)

@@ -25,7 +25,7 @@ class Division(NamedTuple):
     """A CSV of images and their groups, which stay whole."""
 
 
-def pooled(parts: Parts, name: str) -> Parts:
+def merge_test_into_train(parts: Parts, name: str) -> Parts:
     """The parts with the test's images among those to train on."""
     train, test = parts.train, parts.test
     if type(train) is not RecordSource:

@@ -155,20 +155,20 @@ def _hold(counts: np.ndarray, fraction: float, order: np.ndarray, stay: int) -> 
             return np.inf
         return _deviation(counts[held].sum(axis=0) + counts[group], total, fraction)
 
-    def take(group: int) -> None:
+    def hold_out(group: int) -> None:
         held[group] = True
         kept_groups[counts[group] > 0] -= 1
 
     for group in order:
         if deviation_with(group) < _deviation(counts[held].sum(axis=0), total, fraction):
-            take(group)
+            hold_out(group)
     for label in range(len(total)):
         if not counts[held, label].any():
             able = [group for group in order if counts[group, label] and not held[group]]
             group = min(able, key=deviation_with)
             if not np.isfinite(deviation_with(group)):
                 return None
-            take(group)
+            hold_out(group)
     return held
 
 

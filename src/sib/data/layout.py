@@ -62,13 +62,13 @@ def class_images(root: Path, folders: list[Path], mask_ending: str | None = None
     listings = {printable(folder.name): list_files(folder, mask_ending) for folder in folders}
     unread = sum((listing.unread for listing in listings.values()), Counter[str]())
     if not any(listing.images for listing in listings.values()):
-        raise InputError(f"{root} holds no image; {WORDS} files are read{_found(unread)}")
+        raise InputError(f"{root} holds no image; {WORDS} files are read{_other_files(unread)}")
     for folder in folders:
         listing = listings[printable(folder.name)]
         if not listing.images:
             raise InputError(
                 f"class folder {folder} holds no image; each needs at least one"
-                f"{_found(listing.unread)}"
+                f"{_other_files(listing.unread)}"
             )
         if mask_ending is None:
             check_for_labels(listing.images, folder)
@@ -77,7 +77,7 @@ def class_images(root: Path, folders: list[Path], mask_ending: str | None = None
     return ClassImages(images, {printable(f.name): f for f in folders}, unread, masks)
 
 
-def _found(unread: Counter[str]) -> str:
+def _other_files(unread: Counter[str]) -> str:
     return f", and it holds {counted(unread)}" if unread else ""
 
 

@@ -9,7 +9,7 @@ from sib.config.choices import Resize, TestSplit
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
-from sib.data.division import Division, divided, groups_of, pooled
+from sib.data.division import Division, divided, groups_of, merge_test_into_train
 from sib.data.files import printable
 from sib.data.groups import check_groups
 from sib.data.headers import Reading, checked
@@ -201,7 +201,7 @@ def _digits(train: int, validation: int, test: int, options: tuple[int, float, i
 
 def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> Splits:
     if division.test_split == "random":
-        parts = pooled(parts, name)
+        parts = merge_test_into_train(parts, name)
     groups = groups_of(parts, division)
     sources, rule = divided(parts, division, groups)
     facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}

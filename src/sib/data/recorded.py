@@ -40,7 +40,7 @@ def open_recorded(
     image_size: ImageSize | None = None,
     resize: Resize = "crop",
     skip_bad: bool = False,
-    say: Callable[[str], object] = lambda sentence: None,
+    info: Callable[[str], object] = lambda sentence: None,
 ) -> Splits:
     """Open the splits that a run recorded, from its folder or another that holds its images.
 
@@ -56,7 +56,7 @@ def open_recorded(
         image_size: as above.
         resize: as above.
         skip_bad: as above.
-        say: called with a sentence about images that were added, or are missing in other splits.
+        info: called with a sentence about images that were added, or are missing in other splits.
 
     Returns:
         `Splits` of the recorded images that exist.
@@ -76,7 +76,7 @@ def open_recorded(
             f"{'; '.join(found.differences)}"
         )
     if found.notes:
-        say(f"{folder}: {'; '.join(found.notes)}; the {split} images are those of the run")
+        info(f"{folder}: {'; '.join(found.notes)}; the {split} images are those of the run")
     if annotations is not None:  # read last, because those of other images fit nowhere
         parts = read_parts(data, root, None, mask_ending, value_range, annotations, several=several)
         found = found._replace(records=_with_foregrounds(found.records, parts))

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from sib.distributed.launcher import launched as launched
     from sib.distributed.launcher import leave as leave
     from sib.distributed.launcher import refuse as refuse
+    from sib.distributed.launcher import should_print as should_print
     from sib.distributed.launcher import should_report as should_report
-    from sib.distributed.launcher import speaks as speaks
     from sib.distributed.processes import all_gather_object as all_gather_object
     from sib.distributed.processes import all_reduce_max as all_reduce_max
     from sib.distributed.processes import all_reduce_sum as all_reduce_sum
@@ -33,7 +33,13 @@ if not TYPE_CHECKING:  # a checker would take any name for one of these
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
-            "sib.distributed.launcher": ["launched", "leave", "refuse", "should_report", "speaks"],
+            "sib.distributed.launcher": [
+                "launched",
+                "leave",
+                "refuse",
+                "should_report",
+                "should_print",
+            ],
             "sib.distributed.processes": [
                 "is_main_process",
                 "all_gather_object",

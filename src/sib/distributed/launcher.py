@@ -29,7 +29,7 @@ def joined() -> bool:
     return group is not None and group.is_available() and group.is_initialized()
 
 
-def speaks() -> bool:
+def should_print() -> bool:
     """Whether this process prints output; only the first of a launch does."""
     return not launched() or os.environ["RANK"] == "0"
 

@@ -127,7 +127,7 @@ class _Block(torch.autograd.Function):
                     "alone"
                 )
             return _BlockVJP.apply(gy, x, *weights, ctx.again), *[None] * (len(weights) + 2)
-        leaves = [_leaf(value, take) for value, take in zip((x, *weights), asked, strict=True)]
+        leaves = [_leaf(value, needed) for value, needed in zip((x, *weights), asked, strict=True)]
         with torch.enable_grad():
             y = ctx.again(leaves[0], tuple(leaves[1:]))
         return *_gradients(y, leaves, gy), None, None
@@ -150,8 +150,8 @@ class _BlockVJP(torch.autograd.Function):
         saved = ctx.saved_tensors
         asked = [grad_is_needed(ctx, index) for index in range(len(saved))]
         gy, x, *weights = (
-            _leaf(value, take or index == 1)
-            for index, (value, take) in enumerate(zip(saved, asked, strict=True))
+            _leaf(value, needed or index == 1)
+            for index, (value, needed) in enumerate(zip(saved, asked, strict=True))
         )
         with torch.enable_grad():
             y = ctx.again(x, tuple(weights))
@@ -159,8 +159,8 @@ class _BlockVJP(torch.autograd.Function):
         return *_gradients(gx, [gy, x, *weights], v), None
 
 
-def _leaf(value: Tensor, take: bool) -> Tensor:
-    return value.detach().requires_grad_(take and value.is_floating_point())
+def _leaf(value: Tensor, needed: bool) -> Tensor:
+    return value.detach().requires_grad_(needed and value.is_floating_point())
 
 
 def _gradients(output: Tensor, leaves: list[Tensor], direction: Tensor) -> list[Tensor | None]:

@@ -34,7 +34,7 @@ def open_run_data(
     labels: Path | None = None,
     split: str = "test",
     skip_bad: bool = False,
-    say: Callable[[str], object] = lambda sentence: None,
+    info: Callable[[str], object] = lambda sentence: None,
 ) -> Splits:
     """The images of a checkpoint's run, or the given ones.
 
@@ -54,7 +54,7 @@ def open_run_data(
         labels: a CSV of several labels an image. Default: the run's own.
         split: the split to show.
         skip_bad: leave out images that cannot be read.
-        say: called with sentences about what was found.
+        info: called with sentences about what was found.
 
     Raises:
         InputError: no images are known, they are not the run's, or they cannot be read.
@@ -78,11 +78,11 @@ def open_run_data(
         given["annotations"] = None if annotations is None else str(annotations)
     try:
         if data is None:
-            splits = _own(checkpoint, given, rows, split, say)
+            splits = _own(checkpoint, given, rows, split, info)
         else:
-            splits = _given(checkpoint, data, given, rows, split, say)
+            splits = _given(checkpoint, data, given, rows, split, info)
         if given["labels"] != config.get("labels") and splits.description["split_rule"] == HELD:
-            say(
+            info(
                 f"--labels {labels} is not used: these are the run's own images, with the labels "
                 "that it recorded"
             )
@@ -101,7 +101,7 @@ def _own(
     options: dict[str, Any],
     rows: list[ImageRow] | None,
     split: str,
-    say: Callable[[str], object],
+    info: Callable[[str], object],
 ) -> Splits:
     """The run's images, where it found them."""
     assert checkpoint.run is not None
@@ -117,13 +117,13 @@ def _own(
         )
     try:
         if rows is not None:
-            return _recorded(checkpoint, data, options, rows, split, say)
+            return _recorded(checkpoint, data, options, rows, split, info)
         splits = _open(checkpoint, data, options)
     except OtherImages as error:
         raise InputError(f"{error}; name the folder that holds them with --data") from None
     now = splits.description["splits_sha256"]
     if "splits_sha256" not in record:
-        say(f"{checkpoint.name} recorded no images, so {data} is read as it is now")
+        info(f"{checkpoint.name} recorded no images, so {data} is read as it is now")
     if record.get("splits_sha256", now) != now:
         raise InputError(
             f"{data} does not hold the images that {checkpoint.folder} was trained with "
@@ -139,7 +139,7 @@ def _given(
     options: dict[str, Any],
     rows: list[ImageRow] | None,
     split: str,
-    say: Callable[[str], object],
+    info: Callable[[str], object],
 ) -> Splits:
     """The images of a set or folder that the user names."""
     config = checkpoint.run.config if checkpoint.run else {}
@@ -150,10 +150,10 @@ def _given(
         record = checkpoint.run.environment.get("data") if checkpoint.run else None
         _, placed = _placed(data, options, record if isinstance(record, dict) else {})
         try:
-            return _recorded(checkpoint, data, placed, rows, split, say)
+            return _recorded(checkpoint, data, placed, rows, split, info)
         except OtherImages as error:
             grouped = ", without groups" if options.get("groups") else ""
-            say(f"{error}; so {data} is read as it is, and split again{grouped}")
+            info(f"{error}; so {data} is read as it is, and split again{grouped}")
         options = _without(options, own, OF_IMAGES)
     splits = _open(checkpoint, data, options)
     source = getattr(splits, split)
@@ -162,7 +162,7 @@ def _given(
     if rows is not None and isinstance(source, RecordSource):
         known = trained_on(rows, source.records)
         if known:
-            say(
+            info(
                 f"warning: {len(known)} of the {len(source)} {split} images are images that "
                 f"{checkpoint.name} was trained on (first {min(known)})"
             )
@@ -198,7 +198,7 @@ def _recorded(
     options: dict[str, Any],
     rows: list[ImageRow],
     split: str,
-    say: Callable[[str], object],
+    info: Callable[[str], object],
 ) -> Splits:
     own = {name: options.get(name) for name in RECORDED}
     return open_recorded(
@@ -210,7 +210,7 @@ def _recorded(
         image_size=checkpoint.image_size,
         resize=checkpoint.resize,
         skip_bad=options["skip_bad"],
-        say=say,
+        info=info,
     )
 
 

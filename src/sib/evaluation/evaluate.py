@@ -52,12 +52,12 @@ def evaluate(config: EvaluateConfig, console: Console) -> dict[str, Any]:
     start = time.perf_counter()
     scores, pixels, skipped, foregrounds = score_split(config, checkpoint, splits, device, console)
     if skipped:
-        say(
+        info(
             console,
             f"left out: {plural(len(skipped))} that cannot be read, the first: {skipped[0]}",
         )
     if any(foregrounds.values()):
-        say(console, _describe_foregrounds(foregrounds))
+        info(console, _describe_foregrounds(foregrounds))
     layer = layer_of(checkpoint)
     by_label = foregrounds["of_label"] > 0
     found = summarise(scores) | {
@@ -121,21 +121,21 @@ def _open(
         labels=config.labels,
         split=config.split,
         skip_bad=config.on_bad_image == "skip",
-        say=lambda sentence: say(console, sentence),
+        info=lambda sentence: info(console, sentence),
     )
     for sentence in sentences(splits.description):
-        say(console, sentence)
+        info(console, sentence)
     check_classes(checkpoint, splits)
-    say(console, f"{splits.name}: {understood(splits)}")
+    info(console, f"{splits.name}: {understood(splits)}")
     if note := order_note(checkpoint, splits.classes):
-        say(console, note)
+        info(console, note)
     for remark in remarks(splits):
-        say(console, remark)
+        info(console, remark)
     print_layer(console, layer_of(checkpoint), config.methods)
     return checkpoint, splits
 
 
-def say(console: Console, sentence: str) -> None:
+def info(console: Console, sentence: str) -> None:
     """Print one sentence."""
     console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 

@@ -42,7 +42,7 @@ class GroupedRuns(NamedTuple):
         """All evaluations, group by group."""
         return [member for group in self.groups for member in group.members]
 
-    def first(self, count: int | None) -> list[Evaluation]:
+    def select(self, count: int | None) -> list[Evaluation]:
         """At most ``count`` of them: the first of each group, then the second, and so on."""
         turns = sorted(
             (place, number)

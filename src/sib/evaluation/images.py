@@ -84,6 +84,6 @@ def _those_that(
 
 def _list(title: str, problems: list[str]) -> None:
     # a table or JSON on standard output may be read by a program
-    stderr = Terminal(stderr=True, quiet=not distributed.speaks())
+    stderr = Terminal(stderr=True, quiet=not distributed.should_print())
     for line in (title, *(f"- {problem}" for problem in problems)):
         stderr.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -42,7 +42,7 @@ def predict(config: PredictConfig, console: Console) -> list[Row]:
     images = fitting_images(images, classifier.image_size, classifier.resize, skip_bad)
     # a table or JSON on standard output may be read by a program
     only_tables = isinstance(console, Terminal) and console.is_quiet
-    aside = Terminal(stderr=True, quiet=only_tables or not distributed.speaks())
+    aside = Terminal(stderr=True, quiet=only_tables or not distributed.should_print())
     for sentence in filter(None, (classifier.input, classifier.note)):
         aside.print(sentence, highlight=False, markup=False, soft_wrap=True)
     rows: list[Row] = []

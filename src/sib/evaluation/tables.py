@@ -23,7 +23,7 @@ LABEL_TITLES = {
 def evaluation_table(found: dict[str, Any]) -> Table:
     """Methods by measures: the mean, with half the width of its 95 % interval below."""
     measures = _known_measures(found)
-    accuracy = interval(found["accuracy"], one_line=True)
+    accuracy = interval(found["accuracy"], single_line=True)
     figures = f"accuracy {accuracy}"
     if "labels" in found:
         figures = f"{label_figures(label_entries(found))}, accuracy of the whole set {accuracy}"
@@ -49,7 +49,7 @@ def evaluation_table(found: dict[str, Any]) -> Table:
 def label_figures(figures: dict[str, dict[str, Any]], differences: bool = False) -> str:
     """mAP and F1 of several labels an image, or their ``differences``, in words."""
     write = difference if differences else interval
-    written = {name: write(entry, one_line=True) for name, entry in figures.items()}
+    written = {name: write(entry, single_line=True) for name, entry in figures.items()}
     values = {name: written.get(name, "–") for name in LABEL_TITLES}
     return (
         f"mAP {values['map_macro']} (micro {values['map_micro']}), F1 at 0.5 {values['f1_macro']} "
@@ -60,7 +60,7 @@ def label_figures(figures: dict[str, dict[str, Any]], differences: bool = False)
 def comparison_table(group: dict[str, Any], reference: str) -> Table:
     """Methods by measures: the difference to the reference group, and its 95 % interval."""
     measures = _known_measures(group)
-    accuracy = f"accuracy {difference(group['accuracy'], one_line=True)}"
+    accuracy = f"accuracy {difference(group['accuracy'], single_line=True)}"
     if "labels" in group:
         labels = label_figures(label_entries(group), differences=True)
         accuracy = f"{labels}, accuracy of the whole set {accuracy.removeprefix('accuracy ')}"
@@ -131,15 +131,15 @@ def arrow(measure: str) -> str:
     return "↑" if MEASURES[measure].higher_is_better else "↓"
 
 
-def interval(entry: dict[str, float | None], one_line: bool = False) -> str:
+def interval(entry: dict[str, float | None], single_line: bool = False) -> str:
     """The mean, and half the width of its interval."""
     return _with_half_width(
-        entry, fixed(entry["mean"]) if entry["mean"] is not None else "", one_line
+        entry, fixed(entry["mean"]) if entry["mean"] is not None else "", single_line
     )
 
 
 def difference(
-    entry: dict[str, Any], measure: str = "energy_pointing_game", one_line: bool = False
+    entry: dict[str, Any], measure: str = "energy_pointing_game", single_line: bool = False
 ) -> str:
     """The difference with its sign; bold if the interval excludes zero."""
     if entry["mean"] is None:
@@ -148,13 +148,13 @@ def difference(
     if entry["low"] is not None and (entry["low"] > 0 or entry["high"] < 0):
         better = (entry["mean"] > 0) == MEASURES[measure].higher_is_better
         mean = f"[bold {'green' if better else 'red'}]{mean}[/]"
-    return _with_half_width(entry, mean, one_line)
+    return _with_half_width(entry, mean, single_line)
 
 
-def _with_half_width(entry: dict[str, Any], mean: str, one_line: bool) -> str:
+def _with_half_width(entry: dict[str, Any], mean: str, single_line: bool) -> str:
     if entry["mean"] is None:
         return "–"
     if entry["low"] is None:
         return mean
     half = f"±{(entry['high'] - entry['low']) / 2:.3f}"
-    return f"{mean} {half}" if one_line else f"{mean}\n[dim]{half}[/]"
+    return f"{mean} {half}" if single_line else f"{mean}\n[dim]{half}[/]"

@@ -41,7 +41,9 @@ class FeatureCapture:
         self._is_new = False  # whether a forward pass was captured and not asked for yet
         self._reshapes: dict[str, Reshape | None] = {}
         self._model: ref[nn.Module] | None = None
-        self._found: WeakKeyDictionary[nn.Module, dict[object, _Stages]] = WeakKeyDictionary()
+        self._stages_by_model: WeakKeyDictionary[nn.Module, dict[object, _Stages]] = (
+            WeakKeyDictionary()
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle keeps; the rest belongs to one forward pass or is recomputed."""
@@ -95,7 +97,7 @@ class FeatureCapture:
     ) -> "_Stages":
         """The stages, which are found once for each image size."""
         place = cam_layer(model, images, layer, reshape)
-        known = self._found.setdefault(model, {})
+        known = self._stages_by_model.setdefault(model, {})
         key = (place.name, *images.shape[1:])
         if key not in known:
             known[key] = self._look_for(model, images.detach(), place)

@@ -65,7 +65,7 @@ def compute(config: ReportConfig, loaded: GroupedRuns, console: Console) -> Comp
 
 def _audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> dict[str, Any] | None:
     """The audits of the first runs of the groups."""
-    shown = [item.folder for item in loaded.first(min(AUDITS, config.gallery_runs or AUDITS))]
+    shown = [item.folder for item in loaded.select(min(AUDITS, config.gallery_runs or AUDITS))]
     audits = present_audits(shown, console)
     if not audits:
         return None
@@ -82,7 +82,7 @@ def _audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> dict[
 
 def _without_audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> Computed:
     found = compare_stored(loaded.evaluations) if len(loaded.groups) > 1 else None
-    shown = [item for item in loaded.first(config.gallery_runs) if item.run is not None]
+    shown = [item for item in loaded.select(config.gallery_runs) if item.run is not None]
     named = list(zip(loaded.labels(shown), shown, strict=True))
     if not shown:
         return Computed(found, [], {}, named, "only run folders record where their images are.")

@@ -35,7 +35,7 @@ def strip(
     lanes: list[dict[str, Any]] = [
         {"title": f"The image{outlined}", "text": "", "method": "", "images": rows}
     ]
-    first = {id(item) for item in loaded.first(min(STRIP_RUNS, len(loaded.groups)))}
+    first = {id(item) for item in loaded.select(min(STRIP_RUNS, len(loaded.groups)))}
     for number, (label, item) in enumerate(computed.shown):
         if id(item) not in first:
             continue

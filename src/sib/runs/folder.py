@@ -87,7 +87,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.lock.take()
+            self.lock.acquire()
             self.check_free()
             write_whole(self.path / "environment.json", json.dumps(environment, indent=2))
             if images is not None:
@@ -228,7 +228,7 @@ class RunFolder:
         """
         if not (self.path / "config.yaml").exists():
             raise InputError(f"--resume: {self.path} holds no run; start one without --resume")
-        self.lock.take(patience)
+        self.lock.acquire(patience)
         return self.load_state()
 
     def load_state(self) -> dict[str, Any] | None:

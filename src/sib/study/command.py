@@ -93,13 +93,13 @@ def _work_alone(
 def _begin(described: Study, runs: list[Run], lock: FolderLock) -> None:
     """Check everything; then prepare the folder, locked, with the packed runs restored."""
     if described.out.is_dir():
-        lock.take()
+        lock.acquire()
         check_unused(runs)
     with with_archive(described, runs) as known:
         check_runs(described, known)
     try:
         (described.out / "logs").mkdir(parents=True, exist_ok=True)
-        lock.take()
+        lock.acquire()
         write_whole(described.out / "study.yaml", described.text)
     except OSError as error:
         raise InputError(

@@ -172,7 +172,7 @@ def check_unused(runs: list[Run]) -> None:
     for run in runs:
         if not run.is_trained() and (run.folder / LOCK).exists():
             lock = FolderLock(run.folder, "end it")
-            lock.take()
+            lock.acquire()
             lock.release()
 
 

@@ -129,7 +129,7 @@ def look_for(
     area: Area,
     splits: Splits,
     start: Start,
-    say: Callable[[str], object],
+    info: Callable[[str], object],
     track: Callable[[str, Any], Iterable[Any]],
 ) -> FoundForegrounds | None:
     """Find the foregrounds of the training images; None in a dry run.
@@ -140,7 +140,7 @@ def look_for(
         area: which part of an image is foreground, see `sib.functional.area.marked_area`.
         splits: the splits as opened, without a cache.
         start: the model's weights.
-        say: called with a sentence about what happens.
+        info: called with a sentence about what happens.
         track: passes batches on and shows progress, as `Reporter.batches` does.
 
     Raises:
@@ -157,15 +157,15 @@ def look_for(
     if place.reshape is None and _takes(model, larger, layer):  # the number of tokens is fixed
         view = larger
     if config.dry_run:
-        say("foreground: pretrained, to be found before the first step")
+        info("foreground: pretrained, to be found before the first step")
         return None
-    say(f"foreground: passing {len(splits.train)} training images through the start network")
+    info(f"foreground: passing {len(splits.train)} training images through the start network")
     source = EnlargedSource(splits.train, config.side, view.image_size)
     found = find_foregrounds(
         model, source, view, area, layer, config.seed, partial(track, "finding foregrounds")
     )
     for sentence in describe_foregrounds(found):
-        say(sentence)
+        info(sentence)
     return found
 
 

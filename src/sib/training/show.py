@@ -39,7 +39,7 @@ def show(config: ShowConfig, console: Console) -> None:
         sheet.show(config, console)
         return
     try:
-        sheet.show(config, console, lambda: _found(config, console))
+        sheet.show(config, console, lambda: _with_found_foregrounds(config, console))
     except InputError as error:
         sentence = str(error)
         for theirs, ours in AS_OF_TRAIN.items():
@@ -65,10 +65,10 @@ def _check(config: ShowConfig) -> None:
             )
 
 
-def _found(config: ShowConfig, console: Console) -> tuple[str, Source]:
+def _with_found_foregrounds(config: ShowConfig, console: Console) -> tuple[str, Source]:
     """Name of the data set, and its training images with the foregrounds that the network finds."""
 
-    def say(sentence: str) -> None:
+    def info(sentence: str) -> None:
         console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
     run = _as_run(config)
@@ -77,7 +77,7 @@ def _found(config: ShowConfig, console: Console) -> tuple[str, Source]:
     run = resolve(run, start)
     splits = open_splits(run)
     for sentence in sentences(splits.description):
-        say(sentence)
+        info(sentence)
     model, _ = build_model(run, splits.classes, start)
     model = model.to(choose_device(config.device))
     found = look_for(
@@ -86,7 +86,7 @@ def _found(config: ShowConfig, console: Console) -> tuple[str, Source]:
         run.objective.foreground_area,
         splits,
         start,
-        say,
+        info,
         lambda what, loader: tracked(console, what, loader, len(loader)),
     )
     return splits.name, with_foregrounds(run, splits, found).train

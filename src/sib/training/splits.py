@@ -65,7 +65,7 @@ def cache_splits(config: TrainConfig, splits: Splits, reporter: Any) -> Splits:
             largest_share=LARGEST_SHARE if automatic else 1,
             workers=config.workers,
             resize=config.input.resize,
-            say=reporter.info,
+            info=reporter.info,
             track=lambda loader: reporter.batches("resizing once", loader),
         )
     except CacheRefused as refused:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sib.config.stored import recorded
+from sib.config.stored import stored_options
 from sib.config.train import TrainConfig
 from sib.models.build import build, build_from
 from sib.models.catalogue import check_known
@@ -59,7 +59,7 @@ def resolve_as_recorded(config: TrainConfig, stored: dict[str, Any]) -> TrainCon
         config: as given to the resumed run.
         stored: content of the run's ``config.yaml``.
     """
-    before = recorded(stored)
+    before = stored_options(stored)
     size = config.given_size or (before.get("image_size") if config.weights else None)
     normalization, batch_norm = before.get("input.normalization"), before.get("batch_norm")
     size = None if size is None else check_size(size)

@@ -73,7 +73,7 @@ class Tree(Sequence[Record]):
     def __getitem__(self, index: int | slice) -> "Record | Tree":
         """The record of image ``index``."""
         if isinstance(index, slice):
-            return self.take(np.arange(len(self))[index])
+            return self.select(np.arange(len(self))[index])
         name, file, label = self.name(index), os.fsdecode(self.files[index]), self.labels[index]
         foreground = BoxFile(self.places.boxes(label, file)) if self.boxed[index] else None
         return Record(self.places.folder / name, int(label), foreground, name)
@@ -82,7 +82,7 @@ class Tree(Sequence[Record]):
         """The name of image ``index``."""
         return self.places.name(self.labels[index], os.fsdecode(self.files[index]))
 
-    def take(self, indices: np.ndarray) -> "Tree":
+    def select(self, indices: np.ndarray) -> "Tree":
         """The records at these indices."""
         return Tree(self.places, self.files[indices], self.labels[indices], self.boxed[indices])
 
@@ -121,7 +121,7 @@ class TreeSource(RecordSource):
 
     def subset(self, indices: Sequence[int]) -> "TreeSource":
         """A source of the images at these indices, in that order."""
-        return TreeSource(self.tree.take(np.asarray(indices, dtype=np.int64)), self.classes)
+        return TreeSource(self.tree.select(np.asarray(indices, dtype=np.int64)), self.classes)
 
 
 def matches(folder: Path) -> bool:

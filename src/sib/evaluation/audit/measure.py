@@ -40,14 +40,14 @@ from sib.utils.progress_bar import progress
 
 
 def open_audited(
-    config: AuditConfig, run: Path, say: Callable[[str], object] = lambda sentence: None
+    config: AuditConfig, run: Path, info: Callable[[str], object] = lambda sentence: None
 ) -> tuple[Checkpoint, Splits]:
     """The classifier and its data.
 
     Args:
         config: the command's options.
         run: run folder or file of weights.
-        say: called with sentences about what was found.
+        info: called with sentences about what was found.
 
     Raises:
         InputError: they cannot be opened or do not fit, or there are no foregrounds.
@@ -67,7 +67,7 @@ def open_audited(
         labels=config.labels,
         split=config.split,
         skip_bad=config.on_bad_image == "skip",
-        say=say,
+        info=info,
     )
     check_classes(checkpoint, splits)
     check_foreground(checkpoint, splits, config.split)
@@ -89,11 +89,11 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         InputError: bad input, in one sentence.
     """
 
-    def say(sentence: str) -> None:
+    def info(sentence: str) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     device = distributed.join(config.device)
-    checkpoint, splits = distributed.raise_on_all_ranks(lambda: open_audited(config, run, say))
+    checkpoint, splits = distributed.raise_on_all_ranks(lambda: open_audited(config, run, info))
     for sentence in (
         checkpoint.input,
         *sentences(splits.description),
@@ -101,7 +101,7 @@ def audit(config: AuditConfig, run: Path, console: Console) -> Evaluation:
         *filter(None, [order_note(checkpoint, splits.classes)]),
         *remarks(splits),
     ):
-        say(sentence)
+        info(sentence)
     source, foreground, words, skipped = distributed.raise_on_all_ranks(
         lambda: audit_source(
             checkpoint,
