@@ -87,3 +87,36 @@ def test_energies_leave_out_a_method_without_a_value():
         np.array([[0.2, 0.4, 9.0], [np.nan, np.nan, 9.0]]),
     )
     assert energies(scores)[0] == pytest.approx(0.3) and np.isnan(energies(scores)[1])
+
+
+def with_energies(evaluation, values):
+    """The evaluation with other energies (N, 1) by one method, of objects that fill 0.4."""
+    shares = [0.4] * len(evaluation.scores.names)
+    scores = replace(
+        evaluation.scores, columns=[("vjp", ENERGY)], values=values, foreground_share=shares
+    )
+    table = {"vjp": {ENERGY: {"mean": float(values.mean())}}}
+    facts = evaluation.facts | {"table": table, "foreground_share": 0.4}
+    return evaluation._replace(scores=scores, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        ([0.6], "which covers 40\N{NO-BREAK SPACE}% of an image."),
+        ([0.41], "That is no more than an even map has (0.410 against 0.400, +0.010 ± "),
+        ([0.3], "That is less than an even map has (0.300 against 0.400, −0.100 ± "),
+        ([0.6, 0.75], "0.750 against 0.600"),
+        ([0.39, 0.41], "Neither is better than an even map, which has 0.400."),
+        ([0.39, 0.7], "Cross-entropy (0.390, −0.010 ± "),
+        ([0.7, 0.41], "S-IB (0.410, +0.010 ± "),
+    ],
+)
+def test_the_answer_names_runs_that_are_no_better_than_an_even_map(means, said):
+    runs = [read_stored(evaluated(method, 0)) for method in ("ce", "sib")]
+    spread = np.linspace(-0.1, 0.1, len(runs[0].scores.names))[:, None]
+    found = [with_energies(run, mean + spread) for run, mean in zip(runs, means, strict=False)]
+    sentence = answer(grouped(found))["sentence"]
+    assert said in sentence
+    assert ("even map" in sentence) == any(mean < 0.5 for mean in means)
+    assert ("is no better than an even map" in sentence) == (0.7 in means)

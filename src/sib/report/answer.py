@@ -6,26 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sib.evaluation.groups import Group, GroupedRuns
-from sib.evaluation.label_intervals import label_difference
-from sib.evaluation.scores import ENERGY, energies, shared_methods
-from sib.evaluation.statistics import Array, paired_difference
+from sib.evaluation.scores import ENERGY, shared_methods
 from sib.evaluation.stored import FOREGROUNDS, headline
 from sib.explain import method_title
+from sib.report.differences import difference, over_even
 from sib.report.tables import wide_signed
-
-RESAMPLES = 2000
-
-
-class Difference(NamedTuple):
-    """A difference of two groups with half its 95 % interval."""
-
-    mean: float
-    half: float
-    sure: bool
-    """Whether the interval excludes zero."""
-
-    def __str__(self) -> str:
-        return f"{wide_signed(self.mean)} ± {self.half:.3f}"
 
 
 class Standing(NamedTuple):
@@ -51,9 +36,9 @@ def answer(loaded: GroupedRuns, first_method: str | None = None) -> dict[str, An
     known = all(standing.energy is not None for standing in standings)
     exception = ""
     if len(standings) == 1:
-        sentence = _of_one(standings[0], facts)
+        sentence = _of_one(standings[0], facts, methods)
     elif known:
-        sentence = _of_energy(standings, methods)
+        sentence = _of_energy(standings, methods) + _beside_even(standings, facts, methods)
         exception = _exception(standings, methods, first_method)
     else:
         sentence = _of_accuracy(standings)
@@ -86,7 +71,7 @@ def _standing(group: Group, methods: Sequence[str]) -> Standing:
     return Standing(group, accuracy, float(np.mean(known)) if known else None)
 
 
-def _of_one(standing: Standing, facts: dict[str, Any]) -> str:
+def _of_one(standing: Standing, facts: dict[str, Any], methods: Sequence[str]) -> str:
     name = standing.group.name
     right = f"{name[0].upper()}{name[1:]} "
     if "labels" in facts:
@@ -99,7 +84,33 @@ def _of_one(standing: Standing, facts: dict[str, Any]) -> str:
     return (
         f"{right}. On average, {_percent(standing.energy)} of an explanation lies on the object, "
         f"which covers {_percent(facts['foreground_share'])} of an image."
+        f"{_beside_even([standing], facts, methods)}"
     )
+
+
+def _beside_even(standings: list[Standing], facts: dict[str, Any], methods: Sequence[str]) -> str:
+    """A sentence about the groups that are not better than an even map; empty if all are."""
+    found = [(each, over_even(each.group, methods)) for each in standings]
+    lacking = [(each, over) for each, over in found if not (over.sure and over.mean > 0)]
+    if not lacking:
+        return ""
+    even = f"{facts['foreground_share']:.3f}"
+    if len(standings) == 1:
+        ((standing, over),) = lacking
+        amount = "less than" if over.sure else "no more than"
+        return f" That is {amount} an even map has ({standing.energy:.3f} against {even}, {over})."
+    if len(lacking) == len(standings):
+        none = "Neither" if len(standings) == 2 else "None"
+        return f" {none} is better than an even map, which has {even}."
+    names = [f"{each.group.name} ({each.energy:.3f}, {over})" for each, over in lacking]
+    verb = "is" if len(names) == 1 else "are"
+    return f" {_listed(names)} {verb} no better than an even map, which has {even}."
+
+
+def _listed(names: list[str]) -> str:
+    """Names as the start of a sentence, with "and" before the last."""
+    text = " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _best(standings: list[Standing]) -> Standing:
@@ -109,7 +120,7 @@ def _best(standings: list[Standing]) -> Standing:
 def _of_energy(standings: list[Standing], methods: Sequence[str]) -> str:
     reference, best = standings[0], _best(standings)
     first, second = reference.group, best.group
-    energy = _difference(first, second, methods)
+    energy = difference(first, second, methods)
     change = f"({best.energy:.3f} against {reference.energy:.3f}, {energy})"
     among = f"Of {len(standings)} settings, " if len(standings) > 2 else ""
     if not energy.sure:
@@ -133,7 +144,7 @@ def _exception(standings: list[Standing], methods: Sequence[str], method: str | 
     if method is None or method not in methods:
         return ""
     first, second = standings[0].group, _best(standings).group
-    mean, own = (_difference(first, second, chosen) for chosen in (methods, [method]))
+    mean, own = (difference(first, second, chosen) for chosen in (methods, [method]))
     if own.sure == mean.sure and (not own.sure or (own.mean > 0) == (mean.mean > 0)):
         return ""
     title = method_title(method)
@@ -153,34 +164,13 @@ def _of_accuracy(standings: list[Standing]) -> str:
 
 
 def _accuracy_words(reference: Standing, other: Standing) -> str:
-    change = _difference(reference.group, other.group)
+    change = difference(reference.group, other.group)
     values = f"({other.accuracy:.3f} against {reference.accuracy:.3f}, {change})"
     measure = headline(other.group.members[0].facts)[0]
     if not change.sure:
         return f"their {measure} shows no clear difference {values}"
     more = "higher" if change.mean > 0 else "lower"
     return f"the {measure} of {other.group.name} is {more} {values}"
-
-
-def _difference(first: Group, second: Group, methods: Sequence[str] = ()) -> Difference:
-    """Of the energy, a mean over methods of explanation; without any, of the accuracy."""
-    paired = first.seeds is not None and first.seeds == second.seeds
-    own, others = first.probabilities, second.probabilities
-    if not methods and own is not None and others is not None:
-        truth = first.members[0].scores.truth
-        found = label_difference(own, others, truth, paired, RESAMPLES)
-    else:
-        values = _values(first, methods), _values(second, methods)
-        found = paired_difference(*values, paired, RESAMPLES)
-    low, high = float(found.low[0]), float(found.high[0])
-    return Difference(float(found.mean[0]), (high - low) / 2, low > 0 or high < 0)
-
-
-def _values(group: Group, methods: Sequence[str]) -> Array:
-    """(S, N, 1): energies, or whether the class is right."""
-    scores = [member.scores for member in group.members]
-    rows = [energies(each, methods) if methods else each.correct for each in scores]
-    return np.stack(rows)[..., None]
 
 
 def _caption(standings: list[Standing], facts: dict[str, Any], count: int) -> str:
