@@ -3,7 +3,8 @@
 python studies/candidates.py leeds_butterfly cub_200_2011_20cls
 
 Trains a network with each form once and measures it on the validation images: accuracy and the
-mean energy of seven explanation methods inside the annotated foreground. See docs/earlier_experiments.md.
+mean energy of seven explanation methods inside the annotated foreground. See
+docs/earlier_experiments.md.
 """
 
 import itertools

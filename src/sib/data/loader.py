@@ -81,7 +81,15 @@ def make_loader(
 
 
 class Loader:
-    """Iterable of `Batch`; a `BadSample` replaces a batch that cannot be read."""
+    """Iterable of `Batch`; a `BadSample` replaces a batch that cannot be read.
+
+    Example:
+        >>> import sib
+        >>> source = sib.data.Digits("train", size=10)
+        >>> loader = sib.data.make_loader(source, image_size=48, batch_size=4, train=False)
+        >>> type(loader) is sib.data.Loader, len(loader)
+        (True, 3)
+    """
 
     def __init__(
         self,

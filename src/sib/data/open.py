@@ -30,7 +30,14 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set in three parts that share no image."""
+    """A data set in three parts that share no image.
+
+    Example:
+        >>> import sib
+        >>> splits = sib.data.open_data("digits", train_size=50, test_size=20)
+        >>> len(splits.train), len(splits.validation), len(splits.test)
+        (40, 10, 20)
+    """
 
     train: Source
     validation: Source

@@ -74,6 +74,13 @@ class Record:
         label: its class, 0 ≤ label < K; with several labels an image, those that it has.
         foreground: where its foreground is found; None if it is unknown.
         name: its path below the data set's folder, for messages.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import sib
+        >>> record = sib.data.Record(Path("photos/cat/1.jpg"), 0, foreground=None, name="cat/1.jpg")
+        >>> record.label
+        0
     """
 
     image: Path
@@ -83,7 +90,14 @@ class Record:
 
 
 class Sample(NamedTuple):
-    """One image in memory."""
+    """One image in memory.
+
+    Example:
+        >>> import sib
+        >>> image, label, foreground = sib.data.Digits("train", size=10)[3]
+        >>> image.shape, label, foreground.shape
+        (torch.Size([3, 48, 48]), 3, torch.Size([1, 48, 48]))
+    """
 
     image: tv_tensors.Image
     """uint8 (3, H, W), RGB."""
@@ -93,7 +107,16 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Samples of one size, stacked."""
+    """Samples of one size, stacked.
+
+    Example:
+        >>> import sib
+        >>> source = sib.data.Digits("train", size=10)
+        >>> loader = sib.data.make_loader(source, image_size=48, batch_size=4, train=False)
+        >>> batch = next(iter(loader))
+        >>> batch.labels, batch.names[0]
+        (tensor([0, 1, 2, 3]), 'digits/train/0')
+    """
 
     images: Tensor
     """uint8 (B, 3, H, W)."""
@@ -116,6 +139,11 @@ class BadSample(NamedTuple):
 
     An exception in a worker would reach the main process as a traceback inside a traceback, and a
     user needs one sentence.
+
+    Example:
+        >>> import sib
+        >>> sib.data.collate([sib.data.BadSample("cat/1.jpg is cut off")]).message
+        'cat/1.jpg is cut off'
     """
 
     message: str

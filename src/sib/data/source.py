@@ -7,7 +7,15 @@ from sib.data.sample import Label, Sample
 
 
 class Source(Protocol):
-    """A sequence of images with labels and, where annotated, foregrounds."""
+    """A sequence of images with labels and, where annotated, foregrounds.
+
+    Example:
+        >>> import sib
+        >>> def describe(source: sib.data.Source) -> str:
+        ...     return f"{len(source)} images of {len(source.classes)} classes"
+        >>> describe(sib.data.Digits("test", size=20))
+        '20 images of 10 classes'
+    """
 
     @property
     def labels(self) -> Sequence[Label]:

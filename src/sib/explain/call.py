@@ -38,7 +38,14 @@ class SeededOptions(AttributeOptions, total=False):
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the methods, each explained in `sib.explain.attribute`."""
+    """Options of the methods, each explained in `sib.explain.attribute`.
+
+    Example:
+        >>> import sib, torch
+        >>> options = sib.explain.Options(n_masks=200)
+        >>> sib.explain.get_method("rise").cost((32, 32), options)
+        200
+    """
 
     baseline: float | Tensor = 0.0
     n_steps: int = 32
@@ -72,7 +79,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Call:
-    """The argument of a method's function, which returns the maps (B, H, W)."""
+    """The argument of a method's function, which returns the maps (B, H, W).
+
+    Example:
+        >>> import sib.explain
+        >>> def distance_from_grey(call: sib.explain.Call):
+        ...     return call.images.detach().abs().mean(dim=1)
+        >>> method = sib.explain.register("contrast", distance_from_grey, family="perturbation")
+    """
 
     model: nn.Module
     """The classifier, in evaluation mode."""

@@ -19,7 +19,14 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Method:
-    """An explanation method."""
+    """An explanation method.
+
+    Example:
+        >>> import sib.explain
+        >>> method = sib.explain.get_method("gradcam")
+        >>> method.title, method.family, method.needs_layer
+        ('Grad-CAM', 'cam', True)
+    """
 
     name: str
     """As users write it: small letters, digits and underscores."""

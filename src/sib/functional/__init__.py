@@ -24,3 +24,7 @@ __all__ = [
     "reconstruct",
     "soft_quantile",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

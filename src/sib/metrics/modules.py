@@ -42,6 +42,13 @@ class ImageMean(Metric):
     ``compute()`` returns the mean, or NaN if no image has a value. ``counts()`` returns the numbers
     of images with and without a value. Under DDP all processes are included. ``plot()`` draws the
     mean, or a list of means, in the metric's range.
+
+    Example:
+        >>> import sib, torch
+        >>> metric = sib.metrics.EnergyPointingGame()
+        >>> metric.update(torch.ones(2, 4, 4), torch.eye(4, dtype=torch.bool).expand(2, 4, 4))
+        >>> isinstance(metric, sib.metrics.ImageMean), metric.compute().item(), metric.counts()
+        (True, 0.25, (2, 0))
     """
 
     is_differentiable = False

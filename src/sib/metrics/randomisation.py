@@ -17,7 +17,17 @@ from sib.models.mode import evaluation_mode
 
 
 class Randomisation(NamedTuple):
-    """How the maps changed as the parameters were randomised."""
+    """How the maps changed as the parameters were randomised.
+
+    Example:
+        >>> import sib, torch
+        >>> model, images = sib.models.SmallResNet(3), torch.randn(2, 3, 32, 32)
+        >>> found = sib.metrics.parameter_randomisation(
+        ...     model, images, method="saliency", comparisons=2
+        ... )
+        >>> len(found.layers), found.correlation.shape
+        (2, torch.Size([2, 2]))
+    """
 
     layers: list[str]
     """(L,) the last module randomised before each comparison, from the head down."""

@@ -13,7 +13,14 @@ INPUTS = ("model", "images", "attribution", "targets", "foreground", "method")
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric, what it needs, and how to read it."""
+    """A metric, what it needs, and how to read it.
+
+    Example:
+        >>> import sib
+        >>> spec = sib.metrics.METRICS["pointing_game"]
+        >>> spec.title, spec.needs, spec.range
+        ('pointing', ('attribution', 'foreground'), (0, 1))
+    """
 
     name: str
     """Name in options, files and tables, such as ``"pointing_game"``."""

@@ -19,7 +19,15 @@ OTHERS = ("runner_up", "least_likely")
 
 
 class Mosaics(NamedTuple):
-    """Images of distinct classes side by side, one mosaic for each image that can have one."""
+    """Images of distinct classes side by side, one mosaic for each image that can have one.
+
+    Example:
+        >>> import sib, torch
+        >>> images, labels = torch.randn(5, 3, 8, 8), torch.tensor([0, 1, 2, 3, 0])
+        >>> mosaics = sib.metrics.make_mosaics(images, labels)
+        >>> mosaics.images.shape[1:], mosaics.owners.tolist()
+        (torch.Size([3, 16, 16]), [0, 1, 2, 3, 4])
+    """
 
     images: Tensor
     """(M, C, nH, nW)."""

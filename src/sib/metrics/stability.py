@@ -18,7 +18,16 @@ REDUCTIONS = ("max", "mean")
 
 
 class Changes(NamedTuple):
-    """How the maps of B images changed under S small changes of the images."""
+    """How the maps of B images changed under S small changes of the images.
+
+    Example:
+        >>> import sib, torch
+        >>> changes = sib.metrics.map_changes(
+        ...     sib.models.SmallResNet(3), torch.randn(2, 3, 32, 32), method="saliency", samples=4
+        ... )
+        >>> changes.maps.shape, changes.size.shape
+        (torch.Size([4, 2]), torch.Size([2]))
+    """
 
     maps: Tensor
     """(S, B), norm of the map's change; NaN where the decision changed."""

@@ -9,7 +9,13 @@ from sib.metrics.registry import METRICS, MetricSpec
 
 
 class MapMeasure(NamedTuple):
-    """A metric of a map, and how to read it."""
+    """A metric of a map, and how to read it.
+
+    Example:
+        >>> import sib
+        >>> sib.metrics.MAP_MEASURES["sparseness"].higher_is_better
+        True
+    """
 
     function: Callable[[Tensor, Tensor], Tensor]
     """(attribution, foreground) → (B,)."""

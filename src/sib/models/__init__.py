@@ -5,3 +5,7 @@ from sib.models.catalogue import architectures
 from sib.models.small import SmallResNet
 
 __all__ = ["SmallResNet", "architectures", "build"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -31,7 +31,14 @@ CHOSEN = "_sib_layer"
 
 
 class CamLayer(NamedTuple):
-    """A layer, and how its output becomes a feature map."""
+    """A layer, and how its output becomes a feature map.
+
+    Example:
+        >>> import sib, torch
+        >>> layer = sib.explain.cam_layer(sib.models.SmallResNet(3), torch.randn(1, 3, 32, 32))
+        >>> layer.name, layer.reshape
+        ('stages', None)
+    """
 
     name: str
     module: nn.Module

@@ -14,7 +14,15 @@ from sib.objectives.weighting import FixedWeights, Losses, Measured, Weighting
 
 
 class Parts(NamedTuple):
-    """What the terms of a batch are computed from; every tensor has one entry per image."""
+    """What the terms of a batch are computed from; every tensor has one entry per image.
+
+    Example:
+        >>> import sib, torch
+        >>> term = torch.tensor([0.2, 0.4])  # of two images
+        >>> parts = sib.Parts({"edges": (term,)})
+        >>> len(parts.tensors())
+        1
+    """
 
     values: dict[str, tuple[Tensor, ...]]
     """The tensors (B, …) through which each term depends on the model, by the term's name."""
@@ -52,7 +60,17 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """What an objective computed for one batch: scalars by name, and two maps."""
+    """What an objective computed for one batch: scalars by name, and two maps.
+
+    Example:
+        >>> import sib, torch
+        >>> images = torch.randn(4, 3, 32, 32, requires_grad=True)
+        >>> with sib.second_order():
+        ...     logits = sib.models.SmallResNet(3)(images)
+        >>> terms = sib.SpatialIB(window_size=7)(logits, images)
+        >>> sorted(terms.values), terms.mask.shape
+        (['background', 'foreground'], torch.Size([4, 1, 32, 32]))
+    """
 
     values: dict[str, Tensor]
     """The terms without weights."""
@@ -122,6 +140,22 @@ class Objective(nn.Module, ABC):
 
     Args:
         weighting: how β is computed; None for `FixedWeights`, β = 1.
+
+    Example:
+        >>> import sib, torch
+        >>> class SmallLogits(sib.Objective):
+        ...     names = ("size",)
+        ...     def forward_parts(self, model, images, labels, foreground=None, **options):
+        ...         logits = model(images)
+        ...         return logits, sib.Parts({"size": (logits.square().mean(dim=1),)})
+        ...     def terms(self, parts):
+        ...         return {"size": parts.values["size"][0].mean()}
+        ...     def term_weights(self):
+        ...         return {"size": 0.1}
+        >>> task = sib.Task(sib.models.SmallResNet(3), SmallLogits())
+        >>> out = task(torch.randn(2, 3, 32, 32), torch.tensor([0, 2]))
+        >>> list(out.weighted_terms)
+        ['size']
     """
 
     names: ClassVar[tuple[str, ...]]

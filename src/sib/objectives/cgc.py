@@ -53,6 +53,13 @@ class GradCAMConsistency(Objective):
 
     Source: Pillai, Koohpayegani, Ouligian, Fong and Pirsiavash, CVPR 2022 (arXiv 2110.00527), and
     https://github.com/UCDvision/CGC.
+
+    Example:
+        >>> import sib, torch
+        >>> task = sib.Task(sib.models.SmallResNet(3), sib.objectives.GradCAMConsistency(0.5))
+        >>> out = task(torch.randn(2, 3, 32, 32), torch.tensor([0, 2]))
+        >>> list(out.weighted_terms)
+        ['cgc']
     """
 
     names: ClassVar = ("cgc",)

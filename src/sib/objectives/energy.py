@@ -41,6 +41,15 @@ class EnergyLoss(PerImageObjective):
             unknown and ``layer`` is not given.
 
     Source: Rao, Böhle, Parchami-Araghi and Schiele, ICCV 2023 (arXiv 2303.11932), energy loss.
+
+    Example:
+        >>> import sib, torch
+        >>> task = sib.Task(sib.models.SmallResNet(3), sib.objectives.EnergyLoss())
+        >>> foreground = torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+        >>> foreground[..., 8:24, 8:24] = True
+        >>> out = task(torch.randn(2, 3, 32, 32), torch.tensor([0, 2]), foreground)
+        >>> list(out.weighted_terms)
+        ['energy']
     """
 
     names: ClassVar = ("energy",)

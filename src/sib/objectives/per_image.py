@@ -22,6 +22,18 @@ class PerImageObjective(Objective):
 
     Raises:
         ValueError: the weight is out of its range.
+
+    Example:
+        >>> import sib, torch
+        >>> class SmallLogits(sib.objectives.PerImageObjective):
+        ...     names = ("size",)
+        ...     def forward_parts(self, model, images, labels, foreground=None, **options):
+        ...         logits = model(images)
+        ...         return logits, self._parts(logits.square().mean(dim=1))
+        >>> task = sib.Task(sib.models.SmallResNet(3), SmallLogits(0.1))
+        >>> out = task(torch.randn(2, 3, 32, 32), torch.tensor([0, 2]))
+        >>> list(out.weighted_terms)
+        ['size']
     """
 
     names: ClassVar[tuple[str, ...]]

@@ -28,6 +28,15 @@ class RightReasons(PerImageObjective):
         ValueError: an argument is out of its range.
 
     Source: Ross, Hughes and Doshi-Velez, IJCAI 2017 (arXiv 1703.03717), equation 1.
+
+    Example:
+        >>> import sib, torch
+        >>> task = sib.Task(sib.models.SmallResNet(3), sib.objectives.RightReasons())
+        >>> foreground = torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+        >>> foreground[..., 8:24, 8:24] = True
+        >>> out = task(torch.randn(2, 3, 32, 32), torch.tensor([0, 2]), foreground)
+        >>> list(out.weighted_terms)
+        ['right_reasons']
     """
 
     names: ClassVar = ("right_reasons",)

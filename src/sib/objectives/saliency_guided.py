@@ -31,6 +31,13 @@ class SaliencyGuided(PerImageObjective):
         ValueError: an argument is out of its range.
 
     Source: Ismail, Corrada Bravo and Feizi, NeurIPS 2021 (arXiv 2111.14338), algorithm 1.
+
+    Example:
+        >>> import sib, torch
+        >>> task = sib.Task(sib.models.SmallResNet(3), sib.objectives.SaliencyGuided())
+        >>> out = task(torch.randn(2, 3, 32, 32), torch.tensor([0, 2]))
+        >>> list(out.weighted_terms)
+        ['saliency_guided']
     """
 
     names: ClassVar = ("saliency_guided",)

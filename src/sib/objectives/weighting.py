@@ -66,7 +66,14 @@ class Weighting(nn.Module):
 
 
 class FixedWeights(Weighting):
-    """β = 1: the weights are the configured ones."""
+    """β = 1: the weights are the configured ones.
+
+    Example:
+        >>> import sib
+        >>> objective = sib.SpatialIB.calibrated(weighting=sib.objectives.FixedWeights())
+        >>> objective.weights()
+        {'image': 0.1, 'stages': 0.1, 'layer': 0.1}
+    """
 
 
 class GradientBalancer(Weighting):
@@ -94,6 +101,13 @@ class GradientBalancer(Weighting):
 
     Source: the adaptive weight of Esser et al. 2021 (arXiv 2012.09841, equation 7), taken over all
     parameters; see also GradNorm, Chen et al. 2018 (arXiv 1711.02257).
+
+    Example:
+        >>> import sib
+        >>> balancer = sib.objectives.GradientBalancer(floor=1.0)
+        >>> objective = sib.objectives.RightReasons(0.1, weighting=balancer)
+        >>> objective.weights_are_due(0)
+        True
     """
 
     needs_cross_entropy = True

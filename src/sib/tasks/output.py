@@ -9,7 +9,17 @@ from sib.objectives.base import Terms, map_weights
 
 
 class StepOutput(NamedTuple):
-    """One step: the loss and its components."""
+    """One step: the loss and its components.
+
+    Example:
+        >>> import sib, torch
+        >>> task = sib.Task(sib.models.SmallResNet(3), sib.SpatialIB.calibrated())
+        >>> out = task(torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0]))
+        >>> out.logits.shape, list(out.weighted_terms)
+        (torch.Size([4, 3]), ['image', 'stages', 'layer'])
+        >>> bool(torch.isclose(out.loss, out.cross_entropy + sum(out.weighted_terms.values())))
+        True
+    """
 
     loss: Tensor
     """Scalar to be minimised: the classification loss plus the weighted terms."""

@@ -10,6 +10,14 @@ class InputError(ValueError):
     """Bad input, reported in one sentence that names the file or argument and what is allowed.
 
     The command line prints the sentence without a traceback and exits with code 2.
+
+    Example:
+        >>> import sib
+        >>> try:
+        ...     sib.data.open_data("no/such/folder")
+        ... except sib.InputError as error:
+        ...     print(error)
+        data: no/such/folder does not exist, and is not one of digits, ...
     """
 
 

@@ -48,8 +48,7 @@ def attach(
         return value
 
     def names() -> list[str]:
-        own = {name for name in vars(sys.modules[package]) if name.startswith("__")}
-        return sorted({*own, *public})
+        return list(public)
 
     return get, names, public
 

@@ -45,3 +45,7 @@ __all__ = [
     "values_of",
     "worst_accuracy",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,7 +9,13 @@ OBJECT_ALONE = "object_alone"
 
 
 class Condition(NamedTuple):
-    """A change of every image."""
+    """A change of every image.
+
+    Example:
+        >>> from sib.metrics.behaviour import CONDITIONS
+        >>> CONDITIONS["exchanged_tiled"]
+        Condition(title='background of another class (tiled)', kind='exchanged', fill='tiled')
+    """
 
     title: str
     kind: str
@@ -38,7 +44,13 @@ CONDITIONS: dict[str, Condition] = {
 
 
 class Measure(NamedTuple):
-    """A figure of a condition, and how to read it."""
+    """A figure of a condition, and how to read it.
+
+    Example:
+        >>> from sib.metrics.behaviour import MEASURES
+        >>> MEASURES["changed"].title, MEASURES["changed"].better
+        ('decisions changed', 'lower')
+    """
 
     title: str
     range: tuple[float, float]

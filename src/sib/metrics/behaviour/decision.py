@@ -10,7 +10,15 @@ from sib.functional.precision import to_float64
 
 
 class Worst(NamedTuple):
-    """The class or group with the lowest accuracy."""
+    """The class or group with the lowest accuracy.
+
+    Example:
+        >>> import torch
+        >>> from sib.metrics.behaviour import worst_accuracy
+        >>> worst = worst_accuracy(torch.tensor([1.0, 0.0]), torch.tensor([0, 1]))
+        >>> worst.group, worst.accuracy
+        (1, 0.0)
+    """
 
     accuracy: float
     """In [0, 1], NaN if nothing is known."""
