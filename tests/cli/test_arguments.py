@@ -32,6 +32,11 @@ from sib.utils.terminal import Terminal, show_tables
         ("--windw-size", "--objective.window-size"),
         ("--optimiser.learning-rate", "--optimizer.learning-rate"),
         ("--no-drop-last", "--input.no-drop-last"),
+        ("--img", "--image-size"),
+        ("--pretrained-model", "--weights"),
+        ("--bboxes", "--input.annotations"),
+        ("--checkpoint-every", "--save-every-steps"),
+        ("--name", "--out"),
         ("--pretrained", "--weights"),
         ("--bs", "--batch-size"),
         ("--wd", "--optimizer.weight-decay"),
@@ -62,7 +67,8 @@ def every_flag():
 
 def test_names_of_other_scripts_lead_to_options_and_commands_that_there_are():
     assert {f"--{name}" for name in MEANT} <= every_flag()
-    assert set(COMMAND_SYNONYMS.values()) <= set(COMMANDS)
+    below = {name for command in COMMANDS.values() for name in command.below}
+    assert set(COMMAND_SYNONYMS.values()) <= below | set(COMMANDS)
     for names in MEANT.values():
         assert len(set(names.split())) == len(names.split())
     with pytest.raises(InputError, match="sib evaluate has no option --lr; sib evaluate --help"):
@@ -81,6 +87,14 @@ def test_an_option_that_resembles_none_is_refused_without_a_guess(typed, capsys)
         ("tran", "sib has no command 'tran', perhaps train; sib --help explains all"),
         ("eval runs/a", "sib has no command 'eval', perhaps evaluate; sib --help explains all"),
         ("foo", "sib has no command 'foo'; there are train, evaluate, explain"),
+        ("data download x", "sib data has no command 'download', perhaps prepare;"),
+        ("explain r a.jpg --class 3", "sib explain has no option --class, perhaps --target;"),
+        ("compare a b --bootstrap 9", "sib compare has no option --bootstrap, perhaps --resamples"),
+        ("report a --html x", "sib report has no option --html, perhaps --out;"),
+        ("audit a --html x", "sib audit has no option --html, perhaps --page;"),
+        ("report a --num-images 3", "sib report has no option --num-images, perhaps --images;"),
+        ("export a --onnx", "sib export has no option --onnx, perhaps --format;"),
+        ("data make-spurious a --ratio 1", "has no option --ratio, perhaps --strength;"),
         ("data chek x", "sib data has no command 'chek', perhaps check; sib data --help"),
         ("data check x --maks y", "sib data check has no option --maks, perhaps --masks;"),
         ("study f.yaml --finnished", "sib study has no option --finnished, perhaps --finished"),

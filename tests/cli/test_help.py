@@ -1,6 +1,7 @@
 """Every option has its help, as one paragraph."""
 
 import dataclasses
+import re
 from typing import get_type_hints
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from sib.cli.commands import COMMANDS
 from sib.cli.help import join_help
 from sib.cli.main import main, parse
-from sib.config.facts import resumable
+from sib.config.facts import KEY, resumable
+from sib.config.options import ObjectiveConfig
 from sib.config.train import TrainConfig
 from sib.utils.lazy import load
 
@@ -28,6 +30,7 @@ def helps(kind):
 KINDS = {name: each.options for name, each in COMMANDS.items() if not each.below}
 KINDS |= {f"{n} {sub}": kind for n, each in COMMANDS.items() for sub, kind in each.below.items()}
 every_command = pytest.mark.parametrize("name", KINDS)
+every_screen = pytest.mark.parametrize("name", ["", "data", *KINDS])
 
 
 @every_command
@@ -48,7 +51,7 @@ def test_the_help_is_plain_english(name):
     assert worn == set()
 
 
-@every_command
+@every_screen
 def test_the_screen_shows_no_none_and_no_empty_default(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
@@ -56,6 +59,7 @@ def test_the_screen_shows_no_none_and_no_empty_default(name, capsys, monkeypatch
     text = capsys.readouterr().out
     words = " ".join(text.replace("│", " ").split())
     assert "None" not in words and "(default: )" not in words and "Default:" not in words
+    assert "(default: '')" not in words
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
@@ -69,6 +73,23 @@ def test_the_last_sentence_of_a_help_replaces_the_default(capsys):
         main(["compare", "--help"])
     assert "Run folders, two or more. (required)" in capsys.readouterr().out
     assert "Images to measure on. Choose settings on validation" in words
+
+
+def test_the_help_of_training_begins_with_what_every_run_needs(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    flags = re.findall(r"^\W (--[\w.-]+)", capsys.readouterr().out, flags=re.M)
+    assert flags[:3] == ["--data", "--arch", "--method"]
+    objective = [flag for flag in flags if flag.startswith("--objective")]
+    assert objective[0] == "--objective"
+
+
+def test_an_option_of_one_objective_names_it():
+    texts = {option: text for option, text in helps(ObjectiveConfig) if option != "kind"}
+    assert len(texts) > 15
+    for option, text in texts.items():
+        facts = next(field for field in dataclasses.fields(ObjectiveConfig) if field.name == option)
+        assert text.startswith(facts.metadata[KEY].only_for), option
 
 
 def test_a_command_below_another_is_parsed_into_it():

@@ -11,9 +11,32 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 
+from sib.cli.commands import COMMANDS
+
 VALUES: dict[Any, str] = {str | None: "STR", int | None: "INT", float | None: "FLOAT"}
 VALUES |= {Path | None: "PATH"}
 """What stands for the value of an option that need not be given; tyro would add None to it."""
+
+
+class Narrowed:
+    """A stream to which the usage of `sib` is written as one word in place of all its commands.
+
+    Their list, which tyro writes into one line, is wider than a narrow screen; it follows below.
+
+    Args:
+        stream: that is written to.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, shortened."""
+        written: int = self._stream.write(text.replace(f"{{{','.join(COMMANDS)}}}", "COMMAND"))
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @cache

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr, redirect_stdout
 from inspect import cleandoc
 from io import StringIO
 from typing import Annotated, Any, Union
@@ -105,7 +105,7 @@ def parse(arguments: list[str]) -> Any:
     import tyro  # a tenth of a second, which `sib --version` does without
 
     from sib.cli.config_files import expand_config
-    from sib.cli.help import join_help
+    from sib.cli.help import Narrowed, join_help
     from sib.config.yaml_options import error_behind
 
     if not arguments:
@@ -123,7 +123,7 @@ def parse(arguments: list[str]) -> Any:
         arguments = expand_config(kind, rest) if command.reads_files else rest
     said = StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(said), redirect_stdout(Narrowed(sys.stdout)):
             config: Any = tyro.cli(
                 kind, prog=prog, description=described(description), args=arguments
             )

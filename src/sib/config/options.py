@@ -1,6 +1,6 @@
 """Groups of options of a training run."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import tyro
@@ -14,58 +14,16 @@ WEIGHT_INTERVAL = 8
 module loads torch."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
     """The S-IB objective."""
 
-    foreground_weight: float = option(0.01, only_for=("published",))
-    """λ_fg, weight of the alignment of reconstruction and image inside the foreground, at least
-    0."""
-    background_weight: float = option(1000.0, only_for=("published",))
-    """λ_bg, weight of the information outside the foreground, at least 0. Raise it if maps still
-    leak into the background."""
-    window_size: int = option(
-        31, only_for=("published",), only_if=("objective.mask", ("density", "hard"))
-    )
-    """Side of the mask's density window in pixels, at most the image's side. 31 suits 224
-    pixels."""
-    temperature: float = option(0.1, only_for=("published",))
-    """Temperature of the soft quantiles, in ranks, above 0; smaller is sharper."""
-    slope: float = option(10.0, only_for=("published",))
-    """Slope of the mask's sigmoids, above 0; larger values make the mask harder."""
-    projection_dim: int | None = option(None, only_for=("published",))
-    """Columns of a random projection before HSIC, at least 1. Set it to save time with large
-    images. Default: no projection."""
-    form: Literal["linear", "exp"] = option("linear", only_for=("published",))
-    """How the terms enter the loss. linear: the published description. exp: the published
-    scripts."""
-    cotangent: Literal["probabilities", "logits", "margin"] = option(
-        "probabilities", only_for=("published",)
-    )
-    """What the reconstruction explains: the probabilities, the logits, or the margin, which is the
-    log-odds of the decision."""
-    mask: Literal["density", "hard", "centred", "area"] = option("density", only_for=("published",))
-    """How the foreground is found in the reconstruction. density: where strong values are dense, as
-    in the paper. hard: the same, cut to 0 and 1. centred: where single values are strong. area: as
-    centred, with the mean that --objective.area gives."""
-    area: float = option(0.1, only_for=("published",), only_if=("objective.mask", ("area",)))
-    """Mean that --objective.mask area aims at, 0 to 1."""
-    alignment: Literal["hsic", "ssim"] = option("hsic", only_for=("published",))
-    """Foreground term: HSIC, or structural similarity of reconstruction and image."""
-    background: Literal["variance", "hsic", "magnitude"] = option(
-        "variance", only_for=("published",)
-    )
-    """Background term: variance, HSIC with the image, or magnitude of the reconstruction."""
-    estimator: Literal["biased", "unbiased"] = option("biased", only_for=("published",))
-    """Estimator of HSIC; the published one is biased. unbiased needs batches of at least 4."""
-    _: KW_ONLY
     kind: Annotated[Literal["published", "calibrated"], tyro.conf.arg(aliases=["--objective"])] = (
         option("calibrated", only_for=SPATIAL_IB)
     )
-    """Which S-IB objective. calibrated: shares of the background, which need no tuning; its options
-    are image-weight, layer-weight, stage-weight, balance, balance-floor, steady-interval,
-    foreground-layer and --stages. published: alignment and background variance, as in all recipes;
-    the other options belong to it."""
+    """Which S-IB objective. calibrated: shares of the background, which need no tuning. published:
+    alignment and background variance, as in all recipes. Each option below names the one that it
+    belongs to."""
     image_weight: float = option(0.1, only_for=("calibrated",))
     """calibrated only: how strongly the reconstruction is moved off the background, at least 0: the
     norm of this term's gradient over that of cross-entropy. Raise it if maps still leak."""
@@ -94,13 +52,57 @@ class ObjectiveConfig:
     foreground_layer: str | None = option(
         None, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
     )
-    """With --foreground pretrained only: module of the start network whose features give the
-    foreground. Default: one of its last stage, or at three quarters of a transformer's depth."""
+    """calibrated with --foreground pretrained only: module of the start network whose features give
+    the foreground. Default: one of its last stage, or at three quarters of a transformer's
+    depth."""
     foreground_area: float | Literal["otsu"] = option(
         0.2, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
     )
-    """With --foreground pretrained only: share of each image that is foreground, between 0 and 1,
-    or otsu, a threshold for each image, so that large objects get large foregrounds."""
+    """calibrated with --foreground pretrained only: share of each image that is foreground, between
+    0 and 1, or otsu, a threshold for each image, so that large objects get large foregrounds."""
+    foreground_weight: float = option(0.01, only_for=("published",))
+    """published only: λ_fg, weight of the alignment of reconstruction and image inside the
+    foreground, at least 0."""
+    background_weight: float = option(1000.0, only_for=("published",))
+    """published only: λ_bg, weight of the information outside the foreground, at least 0. Raise it
+    if maps still leak into the background."""
+    window_size: int = option(
+        31, only_for=("published",), only_if=("objective.mask", ("density", "hard"))
+    )
+    """published only: side of the mask's density window in pixels, at most the image's side. 31
+    suits 224 pixels."""
+    temperature: float = option(0.1, only_for=("published",))
+    """published only: temperature of the soft quantiles, in ranks, above 0; smaller is sharper."""
+    slope: float = option(10.0, only_for=("published",))
+    """published only: slope of the mask's sigmoids, above 0; larger values make the mask harder."""
+    projection_dim: int | None = option(None, only_for=("published",))
+    """published only: columns of a random projection before HSIC, at least 1. Set it to save time
+    with large images. Default: no projection."""
+    form: Literal["linear", "exp"] = option("linear", only_for=("published",))
+    """published only: how the terms enter the loss. linear: the published description. exp: the
+    published scripts."""
+    cotangent: Literal["probabilities", "logits", "margin"] = option(
+        "probabilities", only_for=("published",)
+    )
+    """published only: what the reconstruction explains: the probabilities, the logits, or the
+    margin, which is the log-odds of the decision."""
+    mask: Literal["density", "hard", "centred", "area"] = option("density", only_for=("published",))
+    """published only: how the foreground is found in the reconstruction. density: where strong
+    values are dense, as in the paper. hard: the same, cut to 0 and 1. centred: where single values
+    are strong. area: as centred, with the mean that --objective.area gives."""
+    area: float = option(0.1, only_for=("published",), only_if=("objective.mask", ("area",)))
+    """published only: mean that --objective.mask area aims at, 0 to 1."""
+    alignment: Literal["hsic", "ssim"] = option("hsic", only_for=("published",))
+    """published only: foreground term: HSIC, or structural similarity of reconstruction and
+    image."""
+    background: Literal["variance", "hsic", "magnitude"] = option(
+        "variance", only_for=("published",)
+    )
+    """published only: background term: variance, HSIC with the image, or magnitude of the
+    reconstruction."""
+    estimator: Literal["biased", "unbiased"] = option("biased", only_for=("published",))
+    """published only: estimator of HSIC; the published one is biased. unbiased needs batches of at
+    least 4."""
 
     @property
     def term_weights(self) -> dict[str, float]:

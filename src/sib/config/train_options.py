@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from sib.config.facts import GUIDED, SPATIAL_IB, option
 from sib.config.fine_tuning import FineTuningConfig
-from sib.config.image_size import ImageSizeOption
+from sib.config.main_options import MainOptions
 from sib.config.options import (
     InputConfig,
     ObjectiveConfig,
@@ -16,38 +14,18 @@ from sib.config.options import (
     RivalConfig,
     ScheduleConfig,
 )
-from sib.objectives.registry import METHODS
 
 
 @dataclass(frozen=True)
-class TrainOptions(FineTuningConfig):
+class TrainOptions(FineTuningConfig, MainOptions):
     """The fields of `TrainConfig`, which checks them."""
 
-    recipe: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[RECIPE]")] = option(
-        None, harmless=True
-    )
-    """Published recipe, such as cub200/resnet50; sib recipes lists them. It sets the data, the
-    architecture and the schedule. Options that you give override it."""
-    data: str = ""
-    """Data set. Named ones: digits (built in); cifar100, cub200, stanford_dogs, imagenet or
-    oxford_pet, below --root; or a folder of images, FOLDER/train/CLASS/*.jpg and
-    FOLDER/test/CLASS/*.jpg, or FOLDER/CLASS/*.jpg."""
     labels: Path | None = None
     """A CSV of several labels an image, for a folder of images: a column labels with ; or | between
     them, or a column of 0 and 1 for each label. The loss is binary cross-entropy, and the best
     epoch is chosen by mAP."""
     root: Path = option(Path("data"), resume=True, harmless=True)
     """Folder of the named data sets. sib data prepare puts them there."""
-    out: Path | None = option(None, resume=True, harmless=True)
-    """Run folder. Default: runs/DATA-ARCH-METHOD-SEED."""
-    arch: str = "resnet18"
-    """Architecture: small_resnet, any torchvision classifier, timm/NAME, or your own as
-    MODULE:FUNCTION, a function that takes the number of classes."""
-    method: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(METHODS)}}}")] = "sib"
-    """Training method. sib: cross-entropy plus the S-IB terms. ce: cross-entropy alone, the
-    baseline. saliency_guided (Ismail et al. 2021) and cgc (contrastive Grad-CAM consistency, Pillai
-    et al. 2022) need no annotation either. rrr (right for the right reasons, Ross et al. 2017) and
-    energy (Rao et al. 2023) need foregrounds. Methods of other packages can be named, too."""
     guided_share: float | None = option(None, only_for=GUIDED)
     """Share of the annotated training images whose foreground is used, 0 to 1; always the same
     images. In sib it replaces the foreground that S-IB finds. Default: 0 for sib, 1 for rrr and
@@ -74,14 +52,6 @@ class TrainOptions(FineTuningConfig):
     selection: Literal["validation", "test"] = "validation"
     """Split on which the best epoch is chosen. validation: images held out of the training
     split. test: as published; nothing is held out, so the test figure is optimistic."""
-    image_size: ImageSizeOption = option(None, joined="x")
-    """Side of the square input in pixels, or height and width as HxW. Default: 48 for digits, the
-    size that the start weights were trained with, or 224."""
-    epochs: int = option(30, resume=True)
-    """Passes over the training images, at least 1."""
-    batch_size: int = 32
-    """Images in a step of one process; N processes take N times as many. If memory runs out, try
-    --micro-batch first."""
     micro_batch: int | None = option(None, resume=True)
     """Most images whose graph is in memory at once, at least 1. Lower it if memory runs out. The
     gradients stay those of the whole batch, HSIC included, but batch norm uses the statistics of
@@ -95,10 +65,6 @@ class TrainOptions(FineTuningConfig):
     hsic_scope: Literal["local", "global"] = option("local", only_for=("published",))
     """published only: which images HSIC compares when several processes train. local: those of
     each process. global: those of all processes."""
-    seed: int = 0
-    """Seed of the weights, the order of the images and the augmentation, at least 0."""
-    device: str = option("auto", resume=True, harmless=True)
-    """Device: auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the model; everything after the logits is float32. bfloat16 and float16 are
     faster on GPUs; in float16 the loss is scaled so that small gradients survive."""
@@ -125,17 +91,10 @@ class TrainOptions(FineTuningConfig):
     bad_steps: int = option(5, resume=True, harmless=True)
     """End the run after this many steps in a row with a loss or gradient that is not finite. Each
     such step is undone and counted."""
-    resume: bool = option(False, resume=True, harmless=True)
-    """Continue from the last saved step of the run folder. These may change: epochs, out,
-    root, device, workers, micro-batch, checkpoint, cuda-graph, save-every-steps, on-bad-image,
-    bad-steps, freeze, unfreeze-after, early-stopping, track, input.cache."""
     track: str = option("none", resume=True, harmless=True, joined=",")
     """Trackers that show the curves and a picture of explanations during training: none, or
     tensorboard, wandb, mlflow, separated by commas. Trackers of other packages can be named, too.
     Each needs pip install "sib[NAME]"; metrics.jsonl is always written."""
-    dry_run: bool = option(False, resume=True, harmless=True)
-    """Check everything, print how long the run would take and how much memory, and stop. Nothing is
-    trained or saved."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
