@@ -29,8 +29,9 @@ def measure(model: nn.Module, dataset: TensorDataset) -> dict[str, float]:
         logits = model(images)
     logits = getattr(logits, "logits", logits)  # transformers wraps them
     maps = sib.explain.attribute(model, images, method="saliency")
-    return {
-        "accuracy": (logits.argmax(1) == labels).float().mean().item(),
-        "energy": sib.metrics.foreground_energy(maps, foreground).mean().item(),
-        "even map": sib.metrics.even_energy(foreground).mean().item(),
+    found = {
+        "accuracy": (logits.argmax(1) == labels).float(),
+        "energy": sib.metrics.foreground_energy(maps, foreground),  # NaN for a map of zeros
+        "even map": sib.metrics.even_energy(foreground),
     }
+    return {name: round(values.nanmean().item(), 3) for name, values in found.items()}

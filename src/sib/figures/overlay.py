@@ -138,6 +138,12 @@ def overlay(axis: Axes, image: Tensor, attribution: Tensor) -> None:
     A map without negative values runs from dark to bright. One with both signs is red where it is
     positive and blue where it is negative.
 
+    Args:
+        axis: matplotlib axes to draw into.
+        image: uint8 (3, H, W).
+        attribution: (H, W), scaled to [−1, 1] as by `sib.explain.normalize_maps`; larger values
+            look like 1.
+
     Example:
         >>> import matplotlib.figure, sib, torch
         >>> axis = matplotlib.figure.Figure().subplots()
