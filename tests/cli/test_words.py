@@ -57,6 +57,8 @@ def words_of(text: str) -> list[str]:
         ("train --freeze a b cub200/resnet50", "got 'a' 'b' 'cub200/resnet50': write a,b$"),
         ("train --data=mine digits", "--data takes one value; got 'mine' 'digits'$"),
         ("audit --image-size 64 48", "write 64x48"),
+        ("train --image-size 224 x 192", "got '224' 'x' '192': write 224x192$"),
+        ("train --image-size 224 by 192", "write 224x192$"),
     ],
 )
 def test_a_second_value_is_explained(line, sentence):

@@ -1,5 +1,7 @@
 """Sizes that are not square, and the rules of resizing."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,22 @@ class TestSizes:
     )
     def test_other_text_is_refused(self, text):
         with pytest.raises(InputError, match="--image-size must be N for a square or HxW"):
+            parse_size(text)
+
+    @pytest.mark.parametrize(
+        ("text", "meant"),
+        [
+            *(("224,192", "224x192"), ("(224, 192)", "224x192"), ("224*192", "224x192")),
+            *(("[64]", "64"), ("224px", "224"), ("224.0", "224"), ("224:192", "224x192")),
+        ],
+    )
+    def test_what_was_meant_is_proposed(self, text, meant):
+        with pytest.raises(InputError, match=f": write {meant}$"):
+            parse_size(text)
+
+    @pytest.mark.parametrize("text", ["-1", "6.5", "3x64x64", "1,2,3"])
+    def test_nothing_is_proposed_beyond_doubt(self, text):
+        with pytest.raises(InputError, match=f"got {re.escape(repr(text))}$"):
             parse_size(text)
 
     @pytest.mark.parametrize("size", [0, 1, (0, 4), (4, 1), (4, -1), "0", "1", "4x1"])

@@ -329,6 +329,10 @@ def test_the_only_weights_under_an_unusual_key_are_taken(content, key, tmp_path)
         ({"netG": STATE, "netD": STATE}, "weights of several networks, under 'netG' and 'netD'"),
         (STATE | {"fc.bias": torch.zeros(2).to("meta")}, "fc.bias is a tensor that is without val"),
         (STATE | {"fc.bias": torch.zeros(2).to_sparse()}, "fc.bias is a tensor that is sparse"),
+        (
+            STATE | {"fc.bias": torch.zeros(2).to(torch.float8_e4m3fn)},
+            "fc.bias holds float8_e4m3fn, which needs scales that are kept elsewhere",
+        ),
     ],
 )
 def test_several_networks_and_tensors_without_values_are_refused(content, sentence, tmp_path):

@@ -336,7 +336,7 @@ def test_bad_input(audits, tmp_path, capsys):
     path = audits / "object_reader.safetensors"
     options = [*arguments("object_reader", audits / "data"), "--page", str(tmp_path)]
     assert main(["audit", str(path), *options]) == 2
-    assert "is a folder; give a file to write" in " ".join(capsys.readouterr().err.split())
+    assert "is a folder; give the name of a file" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_overview_of_several_audits_has_a_heading(audits):

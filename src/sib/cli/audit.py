@@ -9,7 +9,6 @@ from sib.evaluation.audit.command import audit_and_show
 from sib.evaluation.audit.measure import open_audited
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.stored import Evaluation
-from sib.utils.errors import InputError
 
 
 def audit(config: AuditConfig, console: Console) -> None:
@@ -18,8 +17,6 @@ def audit(config: AuditConfig, console: Console) -> None:
     Raises:
         InputError: bad input, in one sentence.
     """
-    if config.page is not None and config.page.is_dir():
-        raise InputError(f"--page {config.page} is a folder; give a file to write, as audit.html")
     audits = audit_and_show(config, console)
     if config.page is None or not distributed.is_main_process():
         return

@@ -12,6 +12,7 @@ from sib import __version__, distributed
 from sib.cli.arguments import EVERYWHERE, described, split_output
 from sib.cli.commands import COMMANDS, Command
 from sib.cli.flags import check_command
+from sib.cli.outputs import check_outputs
 from sib.cli.sentence import in_a_sentence
 from sib.utils.errors import InputError, ProblemsFound, ProcessLost, ReaderDied, TrainingFailed
 from sib.utils.lazy import load
@@ -54,6 +55,7 @@ def _run(arguments: list[str]) -> int:
         arguments, output = split_output(arguments)
         config = parse(arguments)
         command = COMMANDS[arguments[0]]
+        check_outputs(" ".join(arguments[: 1 + bool(command.below)]), config)
         if not command.several_processes:
             distributed.refuse(f"sib {arguments[0]}")
         from sib.utils.terminal import Terminal

@@ -14,6 +14,7 @@ from sib.config.facts import options
 from sib.config.recipes import RECIPES
 from sib.config.yaml_options import RECIPE
 from sib.utils.errors import InputError
+from sib.utils.image_size import size_meant
 
 JOINABLE = {"x": r"\d+,?", "/": r"[\d.,]+", ",": r"[^/\\]+"}
 """What each value of an option looks like, by what joins several of them."""
@@ -214,6 +215,8 @@ def _sentence(word: Word, flag: Flag) -> str:
     if len(values) == 2 or (len(values) > 2 and flag.joined == ","):
         return f"{start}: write {flag.joined.join(value.strip(',') for value in values)}"
     whole = " ".join(word.values)
+    if flag.joined == "x":
+        return start + size_meant(whole)
     if flag.joined or flag.kind is not str or flag.choices or not _belong_together(word.values):
         return start
     return f"{start}: if it has spaces, put it in quotes, {whole!r}"

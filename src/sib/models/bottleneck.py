@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sib.models.axes import find_axes
 from sib.models.candidates import candidate_layers
 from sib.models.chain import is_head
+from sib.models.counting import gradients_at, places_count
 from sib.models.mode import evaluation_mode
 from sib.models.outputs import logits_in
 from sib.models.trace import Trace
@@ -16,8 +17,6 @@ TRIES = 24
 """Most layers that are tried, last first."""
 SAME = 1e-3
 """Share of the difference between two images' logits below which they count as equal."""
-NEEDED = 0.5
-"""Share of the places that must have a gradient."""
 MOST_AFTER = 0.3
 """Largest share of the weights that layers with places may have after it."""
 
@@ -167,16 +166,5 @@ def _places_count(model: nn.Module, images: Tensor, name: str, found: Trace) -> 
         reshape = find_axes(model, images, name, found).reshape
     except ValueError:
         return False
-    kept: list[Tensor] = []
-    handle = model.get_submodule(name).register_forward_hook(lambda *given: kept.append(given[2]))
-    try:
-        with evaluation_mode(model), torch.enable_grad():
-            noise = torch.randn(1, *images.shape[1:], generator=torch.Generator().manual_seed(1))
-            logits = logits_in(model(noise.to(images).requires_grad_()))
-            (gradient,) = torch.autograd.grad(logits.sum(), kept[-1], allow_unused=True)
-    finally:
-        handle.remove()
-    if gradient is None:
-        return False
-    map_ = gradient if reshape is None else reshape(gradient)
-    return float((map_ != 0).any(dim=1).float().mean()) >= NEEDED
+    gradient = gradients_at(model, images, [name]).get(name)
+    return gradient is not None and places_count(gradient, reshape)

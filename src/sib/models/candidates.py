@@ -4,7 +4,11 @@ from torch import Tensor, nn
 
 from sib.models.axes import Tokens, find_axes
 from sib.models.chain import around, has_places
+from sib.models.counting import gradients_at, may_count
 from sib.models.trace import Trace, trace
+
+TRIES = 12
+"""Most layers whose axes are looked for, in images that are changed in places."""
 
 
 def candidate_layers(model: nn.Module, images: Tensor) -> list[str]:
@@ -34,29 +38,47 @@ def candidate_layers(model: nn.Module, images: Tensor) -> list[str]:
 
 
 def describe_candidates(model: nn.Module, images: Tensor, most: int = 10) -> str:
-    """The candidates in words, last first, with the reshape of tokens."""
+    """The candidates that serve in words, last first, with the reshape of tokens.
+
+    The logits have a gradient at the places of each, and the order of the first one's axes is
+    known.
+    """
     try:
-        candidates = candidate_layers(model, images)
+        candidates = candidate_layers(model, images)[::-1]
     except Exception as error:  # whatever a model raises: what is missing is reported all the same
         size = " × ".join(map(str, images.shape[1:]))
         return f"the model takes no images of {size}, so none is proposed ({error})"
     if not candidates:
         return "no module of it gives a feature map"
-    text = f"candidates, last first: {', '.join(candidates[::-1][:most])}"
-    return text + _reshape_of_tokens(model, images, candidates, trace(model, images))
+    found = trace(model, images)
+    serving = _from_a_known_order(model, images, _counting(model, images, candidates), found)
+    if not serving:
+        return (
+            f"none is proposed: no layer among {len(candidates)} has places in an order that is "
+            "known and a gradient of the logits there"
+        )
+    axes = find_axes(model, images, serving[0], found).reshape
+    reshape = f"; for {serving[0]}, reshape={axes.code()}" if isinstance(axes, Tokens) else ""
+    return f"candidates, last first: {', '.join(serving[:most])}{reshape}"
 
 
-def _reshape_of_tokens(
-    model: nn.Module, images: Tensor, candidates: list[str], found: Trace
-) -> str:
-    """The reshape of the last candidate whose tokens are in a recognised order."""
-    for name in candidates[::-1]:
-        if len(found.shapes[name]) != 3:
-            return ""
+def _counting(model: nn.Module, images: Tensor, names: list[str]) -> list[str]:
+    """The layers whose places may count; all of them if the model cannot be differentiated."""
+    try:
+        gradients = gradients_at(model, images, names)
+    except Exception:  # whatever a model raises in its backward pass, which is reported elsewhere
+        return names
+    return [name for name in names if name in gradients and may_count(gradients[name])]
+
+
+def _from_a_known_order(
+    model: nn.Module, images: Tensor, names: list[str], found: Trace
+) -> list[str]:
+    """The layers from the first one on whose axes are in a known order."""
+    for index, name in enumerate(names[:TRIES]):
         try:
-            reshape = find_axes(model, images, name, found).reshape
-        except ValueError:  # a layer whose tokens are in no known order is not proposed with one
+            find_axes(model, images, name, found)
+        except ValueError:
             continue
-        if isinstance(reshape, Tokens):
-            return f"; for {name}, reshape={reshape.code()}"
-    return ""
+        return names[index:]
+    return []

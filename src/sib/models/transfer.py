@@ -146,7 +146,9 @@ def _shapes(value: Tensor, own: Tensor, key: str) -> str:
     if value.shape != own.shape:
         return f"{key} has shape {tuple(value.shape)} in place of {tuple(own.shape)}"
     if value.is_floating_point() != own.is_floating_point():
-        return f"{key} holds {value.dtype} in place of {own.dtype}"
+        quantised = own.is_floating_point() and value.dtype.itemsize == 1
+        advice = ", as quantised weights do: give those from before" if quantised else ""
+        return f"{key} holds {value.dtype} in place of {own.dtype}{advice}"
     return ""
 
 

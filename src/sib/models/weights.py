@@ -135,9 +135,25 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
             if not isinstance(facts, dict):
                 raise ValueError("the facts in its header are not an object")
             facts.pop("part", None)
-            return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged and cannot be read: {error}") from None
+    for name, value in state.items():
+        _check_values(name, value, path)
+    return state, facts
+
+
+def _check_values(name: str, value: Tensor, path: Path) -> None:
+    """Raise InputError for a tensor whose values are not there, or mean nothing by themselves."""
+    if value.layout is not torch.strided or value.is_meta:
+        kind = "without values" if value.is_meta else "sparse"
+        raise InputError(f"{path}: {name} is a tensor that is {kind}; save a dense one")
+    if value.is_quantized or (value.is_floating_point() and value.dtype.itemsize == 1):
+        kind = str(value.dtype).removeprefix("torch.")
+        raise InputError(
+            f"{path}: {name} holds {kind}, which needs scales that are kept elsewhere; save the "
+            "weights in float32, float16 or bfloat16"
+        )
 
 
 def _state_dict(content: Any, path: Path) -> tuple[State, dict[str, Any]]:
@@ -165,9 +181,7 @@ def _state_dict(content: Any, path: Path) -> tuple[State, dict[str, Any]]:
                 f"{path} holds no weights: {name!r} is a {type(value).__name__}, and a state dict "
                 "holds tensors only"
             )
-        if value.layout is not torch.strided or value.is_meta:
-            kind = "without values" if value.is_meta else "sparse"
-            raise InputError(f"{path}: {name} is a tensor that is {kind}; save a dense one")
+        _check_values(name, value, path)
     return {str(name): value for name, value in content.items()}, facts
 
 

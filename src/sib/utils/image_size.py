@@ -9,6 +9,10 @@ ImageSize = int | tuple[int, int]
 SMALLEST = 2
 """Pixels of a side; torch cannot resize all images to fewer."""
 WRITTEN = re.compile(r"([0-9]{1,9})(?:[xX×]([0-9]{1,9}))?")
+MEANT = re.compile(
+    r"[\s(\[]*([0-9]{1,9})(?:\s*(?:[*,;:/xX×-]|\s|by)\s*([0-9]{1,9}))?(?:\.0|px|[\s)\],])*"
+)
+"""What people write in place of that."""
 
 
 def height_width(size: ImageSize) -> tuple[int, int]:
@@ -33,10 +37,16 @@ def parse_size(text: str, argument: str = "--image-size") -> ImageSize:
     if found is None:
         raise InputError(
             f"{argument} must be N for a square or HxW for height and width, such as 224 or "
-            f"192x256; got {text!r}"
+            f"192x256; got {text!r}{size_meant(text)}"
         )
     height, width = int(found[1]), int(found[2] or found[1])
     return check_size(height if height == width else (height, width), argument)
+
+
+def size_meant(text: str) -> str:
+    """For messages: how to write a size of one or two whole numbers; empty for anything else."""
+    sides = MEANT.fullmatch(text)
+    return f": write {'x'.join(filter(None, sides.groups()))}" if sides else ""
 
 
 def check_size(size: ImageSize | str, argument: str = "image_size") -> ImageSize:
