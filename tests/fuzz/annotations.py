@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from fuzz.target import Target, folder
+from helpers.annotated import pack_brush
 from helpers.image_files import encoded
 from helpers.pictures import save as save_picture
 from helpers.pictures import square_pixels
@@ -104,6 +105,7 @@ def label_studio_seeds() -> list[bytes]:
         {"x": 50, "y": 50, "radiusX": 20, "radiusY": 30, "rotation": 10},
         {"points": [[0, 0], [90, 5], [40, 80]], "polygonlabels": ["x"]},
         {"choices": ["x"]},
+        {"format": "rle", "rle": pack_brush([0, 9, 9, 255] * 10 + [0] * 80), "brushlabels": ["x"]},
     ]
     own = {"original_width": 5, "original_height": 6, "image_rotation": 0}
     long = {"annotations": [{"result": [own | {"value": value} for value in values]}]}

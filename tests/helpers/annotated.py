@@ -64,3 +64,19 @@ def voc(filename=None, boxes=((12, 8, 28, 20),), size=(30, 40), extra=""):
     named = f"<filename>{filename}</filename>" if filename else ""
     whole = f"<size><width>{size[1]}</width><height>{size[0]}</height></size>" if size else ""
     return f"<annotation>{named}{whole}{objects}</annotation>"
+
+
+def pack_brush(values: list[int], longest: int = 1000) -> list[int]:
+    """A picture's values as Label Studio packs them, in blocks of at most ``longest`` values."""
+    bits = f"{len(values):032b}" + f"{7:05b}" + "".join(f"{size - 1:04b}" for size in (3, 4, 8, 16))
+    place = 0
+    while place < len(values):
+        block = values[place : place + longest]
+        same = next((i for i, each in enumerate(block) if each != block[0]), len(block))
+        block = block[: max(same, 1)] if same > 1 else block
+        which, width = next((i, w) for i, w in enumerate((3, 4, 8, 16)) if len(block) <= 2**w)
+        bits += str(int(same > 1)) + f"{which:02b}" + f"{len(block) - 1:0{width}b}"
+        bits += "".join(f"{each:08b}" for each in (block[:1] if same > 1 else block))
+        place += len(block)
+    bits += "0" * (-len(bits) % 8)
+    return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.annotated import EXPECTED, NAMES, check_all, foregrounds, opened, write
+from helpers.annotated import EXPECTED, NAMES, check_all, foregrounds, opened, pack_brush, write
 from sib.data.annotation_notes import NOTE
 from sib.data.readers.annotations import read_annotations
 from sib.utils.errors import InputError
@@ -64,6 +64,8 @@ RECTANGLE = {"x": 30, "y": 8 / 0.3, "width": 40, "height": 40, "rotation": 0}
 """The square as percent of 40 × 30 pixels."""
 OUTLINE = [[30, 80 / 3], [70, 80 / 3], [70, 200 / 3], [30, 200 / 3]]
 
+STROKE = pack_brush(np.repeat(np.where(EXPECTED, 255, 0).ravel(), 4).tolist())
+
 
 def tasks(values, names=NAMES, **facts):
     own = {"original_width": 40, "original_height": 30, "image_rotation": 0, **facts}
@@ -81,6 +83,7 @@ class TestLabelStudio:
             [RECTANGLE | {"rectanglelabels": ["cat"]}],
             [{"points": OUTLINE, "polygonlabels": ["cat"], "closed": True}],
             [RECTANGLE, {"choices": ["good"]}, {"text": ["x"]}],
+            [{"format": "rle", "rle": STROKE, "brushlabels": ["cat"]}],
         ],
     )
     def test_shapes(self, values, folder, tmp_path):
@@ -122,7 +125,8 @@ class TestLabelStudio:
             (tasks([RECTANGLE], image_rotation=90), "image_rotation of 0"),
             (tasks([RECTANGLE | {"x": "a"}]), "x must be a number"),
             (tasks([{"points": [1, 2]}]), "must be a list of x and y"),
-            (tasks([{"format": "rle", "rle": [0, 1]}]), "brush strokes or curves"),
+            (tasks([{"format": "rle", "rle": [0, 1]}]), "the rle of a brush stroke is cut off"),
+            (tasks([{"vertices": [], "closed": True}]), "bitmaps or curves"),
             ([{"data": {"text": "x"}, "annotations": []}], "must name one image"),
             ([{"data": {"a": "a.png", "b": "b.png"}, "annotations": []}], "must name one image"),
             ([{"data": {"a": "a.png"}, "annotations": [{"result": [1]}]}], "a list of objects"),

@@ -1,10 +1,11 @@
-"""Label Studio's own JSON: rectangles, ellipses and polygons, all images in one file."""
+"""Label Studio's own JSON: rectangles, ellipses, polygons and brush strokes of all images."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sib.data.match import as_path
+from sib.data.readers.annotations.brush import read_brush
 from sib.data.readers.annotations.entry import (
     Annotation,
     Format,
@@ -22,8 +23,8 @@ from sib.data.sample import Box
 from sib.utils.errors import InputError
 
 Size = tuple[int, int]
-OUTLINED = ("rle", "imageDataURL", "vertices")
-"""Keys of brush strokes, bitmaps and curves."""
+OUTLINED = ("imageDataURL", "vertices")
+"""Keys of bitmaps and curves."""
 
 
 def matches(content: Any) -> bool:
@@ -98,7 +99,7 @@ def _results(task: dict[str, Any], where: str) -> Iterator[tuple[dict[str, Any],
         lists = [value for value in task.values() if isinstance(value, list)]
         pairs = [(entry, entry) for each in lists for entry in each if isinstance(entry, dict)]
     for entry, value in pairs:
-        if isinstance(value, dict) and ({"x", "points", *OUTLINED} & set(value)):
+        if isinstance(value, dict) and ({"x", "points", "rle", *OUTLINED} & set(value)):
             yield entry, value
 
 
@@ -114,7 +115,9 @@ def _shape(value: dict[str, Any], size: Size, where: str) -> Shape:
 
     height, width = size
     if any(key in value for key in OUTLINED):
-        raise InputError(f"{where} holds brush strokes or curves: export the project as COCO")
+        raise InputError(f"{where} holds bitmaps or curves: export the project as COCO")
+    if "rle" in value:
+        return read_brush(value["rle"], size, where)
     if "points" in value:
         return outline(_points(value["points"], size, where), where)
     x, y = pixels("x", width), pixels("y", height)
