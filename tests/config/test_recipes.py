@@ -212,7 +212,7 @@ def take_two_steps(name, root, tmp_path, monkeypatch, *options, opening=open_spl
         assert batch.images.shape == (config.batch_size, 3, config.side, config.side)
         training.train_step.run(batch, 0, step, training.progress)
     assert training.progress.batches == 2
-    assert training.update.learning_rate == recipe.learning_rate
+    assert training.learner.update.learning_rate == recipe.learning_rate
     sums = training.progress.sums
     assert all(value.isfinite() for value in sums.values())
     assert sums["reconstruction_scale"] > 0 and sums["terms.background"] > 0

@@ -19,9 +19,9 @@ original = loop.Training._finish_step
 def lost_then_told_to_stop(training, seconds):
     """Process 1 dies after step 5; started again, torchrun is told to stop after step 8."""
     original(training, seconds)
-    if training.step == 5 and RANK == 1 and not RESTARTED:
+    if training.place.step == 5 and RANK == 1 and not RESTARTED:
         os.kill(os.getpid(), signal.SIGKILL)
-    if training.step == 8 and RANK == 0:
+    if training.place.step == 8 and RANK == 0:
         os.kill(os.getppid(), signal.SIGTERM)
         deadline = time.monotonic() + 30
         while training.interrupt.number is None and time.monotonic() < deadline:

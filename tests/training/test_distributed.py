@@ -121,7 +121,7 @@ def asked_to_stop(patch, rank, folder):
 
     def finish(self, seconds):
         original(self, seconds)
-        if rank == 1 and self.step == 2:
+        if rank == 1 and self.place.step == 2:
             self.interrupt.number = 15
 
     patch.setattr(loop.Training, "_finish_step", finish)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from sib import distributed
 from sib.config.train import TrainConfig
@@ -11,7 +11,6 @@ from sib.data import BadSample, Batch
 from sib.models.layers import chosen_layer
 from sib.runs.folder import RunFolder
 from sib.runs.reader import read_epochs
-from sib.runs.state_file import FORMAT
 from sib.training.average import WeightAverage
 from sib.training.diagnostics import TermMonitor, term_weights
 from sib.training.explanations import draw_explanations
@@ -22,12 +21,7 @@ from sib.training.progress import EpochProgress
 from sib.training.records import best_record, best_words, is_better, result_record, weight_facts
 from sib.training.reporter import NullReporter, Reporter
 from sib.training.splits import make_split_loader
-from sib.training.state import (
-    objective_state,
-    process_state,
-    restore_objective,
-    restore_process,
-)
+from sib.training.state import Learner, Place
 from sib.training.step import TrainStep
 from sib.training.validation import Measurement, measure
 from sib.training.writer import Writer
@@ -69,28 +63,22 @@ class Training:
     """One run in progress: its optimiser, its best epoch, its files."""
 
     def __init__(self, prepared: Prepared, reporter: Reporter) -> None:
-        self.config, self.task = prepared.config, prepared.task
-        self.splits, self.loader, self.device = prepared.splits, prepared.loader, prepared.device
-        self.run, self.reporter = prepared.run, reporter
-        self.writer, self.trackers = Writer(prepared.run), prepared.trackers
-        self.selection = make_split_loader(self.config, self.splits, self.config.selection)
-        self.update = Update(self.task.model, self.config, self.device, len(self.loader))
-        self.freezing = prepared.freezing
-        self.average = self.config.ema and WeightAverage(self.task.model, self.config.ema)
-        self.train_step = TrainStep(
-            self.config,
-            self.task,
-            prepared.parallel,
-            self.update,
-            self.device,
-            make_mixing(self.config, len(self.splits.classes)),
-        )
-        self.interrupt, self.progress = Interrupt(), EpochProgress()
-        self.step, self.epoch = 0, 0
+        config, task, device = prepared.config, prepared.task, prepared.device
+        self.config, self.task, self.device = config, task, device
+        self.splits, self.loader = prepared.splits, prepared.loader
+        self.selection = make_split_loader(config, self.splits, config.selection)
+        self.freezing, self.reporter = prepared.freezing, reporter
+        self.run, self.trackers = prepared.run, prepared.trackers
+        self.writer = Writer(prepared.run)
+        update = Update(task.model, config, device, len(self.loader))
+        mixing = make_mixing(config, len(self.splits.classes))
+        self.train_step = TrainStep(config, task, prepared.parallel, update, device, mixing)
+        self.average = WeightAverage(task.model, config.ema) if config.ema else None
+        self.monitor = TermMonitor(objective=config.objective.kind)
+        self.learner = Learner(task, update, self.average, self.monitor, device)
+        self.place, self.progress, self.interrupt = Place(), EpochProgress(), Interrupt()
         self.saved: int | None = None
         """Step of the newest saved state."""
-        self.best: dict[str, float] = {}
-        self.monitor = TermMonitor(objective=self.config.objective.kind)
         self.state = prepared.state
         """The state to continue from."""
 
@@ -100,48 +88,52 @@ class Training:
             if self.config.resume:
                 self._restore()
             with self.interrupt.listening():
-                while self.epoch < self.config.epochs and not self._stops_early():
+                while self.place.epoch < self.config.epochs and not self._stops_early():
                     self._train_epoch()
-                    self._check_learned()
                     distributed.broadcast_module(self.task.model, buffers_only=True)
                     self._finish_epoch(self._measure(self.selection), self._measure_average())
                 return self._test()
 
     def _train_epoch(self) -> None:
         self.task.train()
-        if self.freezing.set_epoch(self.epoch) and distributed.size() > 1:
+        if self.freezing.set_epoch(self.place.epoch) and distributed.size() > 1:
             # DistributedDataParallel exchanges only gradients that were needed when it was built
             self.train_step.parallel = parallel_task(self.task, self.device, unused=True)
-        self.loader.set_epoch(self.epoch, self.progress.batches)
-        batches = self._read(self.reporter.steps(self.epoch, self.loader))
+        self.loader.set_epoch(self.place.epoch, self.progress.batches)
         start = time.perf_counter()
-        for batch in batches:
-            self.train_step.run(batch, self.epoch, self.step, self.progress)
+        for batch in self._read(self.reporter.steps(self.place.epoch, self.loader)):
+            self.train_step.run(batch, self.place.epoch, self.place.step, self.progress)
             now = time.perf_counter()
             self._finish_step(now - start)
             start = now
+        if not self.progress.images:
+            raise TrainingFailed(
+                f"no step of epoch {self.place.epoch + 1} succeeded: each one's loss or gradient "
+                "was not finite, or too few of its images could be read; lower "
+                "--optimizer.learning-rate or the objective's weights"
+            )
 
     def _finish_step(self, seconds: float) -> None:
         """Count an attempted step, average its weights, and save if it is time to."""
-        self.step += 1
+        self.place.step += 1
         self.progress.seconds += seconds
         if self.average:
             self.average.update()
         every = self.config.save_every_steps
-        if every is not None and self.step % every == 0:
+        if every is not None and self.place.step % every == 0:
             self._save_state()
 
     def _finish_epoch(self, measured: Measurement, averaged: Measurement | None) -> None:
         """Write metrics, then the state that marks the epoch as done, then the weights."""
-        self.epoch += 1
+        self.place.epoch += 1
         record = self._record(measured, averaged)
         warnings = self.monitor.check(record)
         if warnings:
             record["warnings"] = list(warnings.values())
         best = ""
-        if is_better(measured, self.best):
-            best = best_words(measured, self.best)
-            self.best = best_record(self.epoch, measured)
+        if is_better(measured, self.place.best):
+            best = best_words(measured, self.place.best)
+            self.place.best = best_record(self.place.epoch, measured)
         self.writer.log(record)
         self.progress = EpochProgress()
         self._save_state()
@@ -154,9 +146,9 @@ class Training:
     def _record(self, measured: Measurement, averaged: Measurement | None) -> dict[str, Any]:
         """The epoch's line in ``metrics.jsonl``."""
         record = {
-            "epoch": self.epoch,
-            "step": self.step,
-            "learning_rate": self.update.learning_rate,
+            "epoch": self.place.epoch,
+            "step": self.place.step,
+            "learning_rate": self.learner.update.learning_rate,
             **self.progress.record(),
             **term_weights(self.task),
             "memory_bytes": peak_memory(self.device),
@@ -171,10 +163,10 @@ class Training:
         self.writer.load_weights("best", self.task.model)
         test = self._measure(self._test_loader())
         averaged = self._measure_average(test=True)
-        result = result_record(self.config, self.epoch, self.best, test, averaged)
+        result = result_record(self.config, self.place.epoch, self.place.best, test, averaged)
         self.writer.save_result(result)
         self.reporter.result(result)
-        self.trackers.log_result(result, self.step)
+        self.trackers.log_result(result, self.place.step)
         return result
 
     def _measure(self, loader: Any) -> Measurement:
@@ -194,12 +186,12 @@ class Training:
 
     def _stops_early(self) -> bool:
         """Whether too many epochs have passed since the best one."""
-        patience = self.config.early_stopping
-        if patience is None or not self.best or self.epoch - self.best["epoch"] < patience:
+        patience, epoch, best = self.config.early_stopping, self.place.epoch, self.place.best
+        if patience is None or not best or epoch - best["epoch"] < patience:
             return False
         self.reporter.info(
-            f"stopped after epoch {self.epoch}: {patience} without a better one than epoch "
-            f"{self.best['epoch']:.0f}"
+            f"stopped after epoch {epoch}: {patience} without a better one than epoch "
+            f"{best['epoch']:.0f}"
         )
         return True
 
@@ -223,21 +215,40 @@ class Training:
                 self.progress.left_out += batch.skipped
                 yield batch
 
-    def _stop(self, number: int) -> None:
-        if self.saved != self.step:  # otherwise the model may be the best epoch's
+    def _stop(self, number: int) -> NoReturn:
+        """Save, unless the newest step is saved: the model may then be the best epoch's."""
+        step = self.place.step
+        if self.saved != step:
             self._save_state()
-        raise Stopped(
-            number, f"stopped after step {self.step}, which is saved: continue with --resume"
-        )
+        raise Stopped(number, f"stopped after step {step}, which is saved: continue with --resume")
 
-    def _check_learned(self) -> None:
-        """Raise TrainingFailed after an epoch in which no step succeeded."""
-        if not self.progress.images:
-            raise TrainingFailed(
-                f"no step of epoch {self.epoch + 1} succeeded: each one's loss or gradient was not "
-                "finite, or too few of its images could be read; lower "
-                "--optimizer.learning-rate or the objective's weights"
-            )
+    def _save_state(self) -> None:
+        """Save the state of all processes."""
+        self.writer.save_state(self.learner.state(self.place, self.progress))
+        self.saved = self.place.step
+
+    def _save_weights(self) -> None:
+        epoch, layer = self.place.epoch, chosen_layer(self.task.model)
+        facts = weight_facts(self.config, self.splits, epoch, layer)
+        self.writer.save_weights("last", self.task.model, facts)
+        if self.place.best["epoch"] == epoch:
+            self.writer.save_weights("best", self.task.model, facts)
+        if self.average:
+            with self.average.in_place():
+                self.writer.save_weights("ema", self.task.model, facts)
+
+    def _restore(self) -> None:
+        state, self.state = self.state, None
+        if state is not None:
+            self.place, self.progress = self.learner.restore(state)
+            self.saved = self.place.step
+            if self.place.epoch and not self.progress.batches:
+                self._save_weights()  # the stop may have come between state and weights
+        self.writer.drop_after(self.place.epoch)
+
+    def _draw_explanations(self) -> bytes:
+        source = getattr(self.splits, self.config.selection)
+        return draw_explanations(self.task.model, source, self.config, self.device)
 
     @contextmanager
     def _failures_in_one_sentence(self) -> Iterator[None]:
@@ -245,61 +256,9 @@ class Training:
         try:
             yield
         except (TrainingFailed, ReaderDied) as failure:
-            raise TrainingFailed(f"{failure}; {self._kept()}") from None
+            kept = "nothing was saved yet"
+            if self.saved is not None:
+                kept = f"step {self.saved} is saved in {self.run.path}: continue with --resume"
+            raise TrainingFailed(f"{failure}; {kept}") from None
         finally:
             self.trackers.close()
-
-    def _kept(self) -> str:
-        """Describe what is left after a failure."""
-        if self.saved is None:
-            return "nothing was saved yet"
-        return f"step {self.saved} is saved in {self.run.path}: continue with --resume"
-
-    def _draw_explanations(self) -> bytes:
-        source = getattr(self.splits, self.config.selection)
-        return draw_explanations(self.task.model, source, self.config, self.device)
-
-    def _save_weights(self) -> None:
-        facts = weight_facts(self.config, self.splits, self.epoch, chosen_layer(self.task.model))
-        self.writer.save_weights("last", self.task.model, facts)
-        if self.best["epoch"] == self.epoch:
-            self.writer.save_weights("best", self.task.model, facts)
-        if self.average:
-            with self.average.in_place():
-                self.writer.save_weights("ema", self.task.model, facts)
-
-    def _save_state(self) -> None:
-        """Save the state of all processes."""
-        self.writer.save_state(self._state())
-        self.saved = self.step
-
-    def _state(self) -> dict[str, Any]:
-        own = process_state(self.progress, self.task, self.device)
-        return {
-            "format": FORMAT,
-            "epoch": self.epoch,
-            "step": self.step,
-            "best": self.best,
-            "largest_scale": self.monitor.largest_scale,
-            "model": self.average.own if self.average else self.task.model.state_dict(),
-            "objective": objective_state(self.task),
-            **self.update.state(),
-            **({"average": self.average.state()} if self.average else {}),
-            "processes": distributed.all_gather_object(own),
-        }
-
-    def _restore(self) -> None:
-        state, self.state = self.state, None
-        if state is not None:
-            self.task.model.load_state_dict(state["model"])
-            restore_objective(self.task, state.get("objective"))
-            self.update.restore(state)
-            if self.average:
-                self.average.restore(state["average"])
-            self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-            self.saved = self.step
-            self.monitor.largest_scale = state.get("largest_scale", 0.0)
-            self.progress = restore_process(state["processes"], self.task, self.device)
-            if self.epoch and not self.progress.batches:
-                self._save_weights()  # the stop may have come between state and weights
-        self.writer.drop_after(self.epoch)
