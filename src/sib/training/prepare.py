@@ -90,59 +90,42 @@ def prepare(
     Raises:
         InputError: bad input, in one sentence.
     """
-    distributed.raise_on_all_ranks(lambda: _check_cuda_graph(config, device))
-    trackers = distributed.raise_on_all_ranks(lambda: _trackers(config, run, reporter))
+    on_all_ranks = distributed.raise_on_all_ranks
+    on_all_ranks(lambda: _check_cuda_graph(config, device))
+    trackers = on_all_ranks(lambda: _trackers(config, run, reporter))
     config, state, tried = _look_at(run, config)
     if run.warning:
         reporter.info(run.warning)
-    start = distributed.raise_on_all_ranks(lambda: None if state else read_weights_of(config))
-    frozen = distributed.raise_on_all_ranks(lambda: check_frozen_start(config))
+    start = on_all_ranks(lambda: None if state else read_weights_of(config))
+    frozen = on_all_ranks(lambda: check_frozen_start(config))
     if frozen:
         reporter.info(frozen)
     sources = input_sources(config, start)
     if not config.resume:
         config = resolve(config, start)
+
     opened, images = open_identified(config, run, reporter)
+    on_all_ranks(lambda: check_annotated(config, opened))
+    _report_data(config, opened, device, reporter)
     splits = opened
-    distributed.raise_on_all_ranks(lambda: check_annotated(config, splits))
-    reporter.data(splits, config)
-    for sentence in sentences(splits.description):
-        reporter.info(sentence)
-    if config.method == "sib":
-        reporter.info(describe_objective(config))
-    if describe_device(device).get("tf32_convolutions") and config.precision == "float32":
-        reporter.info("convolutions compute in TF32, which is torch's default on this GPU")
-    for deviation in deviations(config):
-        reporter.info(f"deviates from the method: {deviation}")
     if not config.dry_run:
-        splits = distributed.raise_on_all_ranks(lambda: cache_splits(config, splits, reporter))
+        splits = on_all_ranks(lambda: cache_splits(config, opened, reporter))
+
     set_determinism(device, config.deterministic)
     torch.manual_seed(config.seed)
-    task, record = distributed.raise_on_all_ranks(
-        lambda: _make(config, splits, device, start, tried)
-    )
+    task, record = on_all_ranks(lambda: _make(config, splits, device, start, tried))
     config = with_memory_format(config, task.model, device)
-    if config.memory_format == "channels_last":
-        reporter.info("memory format: channels last")
-    freezing = distributed.raise_on_all_ranks(lambda: Freezing(task.model, config))
+    freezing = on_all_ranks(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
-    if config.unfreeze_after is not None and config.unfreeze_after >= config.epochs:
-        reporter.info(
-            f"--unfreeze-after {config.unfreeze_after}: the run ends after epoch "
-            f"{config.epochs}, so nothing is unfrozen"
-        )
-    reporter.info(describe_input(config, sources))
-    layers, sentences_about_layers = describe_layers(config, task)
-    outputs = output_note(task.model)
-    for sentence in (*sentences_about_layers, *([outputs] if outputs else [])):
-        reporter.info(sentence)
+    facts = _report_model(config, task, sources, reporter)
     if start and record:
         for sentence in describe_start(config, start, record):
             reporter.info(sentence)
+
     found = run_foregrounds(config, task, opened, start, run, reporter)
     splits = with_foregrounds(config, splits, found)
     splits = with_label_objects(config, splits, opened)
-    loader, batch = distributed.raise_on_all_ranks(lambda: _first_batch(config, splits))
+    loader, batch = on_all_ranks(lambda: _first_batch(config, splits))
     if not distributed.is_main_process():  # the first process continues as if it were alone
         torch.manual_seed(distributed.rank_seed(config.seed))
     steps = len(loader) * config.epochs - (state["step"] if state else 0)
@@ -151,16 +134,9 @@ def prepare(
     if config.dry_run:
         reporter.info("dry run: nothing was trained, and nothing was saved")
         return None
-    facts: dict[str, Any] = {
-        **sources,
-        "layers": None if layers is None else layers.as_dict(),
-    }
-    facts |= {"outputs": outputs} if outputs else {}
-    facts |= {} if config.layer else {TRIED: chosen_layer(task.model)}
+
     facts |= {"start": record} if record is not None else {}
-    distributed.raise_on_all_ranks(
-        lambda: _begin(run, config, splits, images, facts, found, device)
-    )
+    on_all_ranks(lambda: _begin(run, config, splits, images, facts, found, device))
     if run.lock.warning:
         reporter.info(run.lock.warning)
     if config.cuda_graph:
@@ -170,6 +146,55 @@ def prepare(
     records = [record for record in read_epochs(run.path) if record["epoch"] <= saved]
     trackers.open(flatten(as_dict(config)), records)
     return Prepared(config, task, parallel, splits, loader, device, run, state, freezing, trackers)
+
+
+def _report_data(
+    config: TrainConfig, splits: Splits, device: torch.device, reporter: Reporter
+) -> None:
+    """Report the images, the objective, and where the run deviates from the method."""
+    reporter.data(splits, config)
+    for sentence in sentences(splits.description):
+        reporter.info(sentence)
+    if config.method == "sib":
+        reporter.info(describe_objective(config))
+    if describe_device(device).get("tf32_convolutions") and config.precision == "float32":
+        reporter.info("convolutions compute in TF32, which is torch's default on this GPU")
+    for deviation in deviations(config):
+        reporter.info(f"deviates from the method: {deviation}")
+
+
+def _report_model(
+    config: TrainConfig, task: Task, sources: dict[str, Any], reporter: Reporter
+) -> dict[str, Any]:
+    """Report the network, its input and its layers.
+
+    Args:
+        config: the run's options.
+        task: holds the model.
+        sources: as returned by `input_sources`.
+        reporter: where to report.
+
+    Returns:
+        What ``environment.json`` records of them.
+    """
+    if config.memory_format == "channels_last":
+        reporter.info("memory format: channels last")
+    if config.unfreeze_after is not None and config.unfreeze_after >= config.epochs:
+        reporter.info(
+            f"--unfreeze-after {config.unfreeze_after}: the run ends after epoch "
+            f"{config.epochs}, so nothing is unfrozen"
+        )
+    reporter.info(describe_input(config, sources))
+    layers, about_layers = describe_layers(config, task)
+    outputs = output_note(task.model)
+    for sentence in (*about_layers, *([outputs] if outputs else [])):
+        reporter.info(sentence)
+    return {
+        **sources,
+        "layers": None if layers is None else layers.as_dict(),
+        **({"outputs": outputs} if outputs else {}),
+        **({} if config.layer else {TRIED: chosen_layer(task.model)}),
+    }
 
 
 def _check_cuda_graph(config: TrainConfig, device: torch.device) -> None:
