@@ -116,13 +116,9 @@ class CalibratedSpatialIB(SpatialIBObjective):
         guidance: float = 1.0,
         weighting: Weighting | None = None,
     ) -> None:
-        for name, weight in (
-            ("image_weight", image_weight),
-            ("layer_weight", layer_weight),
-            ("stage_weight", stage_weight),
-        ):
-            if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-                raise ValueError(f"{name} must be a finite number of at least 0; got {weight!r}")
+        checks.at_least_zero("image_weight", image_weight)
+        checks.at_least_zero("layer_weight", layer_weight)
+        checks.at_least_zero("stage_weight", stage_weight)
         if not isinstance(area, (int, float)) or not 0 < area < 1:
             raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
         if weighting is None and balance:
@@ -136,24 +132,6 @@ class CalibratedSpatialIB(SpatialIBObjective):
         self._features = FeatureCapture(own if stage_weight else False)
         self._places_are_checked = False
 
-    @contextmanager
-    def capture_features(self, model: nn.Module, images: Tensor) -> Iterator[None]:
-        """Keep the stages' features in the forward pass inside the context.
-
-        Args:
-            model: the model that computes the logits.
-            images: (B, C, H, W), its input.
-
-        Raises:
-            ValueError: the layer is unknown, or not a part of the model.
-        """
-        with self._features.capture(model, images, self._layer[0], self._reshape):
-            yield
-
-    def captured_parameters(self) -> list[nn.Parameter]:
-        """The parameters of the model that ran in the last forward pass."""
-        return self._features.parameters()
-
     def term_weights(self) -> dict[str, float]:
         """λ of the image, the stages and the layer."""
         return {
@@ -161,6 +139,16 @@ class CalibratedSpatialIB(SpatialIBObjective):
             "stages": self.stage_weight,
             "layer": self.layer_weight,
         }
+
+    def terms(self, parts: Parts) -> dict[str, Tensor]:
+        """ρ of the image, the stages and the layer, averaged over the batch."""
+        image = parts.values["image"][0].mean()
+
+        def mean(name: str) -> Tensor:
+            shares = [share.mean() for share in parts.values[name]]
+            return torch.stack(shares).mean() if shares else torch.zeros_like(image)
+
+        return {"image": image, "stages": mean("stages"), "layer": mean("layer")}
 
     def parts(
         self,
@@ -225,28 +213,47 @@ class CalibratedSpatialIB(SpatialIBObjective):
             torch.autocast(images.device.type, enabled=False),
             torch.set_grad_enabled(create_graph),
         ):
-            mask = self._apply_guidance(self._find_foreground(R, images), images, foreground)
-            at_image = background_share(energy(R), mask)
-            shares = {
-                name: self._background_share(name, values, gradient, mask)
-                for name, values, gradient in zip(
-                    self._features.names, features, at_stages, strict=True
-                )
+            M = self._apply_guidance(self._find_foreground(R, images), images, foreground)
+            image = self._image_share(R, M)
+            stages = {
+                name: self._stage_share(name, F, G, M)
+                for name, F, G in zip(self._features.names, features, at_stages, strict=True)
             }
         last = self._features.last
-        at_layer = () if last is None else (shares.pop(last),)
-        values = {"image": (at_image,), "stages": tuple(shares.values()), "layer": at_layer}
-        return Parts(values, mask, R)
+        layer = () if last is None else (stages.pop(last),)
+        return Parts({"image": (image,), "stages": tuple(stages.values()), "layer": layer}, M, R)
 
-    def terms(self, parts: Parts) -> dict[str, Tensor]:
-        """ρ of the image, the stages and the layer, averaged over the batch."""
-        image = parts.values["image"][0].mean()
+    def _find_foreground(self, R: Tensor, images: Tensor) -> Tensor:
+        """M, (B, 1, H, W)."""
+        window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
+        return appearance_foreground(R, images, window, self.area)
 
-        def mean(name: str) -> Tensor:
-            shares = [share.mean() for share in parts.values[name]]
-            return torch.stack(shares).mean() if shares else torch.zeros_like(image)
+    def _image_share(self, R: Tensor, M: Tensor) -> Tensor:
+        """ρ(Σ_c R_c²), (B,)."""
+        return background_share(energy(R), M)
 
-        return {"image": image, "stages": mean("stages"), "layer": mean("layer")}
+    def _stage_share(self, name: str, F: Tensor, G: Tensor, M: Tensor) -> Tensor:
+        """ρ(e(F, G)) of a stage, (B,)."""
+        F, G = (self._features.as_map(values, name) for values in (F, G))
+        return background_share(upsample(positive_attribution(F, G), M), M)
+
+    @contextmanager
+    def capture_features(self, model: nn.Module, images: Tensor) -> Iterator[None]:
+        """Keep the stages' features in the forward pass inside the context.
+
+        Args:
+            model: the model that computes the logits.
+            images: (B, C, H, W), its input.
+
+        Raises:
+            ValueError: the layer is unknown, or not a part of the model.
+        """
+        with self._features.capture(model, images, self._layer[0], self._reshape):
+            yield
+
+    def captured_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the model that ran in the last forward pass."""
+        return self._features.parameters()
 
     def extra_repr(self) -> str:
         """The options that are shown when the module is printed."""
@@ -277,17 +284,6 @@ class CalibratedSpatialIB(SpatialIBObjective):
                 + ", or larger images",
                 stacklevel=3,
             )
-
-    def _background_share(
-        self, name: str, features: Tensor, gradient: Tensor, mask: Tensor
-    ) -> Tensor:
-        """Share of a stage's positive attribution in the background, (B,)."""
-        maps = (self._features.as_map(values, name) for values in (features, gradient))
-        return background_share(upsample(positive_attribution(*maps), mask), mask)
-
-    def _find_foreground(self, R: Tensor, images: Tensor) -> Tensor:
-        window = max(1, round(WINDOW_SHARE * min(R.shape[-2:])))
-        return appearance_foreground(R, images, window, self.area)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
         """Load β from a state of sib 0.1, which stored it in the order image, layer, stages."""
