@@ -1,6 +1,7 @@
 """Imports run downwards only: each package imports none that stands after it, and no circle."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -90,6 +91,13 @@ def test_every_package_has_its_place():
     packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     assert packages == set(LAYERS)
     assert {path.stem for path in SOURCE.glob("*.py")} == {"__init__", "__main__"}
+
+
+def test_contributing_lists_the_packages_in_this_order():
+    tree = (
+        (SOURCE.parents[1] / "CONTRIBUTING.md").read_text().split("src/sib/\n")[1].split("```")[0]
+    )
+    assert tuple(re.findall(r"^  (\w+)/ ", tree, re.M)) == LAYERS
 
 
 @pytest.mark.parametrize("name", LAYERS)
