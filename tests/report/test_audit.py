@@ -146,6 +146,7 @@ def test_an_interval_on_both_sides_of_a_limit_is_named():
         told = verdict(made(36, changed, 0.9, 0.5, own))
         assert told.headline.startswith("The audit cannot tell with 36 images whether it decides")
         assert re.search(r"change between \d+ and \d+ of 100 decisions", told.headline)
+        assert told.brief.startswith("Undecided: it decides ")
         assert told.headline.endswith("Audit more images.")
         assert "Audit more images" in told.advice[0] and len(told.advice) == 1
     told = verdict(made(100, 0.5, 0.9))
@@ -177,7 +178,10 @@ def test_a_background_that_says_nothing_only_disturbs():
         ({"method": "ce"}, "--method sib"),
         ({"method": "sib", "guided_share": None}, "--guided-share 1"),
         ({"method": "sib", "guided_share": 1.0}, "trained with guided S-IB already"),
-        ({"method": "energy", "guided_share": 1.0}, "of the same objects before other backgrounds"),
+        (
+            {"method": "energy", "guided_share": 1.0},
+            "of the same objects in front of other backgrounds",
+        ),
     ],
 )
 def test_no_run_is_advised_to_train_as_it_did(config, expected):
@@ -288,7 +292,7 @@ def test_the_page_holds_all_and_nothing_from_outside(audits):
     )
     places = [text.index(f"<h3>{title}</h3>") for title in titles]
     assert places == sorted(places)  # pictures first
-    assert "the object before a background of another class" in text
+    assert "the object in front of a background of another class" in text
     sources = re.findall(r'(?:src|href)="([^"]*)"', text)
     assert sources and all(s.startswith(("data:image/jpeg", "#")) for s in sources)
     assert text.count("<script") == 1 and PLACE.start > 0

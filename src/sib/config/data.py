@@ -114,9 +114,9 @@ class ShowConfig:
 class MakeSpuriousConfig:
     """Make a data set that tempts a classifier to look at the background.
 
-    Cuts objects out of an annotated set and pastes them before backgrounds that predict the class
-    in training. In the test split, background and class are independent. OUT gets train and test
-    with a mask beside each image, groups.csv for the accuracy of the worst group, and
+    Cuts objects out of an annotated set and pastes them in front of backgrounds that predict the
+    class in training. In the test split, background and class are independent. OUT gets train and
+    test with a mask beside each image, groups.csv for the accuracy of the worst group, and
     make-spurious.json, which records how it was made.
     """
 

@@ -68,7 +68,7 @@ def _remedies(audit: Evaluation, worst: dict[str, Any] | None) -> list[str]:
         "backgrounds have in common?",
     ]
     if worst is not None:
-        found.append(f"Collect training images for {worst['name']}, before many backgrounds.")
+        found.append(f"Collect training images for {worst['name']}, in front of many backgrounds.")
     return [*found, f"{_training(audit)} Then compare: sib audit OLD NEW."]
 
 
@@ -79,12 +79,12 @@ def _training(audit: Evaluation) -> str:
     if method == "sib" and not guided:
         return (
             "It was trained with S-IB already. Train again guided by masks of the object, if there "
-            "are any (--guided-share 1), or with more images before other backgrounds."
+            "are any (--guided-share 1), or with more images that have other backgrounds."
         )
     if method == "sib" or (method in METHODS and METHODS[method].needs_foreground):
         return (
             f"It was trained with {training_title(config)} already. Train again with more images, "
-            "of the same objects before other backgrounds."
+            "of the same objects in front of other backgrounds."
         )
     return (
         "Train again with an objective that draws decisions to the object (sib train --method sib, "

@@ -10,25 +10,25 @@ from sib.utils.numbers import fixed
 
 SHOWN = {
     ORIGINAL: "the image as it is",
-    "exchanged": "the object before a background of another class",
-    "blurred": "the object before its background, blurred",
-    "greyed": "the object before its background, without colour",
+    "exchanged": "the object in front of a background of another class",
+    "blurred": "the object in front of its background, blurred",
+    "greyed": "the object in front of its background, without colour",
     "object_alone": "the object alone",
     "background_alone": "the background alone",
 }
 """What a classifier is shown, by kind of condition."""
 SHOWN_SEVERAL = SHOWN | {
-    "exchanged": "all objects before the background of an image without the label",
-    "blurred": "all objects before their background, blurred",
-    "greyed": "all objects before their background, without colour",
+    "exchanged": "all objects in front of the background of an image without the label",
+    "blurred": "all objects in front of their background, blurred",
+    "greyed": "all objects in front of their background, without colour",
     "object_alone": "the label's objects alone",
     "background_alone": "the image without the label's objects",
 }
 """The same with several labels an image."""
 BRIEFLY = {
     ORIGINAL: "as it is",
-    "exchanged": "other background",
-    "background_alone": "background alone",
+    "exchanged": "other back\N{SOFT HYPHEN}ground",
+    "background_alone": "back\N{SOFT HYPHEN}ground alone",
 }
 """The same, for the head of a narrow table."""
 BRIEFLY_SEVERAL = BRIEFLY | {"background_alone": "object removed"}
@@ -75,7 +75,9 @@ def shown_table(facts: dict[str, Any]) -> dict[str, Any]:
         if kind == "background_alone":
             changed = None  # a different decision is desired there
         rows.append({"name": name, "cells": [_words(right), _words(changed)]})
-    guess = "an image without the label" if several else "nothing, so it guesses"
+    guess = (
+        "an image without the label" if several else "nothing, so it names the most frequent class"
+    )
     rows.append({"name": guess, "cells": [_words(guessing(facts)), None]})
     goal = "the label is found" if several else "the class is right"
     return {"head": ["it is shown", goal, "it decides differently"], "rows": rows}
@@ -89,13 +91,20 @@ def overview_table(audits: Sequence[Evaluation]) -> dict[str, Any]:
     rows = [
         {
             "name": audit.facts["name"],
-            "texts": [verdict(audit).headline],
-            "cells": [_words(mean_of(audit.facts, kind)) for kind in kinds],
+            "texts": [verdict(audit).brief],
+            "cells": [_number(mean_of(audit.facts, kind)) for kind in kinds],
         }
         for audit in audits
     ]
     brief = BRIEFLY_SEVERAL if is_several(audits[0].facts) else BRIEFLY
-    return {"head": ["classifier", "verdict", *(brief[kind] for kind in kinds)], "rows": rows}
+    goal = (
+        "100 labels are found" if is_several(audits[0].facts) else "100 images get the right class"
+    )
+    return {
+        "head": ["classifier", "verdict", *(brief[kind] for kind in kinds)],
+        "rows": rows,
+        "caption": f"How many of {goal}.",
+    }
 
 
 def figures_table(facts: dict[str, Any]) -> dict[str, Any]:
@@ -114,6 +123,11 @@ def figures_table(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _words(share: float | None) -> dict[str, str] | None:
     return None if share is None else {"mean": of_100(share), "half": "", "kind": ""}
+
+
+def _number(share: float | None) -> dict[str, str] | None:
+    """How many of 100, where a caption says that they are of 100."""
+    return None if share is None else {"mean": f"{round(100 * share)}", "half": "", "kind": ""}
 
 
 def _cell(entry: dict[str, Any] | None) -> dict[str, str] | None:

@@ -33,6 +33,8 @@ class Verdict(NamedTuple):
 
     level: Level
     headline: str
+    brief: str
+    """The headline for a table: without the reason why there is no verdict."""
     sentences: list[str]
     advice: list[str]
 
@@ -67,13 +69,15 @@ def verdict(audit: Evaluation) -> Verdict:
     """
     reliance, reads = reliance_of(audit), reads_background(audit)
     level: Level = "unknown"
-    headline, low = f"{UNKNOWN}: {_unknown(audit, reliance)}.", None
+    headline, brief, low = f"{UNKNOWN}: {_unknown(audit, reliance)}.", f"{UNKNOWN}.", None
     if reliance is not None and _can_be_judged(audit, reliance, reads):
         low, high = (_level(share, reads) for share in (reliance.low, reliance.high))
-        level = low if low == high else "undecided"
-        headline = HEADLINES[low] if low == high else _undecided(reliance, low, high)
+        level, headline, brief = low, HEADLINES[low], HEADLINES[low]
+        if low != high:
+            level, headline = "undecided", _undecided(reliance, low, high)
+            brief = f"Undecided: it {DECISIONS[low]}, or {DECISIONS[high]}."
     found = advice(audit, level, low, reads is True, _worst(audit.facts))
-    return Verdict(level, headline, _sentences(audit), found)
+    return Verdict(level, headline, brief, _sentences(audit), found)
 
 
 def reliance_of(audit: Evaluation) -> Reliance | None:
@@ -188,7 +192,7 @@ def _sentences(audit: Evaluation) -> list[str]:
         changed = mean_of(facts, "exchanged", "changed")
         other = "without the label" if several else "of another class"
         found.append(
-            f"Before the background of an image {other}, that {moves} "
+            f"In front of the background of an image {other}, that {moves} "
             f"{of_100(exchanged)}, and {of_100(changed or 0)} decisions change."
         )
     if reliance is not None:

@@ -69,5 +69,5 @@ def cropped(scene: Tensor, size: tuple[int, int], generator: Generator) -> Tenso
 
 
 def pasted(image: Tensor, mask: Tensor, background: Tensor) -> Tensor:
-    """The object before the background: F x + (1 − F) β, with F of 0 and 1."""
+    """The object in front of the background: F x + (1 − F) β, with F of 0 and 1."""
     return torch.where(mask, image, background)
