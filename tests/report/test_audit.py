@@ -20,17 +20,20 @@ from sib.cli.main import main
 from sib.config.audit import AuditConfig
 from sib.config.report import ReportConfig
 from sib.data.normalization import normalise
+from sib.evaluation.audit.difference import differences
 from sib.evaluation.audit.figures import figures, majority
 from sib.evaluation.audit.measure import open_audited
 from sib.evaluation.audit.words import SINGLE
 from sib.evaluation.scores import Scores
 from sib.evaluation.stored import AUDIT, Evaluation
 from sib.report.audit import write_page
+from sib.report.audit_differences import behaviour_differences
 from sib.report.audit_losses import losses, possible, reliance
 from sib.report.audit_pictures import MAP, columns_of, rows_of, titles
 from sib.report.audit_tables import figures_table
 from sib.report.audit_words import verdict
 from sib.report.command import report
+from sib.report.tables import wide_signed
 from sib.utils.errors import InputError
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
@@ -334,6 +337,39 @@ def test_a_report_about_audited_runs_has_the_section(tmp_path):
     text = out.read_text()
     assert '<section id="audit-0">' in text and 'href="#audit-0"' in text
     assert "ce-0: object or background?" in text
+
+
+def test_a_report_compares_the_behaviour_of_audited_runs(tmp_path):
+    folders = []
+    for method in ("ce", "sib"):
+        folders.append(tmp_path / f"{method}-0")
+        shutil.copytree(evaluated(method, 0), folders[-1])
+        options = ["--conditions", "blurred", "background_alone", "--fills", "tiled"]
+        assert main(["audit", str(folders[-1]), *options, "--device", "cpu"]) == 0
+    out = tmp_path / "report.html"
+    report(ReportConfig(runs=tuple(folders), out=out, images=2, device="cpu"), quiet())
+    text = out.read_text()
+    assert 'href="#behaviour"' in text
+    section = text[text.index('<section id="behaviour">') : text.index('<section id="audit-0">')]
+    assert "S-IB minus cross-entropy" in section and "paired over 20 images" in section
+    audits = [AUDIT.read(folder) for folder in folders]
+    conditions = differences(audits)["groups"][0]["conditions"]
+    for row in conditions.values():
+        assert wide_signed(row["accuracy"]["mean"]) in section
+
+
+def test_with_the_background_alone_the_opposite_is_better(audits):
+    """The reader of the background, compared with the reader of the object."""
+    runs = [found(audits, name) for name in ("object_reader", "background_reader")]
+    shown = behaviour_differences(runs, quiet())["tables"][0]
+    rows = {row["name"]: row["cells"] for row in shown["rows"]}
+    accuracy, changed = (
+        shown["head"].index(name) - 1 for name in ("accuracy", "decisions changed")
+    )
+    alone, exchanged = rows["background alone (tiled)"], rows["background of another class (tiled)"]
+    assert alone[changed]["mean"].startswith("−") and alone[changed]["kind"] == "bad"
+    assert exchanged[accuracy]["mean"].startswith("−") and exchanged[accuracy]["kind"] == "bad"
+    assert exchanged[changed]["mean"].startswith("+") and exchanged[changed]["kind"] == "bad"
 
 
 def test_bad_input(audits, tmp_path, capsys):

@@ -15,6 +15,7 @@ from sib.evaluation.audit.words import ORIGINAL, is_several, words_of
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.stored import Evaluation
+from sib.report.audit_differences import behaviour_differences
 from sib.report.audit_losses import losses
 from sib.report.audit_pictures import MAP, Row, columns_of, rows_of, titles
 from sib.report.audit_tables import figures_table, overview_table, shown_table
@@ -65,7 +66,11 @@ METHOD = (
 
 
 def sections(
-    audits: Sequence[Evaluation], opened: Opened, device: str, console: Console
+    audits: Sequence[Evaluation],
+    opened: Opened,
+    device: str,
+    console: Console,
+    compared: Sequence[Evaluation] = (),
 ) -> dict[str, Any]:
     """What the template shows about audits.
 
@@ -74,6 +79,7 @@ def sections(
         opened: opens the classifier and the data of each; if it fails, there are no pictures.
         device: device for the maps.
         console: for the progress bar.
+        compared: those whose differences are shown. Default: ``audits``.
     """
     with progress(console, "drawing", len(audits) * (EXAMPLES + RELYING)) as bar:
         runs = []
@@ -84,6 +90,7 @@ def sections(
         "runs": runs,
         "method": SEVERAL_METHOD if is_several(audits[0].facts) else METHOD,
         "overview": overview_table(audits) if len(audits) > 1 else None,
+        "differences": behaviour_differences(compared or audits, console),
     }
 
 

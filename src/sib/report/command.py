@@ -116,6 +116,8 @@ def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
     if values["comparison"]:
         found.append(("comparison", "How surely the runs differ"))
     found += [(section["anchor"], section["title"]) for section in values["galleries"]]
+    if values["audit"] and values["audit"]["differences"]:
+        found.append(("behaviour", "How surely their decisions differ"))
     if values["audit"]:
         found += [(run["anchor"], f"Audit of {run['name']}") for run in values["audit"]["runs"]]
     return [*found, ("repeat", "How to repeat it")]

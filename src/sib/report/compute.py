@@ -77,7 +77,9 @@ def _audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> dict[
         split = audit.facts["options"]["split"]
         return checkpoint, open_run_data(checkpoint, None, None, split=split)
 
-    return sections(audits, opened, config.device, console)
+    folders = [item.folder for item in loaded.evaluations]
+    every = audits if len(shown) == len(folders) else present_audits(folders, console)
+    return sections(audits, opened, config.device, console, every)
 
 
 def _without_audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> Computed:
