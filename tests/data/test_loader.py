@@ -5,6 +5,7 @@ import multiprocessing
 import multiprocessing.util
 import os
 import pickle
+import resource
 import signal
 from multiprocessing.connection import wait
 
@@ -293,6 +294,22 @@ def test_dead_workers_are_reported_once_and_while_reading():
         except ReaderDied:
             kill(second)
             raise
+
+
+class Unsent(Broken):
+    """Its process may not write files any more, as if the shared memory were full."""
+
+    def __getitem__(self, index):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        return super().__getitem__(index)
+
+
+def test_a_batch_that_cannot_be_passed_on_is_reported():
+    """It was waited for forever."""
+    loader = make_loader(Unsent(()), image_size=4, batch_size=1, train=False, workers=1)
+    with pytest.raises(ReaderDied, match="could not pass on a batch, most likely because the shar"):
+        list(loader)
 
 
 def test_a_program_that_crashes_while_reading_ends():

@@ -1,6 +1,8 @@
 """``sib export``: the formats give the model's logits, and what they cannot is not written."""
 
+import errno
 import json
+import os
 
 import onnx
 import onnxruntime
@@ -37,6 +39,21 @@ def test_exports_give_the_models_logits(tmp_path, kind, capsys):
     else:
         found = sib.load(out, device="cpu").model(x)
     assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "safetensors"])
+def test_a_full_disk_is_named_and_an_earlier_file_stays(tmp_path, kind, capsys, monkeypatch):
+    out = tmp_path / "net"
+    out.write_text("old")
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(type(out), "write_bytes", full)
+    command = ["export", str(trained()), "--format", kind, "--out", str(out), "--device", "cpu"]
+    assert main(command) == 2
+    assert "net cannot be written: No space left on device" in capsys.readouterr().err
+    assert out.read_text() == "old" and os.listdir(tmp_path) == ["net"]
 
 
 def test_onnx_names_what_is_missing(tmp_path, monkeypatch):

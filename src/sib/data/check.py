@@ -19,11 +19,10 @@ from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.describe import describe
 from sib.data.headers import MOST_CHECKED, boxes_of
 from sib.data.layout import Parts
-from sib.data.loader import leave_signals_to_the_main_process
 from sib.data.locate import locate_data, read_parts
 from sib.data.readers.decode import UPRIGHT, opened, orientation_of
 from sib.data.readers.masks import OVERHANG, check_box
-from sib.data.reading import read_batches
+from sib.data.reading import prepare_worker, read_batches
 from sib.data.records import RecordSource
 from sib.data.sample import MaskFile, Record
 from sib.data.several import label_sentences
@@ -227,7 +226,7 @@ def _read_all(sources: list[Any], workers: int, console: Console) -> list[list[F
         batch_size=64,
         num_workers=workers,
         collate_fn=list,
-        worker_init_fn=leave_signals_to_the_main_process,
+        worker_init_fn=prepare_worker,
     )
     batches = tracked(console, "reading images", read_batches(loader), len(loader))
     found = iter([item for batch in batches for item in batch])

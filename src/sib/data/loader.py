@@ -1,6 +1,5 @@
 """Batches of a source, the same whatever the number of worker processes."""
 
-import signal
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sib.config.choices import CROP_AREA, Augment, Resize
-from sib.data.reading import read_batches
+from sib.data.reading import prepare_worker, read_batches
 from sib.data.sample import BadSample, Batch, Sample, collate
 from sib.data.sampler import Key, KeySampler
 from sib.data.source import Source
@@ -105,7 +104,7 @@ class Loader:
             num_workers=workers,
             collate_fn=partial(collate, skip_bad=skip_bad, classes=len(dataset.source.classes)),
             persistent_workers=workers > 0,
-            worker_init_fn=leave_signals_to_the_main_process,
+            worker_init_fn=prepare_worker,
             pin_memory=torch.cuda.is_available(),
             # a separate generator, since a loader draws a number on each start: measuring between
             # two epochs must not change the random numbers of training
@@ -179,12 +178,6 @@ def first_batch(loader: "Loader") -> Batch:
     if isinstance(batch, BadSample):
         raise InputError(batch.message)
     return batch
-
-
-def leave_signals_to_the_main_process(worker: int) -> None:
-    """Ignore Ctrl-C, which reaches every process: the main one finishes its step and stops them."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _mix(seed: int, key: Key) -> int:

@@ -2,10 +2,12 @@
 
 import atexit
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.queues import Queue
 from typing import Any
 from weakref import WeakSet
 
@@ -15,6 +17,8 @@ from sib.utils.errors import ReaderDied
 
 END = object()
 CAUGHT = "in DataLoader worker process"
+UNSENT = os.EX_IOERR
+"""Exit code of a process that could not pass a batch on."""
 
 
 def read_batches(loader: DataLoader[Any]) -> Iterator[Any]:
@@ -49,6 +53,32 @@ def is_worker_crash(error: BaseException) -> bool:
     text = str(error)
     broken_pipe = isinstance(error, (ConnectionError, EOFError)) and CAUGHT not in text
     return broken_pipe or text.startswith("DataLoader worker (pid")
+
+
+def prepare_worker(worker: int) -> None:
+    """Set up a process that reads images.
+
+    It ignores Ctrl-C, which reaches every process: the main one finishes its step and stops them.
+    It ends where a batch cannot be passed on, as the main process would wait for that batch
+    forever.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
+
+
+def _end(error: object, batch: object) -> None:
+    os._exit(UNSENT)
+
+
+def _about_death(text: str) -> str:
+    if any(process.exitcode == UNSENT for process in _started):
+        return (
+            "a process that reads images could not pass on a batch, most likely because the shared "
+            "memory (/dev/shm) is full: enlarge it, as by docker run --shm-size, or give "
+            "--workers 0"
+        )
+    return f"a process that reads images died ({text})"
 
 
 def _kill_at_exit(processes: set[Any]) -> None:
@@ -92,10 +122,10 @@ class _Watch:
                 raise self.died
             yield
         except (RuntimeError, ConnectionError, EOFError) as error:
+            self.is_reading = False  # looking at the processes can call the handler again
             if not is_worker_crash(error):
                 raise
-            text = " ".join(str(error).split())
-            raise ReaderDied(f"a process that reads images died ({text})") from None
+            raise ReaderDied(_about_death(" ".join(str(error).split()))) from None
         finally:
             self.is_reading = False
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from sib.config.deploy import ExportConfig
 from sib.evaluation.classifier import Classifier
 from sib.evaluation.from_options import load_from_options
 from sib.utils.errors import InputError, ProblemsFound
+from sib.utils.files import write_whole
 from sib.utils.image_size import height_width, plain_size
 from sib.utils.normalization import statistics
 
@@ -50,7 +51,10 @@ def export(config: ExportConfig, console: Console) -> Path:
         raise InputError(f"--out {path} is the file to export; give another name")
     difference = _write_and_check(classifier, config.format, path)
     facts = path.with_name(f"{path.name}.json")
-    facts.write_text(json.dumps(facts_of(classifier), indent=1, ensure_ascii=False) + "\n")
+    try:
+        write_whole(facts, json.dumps(facts_of(classifier), indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InputError(f"{facts} cannot be written: {error.strerror}") from None
     console.print(
         f"{path}: logits differ from the model's by at most {difference:.1e} of the largest; "
         f"classes and normalisation are in {facts}",
@@ -147,17 +151,21 @@ def _safetensors(classifier: Classifier, example: Tensor, path: Path) -> Run:
     names = ("arch", "classes", "image_size", "resize", "normalization")
     kept = {name: facts[name] for name in (*names, "label_kind") if name in facts}
     state = {name: value.contiguous() for name, value in classifier.model.state_dict().items()}
-    save_file(state, path, {"sib": json.dumps(kept)})
+    path.write_bytes(save(state, {"sib": json.dumps(kept)}))  # whose error names a full disk
     return lambda batch: torch.func.functional_call(classifier.model, load_file(path), batch)
 
 
 def _torchscript(classifier: Classifier, example: Tensor, path: Path) -> Run:
-    torch.jit.trace(classifier.model, example).save(str(path))
+    content = io.BytesIO()  # torch does not tell a full disk from other errors
+    torch.jit.save(torch.jit.trace(classifier.model, example), content)
+    path.write_bytes(content.getvalue())
     return torch.jit.load(str(path))
 
 
 def _pt2(classifier: Classifier, example: Tensor, path: Path) -> Run:
-    torch.export.save(_exported(classifier.model, example), path)
+    content = io.BytesIO()
+    torch.export.save(_exported(classifier.model, example), content)
+    path.write_bytes(content.getvalue())
     return torch.export.load(path).module()
 
 

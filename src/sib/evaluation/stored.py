@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sib.evaluation.scores import Scores, read_scores, to_csv
 from sib.runs.reader import Run, is_run, read_json, read_run
 from sib.utils.errors import InputError
-from sib.utils.files import sha256_of, write_whole
+from sib.utils.files import sha256_of, write_together
 
 MAP = "map_macro"
 """The figure that leads where an image has several labels."""
@@ -63,14 +63,14 @@ class FilePair(NamedTuple):
         """Write both files, the facts last; the checksum is added to them.
 
         Raises:
-            InputError: the folder cannot be written.
+            InputError: the folder cannot be written; earlier files stay.
         """
         text = to_csv(scores)
         facts["images_sha256"] = hashlib.sha256(text.encode()).hexdigest()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / self.images, text)
-            write_whole(folder / self.result, json.dumps(facts, indent=1, ensure_ascii=False))
+            result = json.dumps(facts, indent=1, ensure_ascii=False)
+            write_together({folder / self.images: text, folder / self.result: result})
         except OSError as error:
             raise InputError(f"{folder} cannot be written: {error.strerror}") from None
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -35,9 +35,34 @@ def whole_file(path: Path, before: Callable[[], object] = lambda: None) -> Itera
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file at once; see `whole_file`."""
-    with whole_file(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+    """Write under another name, flush to the disk, rename: a stop leaves the old file or the new.
+
+    Raises:
+        OSError: the folder cannot be written; the old file stays.
+    """
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[Path, str | bytes]) -> None:
+    """Write files that belong together: none is replaced before all are on the disk.
+
+    Raises:
+        OSError: a folder cannot be written, or the disk is full; the old files stay.
+    """
+    parts = {path: path.with_name(f".{path.name}.part") for path in contents}
+    try:
+        for path, content in contents.items():
+            with open(parts[path], "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in parts.items():
+            os.replace(part, path)
+        for folder in {path.parent for path in contents}:
+            flush_to_disk(folder)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
 
 
 def flush_to_disk(path: Path) -> None:
