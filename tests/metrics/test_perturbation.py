@@ -1,6 +1,7 @@
 """Insertion and deletion, by hand and against a loop over single images."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -142,3 +143,31 @@ def test_bad_input(measure, arguments, sentence):
 def test_bad_direction():
     with pytest.raises(ValueError, match="direction must be one of insertion, deletion"):
         perturbation_curve(FirstPixel(), IMAGES, HIT, direction="both")
+
+
+def test_deletion_equals_quantus():
+    """PixelFlipping removes the pixels of one channel, four at a time; the mean colour is 0."""
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5)).eval()
+    images, maps = torch.randn(6, 1, 8, 8), torch.randn(6, 8, 8)
+    images -= images.mean(dim=(2, 3), keepdim=True)
+    targets = net(images).argmax(dim=1)
+    ours = perturbation_curve(net, images, maps, targets, steps=16, baseline="mean")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import quantus
+        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
+            pytest.skip(f"Quantus cannot be imported here: {error}")
+        metric = quantus.PixelFlipping(
+            features_in_step=4, perturb_baseline=0.0, normalise=False, disable_warnings=True
+        )
+        theirs = metric(
+            model=net,
+            x_batch=images.numpy(),
+            y_batch=targets.numpy(),
+            a_batch=maps[:, None].numpy().copy(),
+            softmax=True,
+            device="cpu",
+        )
+    torch.testing.assert_close(ours[:, 1:].float(), torch.tensor(theirs).float())
+    assert ours[:, 1:].std() > 0.01

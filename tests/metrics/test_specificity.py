@@ -1,5 +1,7 @@
 """Class specificity: mosaics and maps of other classes, by hand and against single images."""
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -157,3 +159,37 @@ def test_bad_input_of_the_others():
         class_correlation(Colours(), colours(5), other="any")
     with pytest.raises(ValueError, match=r"classes must be \(5,\); got \(4,\)"):
         make_mosaics(colours(5), torch.arange(4))
+
+
+def test_class_correlation_equals_quantus():
+    """RandomLogit with a rank correlation; of two classes there is one other."""
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 36, 2)).eval()
+    images = torch.randn(8, 1, 8, 8)
+    targets = net(images).argmax(dim=1)
+    ours = class_correlation(net, images, targets, method="input_x_gradient")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import quantus
+        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
+            pytest.skip(f"Quantus cannot be imported here: {error}")
+
+        def explain(model, inputs, targets, **_):
+            tensors = (torch.as_tensor(each) for each in (inputs, targets))
+            return attribute(model, *tensors, method="input_x_gradient")[:, None].numpy()
+
+        metric = quantus.RandomLogit(
+            similarity_func=quantus.similarity_func.correlation_spearman,
+            num_classes=2,
+            normalise=False,
+            disable_warnings=True,
+        )
+        theirs = metric(
+            model=net,
+            x_batch=images.numpy(),
+            y_batch=targets.numpy(),
+            explain_func=explain,
+            device="cpu",
+        )
+    torch.testing.assert_close(ours.double(), torch.tensor(theirs).double())
+    assert -1 <= ours.min() < ours.max() <= 1

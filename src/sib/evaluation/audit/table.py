@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from sib.data.understood import plural
 from sib.evaluation.audit.figures import SMALLEST
 from sib.evaluation.audit.words import ORIGINAL, Words, is_several, words_of
 from sib.evaluation.stored import Evaluation
@@ -78,7 +79,7 @@ def caption(facts: dict[str, Any], named: Callable[[str], str] | None = None) ->
     if left["without_foreground"]:
         parts.append(f"{left['without_foreground']} without a foreground left out")
     if left["all_foreground"]:
-        parts.append(f"{left['all_foreground']} that are all foreground left out")
+        parts.append(f"{left['all_foreground']} without a background left out")
     if left.get("labels_without_object"):
         parts.append(f"{left['labels_without_object']} labels without an object of theirs left out")
     lines = ["; ".join(parts) + "."]
@@ -97,7 +98,7 @@ def caption(facts: dict[str, Any], named: Callable[[str], str] | None = None) ->
         worst = facts["conditions"][ORIGINAL].get(figure)
         if worst is not None and worst["name"] is not None:
             part = words.figures[figure].capitalize()
-            lines.append(f"{part} as it is: {worst['name']}, {worst['images']} images.")
+            lines.append(f"{part} as it is: {worst['name']}, {plural(worst['images'])}.")
     lines.append(
         f"Mean ± half its 95 % bootstrap interval over images; none below {SMALLEST} images."
     )
