@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import tyro
 
 from sib.cli.commands import COMMANDS
+from sib.data.datasets.catalogue import CATALOGUE
 
 VALUES: dict[Any, str] = {str | None: "STR", int | None: "INT", float | None: "FLOAT"}
 VALUES |= {Path | None: "PATH"}
@@ -93,7 +94,7 @@ def _dataclasses(hint: Any) -> list[type]:
 
 
 def _texts(kind: type) -> dict[str, str]:
-    """The string below each field, without line breaks."""
+    """The string below each field without line breaks; ``{data_sets}`` are the published ones."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     found: dict[str, str] = {}
     name = None
@@ -103,6 +104,7 @@ def _texts(kind: type) -> dict[str, str]:
             name = node.target.id
             continue
         if name and isinstance(value, ast.Constant) and isinstance(value.value, str):
-            found[name] = " ".join(value.value.split())
+            text = value.value.replace("{data_sets}", ", ".join(CATALOGUE))
+            found[name] = " ".join(text.split())
         name = None
     return found

@@ -20,7 +20,7 @@ class PrepareConfig:
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """cifar100, cub200, stanford_dogs, imagenet or oxford_pet."""
+    """One of {data_sets}."""
     root: Path = Path("data")
     """Folder for the data sets; created if missing."""
 
@@ -33,7 +33,7 @@ class CheckConfig:
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
+    """One of {data_sets}, or a folder of your own."""
     root: Path = Path("data")
     """Folder that holds the published data sets."""
     masks: str | None = None
@@ -57,7 +57,7 @@ class ShowConfig:
     """Draw a sheet of images, with foregrounds outlined and classes below."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """digits, cifar100, cub200, stanford_dogs, imagenet, oxford_pet, or a folder of your own."""
+    """One of digits, {data_sets}, or a folder of your own."""
     out: Path
     """PNG file to write."""
     root: Path = Path("data")

@@ -22,8 +22,8 @@ class MainOptions:
     architecture and the schedule. Options that you give override it."""
     data: str = ""
     """Folder of images, FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg, or
-    FOLDER/CLASS/*.jpg; or a named data set: digits (built in), or cifar100, cub200, stanford_dogs,
-    imagenet or oxford_pet, below --root. Default: the recipe's own."""
+    FOLDER/CLASS/*.jpg; or a named data set: digits (built in), or one of {data_sets}, below --root.
+    Default: the recipe's own."""
     arch: str = "resnet18"
     """Architecture: small_resnet, any torchvision classifier, timm/NAME, or your own as
     MODULE:FUNCTION, a function that takes the number of classes."""

@@ -83,10 +83,10 @@ def open_data(
 ) -> Splits:
     """Open a data set and check its files' headers.
 
-    ``"digits"`` is the built-in set, see `Digits`. ``"cifar100"``, ``"cub200"``,
-    ``"stanford_dogs"``, ``"imagenet"`` and ``"oxford_pet"`` are the published sets in their
-    official layout below ``root``, see the reader of that name; their test is the official one,
-    ImageNet's ``val``. Anything else is a folder, read in the first of these layouts that it has:
+    ``"digits"`` is the built-in set, see `Digits`. The names of `sib.data.datasets.catalogue`,
+    such as ``"cub200"``, are the published sets in their official layout below ``root``, see the
+    reader of that name; their test is the official one, ImageNet's ``val``. Anything else is a
+    folder, read in the first of these layouts that it has:
 
     1. CUB-200-2011: ``images.txt``, ``train_test_split.txt``, ``image_class_labels.txt``; see
        `cub.read`.
