@@ -24,7 +24,7 @@ class Flag(NamedTuple):
     optional: bool = False
     """Whether the word None is a value too."""
     joined: str = ""
-    """What stands between several names or numbers in its one value."""
+    """Separator of the names or numbers in its value."""
 
 
 def check_command(name: str, known: Iterable[str], program: str = "sib") -> None:
@@ -33,7 +33,7 @@ def check_command(name: str, known: Iterable[str], program: str = "sib") -> None
     Args:
         name: as it was typed.
         known: names of the commands.
-        program: what stands before the name.
+        program: the text before the name.
     """
     names = list(known)
     if name in names:

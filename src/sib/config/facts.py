@@ -30,7 +30,7 @@ class Facts(NamedTuple):
     only_if: tuple[str, tuple[str, ...]] | None = None
     """Another option, by its full name, and the values of that option for which this one counts."""
     joined: str = ""
-    """What stands between several names or numbers in its one value; empty if it holds one."""
+    """Separator of the names or numbers in its value; empty if it holds one."""
 
 
 class Option(NamedTuple):

@@ -94,7 +94,7 @@ def _is_remain(shape: Shape) -> bool:
 def _without_read(
     notes: dict[str, Any], ending: str, path: Path, records: list[Record]
 ) -> dict[str, Any]:
-    """Notes whose files that are not read are without those of annotations beside the images."""
+    """The notes, with annotation files beside the images taken out of the unread files."""
     beside = any(record.image.is_relative_to(path) for record in records[:1])
     unread = {e: n for e, n in notes.get("unread", {}).items() if not (beside and e == ending)}
     rest = {name: note for name, note in notes.items() if name != "unread"}
@@ -152,7 +152,7 @@ def _annotated(record: Record, annotations: list[Annotation], counts: Counts) ->
 
 
 def _count_labels(records: list[Record], classes: list[str], counts: Counts) -> None:
-    """Count where objects of several labels an image, by the names of their classes, differ."""
+    """Count objects whose class is not a label of their image, and labels without an object."""
     several = [record for record in records if isinstance(record.label, tuple)]
     for record in several if classes else []:
         objects = record.foreground

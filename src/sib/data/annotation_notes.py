@@ -43,7 +43,7 @@ EVENTS = {
         "annotated image lacks an object of a label that it has; the union of its objects stands "
         "for that label",
         "annotated images lack an object of a label that they have; the union of their objects "
-        "stands for that label",
+        "is used for that label",
     ),
     "undecided": (
         "box has no area beside it and could be two corners; it is read as x, y, width and height",

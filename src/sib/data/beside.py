@@ -22,7 +22,7 @@ TWINS = 0.9
 FEWEST = 3
 """Fewest twins that are not a coincidence."""
 SHARE = 0.2
-"""Least share of such twins of all images; of a series of photographs each number has less."""
+"""Smallest share of all images that the twins make up; a number of a series is rarer."""
 
 
 def check_ending(ending: str | None) -> None:

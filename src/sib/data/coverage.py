@@ -75,7 +75,7 @@ def describe_greys(records: Iterable[Record]) -> list[str]:
     shown = ", ".join(map(str, holding[0][:MOST_SHOWN]))
     return [
         f"{len(holding)} of {len(found)} masks hold even areas of grey, such as {shown}: 128 and "
-        "above are foreground, and less is not"
+        "above are foreground, lower values are not"
     ]
 
 

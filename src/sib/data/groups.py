@@ -1,4 +1,4 @@
-"""Splits that keep groups whole: a patient, a camera or a film is in one split only."""
+"""Splits that keep groups whole: a patient, a camera or a video is in one split only."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

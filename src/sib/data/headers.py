@@ -1,4 +1,4 @@
-"""What the headers of a data set's files say is wrong, before any image is decoded."""
+"""What is wrong with a data set, from its files' headers: no image is decoded."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -112,7 +112,7 @@ def problem_of(
     image_size: ImageSize | None = None,
     resize: Resize = "crop",
 ) -> str | None:
-    """What the headers of a record's files say is wrong with it; see `check_headers`."""
+    """What is wrong with a record, from the headers of its files; see `check_headers`."""
     try:
         size = read_size(record.image)
         if image_size is not None:

@@ -192,8 +192,8 @@ def find_images(
     present = [row for row in own if row.name in by_name]
     missing = [row.name for row in own if row.name not in by_name]
     # the labels of a table are those that the run recorded, so the table need not be there
-    told = [r for r in present if not isinstance(by_name[r.name].label, tuple)]
-    moved = [r.name for r in told if _named(by_name[r.name].label, classes) != r.class_name]
+    single = [r for r in present if not isinstance(by_name[r.name].label, tuple)]
+    moved = [r.name for r in single if _named(by_name[r.name].label, classes) != r.class_name]
     same = same_contents([by_name[r.name].image for r in present], [r.content for r in present])
     changed = [row.name for row, is_same in zip(present, same, strict=True) if not is_same]
     differences = [

@@ -60,9 +60,9 @@ class MaskFinder:
         return None
 
     def without_doubtful(self, records: list[Record]) -> tuple[list[Record], list[Path]]:
-        """Records without masks that may as well be those of other images, and these masks.
+        """The records without ambiguous masks, and these masks, which several images could have.
 
-        A mask at the whole path of an image is that image's.
+        A mask at the whole path of an image belongs to that image.
         """
         lost: set[Path] = set()
         doubtful = []

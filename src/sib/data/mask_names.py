@@ -12,7 +12,7 @@ LABELS = {"label", "labels", "annotation", "annotations", "gt", "truth", "ground
 }
 """Words in the names of folders that may hold masks."""
 OF_KINDS = {"ground", "class", "object", "image", "images", "img", "imgs", "photos"}
-"""Further words that say what a folder holds, and not of what."""
+"""Further words for the kind of content of a folder, not for its subject."""
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]+")
 
 

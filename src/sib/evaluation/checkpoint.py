@@ -21,10 +21,10 @@ from sib.models.pretrained import published_facts
 from sib.models.start import (
     find_normalization,
     find_resize,
-    told_arch,
-    told_classes,
-    told_label_kind,
-    told_size,
+    recorded_arch,
+    recorded_classes,
+    recorded_label_kind,
+    recorded_size,
     weights_file,
 )
 from sib.models.transfer import load_into
@@ -187,14 +187,14 @@ def open_checkpoint(
         raise InputError(f"{path} does not name its architecture: give --arch")
     check_known(arch)
     published = published_facts(arch)
-    told = image_size or told_size(facts, file)
-    side = told or (published.image_size if published else 224)
+    given = image_size or recorded_size(facts, file)
+    side = given or (published.image_size if published else 224)
     model = build_random(arch, outputs_of(arch, side, state, file), side)
     logits = count_logits(model, side)
     load_into(model, state, str(file), f"{arch} with {logits} outputs")
-    set_label_kind(model, label_kind or told_label_kind(facts, file))
+    set_label_kind(model, label_kind or recorded_label_kind(facts, file))
     outputs = 2 if logits == 1 else logits
-    classes = told_classes(facts, file)
+    classes = recorded_classes(facts, file)
     if classes is not None and len(classes) != outputs:
         raise InputError(f"{file} is damaged: it names {len(classes)} classes and has {outputs}")
     if normalization is None:
@@ -223,7 +223,7 @@ def open_checkpoint(
         run=run,
         resize=str(parse_resize(rule)),
         resize_source=rule_source,
-        size_note="" if told else ASSUMED_SIZE,
+        size_note="" if given else ASSUMED_SIZE,
         is_binary=logits == 1,
         part=facts.get("part", ""),
     )
@@ -237,7 +237,7 @@ def _some(names: list[str]) -> str:
 
 def _trusted_arch(facts: dict[str, Any], file: Path, trust_code: bool) -> str | None:
     """The architecture that a file names; a module that it names would be imported and run."""
-    arch = told_arch(facts, file)
+    arch = recorded_arch(facts, file)
     if arch is not None and ":" in arch and not trust_code:
         raise InputError(
             f"{file} names the architecture {arch!r}, whose module would be imported and run: give "

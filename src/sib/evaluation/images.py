@@ -32,7 +32,7 @@ def find_images(paths: tuple[Path, ...]) -> list[Path]:
 
 
 def readable_images(paths: tuple[Path, ...], skip_bad: bool) -> list[Path]:
-    """The images of `find_images`, all of which are looked at before any is used.
+    """The images of `find_images`, all of which are checked before any is used.
 
     Args:
         paths: files and folders.
@@ -73,7 +73,7 @@ def fitting_images(
 def _those_that(
     look: Callable[[Path], object], images: list[Path], use: str, failure: str
 ) -> list[Path]:
-    """The images that a look raises no InputError for; the others are listed as left out."""
+    """The images that pass a check without InputError; the others are listed as left out."""
     kept, problems = sift(images, look)
     if not kept:
         raise InputError(f"none of the {plural(len(images))} can be {use}: {problems[0]}")

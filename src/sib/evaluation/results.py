@@ -49,13 +49,12 @@ def read_or_evaluate(
         found = []
         for place in places:
             if not EVALUATION.exists(place):
-                _say(console, f"{place} was not evaluated before, and is now")
+                _say(console, f"{place} has no evaluation yet, and is evaluated first")
                 _evaluate(place, device, console, metrics, trust_code, data, layer)
             elif data is not None:
                 _say(
                     console,
-                    f"{place} was evaluated before; its measures are from then, and --data {data} "
-                    "is not used for them",
+                    f"{place} is evaluated already, so --data {data} is not used for its measures",
                 )
             found.append(read_stored(place))
             _check_demands(found[-1], layer, metrics)
@@ -63,7 +62,7 @@ def read_or_evaluate(
 
 
 def _about_a_file(path: Path) -> str:
-    """How a file of weights takes part: by the folder of its evaluation."""
+    """Explain that a file of weights is given by the folder of its evaluation."""
     folder = path.parent / f"{path.stem}-evaluation"
     if EVALUATION.exists(folder):
         return f"{path} is a file: give {folder}, which sib evaluate wrote about it"

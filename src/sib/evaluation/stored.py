@@ -12,7 +12,7 @@ from sib.utils.errors import InputError
 from sib.utils.files import sha256_of, write_together
 
 MAP = "map_macro"
-"""The figure that leads where an image has several labels."""
+"""The main figure where an image has several labels."""
 
 
 FOREGROUNDS = "foregrounds"

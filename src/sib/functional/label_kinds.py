@@ -1,6 +1,6 @@
 """What the outputs of a classifier mean: one class of many, several labels, or one yes-or-no logit.
 
-Everything that depends on it stands here, so that objectives, explanations and metrics ask a
+Everything that depends on it is here, so that objectives, explanations and metrics ask a
 `LabelKind` and have no cases of their own. A single logit z, a binary classifier, is the softmax
 over the classes (negative, positive) with the logits (−z/2, z/2): the same probabilities 1 − σ(z)
 and σ(z), the same cross-entropy, the same R.

@@ -75,11 +75,11 @@ def read_start(weights: str | Path, arch: str, image_size: ImageSize | None = No
         source=str(weights),
         normalization=normalization,
         normalization_source=where,
-        image_size=told_size(facts, path) or (published.image_size if published else None),
+        image_size=recorded_size(facts, path) or (published.image_size if published else None),
         resize=resize,
         resize_source=rule_from,
-        arch=told_arch(facts, path),
-        classes=told_classes(facts, path),
+        arch=recorded_arch(facts, path),
+        classes=recorded_classes(facts, path),
         sha256=sha256_of(path),
         part=facts.get("part", ""),
     )
@@ -177,7 +177,7 @@ def _configuration(arch: str) -> str:
     return f"{library} of {arch}"
 
 
-def told_arch(facts: dict[str, Any], file: Path) -> str | None:
+def recorded_arch(facts: dict[str, Any], file: Path) -> str | None:
     """The architecture that a file names."""
     arch = facts.get("arch")
     if arch is not None and not isinstance(arch, str):
@@ -185,23 +185,23 @@ def told_arch(facts: dict[str, Any], file: Path) -> str | None:
     return arch
 
 
-def told_size(facts: dict[str, Any], file: Path) -> ImageSize | None:
+def recorded_size(facts: dict[str, Any], file: Path) -> ImageSize | None:
     """The side of the images that a file names, or their height and width."""
-    told = size = facts.get("image_size")
-    if isinstance(told, str) and not told.isdecimal():  # a square is told as a number
+    given = size = facts.get("image_size")
+    if isinstance(given, str) and not given.isdecimal():  # a square is written as a number
         try:
-            size = parse_size(told)
+            size = parse_size(given)
         except InputError:
             size = 0
     sides = size if isinstance(size, tuple) else (size,)
-    if told is not None and not all(type(s) is int and 1 <= s <= LARGEST_SIDE for s in sides):
+    if given is not None and not all(type(s) is int and 1 <= s <= LARGEST_SIDE for s in sides):
         raise InputError(
-            f"{file} is damaged: its image_size must be from 1 to {LARGEST_SIDE}; got {told!r}"
+            f"{file} is damaged: its image_size must be from 1 to {LARGEST_SIDE}; got {given!r}"
         )
     return size
 
 
-def told_label_kind(facts: dict[str, Any], file: Path) -> str:
+def recorded_label_kind(facts: dict[str, Any], file: Path) -> str:
     """What a file's outputs mean, ``"single"`` where it does not tell.
 
     Raises:
@@ -213,7 +213,7 @@ def told_label_kind(facts: dict[str, Any], file: Path) -> str:
     return str(kind)
 
 
-def told_classes(facts: dict[str, Any], file: Path) -> list[str] | None:
+def recorded_classes(facts: dict[str, Any], file: Path) -> list[str] | None:
     """The names of the classes in a file."""
     classes = facts.get("classes")
     if classes is None:

@@ -23,7 +23,7 @@ def seed_interval(values: Array) -> Estimate:
     """Mean of runs with its 95 % t interval over seeds and splits.
 
     With one split: the t interval of the seeds' values, mean ± t_{S−1} s / √S. With one seed: the
-    same over splits. With several of both, where each seed meets each split: Var = (A + B − E) /
+    same over splits. With several of both, each seed on each split: Var = (A + B − E) /
     SP, with mean squares A between seeds, B between splits and E for the residual. The degrees of
     freedom are (A + B − E)² / (A²/(S−1) + B²/(P−1) + E²/((S−1)(P−1))). If E exceeds the smaller of
     A and B, only the larger of the two is used.

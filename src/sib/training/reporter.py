@@ -1,4 +1,4 @@
-"""Who shows a run to a person."""
+"""What shows the course of a run to a person."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol

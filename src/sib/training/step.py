@@ -56,7 +56,7 @@ class TrainStep:
         self.graphed = GraphedStep(task) if config.cuda_graph else None
 
     def run(self, batch: Batch, epoch: int, step: int, progress: EpochProgress) -> None:
-        """Take a step, or leave the weights unchanged if it cannot be a good one.
+        """Take a step; leave the weights unchanged if it is not finite or has too few images.
 
         Args:
             batch: this process's batch.

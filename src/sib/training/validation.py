@@ -1,4 +1,4 @@
-"""A model's accuracy, and where its decision looks, on one split."""
+"""A model's accuracy, and how much of its decision comes from the object, on one split."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ class Measurement(NamedTuple):
     accuracy: float
     """Share of the images whose class, or whose whole set of labels, is decided, in [0, 1]."""
     cross_entropy: float
-    """Mean over the images, and over the labels where an image has several: binary then."""
+    """Mean over the images; for several labels an image binary, a mean over the labels as well."""
     foreground_energy: float
     """Mean over the annotated images of the VJP's energy inside the foreground; NaN if none."""
     foreground_share: float
@@ -92,7 +92,7 @@ def _label_scores(pairs: list[tuple[Tensor, Tensor]]) -> LabelScores:
 
 
 def _measure_batch(batch: Batch, logits: Tensor, R: Tensor, kind: LabelKind) -> Tensor:
-    """Sums over the images, and over those that have an energy or a foreground their numbers."""
+    """Sums over the images, and how many of them have an energy and a foreground."""
     labels = batch.labels.to(logits.device)
     foreground = batch.foreground.squeeze(1).to(logits.device)
     energy = foreground_energy(R.abs().sum(dim=1), foreground)

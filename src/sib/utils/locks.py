@@ -25,12 +25,12 @@ class FolderLock:
 
     Args:
         folder: that one process at a time may work in.
-        otherwise: what else the second process could do than wait, for its message.
+        alternative: what the second process could do instead of waiting, for its message.
     """
 
-    def __init__(self, folder: Path, otherwise: str = "choose another --out") -> None:
+    def __init__(self, folder: Path, alternative: str = "choose another --out") -> None:
         self.path = folder / NAME
-        self.otherwise = otherwise
+        self.alternative = alternative
         self._file: TextIO | None = None
         self.warning: str | None = None
         """Said where the file system has no locks, after `acquire`."""
@@ -56,7 +56,7 @@ class FolderLock:
             if time.monotonic() >= deadline:
                 raise InputError(
                     f"{self.path.parent} is in use by {_owner(file)}: wait for it, or "
-                    f"{self.otherwise}"
+                    f"{self.alternative}"
                 )
             time.sleep(0.1)
         file.truncate(0)

@@ -10,12 +10,12 @@ from types import FrameType
 class Stopped(BaseException):
     """A signal ended the run after its state was saved, or before there was any.
 
-    Like KeyboardInterrupt no Exception, so that code which catches every failure of, say, a decoder
-    does not take it for one.
+    Like KeyboardInterrupt, it is not an Exception, so code that catches every failure of a decoder,
+    say, does not catch it.
 
     Args:
         number: of the signal.
-        sentence: what was saved, and how to go on.
+        sentence: what was saved, and how to continue.
     """
 
     def __init__(self, number: int, sentence: str) -> None:

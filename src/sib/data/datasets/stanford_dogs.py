@@ -21,7 +21,7 @@ def read(folder: Path) -> Layout:
     """Read the two lists, in ``lists`` or beside ``Images``, which is how their archive unpacks.
 
     ``train_list.mat`` and ``test_list.mat``: ``file_list``, paths below ``Images``, and
-    ``labels``, from 1, in the order of which the classes stand; a class is named by its folder
+    ``labels``, from 1, in the order of the classes; a class is named by its folder
     without the number before ``-``.
 
     Foregrounds are the boxes in ``Annotation/<class>/<stem>``, of several their union.

@@ -29,7 +29,7 @@ def read_boxes(path: Path, size: tuple[int, int]) -> tuple[Box, ...]:
         The boxes, which may leave the image.
 
     Raises:
-        InputError: the file cannot be read, is no such annotation, or declares entities or a
+        InputError: the file cannot be read, is not such an annotation, or declares entities or a
             document type, which are never expanded.
     """
     root = parse_xml(path)

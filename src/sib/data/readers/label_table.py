@@ -15,7 +15,7 @@ SEPARATORS = {";": "semicolons", "|": "bars", ",": "commas", " ": "spaces"}
 """Between the labels of a cell, by what takes precedence."""
 PRESENT = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 UNKNOWN = ("", "-1", "-1.0", "nan", "none", "?")
-"""How tables write that a label is not known, which is refused."""
+"""Words with which tables mark an unknown label, which is refused."""
 
 
 @dataclass(frozen=True)

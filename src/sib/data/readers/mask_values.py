@@ -11,8 +11,8 @@ from sib.utils.errors import InputError
 DARK = 32
 """Colours whose brightest channel is below are black, as far as lossy formats keep it."""
 MOST_COLOURS = 32
-"""Of the 64 that are left of a label map's where each channel keeps two bits; a photograph has
-more."""
+"""Most colours of a label map, once each channel is reduced to two bits; a photograph has more of
+the 64."""
 INSIDE, OUTSIDE = 255, 0
 MOST_LABELS, VOID = 32, 255
 """Label maps hold values below the first, and the second for pixels that have no label."""

@@ -62,7 +62,7 @@ def full_rows(content: str, path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _without_mark(content: str) -> tuple[str, int]:
-    """The table below Excel's line ``sep=;``, and how many lines stand above it."""
+    """The table below Excel's line ``sep=;``, and the number of lines above it."""
     first, _, rest = content.partition("\n")
     return (rest, 1) if SEPARATOR_LINE.fullmatch(first.strip("\r ")) else (content, 0)
 

@@ -104,7 +104,7 @@ def guessed(scores: Scores, classes: int) -> dict[str, float | None]:
     """What guessing gives: ``chance``, and for one class an image ``majority``.
 
     For one class of K, 1 / K and the share of the most frequent class. For several labels, the
-    recall of `chance_recall`; None if no label is both had and lacked.
+    recall of `chance_recall`; None if no label is present on some images and absent on others.
     """
     if images_of(scores) is None:
         return {"chance": 1 / classes, "majority": majority(scores)}

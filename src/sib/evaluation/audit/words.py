@@ -22,7 +22,7 @@ class Words:
     chance: str
     """The row of guessing."""
     titles: dict[str, str] = field(default_factory=dict)
-    """Of kinds of condition that are not called as in `CONDITIONS`."""
+    """Names of the kinds of condition that differ from those in `CONDITIONS`."""
 
     def short(self, condition: str) -> str:
         """A condition in a few words."""

@@ -47,8 +47,8 @@ def read_brush(rle: object, size: tuple[int, int], where: str) -> Runs:
 
     After the number of values (32 bits), their width (5 bits) and four widths of lengths (4 bits
     each) come blocks: a bit for whether one value is repeated, two bits for which width the length
-    has, the length, and one value or as many as the length says. Lengths and widths are stored less
-    one.
+    has, the length, and one value or as many as the length says. Lengths and widths are stored
+    minus one.
 
     Args:
         rle: numbers from 0 to 255.

@@ -54,7 +54,8 @@ def boxes_in_doubt(content: dict[str, Any], path: Path) -> dict[str, int]:
         path: of the file, for messages.
 
     Raises:
-        InputError: the boxes are corners, since many leave their images otherwise.
+        InputError: the boxes are probably corners: read as COCO defines them, many leave their
+            images.
     """
     boxes = list(_bare(content))
     if not boxes or not all(box.could_be_corners for box in boxes):
@@ -62,9 +63,9 @@ def boxes_in_doubt(content: dict[str, Any], path: Path) -> dict[str, int]:
     leaving = sum(box.leaves for box in boxes)
     if leaving >= LEAVING * len(boxes) and all(box.fits_as_corners for box in boxes):
         raise InputError(
-            f"{path}: bbox must be x, y, width and height; read so, {leaving} of {len(boxes)} "
-            "boxes without an area leave their images, and none does as xmin, ymin, xmax and ymax. "
-            "Give each annotation a bbox_mode: 0 for corners, 1 for x, y, width and height"
+            f"{path}: bbox must be x, y, width and height; read that way, {leaving} of "
+            f"{len(boxes)} boxes without an area leave their images, and none does as "
+            "xmin, ymin, xmax and ymax. Give each annotation a bbox_mode: 0 for corners, 1 for x, y, width and height"
         )
     return Counter(box.image for box in boxes)
 

@@ -42,7 +42,7 @@ def read(root: Element, path: Path) -> Iterator[Annotation]:
     ``rotation`` of a box and an ellipse is in degrees, clockwise about its centre.
 
     Raises:
-        InputError: a film, a shape of another kind, or a value that is not allowed.
+        InputError: a video, a shape of another kind, or a value that is not allowed.
     """
     if root.find("track") is not None:
         raise InputError(f"{path} holds tracks of a video: export its frames as CVAT for images")

@@ -31,7 +31,7 @@ class Annotation:
         size: height and width of the annotated image, None if unknown.
         relative: whether coordinates are fractions of the image's width and height.
         classes: the class of each shape, None where it is not given; empty where none is.
-        doubts: how many shapes may be meant otherwise, as nothing in the file decides.
+        doubts: how many shapes can be read in two ways, since nothing in the file decides.
     """
 
     names: tuple[str, ...]
@@ -71,7 +71,7 @@ class Format(NamedTuple):
     in_folder: "Callable[[Path], Format] | None" = None
     """The format of the files in a folder, where other files in it decide how they are read."""
     check: "Callable[[list[Annotation], Path], None] | None" = None
-    """Raise InputError if all annotations of a file or folder together leave a doubt."""
+    """Raise InputError if all annotations of a file or folder together are still ambiguous."""
 
 
 def number(value: object, what: str, where: str, largest: float = LARGEST_NUMBER) -> float:
