@@ -22,7 +22,7 @@ import numpy as np
 import tyro
 from markdown_tables import cell
 
-from sib.runs.archive import read_archive
+from sib.runs.archive_file import read_archive
 from sib.study.audits import FIGURES, figures_of
 from sib.study.interval import seed_interval
 

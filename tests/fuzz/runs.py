@@ -13,7 +13,7 @@ from sib.cli.config_files import expand_config
 from sib.config.stored import as_dict
 from sib.evaluation.scores import FACTS, read_scores
 from sib.models.weights import read_weights
-from sib.runs.archive import read_archive, write_archive
+from sib.runs.archive_file import read_archive, write_archive
 from sib.runs.folder import RunFolder
 from sib.runs.reader import read_run
 from sib.runs.state_file import STATE

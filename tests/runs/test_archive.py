@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sib.runs import archive
-from sib.runs.archive import (
-    archive_of,
-    archived_study,
-    overlaid,
-    read_archive,
-    read_record,
-    restore,
-    write_archive,
-)
+from sib.runs import archive, archive_file
+from sib.runs.archive import archive_of, archived_study, overlaid, read_record, restore
+from sib.runs.archive_file import read_archive, write_archive
 from sib.utils.errors import InputError
 
 RECORDS = {
@@ -110,14 +103,14 @@ def test_links_devices_and_extended_headers_are_refused(tmp_path, kind):
 
 def test_each_limit_is_kept(tmp_path, monkeypatch):
     write_archive(tmp_path / "a.tar.xz", RECORDS)
-    monkeypatch.setattr(archive, "LARGEST_RECORD", 7)
+    monkeypatch.setattr(archive_file, "LARGEST_RECORD", 7)
     with pytest.raises(InputError, match="has more than 7 bytes"):
         list(read_archive(tmp_path / "a.tar.xz"))
-    monkeypatch.setattr(archive, "LARGEST_RECORD", 1000)
-    monkeypatch.setattr(archive, "MOST_RECORDS", 3)
+    monkeypatch.setattr(archive_file, "LARGEST_RECORD", 1000)
+    monkeypatch.setattr(archive_file, "MOST_RECORDS", 3)
     with pytest.raises(InputError, match="too many files"):
         list(read_archive(tmp_path / "a.tar.xz"))
-    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 2000)
+    monkeypatch.setattr(archive_file, "LARGEST_ARCHIVE", 2000)
     with pytest.raises(InputError, match="unpacks to more than 2000 bytes"):
         list(read_archive(tmp_path / "a.tar.xz"))
     with pytest.raises(InputError, match="at most 3 and 2000 are allowed"):
@@ -125,7 +118,7 @@ def test_each_limit_is_kept(tmp_path, monkeypatch):
 
 
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "LARGEST_ARCHIVE", 2**20)
+    monkeypatch.setattr(archive_file, "LARGEST_ARCHIVE", 2**20)
     bomb = hostile(tmp_path / "a.tar.xz", "study.json", b"\0" * 2**25)
     assert bomb.stat().st_size < 2**14
     with pytest.raises(InputError, match="unpacks to more than 1048576 bytes"):

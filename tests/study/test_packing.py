@@ -9,7 +9,8 @@ import yaml
 
 from helpers.studies import planned, pretend_evaluated, pretend_trained
 from sib.cli.main import main
-from sib.runs.archive import archive_of, read_archive
+from sib.runs.archive import archive_of
+from sib.runs.archive_file import read_archive
 from sib.study.packing import pack, without_places
 from sib.study.plan import with_archive
 from sib.utils.errors import InputError

@@ -10,7 +10,8 @@ import yaml
 
 from sib.config.yaml_file import parse_yaml
 from sib.data.identity import without_absolute_paths
-from sib.runs.archive import RECORD, archive_of, read_archive, write_archive
+from sib.runs.archive import archive_of
+from sib.runs.archive_file import RECORD, read_archive, write_archive
 from sib.runs.reader import is_run
 from sib.utils.errors import InputError
 

@@ -65,7 +65,8 @@ def boxes_in_doubt(content: dict[str, Any], path: Path) -> dict[str, int]:
         raise InputError(
             f"{path}: bbox must be x, y, width and height; read that way, {leaving} of "
             f"{len(boxes)} boxes without an area leave their images, and none does as "
-            "xmin, ymin, xmax and ymax. Give each annotation a bbox_mode: 0 for corners, 1 for x, y, width and height"
+            "xmin, ymin, xmax and ymax. Give each annotation a bbox_mode: 0 for corners, 1 for x, "
+            "y, width and height"
         )
     return Counter(box.image for box in boxes)
 
