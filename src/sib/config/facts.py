@@ -12,8 +12,8 @@ ADDED = "a method of another package"
 """Stands for every such method."""
 RIVALS = (*(name for name in METHODS if name not in ("sib", "ce")), ADDED)
 """The methods that S-IB is compared with."""
-ANNOTATED = tuple(name for name, method in METHODS.items() if method.needs_foreground)
-GUIDED = (*SPATIAL_IB, *ANNOTATED, ADDED)
+NEED_FOREGROUND = tuple(name for name, method in METHODS.items() if method.needs_foreground)
+GUIDED = (*SPATIAL_IB, *NEED_FOREGROUND, ADDED)
 """Objectives that use annotated foregrounds, or can."""
 KEY = "sib"
 

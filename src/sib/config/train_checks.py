@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
-from sib.config.facts import ANNOTATED, flatten, refusal
+from sib.config.facts import NEED_FOREGROUND, flatten, refusal
 from sib.config.fine_tuning import (
     check_fine_tuning,
     check_mixing,
@@ -204,7 +204,7 @@ def _check_annotation(config: TrainOptions, known_share: float) -> None:
     if config.background_exchange and not known_share:
         raise InputError(
             "--background-exchange needs foregrounds to train with: give --guided-share, "
-            f"--foreground pretrained, or --method {' or '.join(ANNOTATED)}"
+            f"--foreground pretrained, or --method {' or '.join(NEED_FOREGROUND)}"
         )
     if config.guided_labels != "union":
         asked = f"--guided-labels {config.guided_labels}"

@@ -11,7 +11,7 @@ LEVELS = 8
 """Number of levels per channel; a pixel's levels together are its colour."""
 PRIOR = 5.0
 """Pixels with the image's mean that are added to every colour, so that rare ones weigh little."""
-OWN = 1e-3
+OWN_WEIGHT = 1e-3
 """Weight of a pixel's own density relative to that of its colour."""
 FLAT = 1e-4
 """An image is constant if its spread is at most this fraction of its largest value."""
@@ -58,7 +58,7 @@ def appearance_foreground(R: Tensor, images: Tensor, window_size: int, area: flo
     check_window(window_size, R)
     strength = window_mean(energy(R), window_size, count_include_pad=False).clamp_min(0).sqrt()
     shared = _mean_by_colour(strength, _colours(images))
-    favoured = shared + OWN * strength
+    favoured = shared + OWN_WEIGHT * strength
     return _largest(window_mean(favoured, window_size, count_include_pad=False), area)
 
 

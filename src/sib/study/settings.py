@@ -12,7 +12,7 @@ from sib.config.yaml_options import from_arguments, options_of
 from sib.utils.errors import InputError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-OWN = {
+STUDY_KEYS = {
     "data": "data",
     "root": "root",
     "out": "out",
@@ -177,8 +177,8 @@ def _beside(file: Path, flat: Flat) -> Flat:
 
 def _check_options(flat: Flat, where: str, shared: tuple[str, ...]) -> None:
     for key in flat:
-        if key in OWN:
-            raise InputError(f"{where}: {key} belongs under the study's own key {OWN[key]}")
+        if key in STUDY_KEYS:
+            raise InputError(f"{where}: {key} belongs under the study's own key {STUDY_KEYS[key]}")
         if key in NEVER:
             raise InputError(f"{where}: {key} is not an option of a study's run")
         if key in shared:
