@@ -10,7 +10,7 @@ import torch
 
 import sib
 from helpers.nets import group_norm_net
-from helpers.processes import command
+from sib.cli.main import main
 from sib.config.options import RivalConfig
 from sib.config.train import TrainConfig
 from sib.objectives.registry import load_objective, method_names
@@ -76,8 +76,7 @@ def test_it_is_trained_from_the_command_line(installed, tmp_path):
     options += "--input.test-size 20 --arch small_resnet --image-size 16 "
     options += "--epochs 1 --batch-size 20 --workers 0 --device cpu --rival.balance"
     run = tmp_path / "run"
-    code = command(["train", *options.split(), "--out", str(run)], tmp_path).wait()
-    assert code == 0, (tmp_path / "stderr").read_text()
+    assert main(["train", *options.split(), "--out", str(run)]) == 0
     (record,) = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
     assert record["terms"].keys() == record["weights"].keys() == {"small_gradient"}
     assert record["gradient_ratio"] == pytest.approx(0.1, rel=1e-3)  # in the first step
