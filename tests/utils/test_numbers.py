@@ -30,6 +30,6 @@ def test_numbers_that_are_not_finite_stay_readable():
 
 def test_tables_have_no_negative_zero():
     entry = {"mean": -1e-5, "low": -0.01, "high": 0.01}
-    assert difference(entry, one_line=True) == "0.000 ±0.010"
-    assert interval(entry, one_line=True) == "0.000 ±0.010"
+    assert difference(entry, single_line=True) == "0.000 ±0.010"
+    assert interval(entry, single_line=True) == "0.000 ±0.010"
     assert wide_signed(-1e-5) == "0.000" and wide_signed(-0.5) == "−0.500"

@@ -33,7 +33,7 @@ class CheckConfig:
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """One of {data_sets}, or a folder of your own."""
+    """{data_sets}, or a folder of your own."""
     root: Path = Path("data")
     """Folder that holds the published data sets."""
     masks: str | None = None
@@ -57,7 +57,7 @@ class ShowConfig:
     """Draw a sheet of images, with foregrounds outlined and classes below."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """One of digits, {data_sets}, or a folder of your own."""
+    """digits, {data_sets}, or a folder of your own."""
     out: Path
     """PNG file to write."""
     root: Path = Path("data")
