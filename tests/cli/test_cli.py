@@ -128,7 +128,7 @@ def test_a_file_can_hold_every_kind_of_value(tmp_path):
         ),
         ("objective.slop: 3", "objective.slop is not an option, perhaps objective.slope"),
         ("schedule.colour: 3", "schedule.colour is not an option; allowed are kind, step_epochs, "),
-        ("objective.colour: 3", "estimator, kind, image_weight"),
+        ("objective.colour: 3", "kind, image_weight, layer_weight"),
         ("epochs: [1]", "epochs must be a single value"),
         ("objective: 3", "objective must hold options of its own"),
         (
