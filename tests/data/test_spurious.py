@@ -82,7 +82,7 @@ def test_backgrounds_of_other_images_predict_the_class_in_training_alone(tmp_pat
     facts = json.loads((out / "make-spurious.json").read_text())
     assert facts["images"] == {"train": 18, "test": 54}
     assert facts["own_background"] == {"train": 1, "test": pytest.approx(1 / 3)}
-    assert "test, 54 images of 18 objects, each before 3 families" in capsys.readouterr().out
+    assert "54 test images of 18 objects, each in front of 3 families" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["procedural", "both"])
@@ -179,7 +179,7 @@ def test_images_without_an_object_are_left_out_and_counted(tmp_path, source, cap
     facts = json.loads((out / "make-spurious.json").read_text())
     assert facts["left_out"] == {"train": 0, "test": 1} and facts["images"]["test"] == 51
     shown = capsys.readouterr().out
-    assert "left out, without an object or without a background: 0 train and 1 test" in shown
+    assert "Left out, without an object or without a background: 0 training and 1 test" in shown
 
 
 def test_a_stop_leaves_nothing(tmp_path, source, monkeypatch):

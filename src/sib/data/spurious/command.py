@@ -236,15 +236,15 @@ def _facts(
 def _summary(config: MakeSpuriousConfig, facts: dict[str, Any]) -> str:
     images, share, left = facts["images"], facts["own_background"], facts["left_out"]
     text = (
-        f"{config.out}: train, {images['train']} images, {share['train']:.3f} of them before a "
-        f"background of their class's family; test, {images['test']} images of "
-        f"{facts['objects']['test']} objects, each before {facts['test_backgrounds']} families, so "
-        f"{share['test']:.3f} are before their own"
+        f"{config.out}: {images['train']} training images, {share['train']:.3f} of them in front "
+        f"of a background of their class's family. {images['test']} test images of "
+        f"{facts['objects']['test']} objects, each in front of {facts['test_backgrounds']} "
+        f"families, so {share['test']:.3f} of the images have their own."
     )
     if any(left.values()):
         text += (
-            f"; left out, without an object or without a background: {left['train']} train and "
-            f"{left['test']} test images"
+            f" Left out, without an object or without a background: {left['train']} training and "
+            f"{left['test']} test images."
         )
     return text
 

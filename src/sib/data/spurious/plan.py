@@ -54,7 +54,7 @@ def test_pictures(
     Args:
         labels: (N,) classes of the objects.
         classes: K families.
-        copies: 1 to K; at K, each object is shown before each family.
+        copies: 1 to K; at K, each object is shown in front of each family.
         kind: kind of the backgrounds.
         generator: source of random numbers.
     """
