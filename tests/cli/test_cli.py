@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from helpers.processes import command
+from helpers.processes import Forked, command
 from sib.cli.main import main, parse
 
 TINY = ["--data", "digits", "--arch", "small_resnet", "--epochs", "1", "--workers", "0"]
@@ -33,6 +34,15 @@ def test_train_ends_with_0_and_a_run_folder(tmp_path, capsys):
     assert code == 0
     assert "M parameters" in out and "S-IB step" in out and "accuracy" in out
     assert (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
+def test_a_full_disk_behind_the_output_is_one_sentence(tmp_path):
+    process = Forked(lambda: main(["recipes"]), Path("/dev/full"), tmp_path / "stderr")
+    assert process.wait(20) == 1
+    said = (tmp_path / "stderr").read_text()
+    assert said.startswith("sib: a disk is full (No space left on device); what was written")
+    assert len(said.splitlines()) == 1
 
 
 def test_help_names_every_command_and_exit_code(capsys):

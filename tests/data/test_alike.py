@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from helpers.pictures import save_classes
-from sib.data.alike import alike_names
+from sib.data.alike import alike_groups, alike_names
 from sib.data.open import open_data
 from sib.data.understood import remarks
 from sib.utils.errors import InputError
@@ -26,6 +26,21 @@ COMPOSED, SPLIT_UP = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC
 )
 def test_known_answers(names, expected):
     assert alike_names(names) == expected
+
+
+def test_groups_that_are_one_number_are_alike():
+    """pandas writes 7 as 7.0 in a column with gaps, and Excel 007 as 7."""
+    found = alike_groups(["7", "7.0", "007", "70", "7.5", "a7", "A7", "7"])
+    assert found == [["'7'", "'7.0'", "'007'"], ["'a7'", "'A7'"]]
+
+
+def test_groups_of_almost_the_same_name_are_reported(tmp_path):
+    root = save_classes(tmp_path / "set", count=6)
+    names = [f"{name}/{path.name}" for name in ("cat", "dog") for path in (root / name).iterdir()]
+    rows = [f"{name},{n // 2}{'.0' * (n % 2)}" for n, name in enumerate(sorted(names))]
+    (tmp_path / "g.csv").write_text("\n".join(["image,group", *rows]))
+    said = remarks(open_data(str(root), groups=str(tmp_path / "g.csv")))
+    assert "groups of almost the same name, which count as different ones: '0' and '0.0'" in said
 
 
 def test_classes_of_one_name_are_reported(tmp_path):

@@ -98,7 +98,10 @@ class TestFile:
         [
             ("image,group\ncat/1.png,a\n", "gives no group to 2 of 3 images, the first: dog/1.png"),
             ("image,group\ncat/1.png,a\ncat/1.png,b\n", "line 3: cat/1.png is in the group a"),
-            ("image,patient\ncat/1.png,a\n", "needs the columns image and group"),
+            (
+                "image,patient\ncat/1.png,a\n",
+                "image and group in its first line, once each; got",
+            ),
             ("image,group,group\ncat/1.png,a,b\n", "needs the columns image and group"),
             ("", "needs the columns image and group"),
             ("image,group\ncat/1.png\n", "line 2: 2 columns are needed; got 1"),

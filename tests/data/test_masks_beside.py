@@ -14,6 +14,7 @@ from helpers.pictures import (
 )
 from helpers.refusals import refused
 from sib.data.beside import owner
+from sib.data.understood import remarks
 
 
 def save_twins(root, ending, classes=("cat", "dog"), count=8, kind=".jpg"):
@@ -80,6 +81,18 @@ class TestMasksBeside:
             for number in range(8):
                 save(tmp_path / name / f"{number}_depth.png", square_mask(9))
         refused(tmp_path, "16 of 16 images have a twin", "--input.mask-ending none")
+
+    def test_twins_of_another_ending_than_the_given_one_are_reported(self, tmp_path):
+        """Masks of a background and an object: only those of the given ending are masks."""
+        save_twins(tmp_path, "_0.png")
+        save_twins(tmp_path, "_1.png")
+        splits = open_folder(tmp_path, mask_ending="_1")
+        (said,) = [each for each in remarks(splits) if "twin" in each]
+        assert said.startswith("16 of 16 images have a twin whose name ends with _0, such as ")
+        assert said.endswith("; these count as photographs")
+        assert not any(
+            "twin" in each for each in remarks(open_folder(tmp_path, mask_ending="none"))
+        )
 
     def test_a_series_of_photographs_has_no_twins(self, tmp_path):
         for name in ("cat", "dog", "eel", "fox"):

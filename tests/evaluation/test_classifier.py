@@ -249,12 +249,26 @@ def test_the_value_range_of_a_run_is_applied(tmp_path, classifier):
 
 @pytest.mark.parametrize(
     "content",
-    ['["cat", "dog"]', '{"0": ["n01", "cat"], "1": "dog"}', '{"dog": 1, "cat": 0}', None],
+    [
+        '["cat", "dog"]',
+        '{"0": ["n01", "cat"], "1": "dog"}',
+        '{"dog": 1, "cat": 0}',
+        '{"architectures": ["A"], "id2label": {"0": "cat", "1": "dog"}}',
+        None,
+    ],
 )
 def test_class_names_in_json(tmp_path, content):
     path = tmp_path / ("names.txt" if content is None else "names.json")
     path.write_text(content or "cat\ndog\n")
     assert names_in(path) == ["cat", "dog"]
+
+
+def test_text_that_begins_as_json_is_read_as_json(tmp_path):
+    (tmp_path / "names.txt").write_text('["cat",\n"dog"]')
+    assert names_in(tmp_path / "names.txt") == ["cat", "dog"]
+    (tmp_path / "names.txt").write_text("{0: 'cat',\n 1: 'dog'}")
+    with pytest.raises(InputError, match="or text with a name per line"):
+        names_in(tmp_path / "names.txt")
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", '{"1": "cat"}', '{"cat": 1}', "3", "[" * 9999])

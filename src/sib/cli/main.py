@@ -1,5 +1,6 @@
 """The command ``sib``."""
 
+import errno
 import os
 import signal
 import sys
@@ -30,6 +31,8 @@ signal, after saving.
 """
     + EVERYWHERE
 )
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,6 +70,7 @@ def _run(arguments: list[str]) -> int:
         )
         with _translated_losses(command.several_processes):
             load(command.action)(config, console)
+        sys.stdout.flush()  # a full disk is noticed here, not at the end of the program
     except InputError as error:
         _complain(str(error))
         return 2
@@ -80,6 +84,12 @@ def _run(arguments: list[str]) -> int:
         return 128 + stop.number
     except BrokenPipeError:  # the reader of our output has gone, as in `sib … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it may be a file there
+        _complain(f"a disk is full ({error.strerror}); what was written before stays")
         return 1
     except ImportError as error:
         sentence = missing_extra(" ".join(["sib", *arguments[:1]]), error)

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sib.data.readers.kinds import IMAGE_KINDS, is_image, is_photo
 from sib.utils.errors import InputError
@@ -105,11 +106,34 @@ def check_samples(folders: Sequence[list[str]]) -> None:
         )
 
 
-def check_twins(folders: Sequence[list[str]]) -> None:
-    """Raise InputError if nearly every photograph has a twin with the same name and an addition.
+class Twins(NamedTuple):
+    """Photographs of which nearly each has a twin with the same name and an addition."""
 
-    Twins are ``NAME_x.*`` or ``x_NAME.*`` beside ``NAME.*``, with one ``x`` throughout, and
-    ``NAME.png`` beside ``NAME.jpg``. They may be masks or further photographs; only the user knows.
+    number: int
+    """Of the twins."""
+    photos: int
+    """Images that are not twins."""
+    first: str
+    twin: str
+    """The names of a photograph and its twin."""
+    rest: str
+    """What the twin's name has beyond the photograph's; it ends with ``*`` if it comes first."""
+
+    def __str__(self) -> str:
+        """In words."""
+        begins = self.rest.endswith("*")
+        form = f"begins with {self.rest[:-1]}" if begins else f"ends with {self.rest}"
+        return (
+            f"{self.number} of {self.photos} images have a twin whose name {form}, such as "
+            f"{self.twin} beside {self.first}"
+        )
+
+
+def find_twins(folders: Sequence[list[str]]) -> Twins | None:
+    """Twins of nearly every photograph: ``NAME_x.*``, ``x_NAME.*``, or another ending.
+
+    They are beside ``NAME.*``, with one ``x`` throughout. They may be masks or further photographs;
+    only the user knows.
 
     Args:
         folders: the names of the images of each folder, without known masks.
@@ -121,19 +145,21 @@ def check_twins(folders: Sequence[list[str]]) -> None:
     for rest, count in counts.most_common(1):
         if count >= max(FEWEST, TWINS * photos, SHARE * total):
             first, twin = next((first, twin) for _, first, twin, found in pairs if found == rest)
-            form, settled = _settled(rest)
-            raise InputError(
-                f"{count} of {photos} images have a twin whose name {form}, such as {twin} beside "
-                f"{first}: {settled} if the twins are masks, or give --input.mask-ending none if "
-                "they are photographs"
-            )
+            return Twins(count, photos, first, twin, rest)
+    return None
 
 
-def _settled(rest: str) -> tuple[str, str]:
-    """The form of the twins' names, and what to do if they are masks."""
-    if rest.endswith("*"):
-        return f"begins with {rest[:-1]}", "put them below a folder for --input.masks"
-    return f"ends with {rest}", f"give --input.mask-ending {rest}"
+def check_twins(folders: Sequence[list[str]]) -> None:
+    """Raise InputError if nearly every photograph has a twin; see `find_twins`."""
+    found = find_twins(folders)
+    if found is not None:
+        settled = f"give --input.mask-ending {found.rest}"
+        if found.rest.endswith("*"):
+            settled = "put them below a folder for --input.masks"
+        raise InputError(
+            f"{found}: {settled} if the twins are masks, or give --input.mask-ending none if they "
+            "are photographs"
+        )
 
 
 def _parts(ending: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sib.data.beside import FEWEST, NONE, check_samples, check_twins, masks_among
+from sib.data.beside import FEWEST, NONE, check_samples, check_twins, find_twins, masks_among
 from sib.data.mask_names import LABELS, is_of_masks
 from sib.data.readers.kinds import ending_of, is_image
 from sib.utils.errors import InputError
@@ -67,13 +67,29 @@ def list_files(folder: Path, mask_ending: str | None = None) -> Listing:
     return Listing(sorted(images), unread, sorted(of_folders))
 
 
-def check_for_twins(images: list[Path]) -> None:
-    """Raise InputError where nearly every image has a twin beside it; see `beside.check_twins`."""
+def check_for_twins(images: list[Path], mask_ending: str | None) -> str | None:
+    """Look for images that have a twin beside nearly each of them; see `beside.find_twins`.
+
+    Args:
+        images: without known masks.
+        mask_ending: the ending that settles which twins are masks, where it was given.
+
+    Returns:
+        For an ending, a sentence about twins with another one, which count as photographs; else
+        None.
+
+    Raises:
+        InputError: there are twins, and no ending was given.
+    """
     folders: dict[Path, list[str]] = {}
     for image in images:
         folders.setdefault(image.parent, []).append(image.name)
-    check_samples(list(folders.values()))
-    check_twins(list(folders.values()))
+    names = list(folders.values())
+    if mask_ending is None:
+        check_samples(names)
+        check_twins(names)
+    others = None if mask_ending in (None, NONE) else find_twins(names)
+    return f"{others}; these count as photographs" if others else None
 
 
 def check_for_labels(images: list[Path], class_folder: Path) -> None:

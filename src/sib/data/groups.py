@@ -37,7 +37,10 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
     content = load_text(path.expanduser())
     header = columns_of(content)
     if any(header.count(column) != 1 for column in COLUMNS):
-        raise InputError(f"groups: {path} needs the columns image and group in its first line")
+        raise InputError(
+            f"groups: {path} needs the columns image and group in its first line, once each; got "
+            f"{', '.join(header) or 'none'}"
+        )
     places = [header.index(column) for column in COLUMNS]
     groups: dict[str, str] = {}
     images = ImageNames(names)

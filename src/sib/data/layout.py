@@ -87,13 +87,19 @@ def counted(files: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {ending}" for ending, count in ordered)
 
 
+OF_A_TABLE = (
+    ". If a table names the classes of the images, give it as --labels, and the folder of the "
+    "images as --data"
+)
+
+
 def check_classes(names: list[str], root: Path) -> None:
     """Raise InputError for fewer than two classes."""
     if len(names) < 2:
         found = f"only the class folder {names[0]}" if names else "no class folder"
         raise InputError(
             f"{root} holds {found}; at least two folders of images are needed, one for each class"
-            + (_deeper(root / names[0]) if names else "")
+            + ((_deeper(root / names[0]) if names else "") or OF_A_TABLE)
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sib.config.choices import Resize, TestSplit
+from sib.data.alike import alike_groups
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.datasets.digits import Digits
 from sib.data.describe import describe
@@ -214,6 +215,8 @@ def _divided(parts: Parts, name: str, division: Division, reading: Reading) -> S
     facts = {"layout": parts.name, "split_rule": rule, "split_seed": division.seed, **parts.notes}
     if groups:
         facts["groups"] = check_groups(sources, groups)
+        alike = alike_groups(groups.values())
+        facts |= {"groups_alike": alike[:3]} if alike else {}
     if isinstance(parts.train, RecordSource) and parts.train.value_range:
         low, high = parts.train.value_range
         facts["value_range"] = f"{low}-{high}"

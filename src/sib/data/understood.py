@@ -45,6 +45,7 @@ def remarks(splits: Splits) -> list[str]:
         number = sum(facts["images"].values()) - sum(facts["foregrounds"].values())
         sentences.append(f"without a foreground: {named(lacking, number)}")
     sentences += mask_sentences(facts)
+    sentences += [facts["twins"]] if facts.get("twins") else []
     left_out = left_out_in_words(facts)
     if left_out:
         sentences.append(f"left out: {left_out}")
@@ -58,6 +59,10 @@ def remarks(splits: Splits) -> list[str]:
         f"classes of almost the same name: {' and '.join(names)}; if they are one class, put its "
         "images into one folder"
         for names in alike_names(splits.classes)
+    ]
+    sentences += [
+        f"groups of almost the same name, which count as different ones: {' and '.join(names)}"
+        for names in facts.get("groups_alike", [])
     ]
     sentences += facts.get("copies", [])
     return sentences + label_sentences(facts) + _depth(splits) + _coverage(splits)

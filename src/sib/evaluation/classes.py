@@ -17,7 +17,8 @@ def with_classes(checkpoint: Checkpoint, path: Path | None) -> Checkpoint:
     """The checkpoint with the class names in a file, in the order of its outputs.
 
     The file is text with a name per line, or JSON: a list of names, or an object that gives each
-    number its name or each name its number.
+    number its name or each name its number, also as ``id2label`` in the config.json of a Hugging
+    Face model.
 
     Args:
         checkpoint: the classifier; its own names, if it has any, must be the same.
@@ -82,14 +83,15 @@ def names_in(path: Path) -> list[str]:
         InputError: it is missing, or neither text with a name per line nor such JSON.
     """
     lines = [line for _, line in read_lines(path)]
-    if path.suffix.lower() != ".json":
+    begins_as_json = bool(lines) and lines[0].lstrip()[:1] in ("{", "[")
+    if path.suffix.lower() != ".json" and not begins_as_json:
         return lines
     try:
         return _ordered(json.loads("\n".join(lines)))
     except (ValueError, RecursionError):
         raise InputError(
             f"--classes {path} must be JSON with a list of names, or with an object that gives the "
-            "numbers from 0 on their names"
+            "numbers from 0 on their names, or text with a name per line"
         ) from None
 
 
@@ -99,6 +101,8 @@ def _ordered(content: Any) -> list[str]:
     Raises:
         ValueError: they are not names, or the numbers are not 0, 1, 2, …
     """
+    if isinstance(content, dict):
+        content = content.get("id2label", content)  # config.json of Hugging Face
     if isinstance(content, dict):
         if all(type(value) is int for value in content.values()):
             content = {str(number): name for name, number in content.items()}

@@ -157,6 +157,8 @@ def _copy(own: State, state: State, found: dict[str, str], source: str) -> None:
     for theirs in found.values():
         if state[theirs].is_floating_point() and not state[theirs].isfinite().all():
             raise InputError(f"{source} holds NaN or infinite values in {theirs}")
+        if theirs.endswith("running_var") and (state[theirs] < 0).any():
+            raise InputError(f"{source} holds a negative variance in {theirs}")
     for key, theirs in found.items():
         own[key].copy_(state[theirs])
 

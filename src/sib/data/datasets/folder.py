@@ -58,8 +58,7 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
         split: class_images(folder, _without(list_folders(folder), search.folders), mask_ending)
         for split, folder in folders.items()
     }
-    if mask_ending is None:
-        check_for_twins([path for part in images.values() for path in _all(part)])
+    twins = check_for_twins([path for part in images.values() for path in _all(part)], mask_ending)
     classes = sorted(images.get("train", next(iter(images.values()))).images)
     for split, part in images.items():
         _check_known(part, classes, found.splits[split])
@@ -77,7 +76,9 @@ def read_splits(root: Path, masks: Path | None, mask_ending: str | None = None) 
         records.get("train", []),
         records.get("validation"),
         records.get("test"),
-        notes | ({"folders_left_out": left_out} if left_out else {}),
+        notes
+        | ({"folders_left_out": left_out} if left_out else {})
+        | ({"twins": twins} if twins else {}),
     )
 
 
@@ -106,11 +107,11 @@ def read_pool(root: Path, masks: Path | None, mask_ending: str | None = None) ->
     _check_mirrors(folders)
     alike = _check_splits(folders)
     images = class_images(root, folders, mask_ending)
-    if mask_ending is None:
-        check_for_twins(_all(images))
+    twins = check_for_twins(_all(images), mask_ending)
     classes = sorted(images.images)
     records, notes = search.settle({"train": _records(root, images, classes, search)}, images.masks)
     notes |= _notes([root], [images]) | ({"classes_alike": alike} if alike else {})
+    notes |= {"twins": twins} if twins else {}
     return Layout("classes", classes, records["train"], None, None, notes)
 
 

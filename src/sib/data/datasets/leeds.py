@@ -61,8 +61,8 @@ def _read_records(
     search = MaskSearch(root, folder, beside, masks, mask_ending)
     classes = [path for path in list_folders(folder) if path not in search.folders]
     found = class_images(folder, classes, mask_ending)
-    if mask_ending is None:
-        check_for_twins([path for paths in found.images.values() for path in paths])
+    every = [path for paths in found.images.values() for path in paths]
+    twins = check_for_twins(every, mask_ending)
     records: dict[str, Record] = {}
     for label, name in enumerate(sorted(found.images)):
         for image in found.images[name]:
@@ -82,6 +82,7 @@ def _read_records(
     others = [f.name for f in list_folders(root) if f not in (folder, *search.folders)]
     notes |= {"unread": dict(sorted(found.unread.items()))} if found.unread else {}
     notes |= {"folders_left_out": list(map(printable, others))} if others else {}
+    notes |= {"twins": twins} if twins else {}
     return dict(zip(records, settled[""], strict=True)), notes
 
 
