@@ -4,53 +4,34 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from sib.config.data import CheckConfig
 from sib.data.annotation_notes import sentences
 from sib.data.copies import copies_in_records
-from sib.data.coverage import SAMPLE, Coverage, describe_coverage, describe_greys, is_around
+from sib.data.coverage import SAMPLE, Coverage, describe_coverage, describe_greys
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.describe import describe
-from sib.data.headers import MOST_CHECKED, boxes_of
+from sib.data.headers import MOST_CHECKED
+from sib.data.inspection import Finding, inspect_all
 from sib.data.layout import Parts
 from sib.data.locate import locate_data, read_parts
-from sib.data.readers.decode import UPRIGHT, opened, orientation_of
-from sib.data.readers.masks import OVERHANG, check_box
-from sib.data.reading import prepare_worker, read_batches
 from sib.data.records import RecordSource
 from sib.data.sample import MaskFile, Record
 from sib.data.several import label_sentences
 from sib.data.source import Source
 from sib.data.understood import left_out_in_words, mask_sentences, named
 from sib.utils.errors import InputError, ProblemsFound
-from sib.utils.progress_bar import tracked
 from sib.utils.terminal import show_tables
 
 SHOWN = 20
 """Most problems that are printed."""
 BOXES = "boxes cut off"
 """A column that is shown if it counts any."""
-
-
-class Finding(NamedTuple):
-    """What was found about one image."""
-
-    problem: str | None
-    annotated: bool = False
-    overhanging: bool = False
-    """Whether a box leaves the image, where it is cut off."""
-    whole: bool = False
-    """Whether the foreground covers the whole image."""
-    around: bool = False
-    """Whether the foreground holds the edge of the image and leaves out a part inside."""
-    turned: bool = False
-    """Whether the image has an EXIF orientation and its mask has none."""
 
 
 def check(config: CheckConfig, console: Console) -> None:
@@ -80,7 +61,9 @@ def check(config: CheckConfig, console: Console) -> None:
     workers = os.cpu_count() or 1 if config.workers is None else config.workers
     splits = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     present = {name: source for name, source in splits.items() if source is not None}
-    findings = dict(zip(present, _read_all(list(present.values()), workers, console), strict=True))
+    findings = dict(
+        zip(present, inspect_all(list(present.values()), workers, console), strict=True)
+    )
     problems = [*_compare(config.name, parts), *_doubles(present)]
     problems += [f.problem for split in findings.values() for f in split if f.problem]
     table = _table(folder, config.name, present, findings)
@@ -164,73 +147,6 @@ def _masked(sources: Iterable[Source]) -> list[Record]:
     """The records that have a mask file."""
     on_disk = [source for source in sources if isinstance(source, RecordSource)]
     return [r for s in on_disk for r in s.records if isinstance(r.foreground, MaskFile)]
-
-
-class _Inspected(Dataset[Finding]):
-    """The findings of a source, computed in the process that asks."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Finding:
-        try:
-            sample = self.source[index]
-            size = (sample.image.shape[-2], sample.image.shape[-1])
-            overhanging = _overhangs(self.source, index, size)
-        except InputError as error:
-            return Finding(str(error))
-        if sample.foreground is not None and not sample.foreground.any():
-            return Finding(f"{self.source.names[index]}: its foreground is empty", True)
-        known = sample.foreground is not None
-        whole = sample.foreground is not None and bool(sample.foreground.all())
-        around = sample.foreground is not None and is_around(sample.foreground)
-        return Finding(None, known, overhanging, whole, around, _is_turned(self.source, index))
-
-
-def _overhangs(source: Source, index: int, size: tuple[int, int]) -> bool:
-    """Whether a box leaves its image.
-
-    Raises:
-        InputError: a box has no extent or covers no pixel.
-    """
-    if not isinstance(source, RecordSource):
-        return False
-    overhangs = False
-    for box in boxes_of(source.records[index], size):
-        check_box(box, size, source.names[index], overhang=float("inf"))
-        beyond = (box.left + box.width - size[1], box.top + box.height - size[0])
-        overhangs |= max(-box.left, -box.top, *beyond) > OVERHANG
-    return overhangs
-
-
-def _is_turned(source: Source, index: int) -> bool:
-    """Whether an image has an EXIF orientation, and a mask that has none."""
-    if not isinstance(source, RecordSource):
-        return False
-    record = source.records[index]
-    if not isinstance(record.foreground, MaskFile):
-        return False
-    with opened(record.image) as image, opened(record.foreground.path) as mask:
-        return orientation_of(image) in UPRIGHT and orientation_of(mask) not in UPRIGHT
-
-
-def _read_all(sources: list[Any], workers: int, console: Console) -> list[list[Finding]]:
-    """The findings of each source, read in parallel."""
-    dataset: ConcatDataset[Finding] = ConcatDataset([_Inspected(source) for source in sources])
-    workers = min(workers, len(dataset) // 100)
-    loader: DataLoader[Finding] = DataLoader(
-        dataset,
-        batch_size=64,
-        num_workers=workers,
-        collate_fn=list,
-        worker_init_fn=prepare_worker,
-    )
-    batches = tracked(console, "reading images", read_batches(loader), len(loader))
-    found = iter([item for batch in batches for item in batch])
-    return [[next(found) for _ in range(len(source))] for source in sources]
 
 
 def _table(
