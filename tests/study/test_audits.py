@@ -9,6 +9,7 @@ from rich.console import Console
 
 from helpers.studies import planned, pretend_evaluated, pretend_trained, written
 from sib.study.audits import audit_figures, is_audited
+from sib.study.command import next_step
 from sib.study.commands import next_command
 from sib.study.description import read_study
 from sib.study.joined import THEN
@@ -103,3 +104,11 @@ def test_they_stand_in_the_tables_where_every_run_has_them(tmp_path):
     show(found, console)
     lines = [line for line in console.file.getvalue().splitlines() if "worst group" in line]
     assert "0.200" in lines[0] and "+0.600" in lines[1]
+
+
+def test_the_next_step_is_what_has_not_been_done(tmp_path):
+    for audit, word in ((False, "audit"), (True, "compare")):
+        _, runs = planned(tmp_path, audit=audit)
+        first, second = (next(r for r in runs if r.setting == name) for name in ("ce", "sib"))
+        assert next_step(runs) == (word, first.config.folder, second.config.folder)
+        assert next_step([first]) == ("audit", first.config.folder)

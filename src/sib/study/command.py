@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -166,7 +167,17 @@ def _conclude(described: Study, choices: list[Choice], failed: list[str], consol
     reported = [run for run in reported_runs(choices) if run.split_seed == choices[0].split_seed]
     if reported:
         _report(described, reported, console)
-        suggest(console, ("audit", *dict.fromkeys(run.config.folder for run in reported[:2])))
+        suggest(console, next_step(reported))
+
+
+def next_step(reported: list[Run]) -> tuple[str | Path, ...]:
+    """Compare a run of each of two settings, if all have been audited; else audit them."""
+    firsts: dict[str, Path] = {}
+    for run in reported:
+        firsts.setdefault(run.setting, run.config.folder)
+    folders = list(firsts.values())[:2]
+    audited = len(folders) > 1 and all(run.audit for run in reported)
+    return ("compare" if audited else "audit", *folders)
 
 
 def _run(jobs: list[Job], runs: list[Run], pools: MakePool, console: Console) -> None:
