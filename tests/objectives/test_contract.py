@@ -45,6 +45,8 @@ OBJECTIVES = {
     "right_reasons": lambda weighting=None: RightReasons(3.0, weighting=weighting),
     "saliency_guided": lambda weighting=None: SaliencyGuided(2.0, weighting=weighting),
 }
+SOFT = ("published", "calibrated", "cgc", "right_reasons")
+"""Objectives that take soft labels, as of mixed images."""
 WEIGHTINGS = {"fixed": FixedWeights, "balanced": GradientBalancer}
 
 
@@ -141,11 +143,24 @@ def test_micro_batches_give_the_gradient_of_the_batch(name, weighting, micro_bat
         assert found.terms.values[term].item() == pytest.approx(value.item(), rel=1e-6, abs=1e-12)
 
 
+def weighted_criterion():
+    return nn.CrossEntropyLoss(torch.tensor([1.0, 5, 2, 1, 9]).double(), label_smoothing=0.1)
+
+
+def soft(labels):
+    """As of mixup with the image before, (B, 5)."""
+    own = F.one_hot(labels, 5).double()
+    return 0.7 * own + 0.3 * own.roll(1, dims=0)
+
+
 @every_without_chance
-def test_class_weights_are_exact_in_micro_batches(name):
+@pytest.mark.parametrize("kind", [lambda labels: labels, soft])
+def test_class_weights_are_exact_in_micro_batches(name, kind):
     """A weighted cross-entropy is not the mean of its micro-batches."""
-    criterion = nn.CrossEntropyLoss(torch.tensor([1.0, 5, 2, 1, 9]).double(), label_smoothing=0.1)
-    task, data = task_of(name, criterion=criterion), batch()
+    images, labels, foreground = batch()
+    if kind is soft and name not in SOFT:
+        pytest.skip("it takes no soft labels")
+    task, data = task_of(name, criterion=weighted_criterion()), (images, kind(labels), foreground)
     whole = stepped(task, *data)
     expected = gradient(task)
     found = stepped(task, *data, micro_batch=3)
@@ -204,6 +219,10 @@ def test_foregrounds_that_are_needed_and_missing_are_told(name):
         assert task(images, labels).loss.isfinite()
 
 
+CASES = {name: (name, {}, lambda labels: labels) for name in OBJECTIVES}
+CASES["a criterion and soft labels"] = ("published", {"criterion": weighted_criterion()}, soft)
+
+
 def both_processes(rank, file, queue):
     """Each process has half of the batch; their mean gradient is that of the batch."""
     torch.set_num_threads(1)
@@ -211,11 +230,11 @@ def both_processes(rank, file, queue):
     images, labels, foreground = batch()
     own = slice(0, 4) if rank == 0 else slice(4, 8)
     found = {}
-    for name in OBJECTIVES:
-        task = task_of(name)
+    for case, (name, options, kind) in CASES.items():
+        task = task_of(name, **options)
         parallel = DistributedDataParallel(task)
-        stepped(parallel, images[own], labels[own], foreground[own])
-        found[name] = gradient(task).tolist()
+        stepped(parallel, images[own], kind(labels)[own], foreground[own])
+        found[case] = gradient(task).tolist()
     queue.put((rank, found))
     queue.close()
     queue.join_thread()
@@ -230,14 +249,14 @@ def test_two_processes_train_on_the_mean_of_their_gradients(tmp_path):
         both_processes, (str(tmp_path / "meet"), queue), nprocs=2, join=False, start_method="fork"
     )
     results = dict(queue.get(timeout=120) for _ in range(2))
-    data = batch()
-    for name in OBJECTIVES:
-        assert results[0][name] == results[1][name]
+    images, labels, foreground = batch()
+    for case, (name, options, kind) in CASES.items():
+        assert results[0][case] == results[1][case]
         halves = []
         for own in (slice(0, 4), slice(4, 8)):
-            task = task_of(name)
-            stepped(task, *(each[own] for each in data))
+            task = task_of(name, **options)
+            stepped(task, images[own], kind(labels)[own], foreground[own])
             halves.append(gradient(task))
         expected = (halves[0] + halves[1]) / 2
-        found = torch.tensor(results[0][name], dtype=torch.float64)
-        assert (found - expected).norm() < 1e-9 * expected.norm(), name
+        found = torch.tensor(results[0][case], dtype=torch.float64)
+        assert (found - expected).norm() < 1e-9 * expected.norm(), case
