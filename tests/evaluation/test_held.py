@@ -139,6 +139,11 @@ def test_another_folder_that_is_given_is_read_as_it_is_and_what_was_trained_on_i
     assert code == 0
     assert f"1 image is missing ({gone}); so ev is read as it is, and split again" in out
     assert "test images are images that run was trained on (first " in out
+    page = made / "page.html"
+    code, out, _ = run(capsys, "report", made / "run", "--out", page, "--device", "cpu")
+    assert code == 0  # what was measured then is still what it shows
+    assert "test images are images that run was trained on (first " in " ".join(out.split())
+    assert "images are images that run was trained on (first " in page.read_text()
 
 
 def test_a_run_without_a_table_is_held_to_the_checksum_of_its_names(made, capsys):

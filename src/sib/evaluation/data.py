@@ -11,6 +11,7 @@ from sib.data.locate import NAMES
 from sib.data.recorded import HELD, OtherImages, open_recorded
 from sib.data.records import RecordSource
 from sib.evaluation.checkpoint import Checkpoint
+from sib.evaluation.stored import TRAINED_ON
 from sib.runs.reader import IMAGES
 from sib.utils.errors import InputError
 
@@ -162,10 +163,12 @@ def _given(
     if rows is not None and isinstance(source, RecordSource):
         known = trained_on(rows, source.records)
         if known:
-            info(
-                f"warning: {len(known)} of the {len(source)} {split} images are images that "
+            sentence = (
+                f"{len(known)} of the {len(source)} {split} images are images that "
                 f"{checkpoint.name} was trained on (first {min(known)})"
             )
+            info(f"warning: {sentence}")
+            splits.description[TRAINED_ON] = sentence
     return splits
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sib.evaluation.stored import AUDIT, EVALUATION, Evaluation, read_stored
+from sib.evaluation.stored import AUDIT, EVALUATION, Evaluation, read_stored, trained_on_note
 from sib.runs.archive import archived_study, overlaid
 from sib.runs.reader import is_run, read_run
 from sib.utils.errors import InputError
@@ -51,12 +51,17 @@ def read_or_evaluate(
             if not EVALUATION.exists(place):
                 _say(console, f"{place} has no evaluation yet, and is evaluated first")
                 _evaluate(place, device, console, metrics, trust_code, data, layer)
-            elif data is not None:
-                _say(
-                    console,
-                    f"{place} is evaluated already, so --data {data} is not used for its measures",
-                )
-            found.append(read_stored(place))
+                found.append(read_stored(place))  # with its warnings on the screen
+            else:
+                found.append(read_stored(place))
+                if note := trained_on_note(found[-1].facts):
+                    _say(console, note)
+                if data is not None:
+                    _say(
+                        console,
+                        f"{place} is evaluated already, so --data {data} is not used for its "
+                        "measures",
+                    )
             _check_demands(found[-1], layer, metrics)
     return [_renamed(item, folder) for item, folder in zip(found, folders, strict=True)]
 

@@ -37,6 +37,8 @@ class Evaluation(NamedTuple):
         return self.folder.resolve().name
 
 
+TRAINED_ON = "trained_on"
+"""Key of the sentence about measured images that the classifier was trained on."""
 Stored = Evaluation
 """Name in earlier releases."""
 
@@ -117,6 +119,13 @@ def label_entries(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         name: value if isinstance(value, dict) else {"mean": value, "low": None, "high": None}
         for name, value in facts.get("labels", {}).items()
     }
+
+
+def trained_on_note(facts: Mapping[str, Any]) -> str:
+    """A warning if some of the measured images were trained on; else empty."""
+    data = facts.get("data")
+    sentence = data.get(TRAINED_ON) if isinstance(data, dict) else None
+    return f"warning: {sentence}" if isinstance(sentence, str) else ""
 
 
 def headline(facts: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sib.evaluation.measures import MEASURES
 from sib.evaluation.scores import ENERGY
-from sib.evaluation.stored import Evaluation, headline, label_entries
+from sib.evaluation.stored import Evaluation, headline, label_entries, trained_on_note
 from sib.evaluation.tables import LABEL_TITLES, arrow, label_figures
 from sib.explain import method_title as explanation_title
 from sib.objectives.registry import training_title
@@ -47,6 +47,8 @@ def summary(stored: list[Evaluation], methods: tuple[str, ...]) -> dict[str, Any
         f"{facts['images']} images of the {facts['options']['split']} split. Mean ± half its 95 % "
         "bootstrap interval over images."
     )
+    notes = filter(None, (trained_on_note(item.facts) for item in stored))
+    caption += "".join(f" {note[:1].upper()}{note[1:]}." for note in notes)
     labelled = [item for item in stored if "labels" in item.facts]
     for item in labelled:
         right = item.facts["accuracy"]["mean"]
