@@ -133,6 +133,13 @@ class TestCheck:
         assert "left out: files that are not read, 1 .heic" in lines
         assert any("values 4000 to 4000" in x and "value-range 0-4095" in x for x in lines)
 
+    def test_folds_that_hold_the_classes(self, tmp_path, capsys):
+        for fold in "ab":
+            save_classes(tmp_path / "set" / fold, count=2)
+        main(["data", "check", str(tmp_path / "set")])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "the classes are a, b, and each holds the folders cat, dog: if these are the" in said
+
     def test_masks_that_fit_no_image(self, tmp_path, capsys):
         save(tmp_path / "shapes" / "eel" / "1.png", square_mask(255))
         root = save_classes(tmp_path / "mine")

@@ -23,6 +23,8 @@ class TestSplitNames:
             ("train", "train"),
             ("Training", "train"),
             ("train_set", "train"),
+            ("val2017", "validation"),
+            ("test1", "test"),
             ("seg_train", "train"),
             ("trainset", "train"),
             ("VALID", "validation"),
@@ -110,10 +112,13 @@ class TestSplitNames:
         save_splits(tmp_path, ("train", "val", "valid", "test"))
         refused(tmp_path, "val and valid are both validation splits")
 
-    def test_splits_without_class_folders(self, tmp_path):
-        for split in ("train", "test"):
+    @pytest.mark.parametrize(
+        ("train", "test"), [("train", "test"), ("train2017", "test2017"), ("train1", "test1")]
+    )
+    def test_splits_without_class_folders(self, tmp_path, train, test):
+        for split in (train, test):
             save(tmp_path / split / "1.png", square_pixels())
-        refused(tmp_path, "test and train hold no class folders")
+        refused(tmp_path, f"{test} and {train} hold no class folders")
 
     def test_a_test_without_class_folders(self, tmp_path):
         save_splits(tmp_path, ("train",))

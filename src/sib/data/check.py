@@ -24,7 +24,7 @@ from sib.data.records import RecordSource
 from sib.data.sample import MaskFile, Record
 from sib.data.several import label_sentences
 from sib.data.source import Source
-from sib.data.understood import left_out_in_words, mask_sentences, named
+from sib.data.understood import folder_sentences, left_out_in_words, mask_sentences, named
 from sib.utils.errors import InputError, ProblemsFound
 from sib.utils.terminal import show_tables
 
@@ -123,6 +123,7 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
             "to be upright"
         )
     yield from mask_sentences(facts)
+    yield from folder_sentences(facts, parts.classes)
     left_out = left_out_in_words(facts)
     if left_out:
         yield f"left out: {left_out}"

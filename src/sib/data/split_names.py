@@ -14,7 +14,7 @@ WORDS = {
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
-"""Names of each split's folder, in any case, alone or as in ``train_set`` and ``seg_test``."""
+"""Names of each split's folder, in any case, alone or as in ``train_set`` and ``val2017``."""
 _AROUND = ("set", "data", "split", "images", "imgs", "seg", "img", "image", "ds")
 
 
@@ -30,8 +30,9 @@ class SplitFolders(NamedTuple):
 def split_of(name: str) -> str | None:
     """The split that a folder's name means: ``train``, ``validation``, ``test`` or None."""
     parts = [part for part in re.split(r"[-_. ]+", name.lower()) if part not in _AROUND]
+    word = parts[0].rstrip("0123456789") if len(parts) == 1 else ""
     for split, words in WORDS.items():
-        if len(parts) == 1 and (parts[0] in words or parts[0] in [f"{w}set" for w in words]):
+        if word in words or word in [f"{each}set" for each in words]:
             return split
     return None
 
@@ -61,7 +62,7 @@ def find_splits(root: Path) -> SplitFolders | None:
     if len(folders) > 1 and len(flat) == len(folders):
         raise InputError(
             f"{root}: the folders {_listed(flat)} hold no class folders; a split needs a folder of "
-            "images for each class"
+            "images for each class, and a class needs another name than that of a split"
         )
     splits = [path for path in named if path not in flat]
     if not splits:

@@ -45,27 +45,32 @@ def remarks(splits: Splits) -> list[str]:
         number = sum(facts["images"].values()) - sum(facts["foregrounds"].values())
         sentences.append(f"without a foreground: {named(lacking, number)}")
     sentences += mask_sentences(facts)
-    sentences += [facts["twins"]] if facts.get("twins") else []
     left_out = left_out_in_words(facts)
     if left_out:
         sentences.append(f"left out: {left_out}")
-    if facts.get("classes_alike"):
-        sentences.append(
-            f"the classes are {named(splits.classes, len(splits.classes))}, and each holds the "
-            f"folders {named(facts['classes_alike'], len(facts['classes_alike']))}: if these are "
-            "the classes, put them into one folder"
-        )
-    sentences += [
-        f"classes of almost the same name: {' and '.join(names)}; if they are one class, put its "
-        "images into one folder"
-        for names in alike_names(splits.classes)
-    ]
+    sentences += folder_sentences(facts, splits.classes)
     sentences += [
         f"groups of almost the same name, which count as different ones: {' and '.join(names)}"
         for names in facts.get("groups_alike", [])
     ]
     sentences += facts.get("copies", [])
     return sentences + label_sentences(facts) + _depth(splits) + _coverage(splits)
+
+
+def folder_sentences(facts: dict[str, Any], classes: list[str]) -> list[str]:
+    """What may be wrong with the folders: masks among the images, other classes than are meant."""
+    sentences = [facts["twins"]] if facts.get("twins") else []
+    if facts.get("classes_alike"):
+        sentences.append(
+            f"the classes are {named(classes, len(classes))}, and each holds the "
+            f"folders {named(facts['classes_alike'], len(facts['classes_alike']))}: if these are "
+            "the classes, put them into one folder"
+        )
+    return sentences + [
+        f"classes of almost the same name: {' and '.join(names)}; if they are one class, put its "
+        "images into one folder"
+        for names in alike_names(classes)
+    ]
 
 
 def mask_sentences(facts: dict[str, Any]) -> list[str]:
