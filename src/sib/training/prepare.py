@@ -12,12 +12,10 @@ from sib.config.facts import flatten
 from sib.config.stored import as_dict
 from sib.config.train import TrainConfig
 from sib.data import Batch, Splits
-from sib.data.annotation_notes import sentences
 from sib.data.loader import first_batch
 from sib.data.sample import class_counts
 from sib.distributed.restart import launch, restarts
-from sib.models.layers import choose_layer, chosen_layer
-from sib.models.outputs import output_note
+from sib.models.layers import choose_layer
 from sib.models.start import Start
 from sib.runs.folder import RunFolder
 from sib.runs.foreground_file import NAME, FoundForegrounds, write_foregrounds
@@ -26,6 +24,7 @@ from sib.runs.versions import versions
 from sib.tasks.task import Task
 from sib.tracking.group import Trackers
 from sib.tracking.registry import load_tracker, tracker_names
+from sib.training.announce import TRIED, report_data, report_model
 from sib.training.cost import cost_of
 from sib.training.foregrounds import run_foregrounds, with_foregrounds
 from sib.training.freezing import Freezing, check_frozen_start
@@ -33,15 +32,11 @@ from sib.training.guidance import check_annotated
 from sib.training.identified import open_identified
 from sib.training.reporter import Reporter
 from sib.training.setup import (
-    describe_layers,
-    describe_objective,
-    deviations,
     make_task,
 )
 from sib.training.splits import cache_splits, make_split_loader, with_label_objects
 from sib.training.start import (
     build_model,
-    describe_input,
     describe_start,
     input_sources,
     read_weights_of,
@@ -54,8 +49,6 @@ from sib.utils.errors import InputError
 
 PATIENCE = 20.0
 """Seconds that a restarted run waits for the remains of the lost one."""
-TRIED = "tried_layer"
-"""Name in the run's record of the layer that was found by trying, which depends on the weights."""
 State = dict[str, Any] | None
 
 
@@ -106,7 +99,7 @@ def prepare(
 
     opened, images = open_identified(config, run, reporter)
     on_all_ranks(lambda: check_annotated(config, opened))
-    _report_data(config, opened, device, reporter)
+    report_data(config, opened, device, reporter)
     splits = opened
     if not config.dry_run:
         splits = on_all_ranks(lambda: cache_splits(config, opened, reporter))
@@ -117,7 +110,7 @@ def prepare(
     config = with_memory_format(config, task.model, device)
     freezing = on_all_ranks(lambda: Freezing(task.model, config))
     freezing.set_epoch(state["epoch"] if state else 0)
-    facts = _report_model(config, task, sources, reporter)
+    facts = report_model(config, task, sources, reporter)
     if start and record:
         for sentence in describe_start(config, start, record):
             reporter.info(sentence)
@@ -146,55 +139,6 @@ def prepare(
     records = [record for record in read_epochs(run.path) if record["epoch"] <= saved]
     trackers.open(flatten(as_dict(config)), records)
     return Prepared(config, task, parallel, splits, loader, device, run, state, freezing, trackers)
-
-
-def _report_data(
-    config: TrainConfig, splits: Splits, device: torch.device, reporter: Reporter
-) -> None:
-    """Report the images, the objective, and where the run deviates from the method."""
-    reporter.data(splits, config)
-    for sentence in sentences(splits.description):
-        reporter.info(sentence)
-    if config.method == "sib":
-        reporter.info(describe_objective(config))
-    if describe_device(device).get("tf32_convolutions") and config.precision == "float32":
-        reporter.info("convolutions compute in TF32, which is torch's default on this GPU")
-    for deviation in deviations(config):
-        reporter.info(f"deviates from the method: {deviation}")
-
-
-def _report_model(
-    config: TrainConfig, task: Task, sources: dict[str, Any], reporter: Reporter
-) -> dict[str, Any]:
-    """Report the network, its input and its layers.
-
-    Args:
-        config: the run's options.
-        task: holds the model.
-        sources: as returned by `input_sources`.
-        reporter: where to report.
-
-    Returns:
-        What ``environment.json`` records of them.
-    """
-    if config.memory_format == "channels_last":
-        reporter.info("memory format: channels last")
-    if config.unfreeze_after is not None and config.unfreeze_after >= config.epochs:
-        reporter.info(
-            f"--unfreeze-after {config.unfreeze_after}: the run ends after epoch "
-            f"{config.epochs}, so nothing is unfrozen"
-        )
-    reporter.info(describe_input(config, sources))
-    layers, about_layers = describe_layers(config, task)
-    outputs = output_note(task.model)
-    for sentence in (*about_layers, *([outputs] if outputs else [])):
-        reporter.info(sentence)
-    return {
-        **sources,
-        "layers": None if layers is None else layers.as_dict(),
-        **({"outputs": outputs} if outputs else {}),
-        **({} if config.layer else {TRIED: chosen_layer(task.model)}),
-    }
 
 
 def _check_cuda_graph(config: TrainConfig, device: torch.device) -> None:
