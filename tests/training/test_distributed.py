@@ -47,7 +47,9 @@ def config(folder, name, **options):
         "image_size": 16,
         "batch_size": 15,
         "epochs": 1,
-        "objective": ObjectiveConfig(1.0, 1e4, window_size=5, kind="published"),
+        "objective": ObjectiveConfig(
+            foreground_weight=1.0, background_weight=1e4, window_size=5, kind="published"
+        ),
         "input": InputConfig(train_size=100, test_size=41),
         "hsic_scope": "global",
     }

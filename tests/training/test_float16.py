@@ -19,7 +19,9 @@ def half(out, **options):
         "image_size": 16,
         "epochs": 1,
         "precision": "float16",
-        "objective": ObjectiveConfig(1.0, 1e4, window_size=5, kind="published"),
+        "objective": ObjectiveConfig(
+            foreground_weight=1.0, background_weight=1e4, window_size=5, kind="published"
+        ),
         "input": InputConfig(train_size=60, test_size=20),
     }
     return tiny(out, **(defaults | options))

@@ -16,7 +16,9 @@ from sib.config.options import OptimizerConfig
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import train
 
-PUBLISHED = ObjectiveConfig(1.0, 1e4, window_size=5, kind="published")
+PUBLISHED = ObjectiveConfig(
+    foreground_weight=1.0, background_weight=1e4, window_size=5, kind="published"
+)
 
 
 def one_logit(classes):
