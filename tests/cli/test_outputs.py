@@ -35,7 +35,8 @@ def test_a_file_that_is_a_folder_is_refused_first(command, tmp_path, monkeypatch
     assert main([*command.split(), "--out", "folder"]) == 2
     assert "--out folder is a folder; give the name of a file" in capsys.readouterr().err
     assert main([*command.split(), "--out", "file/below.png"]) == 2
-    assert "file is a file; give a folder" in " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--out file/below.png cannot be created, as" in said and said.endswith("file is a file")
 
 
 def test_the_page_and_the_default_folder_are_checked_too(tmp_path, monkeypatch, capsys):
@@ -54,6 +55,18 @@ def test_what_can_be_written_passes(tmp_path):
     check_output_folder(tmp_path)
     check_output_folder(tmp_path / "a" / "b")
     assert os.listdir(tmp_path) == ["old.html"]
+
+
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as for any user but root
+    with pytest.raises(
+        InputError, match=r"--out \S+/run cannot be written, as \S+ may not be writ"
+    ):
+        check_output_folder(tmp_path / "run")
+    with pytest.raises(
+        InputError, match=r"--out \S+/a.html cannot be written, as \S+ may not be w"
+    ):
+        check_output_file(tmp_path / "a.html")
 
 
 def test_a_link_to_nothing_and_a_name_that_is_too_long_are_refused(tmp_path):

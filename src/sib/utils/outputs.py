@@ -15,16 +15,10 @@ def check_output_folder(path: Path, option: str = "--out") -> None:
         path: of the folder.
         option: names it in the message.
     """
-    try:
-        nearest = next(each for each in (path, *path.absolute().parents) if _is_there(each))
-    except OSError as error:
-        raise InputError(f"{option} {path} cannot be used: {error.strerror}") from None
-    if not nearest.is_dir():
-        what = "is a file" if nearest == path else f"cannot be created, as {nearest} is a file"
-        raise InputError(f"{option} {path} {what}; give a folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        where = "" if nearest == path else f", as {nearest} may not be written"
-        raise InputError(f"{option} {path} cannot be written{where}")
+    nearest = _nearest(path, option)
+    if nearest == path and not path.is_dir():
+        raise InputError(f"{option} {path} is a file; give a folder")
+    _check_writable(path, nearest, option)
 
 
 def check_output_file(path: Path, option: str = "--out") -> None:
@@ -35,7 +29,23 @@ def check_output_file(path: Path, option: str = "--out") -> None:
         raise InputError(f"{option} {path} cannot be used: {error.strerror}") from None
     if is_folder:
         raise InputError(f"{option} {path} is a folder; give the name of a file")
-    check_output_folder(path.absolute().parent, option)
+    _check_writable(path, _nearest(path.absolute().parent, option), option)
+
+
+def _nearest(path: Path, option: str) -> Path:
+    """The path itself if there is anything, else the nearest folder or file above it."""
+    try:
+        return next(each for each in (path, *path.absolute().parents) if _is_there(each))
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be used: {error.strerror}") from None
+
+
+def _check_writable(path: Path, nearest: Path, option: str) -> None:
+    if not nearest.is_dir():
+        raise InputError(f"{option} {path} cannot be created, as {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        where = "" if nearest == path else f", as {nearest} may not be written"
+        raise InputError(f"{option} {path} cannot be written{where}")
 
 
 def _is_there(path: Path) -> bool:
