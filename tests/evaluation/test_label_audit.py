@@ -68,7 +68,7 @@ def test_reader_of_the_corner(tmp_path, data):
     page = (tmp_path / "audit.html").read_text()
     for words in (
         "It finds 100 of 100 labels.",
-        "Before the background of an image without the label, that falls to 50 of 100",
+        "In front of the background of an image without the label, that falls to 50 of 100",
         "With a label's objects taken out of the image, it still finds that label in 50 of 100.",
         "not found, 0.0",
         "labels added",
