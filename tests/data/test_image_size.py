@@ -76,6 +76,11 @@ class TestSizes:
         with pytest.raises(InputError, match=f"got {re.escape(repr(text))}$"):
             parse_size(text)
 
+    def test_a_long_text_is_refused_at_once(self):
+        """A file of weights can hold it; a quadratic search took minutes."""
+        with pytest.raises(InputError, match="must be N for a square or HxW"):
+            parse_size("1" + " " * 10**5 + "x")
+
     @pytest.mark.parametrize("size", [0, 1, (0, 4), (4, 1), (4, -1), "0", "1", "4x1"])
     def test_a_side_that_is_too_short_is_refused(self, size):
         with pytest.raises(InputError, match="image_size must be at least 2"):

@@ -46,5 +46,5 @@ def _plain(name: str) -> str:
 
 def _number(name: str) -> str:
     """A whole number without leading zeros and decimals; any other name unchanged."""
-    found = re.fullmatch(r"0*(\d+?)(?:\.0*)?", name)
-    return found[1] if found else name
+    found = re.fullmatch(r"(\d+)(?:\.0*)?", name)
+    return (found[1].lstrip("0") or "0") if found else name

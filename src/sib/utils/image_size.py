@@ -13,6 +13,8 @@ MEANT = re.compile(
     r"[\s(\[]*([0-9]{1,9})(?:\s*(?:[*,;:/xX×-]|\s|by)\s*([0-9]{1,9}))?(?:\.0|px|[\s)\],])*"
 )
 """What people write in place of that."""
+LONGEST = 60
+"""Most characters of what is compared with it, which takes quadratic time."""
 
 
 def height_width(size: ImageSize) -> tuple[int, int]:
@@ -45,7 +47,7 @@ def parse_size(text: str, argument: str = "--image-size") -> ImageSize:
 
 def size_meant(text: str) -> str:
     """For messages: how to write a size of one or two whole numbers; empty for anything else."""
-    sides = MEANT.fullmatch(text)
+    sides = MEANT.fullmatch(text) if len(text) <= LONGEST else None
     return f": write {'x'.join(filter(None, sides.groups()))}" if sides else ""
 
 
