@@ -114,6 +114,11 @@ class TestRuns:
         assert draw_runs(runs, (2, 3)).int().tolist() == [[0, 1, 0], [1, 1, 0]]
         assert encode_runs(draw_runs(runs, (2, 3)).numpy()) == runs
 
+    def test_along_the_rows(self):
+        runs = Runs((1, 3, 2), 2, 3, along_rows=True)
+        assert draw_runs(runs, (2, 3)).int().tolist() == [[0, 1, 1], [1, 0, 0]]
+        assert encode_runs(draw_runs(runs, (2, 3)).numpy(), along_rows=True) == runs
+
     def test_a_mask_of_another_size_is_brought_to_the_images(self):
         found = draw_runs(Runs((1, 3, 2), 2, 3), (4, 6)).int().tolist()
         assert found == [[0, 0, 1, 1, 0, 0]] * 2 + [[1, 1, 1, 1, 0, 0]] * 2

@@ -24,17 +24,20 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Runs:
-    """A mask as run lengths along its columns, alternating background and foreground.
+    """A mask as run lengths, alternating background and foreground.
 
     Args:
         counts: lengths of the runs, which sum to height · width; the first is background.
         height: of the mask.
         width: of the mask.
+        along_rows: whether the runs follow the rows, and not the columns. A format keeps its own
+            order, in which it needs few runs.
     """
 
     counts: tuple[int, ...]
     height: int
     width: int
+    along_rows: bool = False
 
 
 def draw_polygon(points: Sequence[tuple[float, float]], size: tuple[int, int]) -> Tensor:
@@ -72,7 +75,11 @@ def draw_runs(runs: Runs, size: tuple[int, int]) -> Tensor:
         bool (H, W).
     """
     values = np.arange(len(runs.counts)) % 2 == 1
-    mask = np.repeat(values, runs.counts).reshape(runs.width, runs.height).T
+    flat = np.repeat(values, runs.counts)
+    if runs.along_rows:
+        mask = flat.reshape(runs.height, runs.width)
+    else:
+        mask = flat.reshape(runs.width, runs.height).T
     if mask.shape != size:
         rows, columns = (
             ((np.arange(wanted) + 0.5) * found / wanted).astype(np.int64)
@@ -82,20 +89,21 @@ def draw_runs(runs: Runs, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(mask))
 
 
-def encode_runs(mask: np.ndarray) -> Runs:
+def encode_runs(mask: np.ndarray, along_rows: bool = False) -> Runs:
     """The run lengths of a mask.
 
     Args:
         mask: bool (H, W), with at least one pixel.
+        along_rows: as in `Runs`.
 
     Returns:
         `Runs`.
     """
-    flat = mask.T.reshape(-1)
+    flat = (mask if along_rows else mask.T).reshape(-1)
     changes = np.flatnonzero(np.diff(flat)) + 1
     edges = np.concatenate([[0], changes, [len(flat)]])
     counts = np.diff(edges).tolist()
-    return Runs(tuple([0, *counts] if flat[0] else counts), *mask.shape)
+    return Runs(tuple([0, *counts] if flat[0] else counts), *mask.shape, along_rows)
 
 
 def signed_area(points: Sequence[tuple[float, float]]) -> float:

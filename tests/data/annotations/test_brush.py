@@ -62,3 +62,22 @@ def test_damaged_strokes_are_refused(rle, sentence):
 def test_a_size_beyond_the_limit_is_refused_before_anything_is_decoded():
     with pytest.raises(InputError, match="at most 134217728 pixels"):
         read_brush(pack_brush([0] * 4), (10**6, 10**6), "a.json")
+
+
+def test_a_stroke_has_as_many_runs_as_it_has_along_the_rows():
+    """Along the columns there would be one for each pixel, which a small file can claim."""
+    rows = np.zeros((16, 256), dtype=int)
+    rows[::2] = 255
+    runs = read_brush(pack_brush(np.repeat(rows.ravel(), 4).tolist(), 2**16), (16, 256), "a.json")
+    assert runs.counts == (0, *[256] * 16)
+    assert np.array_equal(draw_runs(runs, (16, 256)).numpy(), rows > 0)
+
+
+def test_a_large_picture_of_one_value_takes_one_run():
+    """2^27 pixels in 28 kilobytes."""
+    size = (2**13, 2**14)
+    bits = f"{4 * size[0] * size[1]:032b}" + "00111" + "0000" * 3 + "1111"
+    bits += ("1" + "11" + "1" * 16 + "0" * 8) * (4 * size[0] * size[1] // 2**16)
+    bits += "0" * (-len(bits) % 8)
+    rle = [int(bits[place : place + 8], 2) for place in range(0, len(bits), 8)]
+    assert read_brush(rle, size, "a.json").counts == (size[0] * size[1],)

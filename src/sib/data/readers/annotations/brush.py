@@ -8,7 +8,7 @@ import numpy as np
 
 from sib.data.readers.annotations.entry import shown
 from sib.data.readers.decode import MAX_PIXELS
-from sib.data.shapes import Runs, encode_runs
+from sib.data.shapes import Runs
 from sib.utils.errors import InputError
 
 OPAQUE = 128
@@ -78,25 +78,35 @@ def read_brush(rle: object, size: tuple[int, int], where: str) -> Runs:
             f"{where}: the rle of a brush stroke must hold 4 values of 8 bits for each of the "
             f"{width} × {height} pixels; got {count} of {word}"
         )
-    return encode_runs(_opacity(bits, count, where).reshape(height, width) >= OPAQUE)
+    return Runs(tuple(_runs(bits, count, where)), height, width, along_rows=True)
 
 
-def _opacity(bits: _Bits, count: int, where: str) -> np.ndarray:
-    """The last of each pixel's four values."""
-    lengths = [bits.read(4) + 1 for _ in range(4)]
-    opacity = np.zeros(count // 4, dtype=np.uint8)
+def _runs(bits: _Bits, count: int, where: str) -> list[int]:
+    """Run lengths along the rows, by the opacity, which is the last of each pixel's four values.
+
+    Time and memory grow with the file, not with the picture that it claims.
+    """
+    widths = [bits.read(4) + 1 for _ in range(4)]
+    runs = [0]
     first = 0
     while first < count:
         is_repeated = bits.read(1)
-        end = first + 1 + bits.read(lengths[bits.read(2)])
+        end = first + 1 + bits.read(widths[bits.read(2)])
         if end > count:
             raise InputError(
                 f"{where}: the rle of a brush stroke holds more than its {count} values"
             )
-        part = slice(first // 4, end // 4)
         if is_repeated:
-            opacity[part] = bits.read(8)
+            _extend(runs, bits.read(8) >= OPAQUE, end // 4 - first // 4)
         else:
-            opacity[part] = bits.read_bytes(end - first)[(3 - first) % 4 :: 4]
+            for value in bits.read_bytes(end - first)[(3 - first) % 4 :: 4].tolist():
+                _extend(runs, value >= OPAQUE, 1)
         first = end
-    return opacity
+    return runs
+
+
+def _extend(runs: list[int], inside: bool, length: int) -> None:
+    """Add pixels to the last run, or begin the next one, if they are of the other kind."""
+    if length and inside != (len(runs) % 2 == 0):
+        runs.append(0)
+    runs[-1] += length

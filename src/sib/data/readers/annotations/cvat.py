@@ -115,7 +115,7 @@ def _mask(entry: Element, size: tuple[int, int] | None, where: str) -> Shape:
         part[start:end] = True
     mask = np.zeros(size, dtype=bool)
     mask[top : top + height, left : left + width] = part.reshape(height, width)
-    return encode_runs(mask)
+    return encode_runs(mask, along_rows=True)
 
 
 FORMAT = Format("CVAT XML", ".xml", matches, read)
