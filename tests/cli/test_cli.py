@@ -41,7 +41,7 @@ def test_a_full_disk_behind_the_output_is_one_sentence(tmp_path):
     process = Forked(lambda: main(["recipes"]), Path("/dev/full"), tmp_path / "stderr")
     assert process.wait(20) == 1
     said = (tmp_path / "stderr").read_text()
-    assert said.startswith("sib: a disk is full (No space left on device); what was written")
+    assert said.startswith("sib: writing failed: No space left on device; what was written")
     assert len(said.splitlines()) == 1
 
 

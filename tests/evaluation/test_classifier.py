@@ -271,6 +271,11 @@ def test_text_that_begins_as_json_is_read_as_json(tmp_path):
         names_in(tmp_path / "names.txt")
 
 
+def test_a_first_name_in_brackets_is_not_json(tmp_path):
+    (tmp_path / "names.txt").write_text("[background]\ncat\n{other}\ndog\n")
+    assert names_in(tmp_path / "names.txt") == ["[background]", "cat", "{other}", "dog"]
+
+
 @pytest.mark.parametrize("content", ["", "[1, 2]", '{"1": "cat"}', '{"cat": 1}', "3", "[" * 9999])
 def test_other_json_is_refused(tmp_path, content):
     (tmp_path / "names.json").write_text(content)

@@ -32,7 +32,8 @@ signal, after saving.
     + EVERYWHERE
 )
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a quota, and a limit on the size of a file."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,10 +87,10 @@ def _run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in NO_ROOM:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it may be a file there
-        _complain(f"a disk is full ({error.strerror}); what was written before stays")
+        _complain(f"writing failed: {error.strerror}; what was written before stays")
         return 1
     except ImportError as error:
         sentence = missing_extra(" ".join(["sib", *arguments[:1]]), error)

@@ -83,8 +83,8 @@ def names_in(path: Path) -> list[str]:
         InputError: it is missing, or neither text with a name per line nor such JSON.
     """
     lines = [line for _, line in read_lines(path)]
-    begins_as_json = bool(lines) and lines[0].lstrip()[:1] in ("{", "[")
-    if path.suffix.lower() != ".json" and not begins_as_json:
+    ends = (lines[0].lstrip()[:1], lines[-1].rstrip()[-1:]) if lines else ("", "")
+    if path.suffix.lower() != ".json" and ends not in (("{", "}"), ("[", "]")):
         return lines
     try:
         return _ordered(json.loads("\n".join(lines)))
