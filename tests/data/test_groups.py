@@ -100,7 +100,7 @@ class TestFile:
             ("image,group\ncat/1.png,a\ncat/1.png,b\n", "line 3: cat/1.png is in the group a"),
             (
                 "image,patient\ncat/1.png,a\n",
-                "image and group in its first line, once each; got",
+                "image and group in its first line, once each; got 'image, patient'",
             ),
             ("image,group,group\ncat/1.png,a,b\n", "needs the columns image and group"),
             ("", "needs the columns image and group"),

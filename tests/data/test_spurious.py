@@ -1,4 +1,4 @@
-"""``sib data make-spurious``: objects before backgrounds that predict the class."""
+"""``sib data make-spurious``: objects in front of backgrounds that predict the class."""
 
 import csv
 import json

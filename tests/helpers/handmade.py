@@ -1,6 +1,6 @@
 """Two classifiers whose every decision is known, and images for them.
 
-Each image is an even square before an even background. The classes are red, green and blue; one
+Each image is an even square in front of an even background. The classes are red, green and blue; one
 classifier reads the colour of the square, the other one that of the background.
 """
 

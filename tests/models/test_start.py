@@ -115,6 +115,10 @@ def read_start_from(state):
             lambda s: s | {"bn1.running_var": torch.full((64,), -1.0)},
             "negative variance in bn1.running_var",
         ),
+        (
+            lambda s: s | {"bn1.weight": torch.ones(64, dtype=torch.int8)},
+            "int8 in place of torch.float32; give the weights from before quantisation",
+        ),
         (lambda s: {k: v for k, v in s.items() if "running" not in k}, "running statistic"),
         (lambda s: s | {"layer9.w": torch.zeros(10**7)}, "of its parameters are part of it"),
         (lambda s: s | {"model.fc.bias": s["fc.bias"]}, "two tensors for fc.bias"),

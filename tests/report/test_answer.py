@@ -104,19 +104,19 @@ def with_energies(evaluation, values):
     ("means", "said"),
     [
         ([0.6], "which covers 40\N{NO-BREAK SPACE}% of an image."),
-        ([0.41], "That is no more than an even map has (0.410 against 0.400, +0.010 ± "),
+        ([0.41], "That is not clearly more than an even map has (0.410 against 0.400, +0.010 ± "),
         ([0.3], "That is less than an even map has (0.300 against 0.400, −0.100 ± "),
         ([0.6, 0.75], "0.750 against 0.600"),
-        ([0.39, 0.41], "Neither is better than an even map, which has 0.400."),
+        ([0.39, 0.41], "Neither is clearly better than an even map, which has 0.400."),
         ([0.39, 0.7], "Cross-entropy (0.390, −0.010 ± "),
         ([0.7, 0.41], "S-IB (0.410, +0.010 ± "),
     ],
 )
-def test_the_answer_names_runs_that_are_no_better_than_an_even_map(means, said):
+def test_the_answer_names_runs_that_are_not_clearly_better_than_an_even_map(means, said):
     runs = [read_stored(evaluated(method, 0)) for method in ("ce", "sib")]
     spread = np.linspace(-0.1, 0.1, len(runs[0].scores.names))[:, None]
     found = [with_energies(run, mean + spread) for run, mean in zip(runs, means, strict=False)]
     sentence = answer(grouped(found))["sentence"]
     assert said in sentence
     assert ("even map" in sentence) == any(mean < 0.5 for mean in means)
-    assert ("is no better than an even map" in sentence) == (0.7 in means)
+    assert ("is not clearly better than an even map" in sentence) == (0.7 in means)

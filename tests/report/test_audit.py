@@ -1,5 +1,6 @@
 """The section about behaviour: its pictures and the page."""
 
+import io
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
 from helpers import handmade
@@ -212,6 +214,14 @@ def test_a_report_compares_the_behaviour_of_audited_runs(tmp_path):
     conditions = differences(audits)["groups"][0]["conditions"]
     for row in conditions.values():
         assert wide_signed(row["accuracy"]["mean"]) in section
+
+    shutil.copytree(evaluated("ce", 1), tmp_path / "ce-1")
+    options = {"out": out, "images": 2, "gallery_runs": 2, "device": "cpu"}
+    console = Console(file=io.StringIO(), width=1000)
+    report(ReportConfig(runs=(*folders, tmp_path / "ce-1"), **options), console)
+    assert "compared for the first runs alone, since" in console.file.getvalue()
+    assert "ce-1 was not audited" in console.file.getvalue()
+    assert "S-IB minus cross-entropy" in out.read_text()
 
 
 def test_with_the_background_alone_the_opposite_is_better(audits):

@@ -12,10 +12,14 @@ from safetensors.torch import load_file
 from helpers.runs import Silent, metrics, tiny
 from sib.cli.main import main
 from sib.config.train import InputConfig
+from sib.data import Digits
+from sib.explain import register
+from sib.models import SmallResNet
 from sib.tracking import registry
 from sib.tracking.group import FILE, Trackers, scalars
 from sib.tracking.registry import tracker_names
 from sib.training import train
+from sib.training.explanations import draw_explanations
 from sib.utils.errors import InputError
 
 
@@ -142,6 +146,21 @@ def test_a_picture_that_cannot_be_drawn_is_reported_once(tmp_path):
         trackers.log_epoch(lambda e=epoch: [{"epoch": e, "step": e}], lambda: 1 / 0)
     assert said == ["warning: no picture of explanations is tracked: division by zero"]
     assert len(tracker.scalars) == 2 and not tracker.figures
+
+
+@pytest.mark.usefixtures("own_explanations")
+def test_the_pictures_of_a_run_show_the_same_methods_throughout(tmp_path, monkeypatch):
+    """A method of another package is known only once something has loaded it."""
+    shown = []
+    monkeypatch.setattr(
+        "sib.figures.overlay.draw_grid", lambda pixels, maps, names: shown.append(list(maps))
+    )
+    model, source = SmallResNet(10), Digits("test", size=8)
+    options = (config(tmp_path, "none"), torch.device("cpu"))
+    draw_explanations(model, source, *options)
+    register("toy", lambda call: call.images.sum(dim=1).detach(), default=True, in_gallery=True)
+    draw_explanations(model, source, *options)
+    assert shown == [["saliency", "Grad-CAM", "VJP"]] * 2
 
 
 def test_resume_continues_the_same_run(tmp_path, recorder):

@@ -56,5 +56,5 @@ class NamedClassifierConfig(ClassifierConfig):
     """The same for commands that need class names."""
 
     classes: Path | None = None
-    """File with the class names in the order of the outputs, one per line or JSON, for weights that
-    do not name them."""
+    """File with the class names in the order of the outputs, for weights that do not name them: one
+    per line, or JSON, also the config.json of a Hugging Face model."""

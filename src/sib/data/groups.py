@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sib.data.match import ImageNames
-from sib.data.readers.annotations.entry import text
+from sib.data.readers.annotations.entry import shown, text
 from sib.data.readers.annotations.load import load_text
 from sib.data.readers.rows import columns_of, full_rows
 from sib.data.sample import Label, labels_of
@@ -39,7 +39,7 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
     if any(header.count(column) != 1 for column in COLUMNS):
         raise InputError(
             f"groups: {path} needs the columns image and group in its first line, once each; got "
-            f"{', '.join(header) or 'none'}"
+            f"{shown(', '.join(header))}"
         )
     places = [header.index(column) for column in COLUMNS]
     groups: dict[str, str] = {}

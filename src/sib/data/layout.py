@@ -88,8 +88,8 @@ def counted(files: Mapping[str, int]) -> str:
 
 
 OF_A_TABLE = (
-    ". If a table names the classes of the images, give it as --labels, and the folder of the "
-    "images as --data"
+    ". If a table gives each image several labels, name it with --labels, and the folder of the "
+    "images with --data"
 )
 
 

@@ -110,8 +110,15 @@ def _check_demands(stored: Evaluation, layer: str | None, metrics: tuple[str, ..
             )
 
 
-def present_audits(folders: Sequence[Path], console: Console) -> list[Evaluation]:
+def present_audits(
+    folders: Sequence[Path], console: Console, otherwise: str = "behaviour is left out"
+) -> list[Evaluation]:
     """The audits of runs if all have one; if only some do, none and a sentence.
+
+    Args:
+        folders: of the runs.
+        console: for the sentence.
+        otherwise: what is shown in place of all, for the sentence.
 
     Raises:
         InputError: an audit is damaged.
@@ -123,7 +130,7 @@ def present_audits(folders: Sequence[Path], console: Console) -> list[Evaluation
         stale = [item.folder for item in found if _is_stale(item)]
     if stale or 0 < len(lacking) < len(folders):
         why = f"{lacking[0]} was not audited" if lacking else f"{stale[0]} has other weights now"
-        _say(console, f"behaviour is left out, since {why}: run sib audit")
+        _say(console, f"{otherwise}, since {why}: run sib audit")
         return []
     return [_renamed(item, folder) for item, folder in zip(found, folders, strict=False)]
 

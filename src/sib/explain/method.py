@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Family = Literal["gradient", "cam", "perturbation"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 Size = tuple[int, int]
+PATH = re.compile(r"[\w.]+:\w+")
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,12 @@ class Method:
             )
         if self.family not in FAMILIES:
             raise ValueError(f"family must be one of {', '.join(FAMILIES)}; got {self.family!r}")
-        if not isinstance(self.function, str) and not callable(self.function):
-            raise ValueError(f"function of {self.name} must be callable; got {self.function!r}")
+        is_path = isinstance(self.function, str) and PATH.fullmatch(self.function)
+        if not is_path and not callable(self.function):
+            raise ValueError(
+                f"function of {self.name} must be callable, or its path as MODULE:NAME; got "
+                f"{self.function!r}"
+            )
 
     def __call__(self, call: "Call") -> "Tensor":
         """The maps (B, H, W)."""

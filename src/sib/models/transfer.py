@@ -146,8 +146,8 @@ def _shapes(value: Tensor, own: Tensor, key: str) -> str:
     if value.shape != own.shape:
         return f"{key} has shape {tuple(value.shape)} in place of {tuple(own.shape)}"
     if value.is_floating_point() != own.is_floating_point():
-        quantised = own.is_floating_point() and value.dtype.itemsize == 1
-        advice = ", as quantised weights do: give those from before" if quantised else ""
+        quantised = own.is_floating_point() and value.dtype in (torch.int8, torch.uint8)
+        advice = "; give the weights from before quantisation" if quantised else ""
         return f"{key} holds {value.dtype} in place of {own.dtype}{advice}"
     return ""
 

@@ -62,7 +62,7 @@ class CalibratedSpatialIB(SpatialIBObjective):
 
     Class activation maps are computed at the last stage, and gradients at the image. A term at only
     one of the two leaves the other kind of explanation unchanged. The stages in between teach the
-    network early what the background is. See docs/evidence.md.
+    network early what the background is. See docs/earlier_experiments.md.
 
     >>> import sib, torch
     >>> model, objective = sib.models.SmallResNet(3), sib.SpatialIB.calibrated()

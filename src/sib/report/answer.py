@@ -89,7 +89,7 @@ def _of_one(standing: Standing, facts: dict[str, Any], methods: Sequence[str]) -
 
 
 def _beside_even(standings: list[Standing], facts: dict[str, Any], methods: Sequence[str]) -> str:
-    """A sentence about the groups that are not better than an even map; empty if all are."""
+    """A sentence about groups that are not clearly better than an even map; empty if all are."""
     found = [(each, over_even(each.group, methods)) for each in standings]
     lacking = [(each, over) for each, over in found if not (over.sure and over.mean > 0)]
     if not lacking:
@@ -97,14 +97,14 @@ def _beside_even(standings: list[Standing], facts: dict[str, Any], methods: Sequ
     even = f"{facts['foreground_share']:.3f}"
     if len(standings) == 1:
         ((standing, over),) = lacking
-        amount = "less than" if over.sure else "no more than"
+        amount = "less than" if over.sure else "not clearly more than"
         return f" That is {amount} an even map has ({standing.energy:.3f} against {even}, {over})."
     if len(lacking) == len(standings):
         none = "Neither" if len(standings) == 2 else "None"
-        return f" {none} is better than an even map, which has {even}."
+        return f" {none} is clearly better than an even map, which has {even}."
     names = [f"{each.group.name} ({each.energy:.3f}, {over})" for each, over in lacking]
     verb = "is" if len(names) == 1 else "are"
-    return f" {_listed(names)} {verb} no better than an even map, which has {even}."
+    return f" {_listed(names)} {verb} not clearly better than an even map, which has {even}."
 
 
 def _listed(names: list[str]) -> str:

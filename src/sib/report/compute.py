@@ -78,7 +78,9 @@ def _audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> dict[
         return checkpoint, open_run_data(checkpoint, None, None, split=split)
 
     folders = [item.folder for item in loaded.evaluations]
-    every = audits if len(shown) == len(folders) else present_audits(folders, console)
+    every = audits
+    if len(shown) < len(folders) and len(loaded.groups) > 1:
+        every = present_audits(folders, console, "behaviour is compared for the first runs alone")
     return sections(audits, opened, config.device, console, every)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sib.config.report import IN_GALLERY
 from sib.config.train import TrainConfig
 from sib.data.normalization import normalise
 from sib.data.sample import Label, names_of
@@ -31,12 +32,12 @@ def draw_explanations(
         InputError: an image cannot be read, or a library is missing.
     """
     # with captum and torchcam, which training alone does not need
-    from sib.explain import attribute_all, available_methods, gallery_methods, method_title
+    from sib.explain import attribute_all, available_methods, method_title
     from sib.figures.overlay import draw_grid
 
     pixels, labels = _images(source, config)
     images = normalise(pixels, device, config.input.normalization)
-    methods = [name for name in gallery_methods() if name in available_methods(model, images)]
+    methods = available_methods(model, images, IN_GALLERY)
     maps: dict[str, Any] = attribute_all(model, images, None, methods, "percentile")
     return draw_grid(
         pixels,

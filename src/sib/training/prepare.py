@@ -31,9 +31,7 @@ from sib.training.freezing import Freezing, check_frozen_start
 from sib.training.guidance import check_annotated
 from sib.training.identified import open_identified
 from sib.training.reporter import Reporter
-from sib.training.setup import (
-    make_task,
-)
+from sib.training.setup import make_task
 from sib.training.splits import cache_splits, make_split_loader, with_label_objects
 from sib.training.start import (
     build_model,
