@@ -55,7 +55,7 @@ class Options:
     forms: tuple[str, ...] = tuple(FORMS)
     """To train."""
     seeds: tuple[int, ...] = (0,)
-    """Of the new head, of the order and of the split."""
+    """Of the new head and of the order of the images."""
     image_size: int = 112
     """Side of the images in pixels."""
     epochs: int = 4
