@@ -69,7 +69,9 @@ def test_bad_registrations_are_refused():
         register("toy")
     with pytest.raises(ValueError, match="function of toy must be callable"):
         register("toy", 3)
-    with pytest.raises(ValueError, match="must be callable, or its path as MODULE:NAME; got 'maps'"):
+    with pytest.raises(
+        ValueError, match="must be callable, or its path as MODULE:NAME; got 'maps'"
+    ):
         register("toy", "maps")
     with pytest.raises(ValueError, match="fields can be given with a name only"):
         register(Method("toy", "toy", "cam", len), default=True)

@@ -1,7 +1,7 @@
 """Two classifiers whose every decision is known, and images for them.
 
-Each image is an even square in front of an even background. The classes are red, green and blue; one
-classifier reads the colour of the square, the other one that of the background.
+Each image is an even square in front of an even background. The classes are red, green and blue;
+one classifier reads the colour of the square, the other one that of the background.
 """
 
 import csv

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from io import BytesIO
 
 import pytest
@@ -151,12 +152,11 @@ def test_a_picture_that_cannot_be_drawn_is_reported_once(tmp_path):
 @pytest.mark.usefixtures("own_explanations")
 def test_the_pictures_of_a_run_show_the_same_methods_throughout(tmp_path, monkeypatch):
     """A method of another package is known only once something has loaded it."""
-    shown = []
-    monkeypatch.setattr(
-        "sib.figures.overlay.draw_grid", lambda pixels, maps, names: shown.append(list(maps))
-    )
+    shown, drawing = [], import_module("sib.figures.overlay")  # a function has its name too
+    monkeypatch.setattr(drawing, "draw_grid", lambda pixels, maps, names: shown.append(list(maps)))
     model, source = SmallResNet(10), Digits("test", size=8)
-    options = (config(tmp_path, "none"), torch.device("cpu"))
+    resolved = InputConfig(resize="crop", normalization="half")
+    options = (config(tmp_path, "none", input=resolved), torch.device("cpu"))
     draw_explanations(model, source, *options)
     register("toy", lambda call: call.images.sum(dim=1).detach(), default=True, in_gallery=True)
     draw_explanations(model, source, *options)

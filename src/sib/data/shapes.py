@@ -103,7 +103,8 @@ def encode_runs(mask: np.ndarray, along_rows: bool = False) -> Runs:
     changes = np.flatnonzero(np.diff(flat)) + 1
     edges = np.concatenate([[0], changes, [len(flat)]])
     counts = np.diff(edges).tolist()
-    return Runs(tuple([0, *counts] if flat[0] else counts), *mask.shape, along_rows)
+    height, width = mask.shape
+    return Runs(tuple([0, *counts] if flat[0] else counts), height, width, along_rows)
 
 
 def signed_area(points: Sequence[tuple[float, float]]) -> float:
