@@ -68,7 +68,7 @@ def test_the_last_sentence_of_a_help_replaces_the_default(capsys):
         main(["evaluate", "--help"])
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "Folder that holds the published data sets. (default: the run's own)" in words
-    assert "for weights that do not name them. (optional)" in words
+    assert "the config.json of a Hugging Face model. (optional)" in words
     with pytest.raises(SystemExit):
         main(["compare", "--help"])
     assert "Run folders, two or more. (required)" in capsys.readouterr().out
