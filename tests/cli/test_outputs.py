@@ -27,6 +27,15 @@ def test_a_folder_that_is_a_file_is_refused_first(command, tmp_path, monkeypatch
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_only_the_process_that_writes_checks_the_folder(tmp_path, monkeypatch, capsys):
+    """The others may be on machines that do not share it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("sib.distributed.should_print", lambda: False)
+    assert main(["evaluate", "none.pt", "--out", "file"]) == 2
+    assert "none.pt does not exist" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", FILES)
 def test_a_file_that_is_a_folder_is_refused_first(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

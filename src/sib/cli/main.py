@@ -59,7 +59,8 @@ def _run(arguments: list[str]) -> int:
         arguments, output = split_output(arguments)
         config = parse(arguments)
         command = COMMANDS[arguments[0]]
-        check_outputs(" ".join(arguments[: 1 + bool(command.below)]), config)
+        if distributed.should_print():  # the process that writes
+            check_outputs(" ".join(arguments[: 1 + bool(command.below)]), config)
         if not command.several_processes:
             distributed.refuse(f"sib {arguments[0]}")
         from sib.utils.terminal import Terminal

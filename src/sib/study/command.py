@@ -171,13 +171,17 @@ def _conclude(described: Study, choices: list[Choice], failed: list[str], consol
 
 
 def next_step(reported: list[Run]) -> tuple[str | Path, ...]:
-    """Compare a run of each of two settings, if all have been audited; else audit them."""
+    """Compare a run of each of two settings, if all have been audited; else audit them.
+
+    A single setting that has been audited has its report next.
+    """
     firsts: dict[str, Path] = {}
     for run in reported:
         firsts.setdefault(run.setting, run.config.folder)
     folders = list(firsts.values())[:2]
-    audited = len(folders) > 1 and all(run.audit for run in reported)
-    return ("compare" if audited else "audit", *folders)
+    if not all(run.audit for run in reported):
+        return ("audit", *folders)
+    return ("compare" if len(folders) > 1 else "report", *folders)
 
 
 def _run(jobs: list[Job], runs: list[Run], pools: MakePool, console: Console) -> None:
