@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -21,17 +21,8 @@ def whole_file(path: Path, before: Callable[[], object] = lambda: None) -> Itera
     Raises:
         OSError: the folder cannot be written; the old file stays.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        before()
-        os.replace(temporary, path)
-        flush_to_disk(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _renamed_together([path], before) as parts, _flushed(parts[path]) as file:
+        yield file
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -49,20 +40,37 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
     Raises:
         OSError: a folder cannot be written, or the disk is full; the old files stay.
     """
-    parts = {path: path.with_name(f".{path.name}.part") for path in contents}
-    try:
+    with _renamed_together(contents) as parts:
         for path, content in contents.items():
-            with open(parts[path], "wb") as file:
+            with _flushed(parts[path]) as file:
                 file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
+
+
+@contextmanager
+def _renamed_together(
+    paths: Iterable[Path], before: Callable[[], object] = lambda: None
+) -> Iterator[dict[Path, Path]]:
+    """Other names to write files under, which take their own names at the end, or are removed."""
+    parts = {path: path.with_name(f".{path.name}.part") for path in paths}
+    try:
+        yield parts
+        before()
         for path, part in parts.items():
             os.replace(part, path)
-        for folder in {path.parent for path in contents}:
+        for folder in {path.parent for path in parts}:
             flush_to_disk(folder)
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _flushed(path: Path) -> Iterator[BinaryIO]:
+    """A new file that is on the disk at the end."""
+    with open(path, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def flush_to_disk(path: Path) -> None:
