@@ -1,7 +1,6 @@
 """Imputation and blur: by hand, against dense and foreign references, what is refused."""
 
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms.v2.functional import gaussian_blur as torchvision_blur
 
+from helpers.quantus import quiet_quantus
 from sib.metrics.blur import gaussian_blur
 from sib.metrics.imputation import impute
 
@@ -54,12 +54,8 @@ def test_equals_a_dense_solution(share):
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_equals_quantus(share):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            from quantus.functions.perturb_func import noisy_linear_imputation
-        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
-            pytest.skip(f"Quantus cannot be imported here: {error}")
+    with quiet_quantus():
+        from quantus.functions.perturb_func import noisy_linear_imputation
     images, removed = case(share=share)
     for image, mask, found in zip(images, removed, impute(images, removed), strict=True):
         indices = np.flatnonzero(mask.numpy())

@@ -1,12 +1,12 @@
 """Where a map lies: by hand, against Quantus, and what cannot be scored."""
 
 import math
-import warnings
 
 import numpy as np
 import pytest
 import torch
 
+from helpers.quantus import quiet_quantus
 from sib.metrics import (
     MAP_MEASURES,
     background_leakage,
@@ -135,12 +135,7 @@ def cases():
     ],
 )
 def test_equals_quantus(cases, measure, name, options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import quantus
-        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
-            pytest.skip(f"Quantus cannot be imported here: {error}")
+    with quiet_quantus() as quantus:
         maps, foreground = cases
         # Quantus takes signed maps as they are; ranks and energy are of the positive part here
         maps = maps if name == "Sparseness" else maps.exp()

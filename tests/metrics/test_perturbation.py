@@ -1,12 +1,12 @@
 """Insertion and deletion, by hand and against a loop over single images."""
 
 import math
-import warnings
 
 import pytest
 import torch
 from torch import nn
 
+from helpers.quantus import quiet_quantus
 from sib.metrics import deletion_area, insertion_area, perturbation_curve
 
 
@@ -152,12 +152,7 @@ def test_deletion_equals_quantus():
     images -= images.mean(dim=(2, 3), keepdim=True)
     targets = net(images).argmax(dim=1)
     ours = perturbation_curve(net, images, maps, targets, steps=16, baseline="mean")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import quantus
-        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
-            pytest.skip(f"Quantus cannot be imported here: {error}")
+    with quiet_quantus() as quantus:
         metric = quantus.PixelFlipping(
             features_in_step=4, perturb_baseline=0.0, normalise=False, disable_warnings=True
         )

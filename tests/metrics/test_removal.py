@@ -1,12 +1,11 @@
 """ROAD: by hand, against single images, against Quantus, what is refused."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from helpers.quantus import quiet_quantus
 from sib.metrics import impute, road_curve, road_least_relevant, road_most_relevant
 
 
@@ -76,12 +75,7 @@ def test_equals_quantus():
     percentages = [5, 25, 50, 75, 95]
     labels = net(images).argmax(dim=1)
     ours = road_curve(net, images, maps, labels, percentages=percentages, noise=0.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import quantus
-        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
-            pytest.skip(f"Quantus cannot be imported here: {error}")
+    with quiet_quantus() as quantus:
         metric = quantus.ROAD(
             percentages=percentages, noise=0.0, normalise=False, disable_warnings=True
         )

@@ -1,7 +1,5 @@
 """Class specificity: mosaics and maps of other classes, by hand and against single images."""
 
-import warnings
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from helpers.quantus import quiet_quantus
 from sib.explain import attribute
 from sib.metrics import class_correlation, grid_pointing_game, make_mosaics, rank_correlation
 
@@ -167,12 +166,7 @@ def test_class_correlation_equals_quantus():
     images = torch.randn(8, 1, 8, 8)
     targets = net(images).argmax(dim=1)
     ours = class_correlation(net, images, targets, method="input_x_gradient")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import quantus
-        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
-            pytest.skip(f"Quantus cannot be imported here: {error}")
+    with quiet_quantus() as quantus:
 
         def explain(model, inputs, targets, **_):
             tensors = (torch.as_tensor(each) for each in (inputs, targets))

@@ -1,12 +1,11 @@
 """Stability: by hand, against Quantus, decisions that change, what is refused."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from helpers.quantus import quiet_quantus
 from sib.explain import attribute
 from sib.metrics import local_lipschitz, map_changes, map_sensitivity
 from sib.metrics.stability import small_change
@@ -62,12 +61,7 @@ def test_equals_quantus(name, function, options, radius, normalize):
     The maps are scaled one by one before Quantus sees them: it would scale them as a batch.
     """
     net, images = case()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import quantus
-        except ImportError as error:  # it imports OpenCV, which needs the system's libGL
-            pytest.skip(f"Quantus cannot be imported here: {error}")
+    with quiet_quantus() as quantus:
         targets = net(images).argmax(dim=1)
         generator = torch.Generator().manual_seed(0)
 
