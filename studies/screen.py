@@ -9,7 +9,6 @@ Forms that --out holds are printed and not trained again; for these, neither ima
 needed.
 """
 
-import copy
 import itertools
 import json
 import sys
@@ -272,7 +271,7 @@ def objective_of(form: Form) -> CalibratedSpatialIB | None:
     if form.objective is None:
         return None
     weights = (form.weight,) * 3
-    objective = form.objective(*weights, balance_floor=1.0, **copy.copy(form.options))
+    objective = form.objective(*weights, balance_floor=1.0)
     if isinstance(objective, CutMixRegion):
         objective.found = form.found_region
     return objective

@@ -1,6 +1,6 @@
 """Changes to the calibrated objective that studies/screen.py tries in fine-tuning."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -136,8 +136,6 @@ class Form:
 
     objective: type[CalibratedSpatialIB] | None = CalibratedSpatialIB
     """None for cross-entropy."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Of the objective."""
     weight: float = 0.1
     """λ of each term."""
     annotated: bool = False
