@@ -21,6 +21,11 @@ class SpatialIBObjective(Objective):
     You can call it in your own loop, with logits computed inside `sib.second_order` (and inside
     `capture_features`, for an objective that looks inside the model).
 
+    If its terms are weighted by gradients, an objective keeps the measured weights β and the number
+    of the next step in ``step``. Both belong to one model, so each model needs its own objective.
+    Call ``objective.eval()`` while you evaluate: in eval mode, a call neither measures nor counts.
+    β is in the ``state_dict``, but ``step`` is not: a loop that resumes passes ``step=``.
+
     Args:
         weighting: as in `Objective`.
         guidance: γ in [0, 1], how far an annotated foreground replaces the one that was found; see
@@ -36,7 +41,7 @@ class SpatialIBObjective(Objective):
         super().__init__(weighting)
         self.guidance = guidance
         self.step = 0
-        """Number of calls in train mode; used if `forward` is not given a step."""
+        """Number of the next step, used if `forward` is not given one."""
         self._zero_is_checked = False
 
     def forward(
@@ -57,8 +62,8 @@ class SpatialIBObjective(Objective):
                 that is found. An image whose foreground is zero everywhere is not annotated.
             cross_entropy: the scalar that the terms will be added to, with its graph. Required in
                 train mode if the terms are weighted by its gradient.
-            step: number of the batch, from 0. It decides when weights are measured; a loop that
-                resumes passes it. None: the objective counts its calls in train mode.
+            step: number of the step, from 0. It decides when weights are measured. None: one more
+                than in the last call that succeeded in train mode, from 0.
 
         Returns:
             `Terms`.
@@ -69,7 +74,6 @@ class SpatialIBObjective(Objective):
                 differentiated twice, or ``cross_entropy`` is required and missing.
         """
         step = self.step if step is None else step
-        self.step = step + self.training
         due = self.weights_are_due(step)
         if cross_entropy is None and self.training and self.weighting.needs_cross_entropy:
             raise ValueError(
@@ -79,7 +83,9 @@ class SpatialIBObjective(Objective):
         parts = self.parts(logits, images, foreground)
         if due and cross_entropy is not None:
             self.update_weights([self.losses(cross_entropy, parts)], self.captured_parameters())
-        return self.weighted_terms(parts)
+        terms = self.weighted_terms(parts)
+        self.step = step + self.training
+        return terms
 
     if TYPE_CHECKING:  # what a call takes and returns, which nn.Module does not tell
         __call__ = forward

@@ -78,7 +78,8 @@ def accumulate(
     batches: Batches = list(
         zip(images.tensor_split(count), labels.tensor_split(count), known, strict=True)
     )
-    first = first_pass(inner, batches, inner.take_step(step))
+    first = first_pass(inner, batches, inner.step if step is None else step)
+    inner.take_step(step)
     outs = []
     with first.randomness():
         for number, (batch, part) in enumerate(zip(batches, first.parts, strict=True)):

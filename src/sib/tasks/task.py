@@ -135,14 +135,17 @@ class Task(nn.Module):
         """
         self.check(images, labels, foreground)
         part = self._part
-        step = self.take_step(step) if part is None else 0
+        step = self.step if step is None else step
         regularized = self.is_regularized_step(step) if part is None else part.regularized
+        if regularized:
+            self._check_terms(foreground)
+        if part is None:
+            self.take_step(step)  # after the checks: a refused call does not count
         if self.objective is None or not regularized:
             with self.checked_calls(labels):
                 logits = self.model(images)
             loss = (part or self).classification_loss(logits, labels)
             return StepOutput(loss, logits, loss)
-        self._check_terms(foreground)
         count = self.num_regularized(len(images)) if part is None else len(images)
         first, known = images[:count], None if foreground is None else foreground[:count]
         with self.checked_calls(labels[:count]):
