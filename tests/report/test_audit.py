@@ -23,7 +23,7 @@ from sib.data.normalization import normalise
 from sib.evaluation.audit.difference import differences
 from sib.evaluation.audit.measure import open_audited
 from sib.evaluation.audit.words import SINGLE
-from sib.evaluation.stored import AUDIT
+from sib.evaluation.stored import AUDIT, FilePair
 from sib.report.audit import write_page
 from sib.report.audit_differences import behaviour_differences
 from sib.report.audit_losses import possible, reliance
@@ -33,6 +33,7 @@ from sib.report.audit_words import verdict
 from sib.report.command import report
 from sib.report.tables import wide_signed
 from sib.utils.errors import InputError
+from sib.utils.files import sha256_of
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 
@@ -197,7 +198,7 @@ def test_a_report_about_audited_runs_has_the_section(tmp_path):
     assert "ce-0: object or background?" in text
 
 
-def test_a_report_compares_the_behaviour_of_audited_runs(tmp_path):
+def test_a_report_compares_the_behaviour_of_audited_runs(tmp_path, monkeypatch):
     folders = []
     for method in ("ce", "sib"):
         folders.append(tmp_path / f"{method}-0")
@@ -222,6 +223,13 @@ def test_a_report_compares_the_behaviour_of_audited_runs(tmp_path):
     assert "compared for the first runs alone, since" in console.file.getvalue()
     assert "ce-1 was not audited" in console.file.getvalue()
     assert "S-IB minus cross-entropy" in out.read_text()
+
+    changed = {"weights_sha256": sha256_of(tmp_path / "ce-1" / audits[0].facts["weights"])}
+    AUDIT.save(tmp_path / "ce-1", audits[0].scores, audits[0].facts | changed)
+    read, real = [], FilePair.read
+    monkeypatch.setattr(FilePair, "read", lambda self, path: read.append(path) or real(self, path))
+    report(ReportConfig(runs=(*folders, tmp_path / "ce-1"), **options), quiet())
+    assert sorted(read) == sorted(2 * [*folders, tmp_path / "ce-1"])  # each evaluation and audit
 
 
 def test_with_the_background_alone_the_opposite_is_better(audits):

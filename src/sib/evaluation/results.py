@@ -111,7 +111,10 @@ def _check_demands(stored: Evaluation, layer: str | None, metrics: tuple[str, ..
 
 
 def present_audits(
-    folders: Sequence[Path], console: Console, otherwise: str = "behaviour is left out"
+    folders: Sequence[Path],
+    console: Console,
+    otherwise: str = "behaviour is left out",
+    known: Sequence[Evaluation] = (),
 ) -> list[Evaluation]:
     """The audits of runs if all have one; if only some do, none and a sentence.
 
@@ -119,20 +122,25 @@ def present_audits(
         folders: of the runs.
         console: for the sentence.
         otherwise: what is shown in place of all, for the sentence.
+        known: audits that were read before; they are not read again.
 
     Raises:
         InputError: an audit is damaged.
     """
+    found = {audit.folder: audit for audit in known}
+    rest = [folder for folder in folders if folder not in found]
+    stale = []
     with ExitStack() as stack:
-        places = dict(zip(folders, _unpacked(folders, stack), strict=True))
+        places = dict(zip(rest, _unpacked(rest, stack), strict=True))
         lacking = [folder for folder, place in places.items() if not AUDIT.exists(place)]
-        found = [] if lacking else [AUDIT.read(place) for place in places.values()]
-        stale = [item.folder for item in found if _is_stale(item)]
+        for folder, place in places.items() if not lacking else ():
+            audit = AUDIT.read(place)
+            stale += [folder] if _is_stale(audit) else []
+            found[folder] = _renamed(audit, folder)
     if stale or 0 < len(lacking) < len(folders):
         why = f"{lacking[0]} was not audited" if lacking else f"{stale[0]} has other weights now"
         _say(console, f"{otherwise}, since {why}: run sib audit")
-        return []
-    return [_renamed(item, folder) for item, folder in zip(found, folders, strict=False)]
+    return [] if stale or lacking else [found[folder] for folder in folders]
 
 
 def _is_stale(audit: Evaluation) -> bool:

@@ -80,7 +80,8 @@ def _audit(config: ReportConfig, loaded: GroupedRuns, console: Console) -> dict[
     folders = [item.folder for item in loaded.evaluations]
     every = audits
     if len(shown) < len(folders) and len(loaded.groups) > 1:
-        every = present_audits(folders, console, "behaviour is compared for the first runs alone")
+        otherwise = "behaviour is compared for the first runs alone"
+        every = present_audits(folders, console, otherwise, known=audits)
     return sections(audits, opened, config.device, console, every)
 
 
