@@ -116,6 +116,13 @@ def test_a_table_that_is_wrong_is_refused_in_a_sentence(folder, header, rows, me
     assert "\n" not in str(caught.value)
 
 
+def test_two_folders_for_one_split_are_refused(folder):
+    path = listed(folder)
+    (folder / "train_2017").mkdir()
+    with pytest.raises(InputError, match="train and train_2017 are both train splits"):
+        open_data(str(folder), labels=path)
+
+
 def test_a_published_set_takes_no_labels():
     with pytest.raises(InputError, match="labels are for a folder of images"):
         open_data("digits", labels="labels.csv")

@@ -25,6 +25,16 @@ class TestSplitNames:
             ("train_set", "train"),
             ("val2017", "validation"),
             ("test1", "test"),
+            ("train_2017", "train"),
+            ("val-2017", "validation"),
+            ("Test.2017", "test"),
+            ("images train 2017", "train"),
+            ("trainset_2", "train"),
+            ("train_737_max", None),
+            ("train_1a", None),
+            ("train1_2", None),
+            ("test-tube", None),
+            ("2017", None),
             ("seg_train", "train"),
             ("trainset", "train"),
             ("VALID", "validation"),
@@ -49,6 +59,7 @@ class TestSplitNames:
             ("Training", "Valid", "Testing"),
             ("train", "dev", "eval"),
             ("TRAIN", "validation", "Test"),
+            ("train_2017", "val-2017", "test.2017"),
         ],
     )
     def test_usual_names_in_any_case_are_splits(self, tmp_path, train, validation, test):
@@ -113,7 +124,7 @@ class TestSplitNames:
         refused(tmp_path, "val and valid are both validation splits")
 
     @pytest.mark.parametrize(
-        ("train", "test"), [("train", "test"), ("train2017", "test2017"), ("train1", "test1")]
+        ("train", "test"), [("train", "test"), ("train2017", "test2017"), ("train_1", "test-1")]
     )
     def test_splits_without_class_folders(self, tmp_path, train, test):
         for split in (train, test):

@@ -13,7 +13,7 @@ from sib.data.mask_search import MaskSearch
 from sib.data.match import ImageNames
 from sib.data.readers.label_table import LabelTable, read_label_table
 from sib.data.sample import Record
-from sib.data.split_names import split_of
+from sib.data.split_names import by_split
 from sib.utils.errors import InputError
 
 NOTE = "labels"
@@ -53,8 +53,8 @@ def read_several(
         out and counted in the notes.
 
     Raises:
-        InputError: the table cannot be read, names an unknown image or one twice, or a split has a
-            label that no training image has.
+        InputError: the table cannot be read, names an unknown image or one twice, a split has a
+            label that no training image has, or two folders have the name of one split.
     """
     found = mask_folders(root, beside_images=True)
     images = _images(root, mask_ending, found.all if masks is None else [*found.all, masks])
@@ -92,8 +92,7 @@ def read_several(
 def _images(root: Path, mask_ending: str | None, excluded: list[Path]) -> _Images:
     inner = root / "images"
     for base in (root, inner) if inner.is_dir() else (root,):
-        splits = {split_of(path.name): path for path in list_folders(base)}
-        found = {str(split): path for split, path in splits.items() if split}
+        found = by_split(list_folders(base))
         if "train" in found:
             listings = {split: list_files(path, mask_ending) for split, path in found.items()}
             unread = sum((each.unread for each in listings.values()), Counter[str]())

@@ -14,8 +14,9 @@ WORDS = {
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
-"""Names of each split's folder, in any case, alone or as in ``train_set`` and ``val2017``."""
+"""Names of each split's folder, in any case, alone or as in ``train_set`` and ``val_2017``."""
 _AROUND = ("set", "data", "split", "images", "imgs", "seg", "img", "image", "ds")
+DIGITS = "0123456789"
 
 
 class SplitFolders(NamedTuple):
@@ -28,9 +29,14 @@ class SplitFolders(NamedTuple):
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder's name means: ``train``, ``validation``, ``test`` or None."""
-    parts = [part for part in re.split(r"[-_. ]+", name.lower()) if part not in _AROUND]
-    word = parts[0].rstrip("0123456789") if len(parts) == 1 else ""
+    """The split that a folder's name means: ``train``, ``validation``, ``test`` or None.
+
+    A number may follow the word, directly or after one of ``_``, ``-``, ``.`` and a blank.
+    """
+    first, *rest = [part for part in _parts(name) if part not in _AROUND] or [""]
+    word = first.rstrip(DIGITS)
+    if len(rest) > 1 or (rest and (word != first or rest[0].strip(DIGITS))):
+        return None
     for split, words in WORDS.items():
         if word in words or word in [f"{each}set" for each in words]:
             return split
@@ -39,9 +45,12 @@ def split_of(name: str) -> str | None:
 
 def names_split(name: str) -> bool:
     """Whether the word of a split is among others in a folder's name, as in ``fold1_train``."""
-    parts = re.split(r"[-_. ]+", name.lower())
     known = {word for words in WORDS.values() for word in words} | {"holdout", "unseen"}
-    return any(part.rstrip("0123456789") in known for part in parts)
+    return any(part.rstrip(DIGITS) in known for part in _parts(name))
+
+
+def _parts(name: str) -> list[str]:
+    return re.split(r"[-_. ]+", name.lower())
 
 
 def find_splits(root: Path) -> SplitFolders | None:
@@ -72,21 +81,32 @@ def find_splits(root: Path) -> SplitFolders | None:
             f"{root}: {printable(splits[0].name)} is a split by its name, and beside it "
             f"{printable(images[0].name)} holds images as a class would: move one of them away"
         )
-    found: dict[str, Path] = {}
-    for path in splits:
-        split = str(split_of(path.name))
-        if split in found:
-            raise InputError(
-                f"{root}: {found[split].name} and {path.name} are both {split} splits by their "
-                "names; rename or remove one"
-            )
-        found[split] = path
+    found = by_split(splits)
     if flat:
         raise InputError(
             f"{root}: {_listed(flat)} is a split by its name and holds no class folders, as "
             f"{_listed(splits)} does; move it away, or put its images into class folders"
         )
     return SplitFolders(found, [path for path in folders if path not in splits])
+
+
+def by_split(folders: list[Path]) -> dict[str, Path]:
+    """The folders that have the name of a split, by the split.
+
+    Raises:
+        InputError: two have the name of one split.
+    """
+    found: dict[str, Path] = {}
+    for path in folders:
+        split = split_of(path.name)
+        if split in found:
+            raise InputError(
+                f"{path.parent}: {printable(found[split].name)} and {printable(path.name)} are "
+                f"both {split} splits by their names; rename or remove one"
+            )
+        if split is not None:
+            found[split] = path
+    return found
 
 
 def _holds_classes(folder: Path, alone: bool) -> bool:

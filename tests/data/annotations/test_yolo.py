@@ -127,6 +127,7 @@ class TestKeypoints:
         ("yaml", "place", "labels", "own"),
         [
             ("names: [a]", ".", "labels/train", True),
+            ("names: [a]", ".", "labels/train_2017", True),
             ("names: [a]", ".", "mine", False),
             ("names: [a]", "..", "mine/labels", False),
             ("names: [a]\ntrain: ../train/images\nval: ../valid/images", ".", "train/labels", True),

@@ -8,6 +8,7 @@ from sib.config.yaml_file import LARGEST, parse_yaml
 from sib.data.readers.annotations.entry import Annotation, shown
 from sib.data.readers.annotations.load import load_text
 from sib.data.shapes import Polygon
+from sib.data.split_names import split_of
 from sib.utils.errors import InputError
 
 Point = tuple[float, float]
@@ -18,8 +19,6 @@ OF_A_DATA_SET = ("names", "nc", "kpt_shape")
 """Keys of YAML files that describe a data set."""
 SPLITS = ("train", "val", "test")
 """Keys of such a file that name folders of images."""
-USUAL = {"labels", "train", "training", "val", "valid", "validation", "test", "testing"}
-"""Folders between the file and its labels."""
 MARGIN = 0.1
 """How far a keypoint may lie outside its box, in sides of the box."""
 MOST_CORNERS = 64
@@ -40,8 +39,8 @@ def find_data_file(folder: Path) -> DataFile | None:
     """The YAML file of the data set in the folder of its labels, or in the nearest one above.
 
     Above, it must name the folder of the labels or that of their images as a split. If it names no
-    splits, only the usual folders may lie between, as in ``train/labels``. Otherwise it is of
-    another data set and is not used.
+    splits, only ``labels`` and folders of splits may lie between, as in ``train/labels``. Otherwise
+    it is of another data set and is not used.
 
     Raises:
         InputError: files in one folder differ, or ``kpt_shape`` is not allowed.
@@ -89,7 +88,7 @@ def _describes(content: dict[Any, Any], labels: tuple[str, ...]) -> bool:
     entries = [each for entry in given for each in (entry if isinstance(entry, list) else [entry])]
     splits = [each for each in entries if isinstance(each, str)]
     if not labels or not splits:
-        return all(part.lower() in USUAL for part in labels)
+        return all(part.lower() == "labels" or split_of(part) for part in labels)
     root = content.get("path")
     return any(
         _ends_alike(_parts(root) + _parts(split), tuple(map(_as_labels, labels)))
