@@ -9,7 +9,7 @@ import torch
 import sib.explain
 from helpers import fresh
 from helpers.examples import TinyNet
-from helpers.trained import trained
+from helpers.trained import evaluated, trained
 from sib.cli.main import main
 from sib.explain import Method, attribute, register
 from sib.utils.errors import InputError
@@ -102,6 +102,23 @@ def test_a_method_object_of_another_package(package):
     assert sib.explain.method_names()[-1] == "toy"
     assert sib.explain.method_title("toy") == "Toy"
     assert sib.explain.cost_notes(["toy"], (8, 8)) == ["toy: 5 forward passes per image"]
+
+
+def test_a_report_shows_a_method_that_a_package_adds_to_the_gallery(package, tmp_path):
+    package(
+        """
+        from sib.explain import Method
+
+        toy = Method(
+            "toy", "Toy map", "gradient", lambda call: call.images.sum(dim=1), in_gallery=True
+        )
+        """
+    )
+    out = tmp_path / "report.html"
+    command = ["report", str(evaluated()), "--images", "1", "--out", str(out), "--device", "cpu"]
+    assert main(command) == 0
+    assert "Toy map" in out.read_text() and "Grad-CAM" in out.read_text()
+    assert sib.explain.gallery_methods() == ("saliency", "gradcam", "vjp", "toy")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from sib.config.checks import check_at_least_one, check_distinct, check_methods, check_metrics
 from sib.config.classifier import Runs
@@ -9,6 +12,7 @@ from sib.explain.built_in import BUILT_IN as EXPLANATIONS
 from sib.utils.errors import InputError
 
 IN_GALLERY = tuple(method.name for method in EXPLANATIONS if method.in_gallery)
+"""The explanation methods of this package that pages and trackers show by default."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,15 @@ class ReportConfig:
     gallery_runs: int | None = None
     """Most runs in the galleries, at least 1, taken from each group in turn. Lower it if there are
     many. Default: all."""
-    methods: tuple[str, ...] = IN_GALLERY
-    """Explanation methods in the gallery, by name."""
+    methods: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(
+            help="Explanation methods in the gallery, by name.",
+            help_behavior_hint=f"(default: {' '.join(IN_GALLERY)}, and those that other packages "
+            "add to them)",
+        ),
+    ] = ()
+    """Explanation methods in the gallery, by name. Default: `sib.explain.gallery_methods`."""
     data: str | None = None
     """Folder that holds the images now. Default: where the run found them."""
     layer: str | None = None

@@ -116,6 +116,7 @@ def gallery_methods() -> tuple[str, ...]:
         >>> set(sib.explain.gallery_methods()) <= set(sib.explain.method_names())
         True
     """
+    _load_plugins()
     return tuple(name for name, method in _methods.items() if method.in_gallery)
 
 

@@ -1,5 +1,6 @@
 """``sib report``: from run folders to one page. Load, compute what is missing, render."""
 
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from sib.evaluation.tables import (
     evaluation_rows,
     evaluation_table,
 )
+from sib.explain import gallery_methods
 from sib.report import page, tables
 from sib.report.answer import answer
 from sib.report.compute import Computed, compute
@@ -32,6 +34,7 @@ def report(config: ReportConfig, console: Console) -> None:
     Raises:
         InputError: bad input, in one sentence.
     """
+    config = replace(config, methods=config.methods or gallery_methods())
     loaded = load(config, console)
     computed = compute(config, loaded, console)
     text = render("report.html", _values(config, loaded, computed))
