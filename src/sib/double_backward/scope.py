@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 
-from sib.double_backward import pointwise
+from sib.double_backward import attention, pointwise
 from sib.double_backward.batch_norm import batch_norm
 from sib.double_backward.concatenation import cat
 from sib.double_backward.convolution import conv2d
@@ -32,10 +32,10 @@ def second_order() -> Iterator["Scope"]:
     - ``normalize``, whose second derivative is NaN at zero, is computed as x / √max(Σ x², ε²);
     - ``hardsigmoid``, whose backward pass cannot be differentiated in torch, gets a second
       derivative;
-    - 2-D convolution, batch norm, layer norm, concatenation and the usual activations (ReLU, ReLU6,
-      hardtanh, hardsigmoid, hardswish, SiLU, GELU) get a second derivative that uses almost the
-      same kernels as the first; torch composes it from slower operations. Third derivatives of
-      batch norm, layer norm, hardswish, SiLU and GELU are refused.
+    - 2-D convolution, batch norm, layer norm, softmax, concatenation and the usual activations
+      (ReLU, ReLU6, hardtanh, hardsigmoid, hardswish, SiLU, GELU) get a second derivative that uses
+      almost the same kernels as the first; torch composes it from slower operations. Third
+      derivatives of batch norm, layer norm, softmax, hardswish, SiLU and GELU are refused.
 
     Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
     Activation checkpointing uses such hooks: it runs a part of the model again during the backward
@@ -105,6 +105,7 @@ _REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {
     torch.cat: cat,
     F.layer_norm: layer_norm,
     F.normalize: _normalize,
+    **attention.REPLACEMENTS,
     **pointwise.REPLACEMENTS,
 }
 
