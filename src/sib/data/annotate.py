@@ -15,7 +15,7 @@ from sib.data.readers.annotations.entry import MOST_SHAPES, Shape
 from sib.data.readers.decode import read_size
 from sib.data.readers.masks import OVERHANG
 from sib.data.sample import Box, Objects, Record, labels_of
-from sib.data.shapes import Polygon, Runs, draw_polygon, signed_area
+from sib.data.shapes import Bitmap, Polygon, Runs, draw_polygon, signed_area
 from sib.utils.errors import InputError
 
 Size = tuple[int, int]
@@ -75,7 +75,7 @@ def _check_pixels(annotations: list[Annotation], path: Path) -> None:
         outlined = [
             number
             for shape in each.shapes
-            if not isinstance(shape, Runs) and not _is_remain(shape)
+            if not isinstance(shape, Runs | Bitmap) and not _is_remain(shape)
             for number in _bounds(shape)
         ]
         inside = not each.relative and bool(outlined) and all(0 <= n <= 1 for n in outlined)
@@ -174,7 +174,7 @@ def _in_pixels(
         counts.add("scaled", record.name)
     scaled = [_scaled(shape, *factors) for shape in annotation.shapes]
     for shape in scaled:
-        if isinstance(shape, Runs):
+        if isinstance(shape, Runs | Bitmap):
             _check_shape((shape.height, shape.width), size, annotation.where, record)
     classes = annotation.classes or (None,) * len(scaled)
     for _ in range(annotation.doubts):
@@ -225,6 +225,8 @@ def _covers(shape: Shape, size: Size) -> bool:
     """Whether a shape has an area in its image."""
     if isinstance(shape, Runs):
         return any(shape.counts[1::2])
+    if isinstance(shape, Bitmap):  # a blank one is left out when it is read
+        return True
     left, top, right, bottom = _bounds(shape)
     if isinstance(shape, Box):
         return _has_centre(left, right, size[1]) and _has_centre(top, bottom, size[0])
@@ -243,7 +245,7 @@ def _draws(shape: Polygon, size: Size) -> bool:
 
 
 def _leaves(shape: Shape, size: Size) -> bool:
-    if isinstance(shape, Runs):
+    if isinstance(shape, Runs | Bitmap):
         return False
     left, top, right, bottom = _bounds(shape)
     return max(-left, -top, right - size[1], bottom - size[0]) > OVERHANG

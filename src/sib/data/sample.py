@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from sib.data.shapes import Polygon, Runs
+from sib.data.shapes import Bitmap, Polygon, Runs
 
 
 class MaskRule(Enum):
@@ -51,7 +51,7 @@ class BoxFile:
 class Objects:
     """A foreground given as annotated objects, in pixels of the upright image."""
 
-    shapes: tuple[Box | Polygon | Runs, ...]
+    shapes: tuple[Box | Polygon | Runs | Bitmap, ...]
     classes: tuple[str | None, ...] = field(default=(), repr=False)
     """Names of their classes, None where it is not given; empty where none is. Not a part of the
     fingerprint, since the union does not depend on it."""

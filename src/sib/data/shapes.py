@@ -1,5 +1,6 @@
-"""Outlines and run lengths of annotated objects, and the foreground that they draw."""
+"""Outlines, run lengths and bitmaps of annotated objects, and the foreground that they draw."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,23 @@ class Runs:
     height: int
     width: int
     along_rows: bool = False
+
+
+@dataclass(frozen=True)
+class Bitmap:
+    """A mask as compressed bits.
+
+    A picture of a few kilobytes may hold millions of runs; as bits it stays that small.
+
+    Args:
+        content: the pixels row by row, eight in a byte, compressed by zlib.
+        height: of the mask.
+        width: of the mask.
+    """
+
+    content: bytes
+    height: int
+    width: int
 
 
 def draw_polygon(points: Sequence[tuple[float, float]], size: tuple[int, int]) -> Tensor:
@@ -80,6 +98,36 @@ def draw_runs(runs: Runs, size: tuple[int, int]) -> Tensor:
         mask = flat.reshape(runs.height, runs.width)
     else:
         mask = flat.reshape(runs.width, runs.height).T
+    return _resized(mask, size)
+
+
+def draw_bitmap(bitmap: Bitmap, size: tuple[int, int]) -> Tensor:
+    """The mask of a bitmap, brought to a size by the nearest pixel.
+
+    Args:
+        bitmap: the mask.
+        size: height H and width W of the image.
+
+    Returns:
+        bool (H, W).
+    """
+    packed = np.frombuffer(zlib.decompress(bitmap.content), dtype=np.uint8)
+    bits = np.unpackbits(packed, count=bitmap.height * bitmap.width)
+    return _resized(bits.view(bool).reshape(bitmap.height, bitmap.width), size)
+
+
+def pack_bitmap(mask: np.ndarray) -> Bitmap:
+    """The bitmap of a mask, bool (H, W)."""
+    return Bitmap(zlib.compress(np.packbits(mask).tobytes()), *mask.shape)
+
+
+def signed_area(points: Sequence[tuple[float, float]]) -> float:
+    """Area of a polygon by the shoelace formula, ½ Σ (xᵢ yᵢ₊₁ − xᵢ₊₁ yᵢ)."""
+    x, y = np.asarray(points, dtype=np.float64).T
+    return float(x @ np.roll(y, -1) - np.roll(x, -1) @ y) / 2
+
+
+def _resized(mask: np.ndarray, size: tuple[int, int]) -> Tensor:
     if mask.shape != size:
         rows, columns = (
             ((np.arange(wanted) + 0.5) * found / wanted).astype(np.int64)
@@ -87,30 +135,6 @@ def draw_runs(runs: Runs, size: tuple[int, int]) -> Tensor:
         )
         mask = mask[rows[:, None], columns]
     return torch.from_numpy(np.ascontiguousarray(mask))
-
-
-def encode_runs(mask: np.ndarray, along_rows: bool = False) -> Runs:
-    """The run lengths of a mask.
-
-    Args:
-        mask: bool (H, W), with at least one pixel.
-        along_rows: as in `Runs`.
-
-    Returns:
-        `Runs`.
-    """
-    flat = (mask if along_rows else mask.T).reshape(-1)
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    edges = np.concatenate([[0], changes, [len(flat)]])
-    counts = np.diff(edges).tolist()
-    height, width = mask.shape
-    return Runs(tuple([0, *counts] if flat[0] else counts), height, width, along_rows)
-
-
-def signed_area(points: Sequence[tuple[float, float]]) -> float:
-    """Area of a polygon by the shoelace formula, ½ Σ (xᵢ yᵢ₊₁ − xᵢ₊₁ yᵢ)."""
-    x, y = np.asarray(points, dtype=np.float64).T
-    return float(x @ np.roll(y, -1) - np.roll(x, -1) @ y) / 2
 
 
 def _cross(crossings: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from helpers.annotated import BOX, EXPECTED, POLYGON, check_all, coco, foregrounds, opened, write
 from sib.data.annotation_notes import NOTE, sentences
-from sib.data.shapes import encode_runs
 from sib.utils.errors import InputError
 
 UNDECIDED = "undecided"
@@ -18,7 +17,7 @@ class TestCoco:
             {"bbox": BOX},
             {"bbox": BOX, "segmentation": []},
             {"segmentation": [POLYGON], "bbox": [0, 0, 1, 1]},
-            {"segmentation": {"counts": list(encode_runs(EXPECTED).counts), "size": [30, 40]}},
+            {"segmentation": {"counts": [368, 12, *15 * [18, 12], 370], "size": [30, 40]}},
             {"segmentation": {"counts": "PLACEHOLDER", "size": [30, 40]}, "iscrowd": 1},
         ],
     )

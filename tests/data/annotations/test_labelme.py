@@ -2,6 +2,10 @@
 
 import base64
 import io
+import json
+import struct
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from helpers.annotated import EXPECTED, NAMES, POLYGON, check_all, foregrounds, 
 from helpers.pictures import SQUARE
 from sib.data.annotation_notes import NOTE
 from sib.data.readers.annotations import read_annotations
+from sib.data.readers.annotations.labelme import read
 from sib.data.readers.masks import draw_objects
 from sib.utils.errors import InputError
 
@@ -67,6 +72,45 @@ class TestLabelme:
         (annotation,) = read_annotations(write(tmp_path / "x.json", labelme([mask]))).annotations
         drawn = draw_objects(annotation, (30, 40)).numpy()
         assert drawn[:6, :6].all() and drawn.sum() == 36
+
+    def test_a_small_file_cannot_ask_for_gigabytes(self, tmp_path):
+        """Its header is refused, or its pixels are kept as bits and not as a run for each."""
+        rows, columns = np.indices((2000, 2000), dtype=np.uint8)
+        board = png((rows + columns) % 2 == 1)
+        mask = {"shape_type": "mask", "points": [[0, 0], [1999, 1999]], "mask": board}
+        content = labelme([mask], "x.png")
+        with pytest.raises(InputError, match="mask of 2000 × 2000 pixels is larger than its"):
+            read_annotations(write(tmp_path / "x.json", content))
+        path = write(tmp_path / "x.json", content | {"imageHeight": 2000, "imageWidth": 2000})
+        ((shape,),) = (each.shapes for each in read_annotations(path).annotations)
+        assert len(shape.content) < 2 * path.stat().st_size
+        content = json.loads(path.read_text())
+        tracemalloc.start()
+        list(read(content, path))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 6 * 2000 * 2000
+
+    def test_the_header_alone_refuses_what_pillow_takes_for_a_bomb(self, tmp_path):
+        header = struct.pack(">2I5B", 40_000, 40_000, 1, 0, 0, 0, 0)
+        chunks = b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in ((b"IHDR", header), (b"IDAT", b""), (b"IEND", b""))
+        )
+        mask = base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
+        shape = {"shape_type": "mask", "points": [[0, 0], [1, 1]], "mask": mask}
+        with pytest.raises(InputError, match="the mask is far larger than its image of 40 × 30"):
+            read_annotations(write(tmp_path / "x.json", labelme([shape])))
+
+    def test_a_blank_mask_is_an_object_without_area(self, folder, tmp_path):
+        blank = png(np.zeros((4, 4), bool))
+        shapes = [
+            {"shape_type": "rectangle", "points": [[12, 8], [28, 20]]},
+            {"shape_type": "mask", "points": [[1, 1], [4, 4]], "mask": blank},
+        ]
+        splits = opened(folder, write(tmp_path / "x.json", labelme(shapes, "cat/0.png")))
+        assert np.array_equal(foregrounds(splits)["cat/0.png"], EXPECTED)
+        assert splits.description[NOTE]["without_area"] == [1, "cat/0.png"]
 
     @pytest.mark.parametrize("label", ["_background_", "__ignore__"])
     def test_what_is_no_object_is_left_out(self, label, folder, tmp_path):

@@ -13,7 +13,7 @@ from sib.data.readers.decode import opened, upright
 from sib.data.readers.kinds import LOSSY
 from sib.data.readers.mask_values import grey_values
 from sib.data.sample import Box, BoxFile, Foreground, MaskFile, MaskRule, Objects
-from sib.data.shapes import Polygon, draw_polygon, draw_runs
+from sib.data.shapes import Polygon, Runs, draw_bitmap, draw_polygon, draw_runs
 from sib.utils.errors import InputError
 
 CODED = {MaskRule.LEEDS: "0 to 3", MaskRule.TRIMAP: "1 to 3"}
@@ -64,8 +64,10 @@ def draw_objects(objects: Objects, size: tuple[int, int]) -> Tensor:
             mask |= draw_boxes((shape,), size)
         elif isinstance(shape, Polygon):
             mask |= draw_polygon(shape.points, size)
-        else:
+        elif isinstance(shape, Runs):
             mask |= draw_runs(shape, size)
+        else:
+            mask |= draw_bitmap(shape, size)
     return mask
 
 

@@ -22,7 +22,7 @@ from sib.data.readers.annotations.entry import (
 from sib.data.readers.annotations.rotation import angle, ellipse, rotated
 from sib.data.readers.decode import MAX_PIXELS
 from sib.data.sample import Box
-from sib.data.shapes import encode_runs
+from sib.data.shapes import pack_bitmap
 from sib.utils.errors import InputError
 
 EDGES = ("xtl", "ytl", "xbr", "ybr")
@@ -115,7 +115,7 @@ def _mask(entry: Element, size: tuple[int, int] | None, where: str) -> Shape:
         part[start:end] = True
     mask = np.zeros(size, dtype=bool)
     mask[top : top + height, left : left + width] = part.reshape(height, width)
-    return encode_runs(mask, along_rows=True)
+    return pack_bitmap(mask) if mask.any() else Box(0.0, 0.0, 0.0, 0.0)
 
 
 FORMAT = Format("CVAT XML", ".xml", matches, read)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sib.data.sample import Box
-from sib.data.shapes import Polygon, Runs
+from sib.data.shapes import Bitmap, Polygon, Runs
 from sib.utils.errors import InputError
 
 LARGEST_NUMBER = 1e6
@@ -17,7 +17,7 @@ MOST_POINTS = 100_000
 MOST_SHAPES = 2**14
 """Most objects of an image."""
 
-Shape = Box | Polygon | Runs
+Shape = Box | Polygon | Runs | Bitmap
 
 
 @dataclass(frozen=True)

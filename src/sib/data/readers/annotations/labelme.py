@@ -2,6 +2,7 @@
 
 import base64
 import math
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +25,7 @@ from sib.data.readers.annotations.entry import (
 from sib.data.readers.annotations.rotation import ellipse
 from sib.data.readers.decode import MAX_PIXELS
 from sib.data.sample import Box
-from sib.data.shapes import encode_runs
+from sib.data.shapes import pack_bitmap
 from sib.utils.errors import InputError
 
 OUTLINES = ("polygon", "rotation", "oriented_rectangle")
@@ -96,25 +97,32 @@ def _mask(content: Any, corner: tuple[int, int], size: tuple[int, int] | None, w
         raise InputError(
             f"{where}: a mask needs imageHeight and imageWidth of at most {MAX_PIXELS} pixels"
         )
-    found = _decoded(content, where)
+    found = _decoded(content, size, where)
     left, top = corner
     inside = found[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
     mask = np.zeros(size, dtype=bool)
     rows, columns = max(0, top), max(0, left)
     mask[rows : rows + inside.shape[0], columns : columns + inside.shape[1]] = inside
-    return encode_runs(mask)
+    return pack_bitmap(mask) if mask.any() else Box(left, top, 0.0, 0.0)
 
 
-def _decoded(content: Any, where: str) -> np.ndarray:
+def _decoded(content: Any, size: tuple[int, int], where: str) -> np.ndarray:
     if not isinstance(content, str):
         raise InputError(f"{where}: mask must be a PNG in base64; got {shown(content)}")
+    larger = f"than its image of {size[1]} × {size[0]} (imageWidth × imageHeight)"
     try:
-        with Image.open(BytesIO(base64.b64decode(content)), formats=("PNG",)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{where}: the mask has more than {MAX_PIXELS} pixels")
-            return np.asarray(image.convert("L")) > 0
+        with warnings.catch_warnings():
+            # Pillow's own limits: it warns about what ours allow, and refuses above
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(base64.b64decode(content)), formats=("PNG",)) as image:
+                if image.width > size[1] or image.height > size[0]:  # known from its header
+                    own = f"{image.width} × {image.height} pixels"
+                    raise InputError(f"{where}: the mask of {own} is larger {larger}")
+                return np.asarray(image.convert("L")) > 0
     except (InputError, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise InputError(f"{where}: the mask is far larger {larger}") from None
     # Pillow lets many kinds of exceptions through from damaged files
     except Exception as error:
         reason = type(error).__name__
