@@ -28,6 +28,13 @@ def save_photographs(root, classes=("cat", "dog"), unique=False):
     return names
 
 
+def save_labels(path):
+    """A label map whose square has the colour of the fifteenth label."""
+    image = Image.fromarray(square_mask(15), mode="P")
+    image.putpalette([0, 0, 0, 128, 0, 0, *[64] * 39, 192, 128, 128])
+    save(path, image)
+
+
 def check(root, found=2 * COUNT, images=2 * COUNT, **options):
     splits = open_folder(root, **options)
     assert len(all_names(splits)) == images and splits.classes == ["cat", "dog"]
@@ -87,10 +94,38 @@ class TestAmongClasses:
 
     def test_labels_in_a_palette(self, tmp_path):
         for name, stem in save_photographs(tmp_path):
-            image = Image.fromarray(square_mask(15), mode="P")
-            image.putpalette([0, 0, 0, 128, 0, 0, *[64] * 39, 192, 128, 128])
-            save(tmp_path / "SegmentationClass" / name / f"{stem}.png", image)
-        assert check(tmp_path) == ["masks: the folder SegmentationClass"]
+            save_labels(tmp_path / "SegmentationClass" / name / f"{stem}.png")
+        masks, colours = check(tmp_path)
+        assert masks == "masks: the folder SegmentationClass"
+        assert colours == (
+            "8 of 8 masks hold colours, as of labels: everything but black is foreground"
+        )
+
+    def test_an_export_of_cvat_among_the_classes(self, tmp_path):
+        """With lists of the images, colours for classes and for objects, and no labelmap.txt."""
+        for _, stem in save_photographs(tmp_path, unique=True):
+            save_labels(tmp_path / "SegmentationClass" / f"{stem}.png")
+            save_labels(tmp_path / "SegmentationObject" / f"{stem}.png")
+        lists = tmp_path / "ImageSets" / "Segmentation"
+        lists.mkdir(parents=True)
+        (lists / "default.txt").write_text("0\n1\n")
+        masks, left_out, colours = check(tmp_path)
+        assert masks == "masks: the folder SegmentationClass"
+        assert left_out == (
+            "left out: the folder SegmentationObject, whose masks have the names of those that are "
+            "used (if they are the right ones, give --input.masks SegmentationObject); the folder "
+            "ImageSets without images"
+        )
+        assert "8 of 8 masks hold colours" in colours
+
+    @pytest.mark.parametrize("option", ["masks", "annotations"])
+    def test_the_folder_of_an_export_leads_to_its_masks(self, tmp_path, option):
+        for _, stem in save_photographs(tmp_path / "photographs", unique=True):
+            save_labels(tmp_path / "export" / "SegmentationClass" / f"{stem}.png")
+        (tmp_path / "export" / "labelmap.txt").write_text("# label:color_rgb:parts:actions\n")
+        export = tmp_path / "export"
+        parts = ("holds no ", str(export / "SegmentationClass"))
+        refused(tmp_path / "photographs", *parts, **{option: str(export)})
 
     @pytest.mark.parametrize("name", ["mask", "no_mask", "labels"])
     def test_a_class_with_such_a_name_stays_one(self, tmp_path, name):

@@ -8,7 +8,7 @@ from PIL import Image
 from helpers.pictures import save, save_classes, square_mask, square_pixels
 from sib.data import open_data
 from sib.data.readers.decode import read_size
-from sib.data.readers.masks import read_foreground
+from sib.data.readers.masks import read_background, read_foreground
 from sib.data.sample import MaskFile, MaskRule
 from sib.utils.errors import InputError
 
@@ -121,6 +121,17 @@ def test_two_values_of_16_bits(tmp_path, value):
     assert np.array_equal(foreground(save(tmp_path / "m.png", mask)), SHAPE)
 
 
+def test_what_is_taken_for_the_background_of_colours(tmp_path):
+    red_on_black = np.where(SHAPE[..., None], (255, 0, 0), (0, 0, 0)).astype(np.uint8)
+    black_first = palette(SHAPE, [(0, 0, 0), (255, 0, 0)])
+    green_first = palette(SHAPE, [(0, 255, 0), (255, 0, 0)])
+    rgb = Image.fromarray(red_on_black)
+    expected = ((rgb, "black"), (black_first, "black"), (green_first, "index 0 of the palette"))
+    for image, background in (*expected, (GREY, ""), (GREY.convert("RGB"), "")):
+        path = save(tmp_path / "m.png", image)
+        assert read_background(MaskFile(path, MaskRule.BINARY_OR_HALF)) == background
+
+
 def refused(tmp_path, image, *parts, ending=".png"):
     path = tmp_path / f"m{ending}"
     image.save(path)
@@ -133,7 +144,12 @@ def test_what_cannot_be_told_is_refused(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     red_on_green = np.where(SHAPE[..., None], (255, 0, 0), (0, 255, 0)).astype(np.uint8)
     refused(tmp_path, Image.fromarray(noise), "is a photograph")
-    refused(tmp_path, Image.fromarray(red_on_green), "has colours and no black")
+    refused(
+        tmp_path,
+        Image.fromarray(red_on_green),
+        "has colours and no black",
+        "paint the background black",
+    )
     refused(tmp_path, Image.fromarray(square_mask(7)), "holds no value above 7")
     labels = square_mask(2)
     labels[:2] = 255

@@ -12,7 +12,13 @@ from rich.table import Table
 from sib.config.data import CheckConfig
 from sib.data.annotation_notes import sentences
 from sib.data.copies import copies_in_records
-from sib.data.coverage import SAMPLE, Coverage, describe_coverage, describe_greys
+from sib.data.coverage import (
+    SAMPLE,
+    Coverage,
+    describe_colours,
+    describe_coverage,
+    describe_greys,
+)
 from sib.data.datasets.catalogue import CATALOGUE
 from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.describe import describe
@@ -115,7 +121,8 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
         )
     whole, around = (sum(f.whole for f in findings), sum(f.around for f in findings))
     yield from describe_coverage(Coverage(sum(f.annotated for f in findings), whole, around))
-    yield from describe_greys(spread_over(_masked(splits.values()), SAMPLE))
+    some = spread_over(_masked(splits.values()), SAMPLE)
+    yield from describe_greys(some) + describe_colours(some)
     turned = sum(finding.turned for finding in findings)
     if turned:
         yield (

@@ -1,4 +1,4 @@
-"""Foregrounds that look wrong: whole images, empty ones, objects cut out of a white mask, greys."""
+"""Foregrounds that may be wrong: whole images, empty ones, inverted masks, greys, colours."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from sib.data.readers.decode import read_size
-from sib.data.readers.masks import read_foreground, read_values
+from sib.data.readers.masks import read_background, read_foreground, read_values
 from sib.data.sample import MaskFile, MaskRule, Record
 from sib.utils.errors import InputError
 
@@ -77,6 +77,26 @@ def describe_greys(records: Iterable[Record]) -> list[str]:
         f"{len(holding)} of {len(found)} masks hold even areas of grey, such as {shown}: 128 and "
         "above are foreground, lower values are not"
     ]
+
+
+def describe_colours(records: Iterable[Record]) -> list[str]:
+    """A sentence about masks of colours, as of labels: what is taken for their background."""
+    masks = [record.foreground for record in records if isinstance(record.foreground, MaskFile)]
+    found = [background for mask in masks if (background := _background(mask))]
+    if not found:
+        return []
+    taken = " or ".join(sorted(set(found)))
+    return [
+        f"{len(found)} of {len(masks)} masks hold colours, as of labels: everything but {taken} is "
+        "foreground"
+    ]
+
+
+def _background(mask: MaskFile) -> str:
+    try:
+        return read_background(mask)
+    except InputError:  # which is reported when the mask is read
+        return ""
 
 
 def greys_of(mask: MaskFile) -> list[int]:

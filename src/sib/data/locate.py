@@ -8,7 +8,9 @@ from sib.data.annotate import annotate
 from sib.data.beside import NONE, check_ending
 from sib.data.datasets import cub, folder, leeds, published
 from sib.data.datasets.catalogue import CATALOGUE
+from sib.data.files import list_folders
 from sib.data.layout import Layout, Parts, as_parts
+from sib.data.mask_names import is_certain
 from sib.data.readers.decode import parse_value_range
 from sib.data.sample import MaskFile, Record
 from sib.data.several import read_several
@@ -159,9 +161,11 @@ def read_layout(
     parts = (layout.train, layout.validation, layout.test)
     records = [record for part in parts for record in part or []]
     if masks is not None and not any(_has_mask_in(record, masks) for record in records):
+        inner = next((path for path in list_folders(masks) if is_certain(path.name)), None)
+        hint = f". If its masks are those in {inner.name}, give {inner}" if inner else ""
         raise InputError(
             f"masks: {masks} holds no mask for {records[0].name} or any other image; a mask lies "
-            "at its image's path below its root, in any format that is read"
+            f"at its image's path below its root, in any format that is read{hint}"
         )
     wanted = mask_ending not in (None, NONE)
     if wanted and not any(isinstance(record.foreground, MaskFile) for record in records):

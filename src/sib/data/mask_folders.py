@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sib.data.files import list_folders, printable
-from sib.data.mask_names import is_certain, is_of_masks, may_hold_labels, owner_of
+from sib.data.mask_names import is_certain, is_of_masks, may_hold_labels, may_hold_lists, owner_of
 from sib.data.readers.decode import is_grey16, opened
 from sib.data.readers.kinds import LOSSY, is_image, is_photo
 from sib.utils.errors import InputError
@@ -29,7 +29,8 @@ class MaskFolders(NamedTuple):
     trees: list[tuple[Path, Path]]
     """Folders of masks, each behind the folder of images that it is parallel to."""
     unread: list[Path]
-    """Folders called as masks or annotations are, in which there are other files than images."""
+    """Folders called as masks, annotations or lists of images are, in which there are other files
+    than images."""
 
     @property
     def all(self) -> list[Path]:
@@ -50,7 +51,8 @@ def mask_folders(parent: Path, beside_images: bool = False) -> MaskFolders:
             `mask_names.FOLDERS` are of masks.
     """
     folders = list_folders(parent)
-    named = [path for path in folders if may_hold_labels(path.name)]
+    lists = [path for path in folders if may_hold_lists(path.name)]
+    named = [path for path in folders if may_hold_labels(path.name)] + lists
     others = [path for path in folders if path not in named]
     trees, unread = [], []
     for folder in named:
@@ -78,12 +80,21 @@ def notes_on(found: list[MaskFolders], used: list[Path], root: Path) -> dict[str
 
     trees = sorted({tree for each in found for _, tree in each.trees})
     unread = sorted({folder for each in found for folder in each.unread})
+    others = [tree for tree in trees if tree not in used and _some_images(tree)]
+    same = [tree for tree in others if any(_same_names(tree, each) for each in used)]
     notes = {
         "mask_folders": [shown(tree) for tree in trees if tree in used],
-        "masks_unmatched": [shown(t) for t in trees if t not in used and _some_images(t)],
-        "annotation_folders": [shown(folder) for folder in unread],
+        "masks_unmatched": [shown(tree) for tree in others if tree not in same],
+        "masks_of_same_names": [shown(tree) for tree in same],
+        "annotation_folders": [shown(f) for f in unread if not may_hold_lists(f.name)],
+        "list_folders": [shown(f) for f in unread if may_hold_lists(f.name)],
     }
     return {name: value for name, value in notes.items() if value}
+
+
+def _same_names(tree: Path, used: Path) -> bool:
+    """Whether the first masks of a tree are in the same places as masks of the tree in use."""
+    return all((used / path.relative_to(tree)).exists() for path in _some_images(tree))
 
 
 def _base(folder: Path, others: list[Path], parent: Path) -> Path:

@@ -13,6 +13,8 @@ LABELS = {"label", "labels", "annotation", "annotations", "gt", "truth", "ground
 """Words in the names of folders that may hold masks."""
 OF_KINDS = {"ground", "class", "object", "image", "images", "img", "imgs", "photos"}
 """Further words for the kind of content of a folder, not for its subject."""
+LISTS = ("imagesets",)
+"""Names, in lower case, of the folders of lists in exports as PASCAL VOC."""
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]+")
 
 
@@ -39,3 +41,8 @@ def owner_of(name: str) -> list[str]:
 def may_hold_labels(name: str) -> bool:
     """Whether a word of `LABELS` is in a name."""
     return not LABELS.isdisjoint(words_of(name))
+
+
+def may_hold_lists(name: str) -> bool:
+    """Whether a name is one of `LISTS`."""
+    return name.lower() in LISTS

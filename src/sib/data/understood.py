@@ -3,7 +3,13 @@
 from typing import Any
 
 from sib.data.alike import alike_names
-from sib.data.coverage import SAMPLE, coverage_of, describe_coverage, describe_greys
+from sib.data.coverage import (
+    SAMPLE,
+    coverage_of,
+    describe_colours,
+    describe_coverage,
+    describe_greys,
+)
 from sib.data.depth import describe_depth, spread_over, values_used
 from sib.data.layout import counted
 from sib.data.open import Splits
@@ -120,6 +126,12 @@ def _unused_masks(facts: dict[str, Any]) -> list[str]:
         found.append(
             f"{_folders(facts['masks_unmatched'])}, as no mask in it has the name of an image"
         )
+    if facts.get("masks_of_same_names"):
+        folders = facts["masks_of_same_names"]
+        found.append(
+            f"{_folders(folders)}, whose masks have the names of those that are used (if they are "
+            f"the right ones, give --input.masks {folders[0]})"
+        )
     if facts.get("masks_without_image"):
         number, first = facts["masks_without_image"]
         masks = "a mask" if number == 1 else f"{number} masks"
@@ -136,6 +148,8 @@ def _unused_masks(facts: dict[str, Any]) -> list[str]:
             f"{_folders(folders)} without images (if there are annotations in it, "
             f"--input.annotations {folders[0]} reads them)"
         )
+    if facts.get("list_folders"):
+        found.append(f"{_folders(facts['list_folders'])} without images")
     return found
 
 
@@ -152,7 +166,7 @@ def _coverage(splits: Splits) -> list[str]:
     sources = [s for s in (splits.train, splits.test) if isinstance(s, RecordSource)]
     masked = [r for s in sources for r in s.records if isinstance(r.foreground, MaskFile)]
     some = spread_over(masked, SAMPLE)
-    return describe_coverage(coverage_of(some)) + describe_greys(some)
+    return describe_coverage(coverage_of(some)) + describe_greys(some) + describe_colours(some)
 
 
 def _depth(splits: Splits) -> list[str]:

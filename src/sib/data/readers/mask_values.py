@@ -14,6 +14,8 @@ MOST_COLOURS = 32
 """Most colours of a label map, once each channel is reduced to two bits; a photograph has more of
 the 64."""
 INSIDE, OUTSIDE = 255, 0
+BLACK, FIRST = "black", "index 0 of the palette"
+"""What may be the background in a mask of colours."""
 MOST_LABELS, VOID = 32, 255
 """Label maps hold values below the first, and the second for pixels that have no label."""
 
@@ -42,7 +44,7 @@ def grey_values(image: Image.Image, path: Path, lossy: bool = False) -> np.ndarr
         InputError: the image is a photograph, has colours and no black, or numbers that are not
             finite, or a lossy format holds values of 0 and 1.
     """
-    values = _values(image, path, lossy)
+    values, _ = _values(image, path, lossy)
     if lossy and 0 < values.max() < 128:
         raise InputError(
             f"{path} holds no value above {values.max()} in a format that changes values slightly; "
@@ -51,23 +53,32 @@ def grey_values(image: Image.Image, path: Path, lossy: bool = False) -> np.ndarr
     return values
 
 
-def _values(image: Image.Image, path: Path, lossy: bool) -> np.ndarray:
+def background_colour(image: Image.Image, path: Path) -> str:
+    """What is taken for the background of a mask of colours; empty for other masks.
+
+    Arguments and errors as in `grey_values`.
+    """
+    return _values(image, path, lossy=True)[1]
+
+
+def _values(image: Image.Image, path: Path, lossy: bool) -> tuple[np.ndarray, str]:
+    """The grey values, and what is taken for the background of a mask of colours."""
     if is_grey16(image):
-        return _of_grey16(image, path)
+        return _of_grey16(image, path), ""
     if image.mode == "F":
-        return _of_floats(np.asarray(image), path)
+        return _of_floats(np.asarray(image), path), ""
     if image.has_transparency_data:
         alpha = np.array(image.convert("RGBA").getchannel("A"))
         # opaque throughout: an export may leave 254 beside 255
         if alpha.min() != alpha.max() and alpha.min() < 128:
-            return alpha
+            return alpha, ""
     if image.mode in ("P", "PA"):
         return _of_palette(image)
     if image.mode in ("L", "1"):
         values = np.array(image, dtype=np.uint8)
         if not lossy:
             _check_labels(values, path)
-        return values
+        return values, ""
     return _of_colours(np.asarray(image.convert("RGB")), path)
 
 
@@ -97,7 +108,7 @@ def _check_labels(values: np.ndarray, path: Path) -> None:
         )
 
 
-def _of_palette(image: Image.Image) -> np.ndarray:
+def _of_palette(image: Image.Image) -> tuple[np.ndarray, str]:
     indices = np.array(image.getchannel(0) if image.mode == "PA" else image, dtype=np.uint8)
     flat = np.zeros(768, np.uint8)
     palette = (image.getpalette("RGB") or [])[:768]
@@ -105,26 +116,29 @@ def _of_palette(image: Image.Image) -> np.ndarray:
     colours = flat.reshape(256, 3)
     used = colours[np.unique(indices)]
     if (used == used[:, :1]).all():
-        return colours[:, 0][indices]
+        return colours[:, 0][indices], ""
     black = (colours == 0).all(axis=1)
-    background = black[indices] if (used == 0).all(axis=1).any() else indices == 0
-    return np.where(background, OUTSIDE, INSIDE).astype(np.uint8)
+    has_black = bool((used == 0).all(axis=1).any())
+    background = black[indices] if has_black else indices == 0
+    values = np.where(background, OUTSIDE, INSIDE).astype(np.uint8)
+    return values, BLACK if has_black else FIRST
 
 
-def _of_colours(pixels: np.ndarray, path: Path) -> np.ndarray:
+def _of_colours(pixels: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
     """Of (H, W, 3)."""
     brightest = pixels.max(axis=2)
     if (brightest - pixels.min(axis=2)).max() <= DARK:
-        return np.array(Image.fromarray(pixels).convert("L"))
+        return np.array(Image.fromarray(pixels).convert("L")), ""
     coarse = pixels >> 6
     codes = (coarse * np.array([16, 4, 1], np.uint8)).sum(axis=2)
     if len(np.unique(codes)) > MOST_COLOURS:
         raise InputError(f"{path} is a photograph; a mask is grey, or has a colour for each label")
     if brightest.min() >= DARK:
         raise InputError(
-            f"{path} has colours and no black; in a mask of colours black is the background"
+            f"{path} has colours and no black, which is the background in a mask of colours: paint "
+            "the background black, or save the mask in black and white"
         )
-    return np.where(brightest >= DARK, INSIDE, OUTSIDE).astype(np.uint8)
+    return np.where(brightest >= DARK, INSIDE, OUTSIDE).astype(np.uint8), BLACK
 
 
 def _of_floats(values: np.ndarray, path: Path) -> np.ndarray:

@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 from sib.data.readers.annotation import read_boxes
 from sib.data.readers.decode import opened, upright
 from sib.data.readers.kinds import LOSSY
-from sib.data.readers.mask_values import grey_values
+from sib.data.readers.mask_values import background_colour, grey_values
 from sib.data.sample import Box, BoxFile, Foreground, MaskFile, MaskRule, Objects
 from sib.data.shapes import Polygon, Runs, draw_bitmap, draw_polygon, draw_runs
 from sib.utils.errors import InputError
@@ -129,6 +129,19 @@ def read_values(source: MaskFile) -> np.ndarray:
         if source.rule in CODED:
             return np.array(turned, dtype=np.uint8)
         return grey_values(turned, source.path, lossy=image.format in LOSSY)
+
+
+def read_background(source: MaskFile) -> str:
+    """What is taken for the background of a mask of colours; empty for other masks.
+
+    Raises:
+        InputError: the mask cannot be read.
+    """
+    if source.rule in CODED:
+        return ""
+    with opened(source.path) as image:
+        image.load()
+        return background_colour(image, source.path)
 
 
 def _leeds(values: np.ndarray, path: Path) -> np.ndarray:

@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sib.data.files import list_folders
+from sib.data.mask_names import is_certain
 from sib.data.readers.annotations import coco, cvat, label_studio, labelme, table, voc, yolo
 from sib.data.readers.annotations.entry import Annotation, Format, Found
 from sib.data.readers.annotations.load import LARGEST, load
+from sib.data.readers.kinds import is_image
 from sib.utils.errors import InputError
 
 FORMATS: tuple[Format, ...] = (
@@ -77,7 +80,7 @@ def _read_folder(folder: Path) -> Found:
                 f"{path.name} is {chosen.name}; keep one format in a folder"
             )
     if first is None and not blank:
-        raise InputError(_unknown(folder) + _first_hint(ignored))
+        raise InputError(_unknown(folder) + (_hint_of_masks(folder) or _first_hint(ignored)))
     if own.ending == yolo.FORMAT.ending:
         for path in blank:  # images without an object
             annotations += _read_below(folder, own, "", path)
@@ -100,6 +103,14 @@ def _checked(chosen: Format, found: list[Annotation], ignored: list[str], path: 
 def _read_below(folder: Path, chosen: Format, content: Any, path: Path) -> list[Annotation]:
     place = path.parent.relative_to(folder)
     return [_placed(each, place) for each in chosen.read(content, path)]
+
+
+def _hint_of_masks(folder: Path) -> str:
+    """What to do about a folder that is one of masks, or holds one, as CVAT exports them."""
+    for place in (folder, *list_folders(folder)):
+        if is_certain(place.name) and any(is_image(path.name) for path in place.iterdir()):
+            return f". {place} holds masks, which --input.masks {place} reads"
+    return ""
 
 
 def _first_hint(ignored: list[Path]) -> str:
