@@ -60,7 +60,7 @@ def test_attention_has_exact_first_and_second_derivatives(shapes, scale):
 )
 def test_other_kinds_of_attention_are_left_to_torch(options, monkeypatch):
     """Its answer for a row that is masked as a whole is 0."""
-    monkeypatch.setattr(attention, "_Softmax", None)
+    monkeypatch.setattr(attention, "_Attention", None)
     q, k, v = (draw(1, 2, 2, 3) for _ in range(3))
     if "enable_gqa" in options:
         k, v = draw(1, 1, 2, 3), draw(1, 1, 2, 3)
@@ -73,6 +73,27 @@ def test_other_kinds_of_attention_are_left_to_torch(options, monkeypatch):
         found.append((y, *torch.autograd.grad(gq.square().sum(), (q, k, v))))
     for ours, torchs in zip(*found, strict=True):
         assert torch.equal(ours, torchs)
+
+
+def test_attention_keeps_two_tensors_of_scores():
+    """P for the backward pass and g for that of the VJP; all else is of the size of q, k or v."""
+    places, kept = 7, []
+    q, k, v = (torch.randn(1, places, 2, requires_grad=True) for _ in range(3))
+    with second_order():
+        y = F.scaled_dot_product_attention(q, k, v)
+    (gq,) = torch.autograd.grad(y.square().sum(), q, create_graph=True)
+    waiting, seen = [gq.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        kept += getattr(node, "saved_tensors", ())
+        for name in ("_saved_self", "_saved_mat2"):
+            kept += [getattr(node, name)] if getattr(node, name, None) is not None else []
+        waiting.extend(previous for previous, _ in node.next_functions)
+    scores = {t.data_ptr() for t in kept if tuple(t.shape[-2:]) == (places, places)}
+    assert len(scores) == 2
 
 
 def attention_plain():

@@ -7,8 +7,12 @@ m(g) = Σ g P is a sum over a row. If u is the gradient that arrives at gx:
     gradient of P:  u (g − m(g)) − g m(u)
 
 The latter is added to what P receives from the rest of the graph, and passes the backward kernel
-with it. torch composes the same from twice as many passes, and checks every row of attention for
-being masked as a whole.
+with it. In attention gx leads to gq = s gx k and gk = s gxᵀ q. If a and b arrive there:
+
+    u = s (a kᵀ + q bᵀ),    gradient of q:  s gx b,    gradient of k:  s gxᵀ a
+
+gx is recomputed, so that of the places × places tensors only P and g are kept. torch composes the
+same from twice as many passes, and checks every row of attention for being masked as a whole.
 """
 
 from collections.abc import Callable
@@ -37,12 +41,17 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """Replaces ``F.scaled_dot_product_attention`` without a mask or dropout."""
     special = attn_mask is not None or dropout_p > 0 or is_causal or enable_gqa
-    if special or _is_left_to_torch(query) or not query.dtype == key.dtype == value.dtype:
+    batch = query.shape[:-2]
+    alike = query.ndim > 2 and all(
+        each.dtype == query.dtype and each.shape[:-2] == batch for each in (key, value)
+    )
+    if special or not alike or _is_left_to_torch(query):
         return func(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    return _Softmax.apply((query * scale) @ key.transpose(-2, -1), -1) @ value
+    q, k, v = (each.reshape(-1, *each.shape[-2:]) for each in (query, key, value))
+    p = _Attention.apply(q, k, q.shape[-1] ** -0.5 if scale is None else scale)
+    return (p @ v).view(*batch, *query.shape[-2:-1], v.shape[-1])
 
 
 def softmax(
@@ -97,13 +106,56 @@ class _SoftmaxVJP(torch.autograd.Function):
     def backward(ctx, u):
         g, p = ctx.saved_tensors
         of_g = _kernel(u, p, ctx.dim) if grad_is_needed(ctx, 0) else None
-        if not grad_is_needed(ctx, 1):
-            return of_g, None, None
-        product = g * p
-        mean_g = product.sum(ctx.dim, keepdim=True)
-        mean_u = torch.mul(u, p, out=product).sum(ctx.dim, keepdim=True)
-        of_p = torch.sub(g, mean_g, out=product).mul_(u).addcmul_(g, mean_u, value=-1)
-        return of_g, of_p, None
+        return of_g, _second(u, g, p, ctx.dim) if grad_is_needed(ctx, 1) else None, None
+
+
+class _Attention(torch.autograd.Function):
+    """P = softmax(s q kᵀ) of q (B, N, d) and k (B, M, d)."""
+
+    @staticmethod
+    def forward(ctx, q, k, scale):
+        p = torch.softmax((q * scale) @ k.mT, -1)
+        ctx.save_for_backward(q, k, p)
+        ctx.scale = scale
+        return p
+
+    @staticmethod
+    def backward(ctx, g):
+        q, k, p = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return *_AttentionVJP.apply(g, p, q, k, ctx.scale), None
+        gx = _kernel(g, p, -1)
+        return gx @ (k * ctx.scale), gx.mT @ (q * ctx.scale), None
+
+
+class _AttentionVJP(torch.autograd.Function):
+    """gq and gk as functions of g, P, q and k."""
+
+    @staticmethod
+    def forward(ctx, g, p, q, k, scale):
+        ctx.save_for_backward(g, p, q, k)
+        ctx.scale = scale
+        gx = _kernel(g, p, -1)
+        return gx @ (k * scale), gx.mT @ (q * scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, a, b):
+        g, p, q, k = ctx.saved_tensors
+        a, b = a * ctx.scale, b * ctx.scale
+        gx = _kernel(g, p, -1)
+        gq, gk = gx @ b, gx.mT @ a
+        del gx
+        u = torch.baddbmm(a @ k.mT, q, b.mT)
+        return _kernel(u, p, -1), _second(u, g, p, -1), gq, gk, None
+
+
+def _second(u: Tensor, g: Tensor, p: Tensor, dim: int) -> Tensor:
+    """u (g − m(g)) − g m(u)."""
+    product = g * p
+    mean_g = product.sum(dim, keepdim=True)
+    mean_u = torch.mul(u, p, out=product).sum(dim, keepdim=True)
+    return torch.sub(g, mean_g, out=product).mul_(u).addcmul_(g, mean_u, value=-1)
 
 
 def _kernel(g: Tensor, p: Tensor, dim: int) -> Tensor:
