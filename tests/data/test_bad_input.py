@@ -102,7 +102,13 @@ class TestImages:
         save_classes(tmp_path)
         for name in ("1.png", "2.png", "4.png"):
             (tmp_path / "cat" / name).write_bytes(b"")
-        refused(tmp_path, "cat/", "(and 2 more images with a problem)")
+        listed = "; sib data check lists them, and --on-bad-image skip leaves them out"
+        refused(tmp_path, "cat/", "1.png cannot be read as an image: it is empty (and 2", listed)
+
+    def test_a_link_to_nothing_is_named(self, tmp_path):
+        save_classes(tmp_path)
+        (tmp_path / "cat" / "link.png").symlink_to("/nowhere/x.png")
+        refused(tmp_path, "is missing: it is a link to /nowhere/x.png; --on-bad-image skip")
 
     @pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif", ".ppm"])
     def test_cut_off_image_is_found_when_read(self, tmp_path, ending):

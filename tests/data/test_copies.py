@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from helpers.pictures import save
+from sib.cli.main import main
 from sib.data.copies import copies_in_records, copies_in_rows
 from sib.data.identity import record_images
 from sib.data.open import open_data
@@ -58,3 +59,11 @@ def test_between_classes(splits):
 def test_copies_in_one_class_of_one_split_are_not_reported(splits):
     shutil.copy(splits / "train/cat/1.png", splits / "train/cat/9.png")
     assert sentences(splits) == []
+
+
+def test_a_file_that_is_missing_hides_no_copy_from_the_check(splits, capsys):
+    shutil.copy(splits / "train/cat/1.png", splits / "test/cat/7.png")
+    (splits / "train/cat/link.png").symlink_to("/nowhere/x.png")
+    assert main(["data", "check", str(splits), "--workers", "0"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "test/cat/7.png is train/cat/1.png" in out and "link to /nowhere/x.png" in out

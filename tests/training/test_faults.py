@@ -4,11 +4,13 @@ import json
 import multiprocessing
 import resource
 import signal
+from io import StringIO
 from multiprocessing.connection import wait
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 from torch import nn
 
@@ -17,6 +19,7 @@ from helpers.killing import what_it_ends_with
 from helpers.pictures import save_classes
 from helpers.processes import in_a_process
 from helpers.runs import Silent, tiny
+from sib.cli.console import ConsoleReporter
 from sib.config.train import InputConfig, ObjectiveConfig
 from sib.training import TrainConfig, TrainingFailed, loop, memory, train
 from sib.training.memory import fitting_micro_batch
@@ -150,6 +153,11 @@ def test_or_is_left_out_and_listed(tmp_path):
     assert "left_out" not in first
     (sentence,) = second["left_out"]
     assert image.name in sentence
+    screen = StringIO()
+    reporter = ConsoleReporter(Console(file=screen, width=1000))
+    for record in (first, second, second):
+        reporter.epoch(record | {"best": ""})
+    assert screen.getvalue().count(f"left out: 1 image that cannot be read, the first: {image}") == 1
 
 
 def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):

@@ -10,7 +10,7 @@ from rich.markup import escape
 from sib import distributed
 from sib.config.train import TrainConfig
 from sib.data import Splits
-from sib.data.understood import remarks, understood
+from sib.data.understood import plural, remarks, understood
 from sib.objectives.registry import method_title
 from sib.training.cost import Cost
 from sib.utils.image_size import size_in_words
@@ -32,6 +32,8 @@ class ConsoleReporter:
         self._epochs = 0
         self._began: tuple[int, float] | None = None
         """The first epoch of this process, and when it began."""
+        self._left_out: set[str] = set()
+        """Sentences about images that could not be read, as far as they were shown."""
 
     def data(self, splits: Splits, config: TrainConfig) -> None:
         """What was found."""
@@ -113,6 +115,10 @@ class ConsoleReporter:
         parts.append(f"{record['images_per_second']:.0f} images/s")
         best = f"  [green]{record['best']}[/]" if record["best"] else ""
         self._line("  ".join(parts) + best)
+        lost = [each for each in record.get("left_out", []) if each not in self._left_out]
+        if lost:
+            self._left_out.update(lost)
+            self.info(f"left out: {plural(len(lost))} that cannot be read, the first: {lost[0]}")
 
     def result(self, result: dict[str, Any]) -> None:
         """The test, once."""

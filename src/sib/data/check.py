@@ -143,11 +143,13 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
 
 def _copies(splits: dict[str, Any]) -> list[str]:
     on_disk = {
-        n: source.records for n, source in splits.items() if isinstance(source, RecordSource)
+        name: [record for record in source.records if record.image.is_file()]
+        for name, source in splits.items()
+        if isinstance(source, RecordSource)
     }
     try:
         return copies_in_records(on_disk)
-    except InputError:  # a file that cannot be read, which is a problem already
+    except InputError:  # a file that may not be read, which is a problem already
         return []
 
 

@@ -92,7 +92,8 @@ def check_headers(
     if problems:
         more = len(problems) - 1
         further = f" (and {more} more image{'s' * (more > 1)} with a problem)" if more else ""
-        raise InputError(problems[0] + further)
+        listed, it = ("sib data check lists them, and ", "them") if more else ("", "it")
+        raise InputError(f"{problems[0]}{further}; {listed}--on-bad-image skip leaves {it} out")
 
 
 def boxes_of(record: Record, size: tuple[int, int]) -> tuple[Box, ...]:

@@ -106,15 +106,19 @@ def opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Pillow's own limits: it warns below ours, and refuses above
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            facts = os.stat(path)
+            if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
                 raise InputError(f"{path} is not a regular file, but a pipe or a device")
+            if not facts.st_size:
+                raise InputError(f"{path} cannot be read as an image: it is empty")
             with Image.open(path, formats=FORMATS) as image:
                 _check_pixels(image, path)
                 yield image
     except (InputError, MemoryError):
         raise
     except FileNotFoundError:
-        raise InputError(f"{path} is missing") from None
+        link = f": it is a link to {os.readlink(path)}" if path.is_symlink() else ""
+        raise InputError(f"{path} is missing{link}") from None
     except Image.DecompressionBombError:
         raise InputError(_too_large(path, "far more")) from None
     # Pillow lets many kinds of exceptions through from damaged files, even TypeError
