@@ -157,7 +157,9 @@ def test_or_is_left_out_and_listed(tmp_path):
     reporter = ConsoleReporter(Console(file=screen, width=1000))
     for record in (first, second, second):
         reporter.epoch(record | {"best": ""})
-    assert screen.getvalue().count(f"left out: 1 image that cannot be read, the first: {image}") == 1
+    assert (
+        screen.getvalue().count(f"left out: 1 image that cannot be read, the first: {image}") == 1
+    )
 
 
 def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):

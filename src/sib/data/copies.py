@@ -1,7 +1,7 @@
 """Images of the same content, in two splits or in two classes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sib.data.contents import BY_SIZE, contents_of
 from sib.data.identity import ImageRow
@@ -19,7 +19,7 @@ def copies_in_rows(rows: Iterable[ImageRow]) -> list[str]:
     return _describe((row.content, row.split, row.label, row.name) for row in rows)
 
 
-def copies_in_records(splits: dict[str, Sequence[Record]]) -> list[str]:
+def copies_in_records(splits: Mapping[str, Sequence[Record]]) -> list[str]:
     """The same for the images of splits, which are read for it.
 
     Raises:
