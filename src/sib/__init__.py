@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sib.double_backward import second_order as second_order
     from sib.evaluation.classifier import load as load
     from sib.objectives.base import Objective as Objective
-    from sib.objectives.base import Parts as Parts
-    from sib.objectives.base import Terms as Terms
+    from sib.objectives.parts import Parts as Parts
+    from sib.objectives.parts import Terms as Terms
     from sib.objectives.published import SpatialIB as SpatialIB
     from sib.tasks.accumulate import accumulate as accumulate
     from sib.tasks.graphed import GraphedStep as GraphedStep
@@ -44,7 +44,8 @@ if not TYPE_CHECKING:  # a checker would take any name for one of these
         {
             "sib.double_backward": ["second_order"],
             "sib.evaluation.classifier": ["load"],
-            "sib.objectives.base": ["Objective", "Parts", "Terms", "SpatialIBTerms=Terms"],
+            "sib.objectives.base": ["Objective"],
+            "sib.objectives.parts": ["Parts", "Terms", "SpatialIBTerms=Terms"],
             "sib.objectives.published": ["SpatialIB"],
             "sib.tasks.accumulate": ["accumulate"],
             "sib.tasks.output": ["StepOutput", "TaskOutput=StepOutput"],

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import sib
 from helpers.nets import batch_norm_net, group_norm_net
 from sib.functional.crops import Crops, random_crops
-from sib.objectives.base import Parts
 from sib.objectives.cgc import GradCAMConsistency
+from sib.objectives.parts import Parts
 
 LAYER = "6"  # of group_norm_net: its last activation
 

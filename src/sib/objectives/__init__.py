@@ -9,11 +9,11 @@ from sib.utils.lazy import attach
 
 if TYPE_CHECKING:
     from sib.objectives.base import Objective as Objective
-    from sib.objectives.base import Parts as Parts
-    from sib.objectives.base import Terms as Terms
     from sib.objectives.calibrated import CalibratedSpatialIB as CalibratedSpatialIB
     from sib.objectives.cgc import GradCAMConsistency as GradCAMConsistency
     from sib.objectives.energy import EnergyLoss as EnergyLoss
+    from sib.objectives.parts import Parts as Parts
+    from sib.objectives.parts import Terms as Terms
     from sib.objectives.per_image import PerImageObjective as PerImageObjective
     from sib.objectives.published import SpatialIB as SpatialIB
     from sib.objectives.right_reasons import RightReasons as RightReasons
@@ -25,7 +25,8 @@ if not TYPE_CHECKING:  # a checker would take any name for one of these
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
-            "sib.objectives.base": ["Objective", "Parts", "Terms"],
+            "sib.objectives.base": ["Objective"],
+            "sib.objectives.parts": ["Parts", "Terms"],
             "sib.objectives.calibrated": ["CalibratedSpatialIB"],
             "sib.objectives.cgc": ["GradCAMConsistency"],
             "sib.objectives.energy": ["EnergyLoss"],

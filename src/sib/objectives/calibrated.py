@@ -18,8 +18,8 @@ from sib.functional.reconstruction import (
 from sib.functional.shares import background_share, energy, positive_attribution, upsample
 from sib.models.features import FeatureCapture
 from sib.models.layers import LayerDescription, describe
-from sib.objectives.base import Parts
 from sib.objectives.label_guidance import added, label_scores, rounds_of
+from sib.objectives.parts import Parts
 from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import GradientBalancer, Weighting
 

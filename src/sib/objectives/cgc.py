@@ -12,7 +12,8 @@ from sib.functional.crops import random_crops, resized_crops
 from sib.functional.precision import at_least_float32
 from sib.functional.shares import divide_by_max
 from sib.models.features import FeatureCapture
-from sib.objectives.base import Objective, Parts
+from sib.objectives.base import Objective
+from sib.objectives.parts import Parts
 from sib.objectives.weighting import Weighting
 
 

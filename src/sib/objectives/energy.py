@@ -12,7 +12,7 @@ from sib.functional import checks
 from sib.functional.precision import at_least_float32
 from sib.functional.shares import background_share, divide_by_max, downsample
 from sib.models.features import FeatureCapture
-from sib.objectives.base import Parts
+from sib.objectives.parts import Parts
 from sib.objectives.per_image import PerImageObjective, annotated, hard_labels
 from sib.objectives.weighting import Weighting
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from sib.functional.label_kinds import MULTI
 from sib.functional.precision import at_least_float32
 from sib.functional.reconstruction import SCALE
-from sib.objectives.base import Parts
+from sib.objectives.parts import Parts
 
 
 class Round(NamedTuple):

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from sib.functional import checks
 from sib.functional.label_kinds import MULTI, LabelKind
-from sib.objectives.base import Objective, Parts
+from sib.objectives.base import Objective
+from sib.objectives.parts import Parts
 from sib.objectives.weighting import Weighting
 
 

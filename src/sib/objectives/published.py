@@ -18,8 +18,8 @@ from sib.functional.parts import (
     background_parts,
 )
 from sib.functional.reconstruction import COTANGENTS
-from sib.objectives.base import Parts
 from sib.objectives.calibrated import CalibratedSpatialIB
+from sib.objectives.parts import Parts
 from sib.objectives.spatial_ib import SpatialIBObjective
 from sib.objectives.weighting import Weighting
 

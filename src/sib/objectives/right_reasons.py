@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sib.double_backward import second_order
 from sib.functional.precision import at_least_float32
-from sib.objectives.base import Parts
+from sib.objectives.parts import Parts
 from sib.objectives.per_image import PerImageObjective, annotated
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sib.functional.precision import at_least_float32
-from sib.objectives.base import Parts
+from sib.objectives.parts import Parts
 from sib.objectives.per_image import PerImageObjective, hard_labels
 from sib.objectives.weighting import Weighting
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from sib.double_backward import second_order
 from sib.functional import checks
 from sib.functional.mask import guided_mask
-from sib.objectives.base import Objective, Parts, Terms
+from sib.objectives.base import Objective
+from sib.objectives.parts import Parts, Terms
 from sib.objectives.weighting import Weighting
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sib.functional import checks
-from sib.objectives.base import Terms
+from sib.objectives.parts import Terms
 from sib.tasks.first_pass import Batches, FirstPass, first_pass
 from sib.tasks.output import StepOutput
 from sib.tasks.task import Task

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sib.functional.precision import at_least_float32
-from sib.objectives.base import Objective, Parts, Terms
+from sib.objectives.base import Objective
+from sib.objectives.parts import Parts, Terms
 from sib.objectives.weighting import Losses
 from sib.tasks.criterion import is_mean_over_images
 from sib.tasks.part import PartGradients

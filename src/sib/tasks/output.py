@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from sib.objectives.base import Terms, map_weights
+from sib.objectives.parts import Terms, map_weights
 
 
 class StepOutput(NamedTuple):

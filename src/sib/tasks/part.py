@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from sib.functional.precision import at_least_float32
-from sib.objectives.base import Objective, Parts
+from sib.objectives.base import Objective
+from sib.objectives.parts import Parts
 from sib.tasks.criterion import Criterion, criterion_loss
 from sib.tasks.output import StepOutput
 

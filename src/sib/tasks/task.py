@@ -14,7 +14,8 @@ from sib.double_backward.checks import SELF_CHECKPOINTED
 from sib.functional import checks
 from sib.functional.precision import at_least_float32
 from sib.models.mode import freeze_batch_norm
-from sib.objectives.base import Objective, Parts
+from sib.objectives.base import Objective
+from sib.objectives.parts import Parts
 from sib.tasks.checks import check_batch, checked_calls
 from sib.tasks.criterion import (
     Criterion,
