@@ -101,7 +101,7 @@ class _InputGradient(torch.autograd.Function):
             return *found, None if weight is None else slope.to(weight.dtype), None, None, None
         count = x.numel() // x.shape[1]
         ggy, v_xhat, v_sum = _kernel(v, x, weight, mean, inverse, ctx.eps, [True, True, True])
-        slope = inverse * (_channel_dot(v, gy) - (v_sum * gy_sum + v_xhat * gy_xhat) / count)
+        slope = inverse * (channel_dot(v, gy) - (v_sum * gy_sum + v_xhat * gy_xhat) / count)
         scale = inverse if weight is None else inverse * weight
         a, b, each = gy_xhat / count, v_xhat / count, scale * inverse
         of_x = each * (2 * a * b * inverse - slope / count)
@@ -149,7 +149,7 @@ class _FrozenInputGradient(torch.autograd.Function):
     def backward(ctx, v):
         gy, weight, inverse = ctx.saved_tensors
         ggy = _scaled(v, weight, inverse) if grad_is_needed(ctx, 0) else None
-        slope = (inverse * _channel_dot(v, gy)).to(weight.dtype) if grad_is_needed(ctx, 1) else None
+        slope = (inverse * channel_dot(v, gy)).to(weight.dtype) if grad_is_needed(ctx, 1) else None
         return ggy, slope, None
 
 
@@ -212,7 +212,7 @@ def _kernel(
     )
 
 
-def _channel_dot(a: Tensor, b: Tensor) -> Tensor:
+def channel_dot(a: Tensor, b: Tensor) -> Tensor:
     """Σ a b per channel in one pass: the kernel's Σ gy x̂ with μ = 0 and r = 1."""
     zeros = a.new_zeros(a.shape[1], dtype=_statistics_dtype(a))
     return _kernel(a, b, None, zeros, zeros + 1, 0.0, [False, True, False])[1]

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 
-from sib.double_backward import attention, pointwise
+from sib.double_backward import attention, channel_gate, pointwise, pooling
 from sib.double_backward.batch_norm import batch_norm
 from sib.double_backward.concatenation import cat
 from sib.double_backward.convolution import conv2d
@@ -34,8 +34,9 @@ def second_order() -> Iterator["Scope"]:
       derivative;
     - 2-D convolution, batch norm, layer norm, softmax, concatenation and the usual activations
       (ReLU, ReLU6, hardtanh, hardsigmoid, hardswish, SiLU, GELU) get a second derivative that uses
-      almost the same kernels as the first; torch composes it from slower operations. Third
-      derivatives of batch norm, layer norm, softmax, hardswish, SiLU and GELU are refused.
+      almost the same kernels as the first; torch composes it from slower operations. So do means
+      and, on a CPU, the products of large maps with a factor per channel. Third derivatives of
+      batch norm, layer norm, softmax, hardswish, SiLU, GELU and such products are refused.
 
     Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
     Activation checkpointing uses such hooks: it runs a part of the model again during the backward
@@ -106,7 +107,9 @@ _REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {
     F.layer_norm: layer_norm,
     F.normalize: _normalize,
     **attention.REPLACEMENTS,
+    **channel_gate.REPLACEMENTS,
     **pointwise.REPLACEMENTS,
+    **pooling.REPLACEMENTS,
 }
 
 
