@@ -14,12 +14,8 @@ from helpers.calibrated import LAYER, batch, by_the_formula, gradient, staged_ne
 from helpers.nets import group_norm_net, small_vit
 from sib.objectives.base import Objective
 from sib.objectives.calibrated import CalibratedSpatialIB
-from sib.objectives.weighting import (
-    WEIGHT_UPDATE_INTERVAL,
-    GradientBalancer,
-    GradientSums,
-    gradient_norm_ratios,
-)
+from sib.objectives.gradient_sums import GradientSums
+from sib.objectives.weighting import WEIGHT_UPDATE_INTERVAL, GradientBalancer, gradient_norm_ratios
 
 SHARES = torch.eye(3).tolist()
 ORDER = [0, 2, 1]  # image, stages, layer

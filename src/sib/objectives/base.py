@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from sib.double_backward import check_graph
 from sib.functional.label_kinds import KINDS, LabelKind
+from sib.objectives.gradient_sums import Measured
 from sib.objectives.parts import Parts, Terms
-from sib.objectives.weighting import FixedWeights, Losses, Measured, Weighting
+from sib.objectives.weighting import FixedWeights, Losses, Weighting
 
 
 class Objective(nn.Module, ABC):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from sib.objectives.weighting import Measured
+from sib.objectives.gradient_sums import Measured
 from sib.tasks.criterion import KNOWN_FUNCTIONS, Criterion
 from sib.tasks.output import StepOutput
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sib import distributed
 from sib.functional.label_kinds import MULTI, SINGLE, LabelKind
-from sib.objectives.weighting import GradientSums
+from sib.objectives.gradient_sums import GradientSums
 from sib.tasks.output import StepOutput
 from sib.tasks.task import Task
 
