@@ -13,7 +13,8 @@ from PIL import Image
 from helpers.caching import SIDE, assert_same, batches_of, cached, keys, splits_of
 from helpers.pictures import CUB_IMAGES, replace_line, save, save_cub, square_mask
 from sib.data import open_data
-from sib.data.cache import ARRAYS, CachedSource, bytes_of, cache_sources, default_folder, readable
+from sib.data.cache import bytes_of, cache_sources, default_folder, readable
+from sib.data.cached_source import ARRAYS, CachedSource
 
 
 @pytest.mark.parametrize("augment", ["none", "flip"])

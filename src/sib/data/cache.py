@@ -1,4 +1,4 @@
-"""Decoded, resized and cropped images, kept on disk."""
+"""Decode, resize and crop images once, and keep them on disk."""
 
 import hashlib
 import json
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from torchvision import tv_tensors
 
 from sib.config.choices import Resize
 from sib.data.cache_files import CacheRefused, build_once, is_whole
+from sib.data.cached_source import ARRAYS, CachedSource
 from sib.data.loader import Loader, make_loader
 from sib.data.sample import BadSample, Batch, Sample
 from sib.data.source import Source
@@ -25,7 +24,6 @@ FORMAT = 2
 PACKAGES = ("pillow", "torch", "torchvision")
 """What decodes and resizes; another version may give different pixels."""
 BUILD_BATCH = 32
-ARRAYS = ("images", "foreground", "annotated")
 
 
 @runtime_checkable
@@ -122,55 +120,6 @@ def cache_sources(
         name: CachedSource(sources[name], path, [rows[line] for line in lines[name]], image_size)
         for name in lines
     }
-
-
-class CachedSource:
-    """The images of a source, read from its cache.
-
-    Args:
-        source: source of the labels, classes and names.
-        path: folder of the cache.
-        rows: (N,) index of each image in the cache.
-        image_size: side in pixels, or height H and width W.
-    """
-
-    def __init__(self, source: Source, path: Path, rows: list[int], image_size: ImageSize) -> None:
-        self.labels, self.classes = source.labels, source.classes
-        self.names, self.annotated = source.names, source.annotated
-        self.path, self.rows, self.image_size = path, rows, image_size
-        self._opened: list[np.ndarray] | None = None
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Sample:
-        """Image ``index`` (3, H, W); its foreground is None if it has no known pixel.
-
-        Raises:
-            InputError: the cache was deleted.
-        """
-        images, foreground, annotated = self._arrays()
-        row, (height, width) = self.rows[index], height_width(self.image_size)
-        image = tv_tensors.Image(torch.from_numpy(np.array(images[row])))
-        if not annotated[row]:
-            return Sample(image, self.labels[index], None)
-        bits = np.unpackbits(foreground[row], count=height * width)
-        mask = bits.reshape(1, height, width).view(bool)
-        return Sample(image, self.labels[index], tv_tensors.Mask(torch.from_numpy(mask)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the open files behind: each worker process maps them itself."""
-        return self.__dict__ | {"_opened": None}
-
-    def _arrays(self) -> list[np.ndarray]:
-        if self._opened is None:
-            try:
-                files = [self.path / f"{name}.npy" for name in ARRAYS]
-                self._opened = [np.load(file, mmap_mode="r") for file in files]
-            except OSError:
-                raise InputError(f"the cache {self.path} is gone; start again") from None
-        return self._opened
 
 
 class ImageList:
