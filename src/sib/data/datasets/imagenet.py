@@ -2,126 +2,19 @@
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
+from sib.data.datasets.imagenet_records import Places, Tree, TreeSource, stem
 from sib.data.files import read_lines
 from sib.data.layout import Parts, check_classes
 from sib.data.readers.kinds import is_image
-from sib.data.records import RecordSource
-from sib.data.sample import BoxFile, Record
 from sib.utils.errors import InputError
 
 SYNSET = re.compile(r"n\d{8}")
 SOLUTION = "LOC_val_solution.csv"
 WORDS = "LOC_synset_mapping.txt"
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the files of one split are."""
-
-    folder: Path
-    """Holds ``train`` and ``val``."""
-    notes: Path
-    """Holds the annotations of the split."""
-    split: str
-    synsets: list[str]
-    flat: bool
-    """Whether the images of the split lie side by side, without class folders."""
-
-    def name(self, label: int, file: str) -> str:
-        """The path of an image below ``folder``."""
-        return f"{self.split}/{file}" if self.flat else f"{self.split}/{self.synsets[label]}/{file}"
-
-    def boxes(self, label: int, file: str) -> Path:
-        """The annotation of an image."""
-        parent = self.notes / self.synsets[label] if self.split == "train" else self.notes
-        return parent / f"{_stem(file)}.xml"
-
-
-class Tree(Sequence[Record]):
-    """The records of one split, made on request.
-
-    A million records would fill half a gigabyte in each process that reads; a file's name, its
-    class and whether it has boxes take 40 bytes.
-
-    Args:
-        places: of the files.
-        files: bytes (N,), file names.
-        labels: int16 (N,).
-        boxed: bool (N,), whether the annotation exists.
-    """
-
-    def __init__(
-        self, places: Places, files: np.ndarray, labels: np.ndarray, boxed: np.ndarray
-    ) -> None:
-        self.places, self.files, self.labels, self.boxed = places, files, labels, boxed
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.files)
-
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Tree": ...
-    def __getitem__(self, index: int | slice) -> "Record | Tree":
-        """The record of image ``index``."""
-        if isinstance(index, slice):
-            return self.select(np.arange(len(self))[index])
-        name, file, label = self.name(index), os.fsdecode(self.files[index]), self.labels[index]
-        foreground = BoxFile(self.places.boxes(label, file)) if self.boxed[index] else None
-        return Record(self.places.folder / name, int(label), foreground, name)
-
-    def name(self, index: int) -> str:
-        """The name of image ``index``."""
-        return self.places.name(self.labels[index], os.fsdecode(self.files[index]))
-
-    def select(self, indices: np.ndarray) -> "Tree":
-        """The records at these indices."""
-        return Tree(self.places, self.files[indices], self.labels[indices], self.boxed[indices])
-
-
-class Names(Sequence[str]):
-    """The names of a tree's records, made on request."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self._tree)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Names": ...
-    def __getitem__(self, index: int | slice) -> "str | Names":
-        """The name of image ``index``."""
-        return Names(self._tree[index]) if isinstance(index, slice) else self._tree.name(index)
-
-
-class TreeSource(RecordSource):
-    """A `RecordSource` of a `Tree`."""
-
-    def __init__(self, tree: Tree, classes: list[str]) -> None:
-        self.tree, self.records, self.names, self.classes = tree, tree, Names(tree), classes
-        self.labels: list[int] = tree.labels.tolist()
-        self.annotated = bool(tree.boxed.any())
-
-    @property
-    def foregrounds(self) -> int:
-        """Number of images that have a foreground."""
-        return int(self.tree.boxed.sum())
-
-    def subset(self, indices: Sequence[int]) -> "TreeSource":
-        """A source of the images at these indices, in that order."""
-        return TreeSource(self.tree.select(np.asarray(indices, dtype=np.int64)), self.classes)
 
 
 def matches(folder: Path) -> bool:
@@ -176,7 +69,7 @@ def _tree(places: Places, images: dict[str, list[str]]) -> Tree:
     files = [file for name in synsets for file in images.get(name, [])]
     labels = [label for label, name in enumerate(synsets) for _ in images.get(name, [])]
     known = _list_annotations(places.notes, synsets if places.split == "train" else ["."])
-    boxed = np.array([_stem(file) in known for file in files])
+    boxed = np.array([stem(file) in known for file in files])
     return Tree(
         places, np.array([os.fsencode(f) for f in files]), np.array(labels, np.int16), boxed
     )
@@ -186,10 +79,6 @@ def _beside(folder: Path, kind: str) -> Path:
     """``<…>/<kind>/CLS-LOC`` for a folder ``<…>/Data/CLS-LOC``, else ``<folder>/<kind>``."""
     official = folder.parts[-2:] == ("Data", "CLS-LOC")
     return folder.parents[1] / kind / "CLS-LOC" if official else folder / kind
-
-
-def _stem(file: str) -> str:
-    return file.rpartition(".")[0]
 
 
 def _list_images(folder: Path) -> list[str]:
@@ -221,11 +110,11 @@ def _flat_classes(folder: Path, files: list[str], synsets: list[str]) -> dict[st
         )
     known: dict[str, str] = {}
     for _, line in read_lines(table):
-        stem, _, prediction = line.partition(",")
-        known[stem] = prediction.split(" ")[0]
+        name, _, prediction = line.partition(",")
+        known[name] = prediction.split(" ")[0]
     images: dict[str, list[str]] = {name: [] for name in synsets}
     for file in files:
-        synset = known.get(_stem(file))
+        synset = known.get(stem(file))
         if synset not in images:
             raise InputError(f"{table} gives {folder / 'val' / file} no class that train has")
         images[synset].append(file)
