@@ -104,7 +104,7 @@ def test_objects_without_classes(tmp_path, capsys):
     for name in ("object_alone", "background_alone_tiled"):
         assert rows[name]["without_value"] == 12
     shown = " ".join(capsys.readouterr().out.split())
-    assert "Labels for which a change is not possible: none: its object alone 12" in shown
+    assert "Labels for which a change is not possible: none: its object alone (12); " in shown
 
 
 def test_labels_are_needed(tmp_path, data, capsys):

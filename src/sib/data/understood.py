@@ -16,6 +16,7 @@ from sib.data.open import Splits
 from sib.data.records import RecordSource
 from sib.data.sample import MaskFile
 from sib.data.several import label_sentences
+from sib.utils.names import separated
 
 ANNOTATIONS = (".json", ".xml", ".txt")
 """Endings of annotations, a file for each image."""
@@ -97,7 +98,7 @@ def plural(number: int) -> str:
 
 def named(names: list[str], number: int) -> str:
     """The first names of a number of images."""
-    shown = ", ".join(names[:SHOWN])
+    shown = separated(names[:SHOWN])
     return shown if number <= SHOWN else f"{shown} and {number - SHOWN} more"
 
 

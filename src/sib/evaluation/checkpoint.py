@@ -34,6 +34,7 @@ from sib.runs.reader import Run, read_run
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import ImageSize, height_width, plain_size, size_in_words
+from sib.utils.names import separated
 from sib.utils.normalization import Normalization, normalization_from
 from sib.utils.resize import parse_resize
 
@@ -231,7 +232,7 @@ def open_checkpoint(
 
 def _some(names: list[str]) -> str:
     """The first names of classes."""
-    shown = ", ".join(names[:SHOWN])
+    shown = separated(names[:SHOWN])
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
 
 

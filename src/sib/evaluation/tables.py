@@ -28,10 +28,10 @@ def evaluation_table(found: dict[str, Any]) -> Table:
     if "labels" in found:
         figures = f"{label_figures(label_entries(found))}, accuracy of the whole set {accuracy}"
     title = f"{escape(found['name'])}: {figures} on {found['images']} images"
-    share = found["foreground_share"]
-    annotated = f"{found['annotated']} with a foreground"
+    share, known = found["foreground_share"], found["annotated"]
+    annotated = f"A foreground is known for {known} image{'s' * (known != 1)}"
     if share is not None:
-        annotated += f", which takes {share:.3f} of the area: the energy of an even map"
+        annotated += f". It covers {share:.3f} of the area, which is the energy of an even map"
     table = Table(
         box=SIMPLE_HEAD,
         title=title,

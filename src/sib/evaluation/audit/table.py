@@ -91,7 +91,7 @@ def caption(facts: dict[str, Any], named: Callable[[str], str] | None = None) ->
         if row["without_value"]
     }
     if lacking:
-        listed = ", ".join(f"{name} {count}" for name, count in lacking.items())
+        listed = "; ".join(f"{name} ({count})" for name, count in lacking.items())
         what = "Labels" if is_several(facts) else "Images"
         lines.append(f"{what} for which a change is not possible: {listed}.")
     for figure in ("worst_class", "worst_group"):
