@@ -25,9 +25,10 @@ from sib.evaluation.audit.measure import open_audited
 from sib.evaluation.audit.words import SINGLE
 from sib.evaluation.stored import AUDIT, FilePair
 from sib.report.audit import write_page
+from sib.report.audit_cells import MAP, titles
 from sib.report.audit_differences import behaviour_differences
 from sib.report.audit_losses import possible, reliance
-from sib.report.audit_pictures import MAP, columns_of, rows_of, titles
+from sib.report.audit_pictures import columns_of, rows_of
 from sib.report.audit_tables import figures_table
 from sib.report.audit_words import verdict
 from sib.report.command import report
@@ -92,7 +93,7 @@ def test_the_pictures_are_what_the_classifier_decided_about(audits, name):
         return "data:"
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sib.report.audit_pictures.jpeg_uri", keep)
+        patch.setattr("sib.report.audit_cells.jpeg_uri", keep)
         places = list(range(0, 18, 3))
         rows = rows_of(audit, checkpoint, splits.test, places, columns, torch.device("cpu"))
     model = getattr(handmade, name)(3)

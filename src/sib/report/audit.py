@@ -15,9 +15,10 @@ from sib.evaluation.audit.words import ORIGINAL, is_several, words_of
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.stored import Evaluation
+from sib.report.audit_cells import MAP, titles
 from sib.report.audit_differences import behaviour_differences
 from sib.report.audit_losses import losses
-from sib.report.audit_pictures import MAP, Row, columns_of, rows_of, titles
+from sib.report.audit_pictures import Row, columns_of, rows_of
 from sib.report.audit_tables import figures_table, overview_table, shown_table
 from sib.report.audit_words import verdict
 from sib.report.render import render

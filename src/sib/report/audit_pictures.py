@@ -1,4 +1,4 @@
-"""The images of an audit, recomputed: what the classifier was shown, and what it decided."""
+"""The images of an audit, recomputed as the classifier was shown them."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 from sib.data.loader import first_batch, make_loader
 from sib.data.normalization import normalise
-from sib.data.sample import Batch, labels_of
+from sib.data.sample import Batch
 from sib.data.source import Source
 from sib.data.subset import SubsetSource
 from sib.evaluation.audit.figures import classes_of
-from sib.evaluation.audit.words import ORIGINAL, Words, is_several, words_of
+from sib.evaluation.audit.words import ORIGINAL, is_several
 from sib.evaluation.checkpoint import Checkpoint
 from sib.evaluation.foregrounds import LabelForegrounds
 from sib.evaluation.maps import maps_of
@@ -30,26 +30,12 @@ from sib.metrics.behaviour import (
     remove_object,
 )
 from sib.metrics.behaviour.label_pairs import pairs_of
-from sib.report.audit_losses import possible, probability
-from sib.report.gallery import jpeg_uri
+from sib.report.audit_cells import MAP, Cell, cell_of
+from sib.report.audit_losses import possible
 from sib.utils.errors import InputError
 from sib.utils.files import sha256_of
 from sib.utils.image_size import plain_size
 from sib.utils.normalization import statistics
-
-MAP = "occlusion"
-"""An explanation that needs no gradient and can be put into words."""
-MAP_TITLE = "where covering a part costs it most"
-
-
-class Cell(NamedTuple):
-    """One picture and the decision about it."""
-
-    uri: str
-    alt: str
-    said: str
-    changed: bool
-    """Whether the decision differs from that for the unchanged image, although the object stays."""
 
 
 class Row(NamedTuple):
@@ -70,11 +56,6 @@ def columns_of(scores: Scores, kinds: tuple[str, ...]) -> list[str]:
         if name is not None:
             found.append(name)
     return found
-
-
-def titles(columns: list[str], words: Words) -> list[str]:
-    """Their names in plain words."""
-    return [MAP_TITLE if c == MAP else words.title(c).partition(" (")[0] for c in columns]
 
 
 def rows_of(
@@ -132,7 +113,7 @@ def rows_of(
         Row(
             audit.scores.names[place],
             audit.facts["classes"][int(classes_of(audit.scores)[place])],
-            [_cell(audit, place, name, pixels[name][index]) for name in chosen[index]],
+            [cell_of(audit, place, name, pixels[name][index]) for name in chosen[index]],
         )
         for index, place in enumerate(places)
     ]
@@ -227,41 +208,3 @@ def _maps(
     maps = normalize_maps(found, "percentile").cpu()
     shown = zip(batch.images, maps, batch.own, strict=True)
     return np.stack([overlay_pixels(*parts, signed=True) for parts in shown])
-
-
-def _cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray) -> Cell:
-    scores, classes, name = audit.scores, audit.facts["classes"], audit.scores.names[place]
-    before = scores.predicted[place]
-    named = titles([column], words_of(audit.facts))[0]
-    if column == MAP:
-        return Cell(jpeg_uri(pixels), f"{name}, {named}", "", False)
-    if is_several(audit.facts):
-        return _label_cell(audit, place, column, pixels, f"{name}, {named}")
-    if column == ORIGINAL:
-        after = float(*labels_of(before))
-    else:
-        after = scores.column(column, "predicted")[place]
-    if np.isnan(after):
-        return Cell("", "this change is not possible here", "", False)
-    share = probability(scores, place, column)
-    said = f"{classes[int(after)]} {share:.2f}"
-    if column == ORIGINAL and before != scores.labels[place]:
-        said += ", wrong"
-    if after != before:
-        said = f"{classes[int(after)]} ({classes[before]} {share:.2f})"
-    marked = after != before and not column.startswith("background_alone")  # which has no object
-    return Cell(jpeg_uri(pixels), f"{name}, {named}: {said}", said, marked)
-
-
-def _label_cell(audit: Evaluation, place: int, column: str, pixels: np.ndarray, named: str) -> Cell:
-    """One picture and the decision about one of several labels."""
-    scores = audit.scores
-    found = scores.column(column, "correct")[place]
-    if np.isnan(found):
-        return Cell("", "this change is not possible here", "", False)
-    share = probability(scores, place, column)
-    before = bool(scores.column(ORIGINAL, "correct")[place])
-    own = share if before else 1 - share
-    said = f"{'found' if found else 'not found'}, {own:.2f}"
-    marked = bool(found) != before and not column.startswith("background_alone")
-    return Cell(jpeg_uri(pixels), f"{named}: {said}", said, marked)
