@@ -1,4 +1,4 @@
-"""The weight gradient of wide depthwise kernels, which is computed a few columns at a time."""
+"""Convolutions whose gradients take other kernels than torch's: wide depthwise, or one pixel."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from helpers.twice import inside, vjp
+from helpers.twice import draw, inside, vjp
 from sib.double_backward.convolution import Geometry
 
 
@@ -64,3 +64,31 @@ def test_no_wide_weight_gradient_is_left_to_onednn(monkeypatch):
     function = inside(lambda x, w: F.conv2d(x, w, padding=3, groups=2))
     vjp(function)(x, weight).square().sum().backward()
     assert widths and set(widths) == {1, 3}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("size", [(5, 4), (1, 1)])
+def test_a_kernel_of_one_pixel_has_exact_derivatives(size, bias, layout):
+    x = draw(2, 3, *size).detach().to(memory_format=layout).requires_grad_()
+    inputs = (x, draw(4, 3, 1, 1), draw(4) if bias else None)
+    torch.testing.assert_close(inside(F.conv2d)(*inputs), F.conv2d(*inputs), rtol=1e-12, atol=0)
+    assert torch.autograd.gradcheck(inside(F.conv2d), inputs)
+    assert torch.autograd.gradgradcheck(inside(F.conv2d), inputs)
+    assert torch.autograd.gradcheck(vjp(inside(F.conv2d)), inputs)
+
+
+@pytest.mark.parametrize(
+    ("options", "products"),
+    [({}, 1), ({"stride": 2}, 0), ({"padding": 1}, 0), ({"groups": 2}, 0)],
+)
+def test_which_gradients_are_matrix_products(options, products, monkeypatch):
+    """And all of them are those of torch."""
+    calls, original = [], torch.bmm
+    x, weight = draw(2, 4, 5, 6), draw(4, 4 // options.get("groups", 1), 1, 1)
+    y = inside(lambda: F.conv2d(x, weight, **options))()
+    monkeypatch.setattr(torch, "bmm", lambda *inputs: calls.append(inputs) or original(*inputs))
+    (found,) = torch.autograd.grad(y.sin().sum(), x)
+    assert len(calls) == products
+    (expected,) = torch.autograd.grad(F.conv2d(x, weight, **options).sin().sum(), x)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
