@@ -4,7 +4,7 @@ import numpy as np
 import pycocotools.mask as oracle
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sib.data.readers.annotations.rle import decompress, read_runs
@@ -181,6 +181,7 @@ class TestRuns:
 
 
 class TestBitmap:
+    @settings(deadline=None)
     @given(masks)
     def test_what_is_packed_is_drawn(self, rows):
         mask = np.array(rows, dtype=bool)
