@@ -75,6 +75,20 @@ def test_other_kinds_of_attention_are_left_to_torch(options, monkeypatch):
         assert torch.equal(ours, torchs)
 
 
+@pytest.mark.parametrize("empty", ["query", "key", "value"])
+def test_attention_to_nothing_is_left_to_torch(empty):
+    """Without a key, there is nothing to attend to, and the answer of torch is 0."""
+    q, k, v = draw(2, 3, 4), draw(2, 3, 4), draw(2, 3, 4)
+    if empty == "query":
+        q = q[:, :0]
+    elif empty == "key":
+        k, v = k[:, :0], v[:, :0]
+    else:
+        v = v[..., :0]
+    expected = F.scaled_dot_product_attention(q, k, v)
+    assert torch.equal(inside(F.scaled_dot_product_attention)(q, k, v), expected)
+
+
 def test_attention_keeps_two_tensors_of_scores():
     """P for the backward pass and g for that of the VJP; all else is of the size of q, k or v."""
     places, kept = 7, []
@@ -109,15 +123,23 @@ def test_other_kinds_of_softmax_are_left_to_torch(monkeypatch):
         assert x.bfloat16().softmax(1).dtype == torch.bfloat16
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert x.softmax(1).dtype == torch.float32
+        assert torch.equal(torch.softmax(x, axis=1), x.softmax(axis=1))
+        out = torch.zeros(2, 3)
+        assert torch.softmax(x.detach(), 1, out=out) is out and out.sum() > 1.9
         with torch.no_grad():
             assert torch.equal(torch.softmax(x, 1), x.softmax(1))
         with pytest.raises(IndexError, match="out of range"):
             x.detach().bfloat16().softmax(2)
 
 
-def test_third_derivatives_of_softmax_are_refused():
+def attend_to_itself(x):
+    return F.scaled_dot_product_attention(x[None], x[None], x[None])
+
+
+@pytest.mark.parametrize("function", [lambda x: x.softmax(1), attend_to_itself])
+def test_third_derivatives_are_refused(function):
     x = draw(2, 3)
-    R = vjp(inside(lambda a: a.softmax(1)))(x)
+    R = vjp(inside(function))(x)
     (second,) = torch.autograd.grad(R.square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         second.sum().backward()

@@ -105,6 +105,8 @@ def test_other_products_are_left_to_torch(x, s):
     x, s = x.requires_grad_(), s.requires_grad_() if isinstance(s, torch.Tensor) else s
     with second_order():
         y = x * s
+        assert torch.equal(torch.mul(x, other=s), y)
+        assert torch.equal(torch.mul(x, x2=s) if isinstance(s, torch.Tensor) else y, y)
         with torch.no_grad():
             out = torch.empty_like(y)
             assert torch.mul(x, s, out=out) is out and torch.equal(out, y)
@@ -156,6 +158,10 @@ def test_a_mean_is_that_of_torch_and_its_gradient_takes_no_memory(function):
         lambda x: x.half().mean((2, 3)),
         lambda x: torch.mean(x, 1, dtype=torch.float64),
         lambda x: torch.mean(x, axis=1),
+        lambda x: x.mean(1, keepdims=True),
+        lambda x: x.mean(None, True),
+        lambda x: torch.mean(x, dim=None, keepdim=True),
+        lambda x: x.sum().mean(0),
         lambda x: F.adaptive_avg_pool2d(x, 2),
         lambda x: F.adaptive_avg_pool2d(x, (None, 1)),
     ],
@@ -163,3 +169,9 @@ def test_a_mean_is_that_of_torch_and_its_gradient_takes_no_memory(function):
 def test_other_means_are_left_to_torch(function):
     x = torch.randn(2, 3, 4, 5, requires_grad=True)
     assert torch.equal(inside(function)(x), function(x))
+
+
+@pytest.mark.parametrize("dim", [4, (0, -5)])
+def test_an_axis_that_is_not_there_is_refused_by_torch(dim):
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        inside(lambda: draw(2, 3, 4, 5).mean(dim))()

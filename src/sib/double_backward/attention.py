@@ -43,7 +43,8 @@ def scaled_dot_product_attention(
     special = attn_mask is not None or dropout_p > 0 or is_causal or enable_gqa
     batch = query.shape[:-2]
     alike = query.ndim > 2 and all(
-        each.dtype == query.dtype and each.shape[:-2] == batch for each in (key, value)
+        each.dtype == query.dtype and each.shape[:-2] == batch and each.numel() > 0
+        for each in (key, value)
     )
     if special or not alike or _is_left_to_torch(query):
         return func(
@@ -58,14 +59,15 @@ def softmax(
     scope: Any,
     func: Callable[..., Tensor],
     input: Tensor,
-    dim: int | None = None,
     *args: Any,
     **options: Any,
 ) -> Tensor:
     """Replaces ``torch.softmax`` and ``F.softmax`` where the result has the type of the input."""
-    default = not args and options.get("dtype") is None
-    if dim is None or not default or _is_left_to_torch(input):
-        return func(input, dim, *args, **options)
+    dim = args[0] if args else options.get("dim")
+    usual = len(args) < 2 and options.keys() <= {"dim", "dtype", "_stacklevel"}
+    alike = options.get("dtype") in (None, input.dtype)
+    if not isinstance(dim, int) or not usual or not alike or _is_left_to_torch(input):
+        return func(input, *args, **options)
     return _Softmax.apply(input, dim)
 
 

@@ -26,16 +26,15 @@ _LARGE = 2**18
 """The numbers from which on a map counts as large."""
 
 
-def multiply(
-    scope: Any, func: Callable[..., Tensor], input: Any, other: Any, **options: Any
-) -> Tensor:
+def multiply(scope: Any, func: Callable[..., Tensor], *args: Any, **options: Any) -> Tensor:
     """Replaces ``torch.mul`` inside `sib.second_order`; other products are left to torch."""
-    if not options and torch.is_grad_enabled():
-        if _is_gate(other, of=input):
-            return _ChannelGate.apply(input, other)
-        if _is_gate(input, of=other):
-            return _ChannelGate.apply(other, input)
-    return func(input, other, **options)
+    if len(args) == 2 and not options and torch.is_grad_enabled():
+        first, second = args
+        if _is_gate(second, of=first):
+            return _ChannelGate.apply(first, second)
+        if _is_gate(first, of=second):
+            return _ChannelGate.apply(second, first)
+    return func(*args, **options)
 
 
 def _is_gate(factor: Any, of: Any) -> bool:

@@ -4,8 +4,7 @@ The gradient of each of N averaged values is gy / N. torch expands gy to the siz
 then divides it; here it is divided first, so that it takes no memory.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,19 +16,14 @@ _KINDS = (torch.float32, torch.float64)
 
 
 def mean(
-    scope: Any,
-    func: Callable[..., Tensor],
-    input: Tensor,
-    dim: int | Sequence[int] | None = None,
-    keepdim: bool = False,
-    **options: Any,
+    scope: Any, func: Callable[..., Tensor], input: Tensor, *args: Any, **options: Any
 ) -> Tensor:
-    """Replaces ``torch.mean`` inside `sib.second_order`."""
-    axes = [dim] if isinstance(dim, int) else dim
-    # names of axes, or none at all, are left to torch
-    if not axes or isinstance(axes, str) or options or not _is_replaced(input):
-        return func(input, **({} if dim is None else {"dim": dim, "keepdim": keepdim}), **options)
-    return _mean(input, list(axes), keepdim)
+    """Replaces ``torch.mean`` over given axes inside `sib.second_order`."""
+    dim = args[0] if args else options.get("dim")
+    usual = options.keys() <= {"dim", "keepdim"}
+    if dim in (None, (), []) or not usual or not _is_replaced(input):
+        return func(input, *args, **options)
+    return _mean(input, *args, **options)
 
 
 def adaptive_avg_pool2d(
@@ -45,7 +39,7 @@ def adaptive_avg_pool2d(
         or not _is_replaced(input)
     ):
         return func(input, output_size)
-    return _mean(input, [-2, -1], True)
+    return _mean(input, (-2, -1), True)
 
 
 def _is_replaced(input: Tensor) -> bool:
@@ -53,9 +47,9 @@ def _is_replaced(input: Tensor) -> bool:
     return needed and input.dtype in _KINDS
 
 
-def _mean(input: Tensor, axes: list[int], keepdim: bool) -> Tensor:
-    count = math.prod(input.shape[axis] for axis in axes)
-    return input.sum(axes, keepdim) / count
+def _mean(input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
+    total = input.sum(dim, keepdim)
+    return total / (input.numel() // total.numel())
 
 
 REPLACEMENTS: dict[Any, Callable[..., Tensor]] = {

@@ -36,7 +36,8 @@ def second_order() -> Iterator["Scope"]:
       (ReLU, ReLU6, hardtanh, hardsigmoid, hardswish, SiLU, GELU) get a second derivative that uses
       almost the same kernels as the first; torch composes it from slower operations. So do means
       and, on a CPU, the products of large maps with a factor per channel. Third derivatives of
-      batch norm, layer norm, softmax, hardswish, SiLU, GELU and such products are refused.
+      attention, batch norm, layer norm, softmax, hardswish, SiLU, GELU and such products are
+      refused.
 
     Code under `torch.compile`, `torch.func` or saved-tensor hooks keeps torch's own derivatives.
     Activation checkpointing uses such hooks: it runs a part of the model again during the backward
