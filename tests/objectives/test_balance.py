@@ -180,6 +180,22 @@ def test_a_call_that_fails_does_not_use_up_the_step_that_measures():
     assert task.step == 0
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_task_that_fails_inside_its_model_does_not_count_the_step(every):
+    """Labels are compared with the logits, so this is found late."""
+    images, labels = batch(dtype=torch.float32)
+    calibrated = sib.SpatialIB.calibrated(layer=LAYER)
+    task = sib.Task(group_norm_net(), calibrated, every_n_steps=every)
+    for start in range(every):  # with terms, and without
+        for refused in (task, lambda *data: sib.accumulate(task, *data, micro_batch=1)):
+            with pytest.raises(ValueError, match="labels must lie in"):
+                refused(images, labels + 100)
+        assert task.step == start
+        out = task(images, labels)
+        assert task.step == start + 1
+        assert start or out.weights["image"] > 0
+
+
 def test_evaluation_and_a_given_step_leave_a_loops_own_count_as_documented():
     objective, model = sib.SpatialIB.calibrated(layer=LAYER), group_norm_net()
     called(objective, model)

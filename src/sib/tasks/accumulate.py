@@ -78,8 +78,8 @@ def accumulate(
     batches: Batches = list(
         zip(images.tensor_split(count), labels.tensor_split(count), known, strict=True)
     )
-    first = first_pass(inner, batches, inner.step if step is None else step)
-    inner.take_step(step)
+    step = inner.step if step is None else step
+    first = first_pass(inner, batches, step)
     outs = []
     with first.randomness():
         for number, (batch, part) in enumerate(zip(batches, first.parts, strict=True)):
@@ -89,6 +89,7 @@ def accumulate(
                     out = task(*batch)
                 _finish(inner, out, watch, loss_scale)
             outs.append(out.detach())
+    inner.take_step(step)
     return _whole(inner, outs, first)
 
 

@@ -135,18 +135,23 @@ class Task(nn.Module):
                 required foreground is missing.
         """
         self.check(images, labels, foreground)
-        part = self._part
         step = self.step if step is None else step
+        out = self._forward(images, labels, foreground, step)
+        if self._part is None:  # at the end: a call that fails does not count
+            self.take_step(step)
+        return out
+
+    def _forward(
+        self, images: Tensor, labels: Tensor, foreground: Tensor | None, step: int
+    ) -> StepOutput:
+        part = self._part
         regularized = self.is_regularized_step(step) if part is None else part.regularized
-        if regularized:
-            self._check_terms(foreground)
-        if part is None:
-            self.take_step(step)  # after the checks: a refused call does not count
         if self.objective is None or not regularized:
             with self.checked_calls(labels):
                 logits = self.model(images)
             loss = (part or self).classification_loss(logits, labels)
             return StepOutput(loss, logits, loss)
+        self._check_terms(foreground)
         count = self.num_regularized(len(images)) if part is None else len(images)
         first, known = images[:count], None if foreground is None else foreground[:count]
         with self.checked_calls(labels[:count]):
@@ -190,11 +195,9 @@ class Task(nn.Module):
             "(pytorch#91469); on a CUDA GPU, replay its steps with sib.GraphedStep(task)"
         )
 
-    def take_step(self, step: int | None = None) -> int:
-        """The number of the coming step; in train mode the counter then advances by one."""
-        step = self.step if step is None else step
+    def take_step(self, step: int) -> None:
+        """Count a step that was taken, in train mode; the next one has the number after it."""
         self.step = step + self.training
-        return step
 
     @property
     def every_n_steps(self) -> int:
