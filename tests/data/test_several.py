@@ -123,6 +123,23 @@ def test_two_folders_for_one_split_are_refused(folder):
         open_data(str(folder), labels=path)
 
 
+def test_a_folder_of_masks_is_not_a_second_split(folder):
+    """Although ``seg`` is among the words that may follow the name of a split."""
+    path = listed(folder)
+    mask = np.zeros((30, 40), dtype=np.uint8)
+    mask[2:5] = 255
+    for image in folder.rglob("*.png"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)).save(
+            image
+        )
+    (folder / "train_seg").mkdir()
+    for name in LABELS:
+        Image.fromarray(mask).save(folder / "train_seg" / name)
+    splits = open_data(str(folder), labels=path, validation_fraction=0.3)
+    found = splits.description["foregrounds"]
+    assert found["train"] + found["validation"] == 4 and found["test"] == 0
+
+
 def test_a_published_set_takes_no_labels():
     with pytest.raises(InputError, match="labels are for a folder of images"):
         open_data("digits", labels="labels.csv")

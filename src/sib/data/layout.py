@@ -67,9 +67,8 @@ def class_images(root: Path, folders: list[Path], mask_ending: str | None = None
         listing = listings[printable(folder.name)]
         if not listing.images:
             raise InputError(
-                f"class folder {folder} holds no image; each needs at least one, so add some or "
-                "remove the folder"
-                f"{_other_files(listing.unread)}"
+                f"class folder {folder} holds no image{_other_files(listing.unread)}; each needs "
+                "at least one, so add some or remove the folder"
             )
         if mask_ending is None:
             check_for_labels(listing.images, folder)

@@ -92,7 +92,7 @@ def read_several(
 def _images(root: Path, mask_ending: str | None, excluded: list[Path]) -> _Images:
     inner = root / "images"
     for base in (root, inner) if inner.is_dir() else (root,):
-        found = by_split(list_folders(base))
+        found = by_split([path for path in list_folders(base) if path not in excluded])
         if "train" in found:
             listings = {split: list_files(path, mask_ending) for split, path in found.items()}
             unread = sum((each.unread for each in listings.values()), Counter[str]())
