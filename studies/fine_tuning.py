@@ -3,17 +3,18 @@
 python studies/fine_tuning.py studies/results/finetune-{leeds,birds,pets}.tar.xz \
     --settings sib_floor guided
 
-Mean ± half the 95 % t interval over the seeds that have a figure. Differences are paired by seed.
-The energy and the gain are means over the methods that need a gradient; occlusion needs none and
-stands apart. The gain is (e − c) / (1 − c) per image, with a map's energy e and the object's share
-c of the image: 0 is chance, 1 a map inside the object. An even map has the energy c. Insertion and
-deletion are means over all methods, the figures of behaviour means over the ways of filling in a
-background or an object.
+Mean ± half the 95 % t interval over the seeds or splits that have a figure. Differences are paired
+by seed and split. The energy and the gain are means over the methods that need a gradient;
+occlusion needs none and stands apart. The gain is (e − c) / (1 − c) per image, with a map's energy
+e and the object's share c of the image: 0 is chance, 1 a map inside the object. An even map has the
+energy c. Insertion and deletion are means over all methods, the figures of behaviour means over the
+ways of filling in a background or an object.
 """
 
 import csv
 import io
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,8 +32,8 @@ GRADIENT_FREE = ("occlusion", "rise")
 EVEN = "energy of an even map"
 MEASURES = {"insertion_area": "insertion", "deletion_area": "deletion"}
 
-Runs = dict[str, dict[int, dict[str, float]]]
-"""Figures of each setting, by seed."""
+Runs = dict[str, dict[str, dict[str, float]]]
+"""Figures of each setting, by seed or split."""
 
 
 def main(
@@ -82,17 +83,25 @@ def read_runs(archive: Path) -> Runs:
         file = Path(name)
         if file.parent.parent.name != "runs":  # evaluations on validation lie deeper
             continue
-        setting, _, seed = file.parent.name.rpartition("-")
+        setting, repeat = setting_and_repeat(file.parent.name)
+        figures = found[setting][repeat]
         if file.name == "evaluation.json":
-            found[setting][int(seed)] |= evaluation_figures(json.loads(content))
+            figures |= evaluation_figures(json.loads(content))
         elif file.name == "evaluation.csv":
-            found[setting][int(seed)] |= gains(content.decode())
+            figures |= gains(content.decode())
+        elif file.name == "result.json":
+            figures["accuracy on the whole test split"] = json.loads(content)["test"]["accuracy"]
         elif file.name == "audit.json":
             known = figures_of(json.loads(content)["conditions"])
-            found[setting][int(seed)] |= {
-                FIGURES[key].label.strip(): value for key, value in known.items()
-            }
+            figures |= {FIGURES[key].label.strip(): value for key, value in known.items()}
     return found
+
+
+def setting_and_repeat(run: str) -> tuple[str, str]:
+    """The setting of a run, and its seed and split: `sib-split2-0` is `sib` and `split2-0`."""
+    found = re.fullmatch(r"(.+?)-((?:split\d+-)?\d+)", run)
+    assert found is not None, f"{run} must end in the number of a seed"
+    return found[1], found[2]
 
 
 def evaluation_figures(evaluation: dict[str, Any]) -> dict[str, float]:
