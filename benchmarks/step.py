@@ -18,7 +18,7 @@ from rich.table import Table
 from timing import added_memory, free_memory, interleave, machine, one_line, save
 from training_steps import PRECISIONS, Problem, Setting, allow_tf32, batch_norms, make_steps
 
-from sib.objectives.weighting import WEIGHT_UPDATE_INTERVAL
+from sib.objectives.calibrated import STEADY_INTERVAL
 from sib.utils.device import choose_device
 from sib.utils.errors import InputError
 
@@ -98,7 +98,7 @@ def main(options: Options) -> None:
             if options.out is not None:
                 save(
                     options.out,
-                    {"machine": machine(device), "every": WEIGHT_UPDATE_INTERVAL, "rows": rows},
+                    {"machine": machine(device), "every": STEADY_INTERVAL, "rows": rows},
                 )
         free_memory(device)
     Console(width=120).print(table(rows))
@@ -172,7 +172,7 @@ def _mean_step(plain: Row, measured: Row) -> Row:
     if reasons:
         return {"failed": reasons[0]}
     mean = {
-        key: (measured[key] + (WEIGHT_UPDATE_INTERVAL - 1) * plain[key]) / WEIGHT_UPDATE_INTERVAL
+        key: (measured[key] + (STEADY_INTERVAL - 1) * plain[key]) / STEADY_INTERVAL
         for key in ("seconds", "fastest", "slowest", "processor_seconds")
     }
     if "memory_bytes" in plain:

@@ -18,10 +18,10 @@ from sib.config.facts import (
     options,
     resumable,
 )
-from sib.config.options import InputConfig, ObjectiveConfig, RivalConfig
+from sib.config.options import STEADY_INTERVAL, InputConfig, ObjectiveConfig, RivalConfig
 from sib.config.stored import as_dict, configuration
 from sib.config.train import TrainConfig
-from sib.objectives.weighting import WEIGHT_UPDATE_INTERVAL
+from sib.objectives.calibrated import CalibratedSpatialIB
 from sib.training.setup import make_objective
 from sib.utils.errors import InputError
 
@@ -188,7 +188,8 @@ def test_a_rival_is_balanced_with_the_floor_that_is_given():
 
 
 def test_the_steady_interval_is_a_multiple_of_the_first_interval():
-    assert ObjectiveConfig().steady_interval == WEIGHT_UPDATE_INTERVAL
+    assert ObjectiveConfig().steady_interval == STEADY_INTERVAL == 32
+    assert inspect.signature(CalibratedSpatialIB).parameters["steady_interval"].default == 32
     objective = make_objective(
         config(objective=ObjectiveConfig(steady_interval=32)), torch.device("cpu")
     )
@@ -196,4 +197,4 @@ def test_the_steady_interval_is_a_multiple_of_the_first_interval():
     with pytest.raises(InputError, match="steady-interval must be a multiple of 8"):
         config(objective=ObjectiveConfig(steady_interval=12))
     with pytest.raises(InputError, match="steady-interval"):
-        config(objective=ObjectiveConfig(steady_interval=32, balance=False))
+        config(objective=ObjectiveConfig(steady_interval=16, balance=False))

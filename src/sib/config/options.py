@@ -12,6 +12,8 @@ from sib.utils.errors import InputError
 WEIGHT_INTERVAL = 8
 """Steps between two measurements of the weights at first; `weighting.WEIGHT_UPDATE_INTERVAL`, whose
 module loads torch."""
+STEADY_INTERVAL = 32
+"""The same from the 64th step on; the default of `CalibratedSpatialIB`, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class ObjectiveConfig:
     """calibrated only: how strongly the evidence at the finer stages is moved off the background,
     at least 0, in the same unit."""
     balance: bool = option(True, only_for=("calibrated",))
-    """calibrated only: measure the gradients on every eighth batch, and rescale the terms so that
+    """calibrated only: measure the gradients from time to time, and rescale the terms so that
     the weights keep their unit. Without it the weights are plain factors of the terms; for a
     ResNet-18, 0.6 (image), 2 (layer) and 2 (stages) were chosen."""
     balance_floor: float | None = option(
@@ -44,11 +46,11 @@ class ObjectiveConfig:
     largest norm so far, 0 to 1, so that the terms do not fade with it once the network fits.
     Default: 1 if the run starts from weights, 0 otherwise."""
     steady_interval: int = option(
-        WEIGHT_INTERVAL, only_for=("calibrated",), only_if=("objective.balance", ("True",))
+        STEADY_INTERVAL, only_for=("calibrated",), only_if=("objective.balance", ("True",))
     )
-    """calibrated with balance only: from the 64th step with terms on, measure the gradients on
-    every N-th of these steps, a multiple of 8. A larger N costs less time and follows the gradients
-    more slowly."""
+    """calibrated with balance only: the gradients are measured on every eighth step with terms, and
+    from the 64th on only on every N-th, a multiple of 8. A larger N costs less time and follows the
+    gradients more slowly."""
     foreground_layer: str | None = option(
         None, only_for=("calibrated",), only_if=("foreground", ("pretrained", "auto"))
     )

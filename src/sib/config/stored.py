@@ -12,6 +12,7 @@ from sib.utils.image_size import plain_size
 BEFORE = {
     "objective.kind": "published",
     "objective.balance": False,
+    "objective.steady_interval": 8,
     "input.normalization": "half",
     "input.resize": "crop",
     "batch_norm": "train",

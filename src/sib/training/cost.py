@@ -1,6 +1,7 @@
 """What a run will cost, measured before it starts."""
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -106,7 +107,7 @@ def estimate_cost(
     memo: dict[int, Any] = {}  # shared, so that a layer named by the objective is the copy's
     model = copy.deepcopy(task.model, memo).train()
     options: dict[str, Any] = {"criterion": task.criterion, "batch_norm": task.batch_norm}
-    tasks = [Task(model, **options)]
+    tasks, every = [Task(model, **options)], task.every_n_steps
     if task.objective is not None:
         objective = copy.deepcopy(task.objective, memo)
         modes: dict[str, Any] = {"fraction": task.fraction, "checkpoint": task.checkpoint}
@@ -121,8 +122,9 @@ def estimate_cost(
         if task.objective is not None and isinstance(task.objective.weighting, GradientBalancer):
             measuring = (tasks[-1], images, labels, context, micro_batch, foreground)
             seconds = _time_step(*measuring, step=0)
-            medians[-1] += (seconds - medians[-1]) / task.objective.weighting.steady_interval
-    every = task.every_n_steps
+            regularized = range(math.ceil(steps / every))
+            due = sum(map(task.objective.weighting.is_due, regularized))
+            medians[-1] += (seconds - medians[-1]) * due / max(1, len(regularized))
     return Cost(
         parameters=count_parameters(model),
         frozen=sum(p.numel() for p in model.parameters() if not p.requires_grad),
