@@ -65,7 +65,7 @@ def test_they_are_measured_on_every_eighth_batch_with_terms(every_n_steps, monke
     real = Objective.update_weights
 
     def count(self, batches, parameters):
-        measured.append(task.step - 1)
+        measured.append(task.step)
         real(self, batches, parameters)
 
     monkeypatch.setattr(Objective, "update_weights", count)

@@ -70,7 +70,7 @@ class Geometry(NamedTuple):
         )
 
     def _is_matrix_product(self, gy: Tensor, x: Tensor, weight: Tensor) -> bool:
-        """Whether a pixel of gx depends on one pixel of gy, and torch would not use oneDNN."""
+        """Whether gx is a product of matrices: each of its pixels depends on one of gy."""
         pointwise = weight.shape[2:] == (1, 1) and self[:2] == ([1, 1], [0, 0])
         plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
         return pointwise and self.groups == 1 and plain and gy.is_contiguous() and x.is_contiguous()
