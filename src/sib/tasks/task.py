@@ -136,32 +136,34 @@ class Task(nn.Module):
         """
         self.check(images, labels, foreground)
         step = self.step if step is None else step
-        out = self._forward(images, labels, foreground, step)
-        if self._part is None:  # at the end: a call that fails does not count
-            self.take_step(step)
-        return out
-
-    def _forward(
-        self, images: Tensor, labels: Tensor, foreground: Tensor | None, step: int
-    ) -> StepOutput:
         part = self._part
         regularized = self.is_regularized_step(step) if part is None else part.regularized
-        if self.objective is None or not regularized:
-            with self.checked_calls(labels):
-                logits = self.model(images)
-            loss = (part or self).classification_loss(logits, labels)
-            return StepOutput(loss, logits, loss)
-        self._check_terms(foreground)
-        count = self.num_regularized(len(images)) if part is None else len(images)
-        first, known = images[:count], None if foreground is None else foreground[:count]
-        with self.checked_calls(labels[:count]):
-            logits, parts = self.objective.forward_parts(self.model, first, labels[:count], known)
-        if part is not None:
-            return part.output(self.objective, logits, labels, parts, self.every_n_steps)
-        if count < len(images):
-            with self.checked_calls(labels[count:]):
-                logits = torch.cat([logits, self.model(images[count:])])
-        return self._output(logits, parts, labels, step)
+        with self._counted(step):
+            if self.objective is None or not regularized:
+                with self.checked_calls(labels):
+                    logits = self.model(images)
+                loss = (part or self).classification_loss(logits, labels)
+                return StepOutput(loss, logits, loss)
+            self._check_terms(foreground)
+            count = self.num_regularized(len(images)) if part is None else len(images)
+            first, known = images[:count], None if foreground is None else foreground[:count]
+            with self.checked_calls(labels[:count]):
+                logits, parts = self.objective.forward_parts(
+                    self.model, first, labels[:count], known
+                )
+            if part is not None:
+                return part.output(self.objective, logits, labels, parts, self.every_n_steps)
+            if count < len(images):
+                with self.checked_calls(labels[count:]):
+                    logits = torch.cat([logits, self.model(images[count:])])
+            return self._output(logits, parts, labels, step)
+
+    @contextmanager
+    def _counted(self, step: int) -> Iterator[None]:
+        """Count a step whose computation inside succeeds; a part of a batch is not a step."""
+        yield
+        if self._part is None:
+            self.take_step(step)
 
     if TYPE_CHECKING:  # what a call takes and returns, which nn.Module does not tell
         __call__ = forward
