@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.twice import draw, inside, vjp
+from helpers.twice import draw, inside, kept_tensors, vjp
 from sib.double_backward import attention, second_order
 
 SOFTMAXES = [F.softmax, torch.softmax, torch.Tensor.softmax]
@@ -91,21 +91,12 @@ def test_attention_to_nothing_is_left_to_torch(empty):
 
 def test_attention_keeps_two_tensors_of_scores():
     """P for the backward pass and g for that of the VJP; all else is of the size of q, k or v."""
-    places, kept = 7, []
+    places = 7
     q, k, v = (torch.randn(1, places, 2, requires_grad=True) for _ in range(3))
     with second_order():
         y = F.scaled_dot_product_attention(q, k, v)
     (gq,) = torch.autograd.grad(y.square().sum(), q, create_graph=True)
-    waiting, seen = [gq.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        kept += getattr(node, "saved_tensors", ())
-        for name in ("_saved_self", "_saved_mat2"):
-            kept += [getattr(node, name)] if getattr(node, name, None) is not None else []
-        waiting.extend(previous for previous, _ in node.next_functions)
+    kept = kept_tensors(gq)
     scores = {t.data_ptr() for t in kept if tuple(t.shape[-2:]) == (places, places)}
     assert len(scores) == 2
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from helpers.twice import draw, inside, vjp
 from sib.double_backward import second_order
+from sib.double_backward.checks import graph_nodes
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -29,13 +30,7 @@ def squeeze_excitation(x, weight):
 
 
 def names_in_graph(tensor):
-    found, waiting = set(), [tensor.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in found:
-            found.add(node)
-            waiting.extend(previous for previous, _ in node.next_functions)
-    return {node.name() for node in found}
+    return {node.name() for node in graph_nodes(tensor)}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)

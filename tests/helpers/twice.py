@@ -3,6 +3,7 @@
 import torch
 
 from sib.double_backward import second_order
+from sib.double_backward.checks import graph_nodes
 
 
 def draw(*shape):
@@ -28,3 +29,12 @@ def vjp(function):
         return torch.autograd.grad(y.sigmoid().square().sum(), inputs[0], create_graph=True)[0]
 
     return run
+
+
+def kept_tensors(output):
+    """The tensors that the graph of an output holds for its backward pass."""
+    found = []
+    for node in graph_nodes(output):
+        names = [name for name in dir(node) if name.startswith("_saved_")]
+        found += [*getattr(node, "saved_tensors", ()), *(getattr(node, name) for name in names)]
+    return [each for each in found if isinstance(each, torch.Tensor)]

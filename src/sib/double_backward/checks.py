@@ -1,5 +1,8 @@
 """Refuse what cannot be differentiated twice, before it fails in the backward pass."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from torch import Tensor, nn
 
 SELF_CHECKPOINTED = (
@@ -52,13 +55,18 @@ def check_graph(logits: Tensor) -> None:
     Raises:
         ValueError: fused attention or a compiled model was found; the message says what to change.
     """
-    waiting, seen = [logits.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node in graph_nodes(logits):
         for prefix, reason in _ONCE_ONLY.items():
             if node.name().startswith(prefix):
                 raise ValueError(f"logits must be differentiable twice: {reason}")
-        waiting.extend(previous for previous, _ in node.next_functions)
+
+
+def graph_nodes(tensor: Tensor) -> Iterator[Any]:
+    """Each node of the autograd graph that a tensor was computed by, once."""
+    waiting, seen = [tensor.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            yield node
+            waiting.extend(previous for previous, _ in node.next_functions)

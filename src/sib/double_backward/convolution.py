@@ -8,9 +8,9 @@ backend.
 On a CPU, two of torch's kernels are slow, and others take their place:
 
 - The gradient of the input of a convolution with a kernel of one pixel is computed as a matrix
-  product, in half to nine tenths of the time.
-- The weight gradient of a depthwise convolution takes oneDNN three to twenty times as long if the
-  kernel has more than three columns. It is computed three columns at a time: column j is the weight
+  product.
+- The weight gradient of a depthwise convolution takes oneDNN several times as long if the kernel
+  has more than three columns. It is computed three columns at a time: column j is the weight
   gradient of a convolution with one column, whose input is x moved by j.
 """
 

@@ -107,7 +107,8 @@ def estimate_cost(
     memo: dict[int, Any] = {}  # shared, so that a layer named by the objective is the copy's
     model = copy.deepcopy(task.model, memo).train()
     options: dict[str, Any] = {"criterion": task.criterion, "batch_norm": task.batch_norm}
-    tasks, every = [Task(model, **options)], task.every_n_steps
+    tasks = [Task(model, **options)]
+    every = task.every_n_steps
     if task.objective is not None:
         objective = copy.deepcopy(task.objective, memo)
         modes: dict[str, Any] = {"fraction": task.fraction, "checkpoint": task.checkpoint}
