@@ -1,6 +1,6 @@
 """Evaluating 100 images: our batches against a plain loop over captum and torchcam, interleaved.
 
-python benchmarks/evaluate.py --data ../shared/data/leeds_butterfly
+python benchmarks/evaluate.py --data leeds_butterfly
 
 The plain loop is what a user writes: one image at a time, each method by its library, the measures
 of each map by the same functions; once with the libraries' own settings (captum: 50 points of
@@ -45,7 +45,7 @@ CAMS = {"gradcam": GradCAM, "gradcam_pp": GradCAMpp, "layercam": LayerCAM}
 class Options:
     """Time an evaluation with all methods and all measures of a map."""
 
-    data: str = "../shared/data/leeds_butterfly"
+    data: str = "leeds_butterfly"
     """Folder of images with foregrounds."""
     arch: str = "resnet18"
     """Architecture, with random weights."""
