@@ -21,7 +21,7 @@ from helpers.processes import in_a_process
 from helpers.runs import Silent, tiny
 from sib.cli.console import ConsoleReporter
 from sib.config.train import InputConfig, ObjectiveConfig
-from sib.training import TrainConfig, TrainingFailed, loop, memory, train
+from sib.training import TrainConfig, TrainingFailed, loop, memory, step, train
 from sib.training.memory import fitting_micro_batch
 from sib.training.splits import open_splits
 from sib.utils.errors import InputError
@@ -47,6 +47,31 @@ def test_a_step_that_is_not_finite_is_taken_back_and_counted(tmp_path, method):
     assert np.isfinite([record["loss"], record["cross_entropy"]]).all()
     weights = load_file(tmp_path / "run" / "last.safetensors")
     assert all(value.isfinite().all() for value in weights.values())  # running statistics too
+
+
+def test_an_undone_step_is_told_on_the_screen(tmp_path):
+    screen = StringIO()
+    console = Console(file=screen, width=200)
+    train(breaking(tmp_path / "run", {3}, method="ce"), ConsoleReporter(console))
+    assert "undone: 1 step with a loss or gradient that was not finite" in screen.getvalue()
+
+
+def test_batches_that_are_too_small_are_counted_and_told(tmp_path, monkeypatch):
+    """Of 46 images, the last batch has 6."""
+    original, screen = step.TrainStep.__init__, StringIO()
+
+    def needing_seven(self, *arguments):
+        original(self, *arguments)
+        self.smallest = 7
+
+    monkeypatch.setattr(step.TrainStep, "__init__", needing_seven)
+    train(
+        tiny(tmp_path / "run", method="ce", epochs=1),
+        ConsoleReporter(Console(file=screen, width=200)),
+    )
+    (record,) = records(tmp_path / "run")
+    assert record["batches_too_small"] == 1 and "steps_taken_back" not in record
+    assert "left out: 1 batch with too few images for a step" in screen.getvalue()
 
 
 def test_the_model_is_what_it_was_before_the_step(tmp_path):

@@ -115,6 +115,14 @@ class ConsoleReporter:
         parts.append(f"{record['images_per_second']:.0f} images/s")
         best = f"  [green]{record['best']}[/]" if record["best"] else ""
         self._line("  ".join(parts) + best)
+        undone, small = record.get("steps_taken_back", 0), record.get("batches_too_small", 0)
+        if undone:
+            steps = f"{undone} step{'s' * (undone != 1)}"
+            self.info(f"undone: {steps} with a loss or gradient that was not finite")
+        if small:
+            self.info(
+                f"left out: {small} batch{'es' * (small != 1)} with too few images for a step"
+            )
         lost = [each for each in record.get("left_out", []) if each not in self._left_out]
         if lost:
             self._left_out.update(lost)

@@ -19,7 +19,9 @@ class EpochProgress:
         self.counts: dict[str, int] = {}
         """Images behind each sum: not every step has the S-IB terms."""
         self.steps_taken_back = 0
-        """Steps skipped because loss or gradient was not finite, or too few images were left."""
+        """Steps that were undone because the loss or a gradient was not finite."""
+        self.batches_too_small = 0
+        """Batches that did not become a step because they had too few images."""
         self.left_out: list[str] = []
         """What was wrong with the images that were left out."""
 
@@ -31,10 +33,15 @@ class EpochProgress:
             self.sums[key] = self.sums.get(key, 0) + to_float64(value.detach()) * images
             self.counts[key] = self.counts.get(key, 0) + images
 
-    def skip(self) -> None:
-        """Count a batch that did not become a step."""
+    def add_undone(self) -> None:
+        """Count a batch whose step was undone."""
         self.batches += 1
         self.steps_taken_back += 1
+
+    def add_too_small(self) -> None:
+        """Count a batch with too few images for a step."""
+        self.batches += 1
+        self.batches_too_small += 1
 
     def record(self) -> dict[str, Any]:
         """Means over the images that all processes have seen, the speed, and any problems."""
@@ -54,6 +61,8 @@ class EpochProgress:
         faults: dict[str, Any] = {}
         if self.steps_taken_back:
             faults["steps_taken_back"] = self.steps_taken_back
+        if self.batches_too_small:
+            faults["batches_too_small"] = self.batches_too_small
         left_out = [each for own in distributed.all_gather_object(self.left_out) for each in own]
         if left_out:
             faults["left_out"] = left_out

@@ -71,7 +71,7 @@ class TrainStep:
         self.update.set_learning_rate(step)
         (too_few,) = distributed.all_reduce_max(len(batch.names) < self.smallest)
         if too_few:
-            return progress.skip()
+            return progress.add_too_small()
         labels = batch.labels.to(self.device)
         inputs, targets, known = self._inputs(batch, labels)
         if known is not None and self.config.guided_labels == "drawn":
@@ -95,7 +95,7 @@ class TrainStep:
                 )
         if not self.update.finish(out.loss):
             self._check_exhausted(out.loss, batch, epoch, step)
-            return progress.skip()
+            return progress.add_undone()
         if ratios is not None:
             progress.gradient_ratios = ratios.values()
         progress.add(describe_step(out, labels, kind_of(self.task.model)), len(labels))
