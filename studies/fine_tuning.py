@@ -9,6 +9,10 @@ occlusion needs none and stands apart. The gain is (e − c) / (1 − c) per ima
 e and the object's share c of the image: 0 is chance, 1 a map inside the object. An even map has the
 energy c. Insertion and deletion are means over all methods, the figures of behaviour means over the
 ways of filling in a background or an object.
+
+With --further, the runs of a second study of each set stand beside those of the first. Its
+evaluations may cover fewer images: energy, occlusion and gain are then means over the images that
+all evaluations of a set cover, and accuracy is that on the whole test split.
 """
 
 import csv
@@ -40,6 +44,7 @@ def main(
     archives: Annotated[tuple[Path, ...], tyro.conf.Positional],
     settings: tuple[str, ...] = (),
     reference: str = "ce",
+    further: tuple[Path, ...] = (),
 ) -> None:
     """Print a table for each packed study, and one of all differences together.
 
@@ -47,10 +52,13 @@ def main(
         archives: files OUT.tar.xz of `sib study --pack`.
         settings: those to print, beside the reference; default: all.
         reference: the setting that is subtracted.
+        further: a second study of the same data for each archive, in the same order.
     """
+    if further and len(further) != len(archives):
+        raise SystemExit(f"--further: give one archive for each of the {len(archives)} archives")
     pooled: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for archive in archives:
-        runs = read_runs(archive)
+    for archive, *more in zip(archives, *([further] if further else []), strict=True):
+        runs = read_runs(archive, *more)
         names = settings or tuple(name for name in runs if name != reference)
         print(f"\n{archive.name.partition('.')[0]}\n")
         head = [reference, *names, *(f"{name} minus {reference}" for name in names)]
@@ -76,25 +84,37 @@ def main(
             )
 
 
-def read_runs(archive: Path) -> Runs:
-    """The figures of every evaluated run."""
+def read_runs(*archives: Path) -> Runs:
+    """The figures of every evaluated run of one or several studies of the same data."""
     found: Runs = defaultdict(lambda: defaultdict(dict))
-    for name, content in sorted(read_archive(archive), key=lambda each: "audit" in each[0]):
+    records = [each for archive in archives for each in read_archive(archive)]
+    images = common_images(records) if len(archives) > 1 else None
+    for name, content in sorted(records, key=lambda each: "audit" in each[0]):
         file = Path(name)
         if file.parent.parent.name != "runs":  # evaluations on validation lie deeper
             continue
         setting, repeat = setting_and_repeat(file.parent.name)
         figures = found[setting][repeat]
-        if file.name == "evaluation.json":
+        if file.name == "evaluation.json" and images is None:
             figures |= evaluation_figures(json.loads(content))
         elif file.name == "evaluation.csv":
-            figures |= gains(content.decode())
+            figures |= per_image_figures(content.decode(), images)
         elif file.name == "result.json":
             figures["accuracy on the whole test split"] = json.loads(content)["test"]["accuracy"]
         elif file.name == "audit.json":
             known = figures_of(json.loads(content)["conditions"])
             figures |= {FIGURES[key].label.strip(): value for key, value in known.items()}
     return found
+
+
+def common_images(records: list[tuple[str, bytes]]) -> set[str]:
+    """The images that the evaluations on the test split all cover."""
+    found = [
+        {row["image"] for row in csv.DictReader(io.StringIO(content.decode()))}
+        for name, content in records
+        if Path(name).name == "evaluation.csv" and Path(name).parent.parent.name == "runs"
+    ]
+    return set.intersection(*found)
 
 
 def setting_and_repeat(run: str) -> tuple[str, str]:
@@ -116,17 +136,24 @@ def evaluation_figures(evaluation: dict[str, Any]) -> dict[str, float]:
     return figures
 
 
-def gains(text: str) -> dict[str, float]:
-    """Mean gains over the images of an evaluation.csv, and the energy of an even map."""
+def per_image_figures(text: str, images: set[str] | None) -> dict[str, float]:
+    """Mean gains over the images of an evaluation.csv, and the energy of an even map.
+
+    Of a choice of images, the mean energies too.
+    """
     rows = list(csv.DictReader(io.StringIO(text)))
+    rows = [row for row in rows if images is None or row["image"] in images]
     chance = np.array([_number(row["foreground_share"]) for row in rows])
     even = float(np.nanmean(chance))
     chance[chance == 1] = np.nan  # nothing is left to gain where all of an image is object
     found: dict[str, list[float]] = defaultdict(list)
     for column in (name for name in rows[0] if name.endswith(f"/{ENERGY}")):
         method = column.partition("/")[0]
+        by_gradient = method not in GRADIENT_FREE
         energy = np.array([_number(row[column]) for row in rows])
-        kind = f"gain of {method}" if method in GRADIENT_FREE else "gain"
+        if images is not None:
+            found["energy" if by_gradient else method].append(float(np.nanmean(energy)))
+        kind = "gain" if by_gradient else f"gain of {method}"
         found[kind].append(float(np.nanmean((energy - chance) / (1 - chance))))
     return {kind: float(np.mean(each)) for kind, each in found.items()} | {EVEN: even}
 
