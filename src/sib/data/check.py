@@ -142,8 +142,8 @@ def _remarks(parts: Parts, splits: dict[str, Any], findings: list[Finding]) -> I
 
 
 def _copies(splits: dict[str, Any]) -> list[str]:
-    on_disk = {
-        name: [record for record in source.records if record.image.is_file()]
+    on_disk = {  # without those in a folder that may not be entered, which are problems already
+        name: [record for record in source.records if os.path.isfile(record.image)]
         for name, source in splits.items()
         if isinstance(source, RecordSource)
     }

@@ -111,9 +111,10 @@ class GraphedStep:
             graph = self._graphs[kind] = self._capture(batch, step)
         if graph is None:
             return self._eager(batch, step, loss_scale)
-        task.take_step(step)
         self._save_gradients()
-        return graph.replay(batch, loss_scale)
+        out = graph.replay(batch, loss_scale)
+        task.take_step(step)
+        return out
 
     def _save_gradients(self) -> None:
         """Copy gradients that are still there, since every replay may overwrite those of graphs."""
