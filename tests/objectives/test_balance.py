@@ -132,6 +132,22 @@ def test_micro_batches_give_the_factors_and_the_gradient_of_the_batch(make, micr
     assert other.step == task.step == 1
 
 
+@pytest.mark.parametrize("micro_batch", [1, 4])
+def test_micro_batches_too_small_for_a_coupled_term_give_the_factors_too(micro_batch):
+    images, labels = batch()
+    objective = sib.SpatialIB(1.0, 1e3, window_size=7, weighting=GradientBalancer())
+    task = sib.SpatialIBTask(group_norm_net().double(), objective)
+    other = copy.deepcopy(task)
+    out = task(images, labels)
+    task.backward(out.loss)
+    found = sib.accumulate(other, images, labels, micro_batch)
+    torch.testing.assert_close(
+        other.objective.weighting.factors, task.objective.weighting.factors, rtol=1e-6, atol=0
+    )
+    assert torch.allclose(found.loss, out.loss)
+    assert torch.allclose(gradient(other), gradient(task), rtol=1e-6, atol=1e-9)
+
+
 def test_terms_on_a_part_of_the_batch_are_weighed_by_all_of_its_cross_entropy():
     model, (images, labels) = group_norm_net().double(), batch()
     objective = sib.SpatialIB.calibrated(layer=LAYER)

@@ -136,17 +136,17 @@ def _losses(
             cross_entropy = task.classification_loss(logits, labels)
         else:
             cross_entropy = (part.logits * at_least_float32(logits)).sum() / part.share
-        losses = objective.losses(cross_entropy, own, part.share)
-        if gradients is not None:
+        if gradients is None:
+            losses = objective.losses(cross_entropy, own, part.share)
+        else:  # a term that couples the images may not be defined for so few of them
             rows = slice(place, place + len(labels))
-            losses = losses._replace(
-                penalties={
-                    name: torch.stack(
-                        [(g[rows] * t).sum() for g, t in zip(each, own.tensors(), strict=True)]
-                    ).sum()
-                    for name, each in gradients.items()
-                }
-            )
+            penalties = {
+                name: torch.stack(
+                    [(g[rows] * t).sum() for g, t in zip(each, own.tensors(), strict=True)]
+                ).sum()
+                for name, each in gradients.items()
+            }
+            losses = Losses(part.share * cross_entropy, penalties)
         place += len(labels)
         yield losses
         del logits, own, cross_entropy, losses
