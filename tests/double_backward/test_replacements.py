@@ -113,6 +113,13 @@ def test_other_calls_of_cat_are_left_to_torch():
             assert torch.cat((a, b), dim=0, out=out) is out
 
 
+def test_cat_takes_numpys_name_of_the_dimension():
+    a, b = draw(2, 3), draw(2, 1)
+    function = inside(lambda *tensors: torch.cat(tensors, axis=1))
+    assert torch.equal(function(a, b), torch.cat([a, b], dim=1))
+    assert torch.autograd.gradgradcheck(function, (a, b))
+
+
 @pytest.mark.parametrize(
     ("input", "padding"), [((3, 8, 8), 1), ((2, 3, 8, 8), "same"), ((2, 3, 8, 8), "valid")]
 )
@@ -277,6 +284,11 @@ def test_normalize_is_torchs_and_finite_at_zero():
     R = vjp(function)(x)
     (gradient,) = torch.autograd.grad(R[:2].square().sum(), x)
     assert gradient.isfinite().all()
+
+
+def test_normalize_takes_an_eps_whose_square_is_zero():
+    x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
+    assert torch.equal(inside(lambda a: F.normalize(a, eps=1e-30))(x), F.normalize(x, eps=1e-30))
 
 
 @apart

@@ -16,16 +16,17 @@ def cat(
     scope: Any,
     func: Callable[..., Tensor],
     tensors: Sequence[Tensor],
-    dim: int = 0,
-    *,
-    out: Tensor | None = None,
+    *args: Any,
+    **options: Any,
 ) -> Tensor:
     """Replaces ``torch.cat`` inside `sib.second_order`."""
+    dim = args[0] if args else options.get("dim", options.get("axis", 0))
+    usual = options.keys() <= {"dim", "axis"} and len(args) + len(options) < 2
     alike = len({(each.dtype, each.ndim) for each in tensors}) == 1
-    plain = out is not None or len(tensors) < 2 or not alike or not torch.is_grad_enabled()
+    plain = not usual or len(tensors) < 2 or not alike or not torch.is_grad_enabled()
     # torch concatenates an empty vector with a tensor of any shape, which slices cannot undo
     if plain or not tensors[0].is_floating_point() or any(not each.numel() for each in tensors):
-        return func(tensors, dim) if out is None else func(tensors, dim, out=out)
+        return func(tensors, *args, **options)
     return _Concatenate.apply(dim, *tensors)
 
 

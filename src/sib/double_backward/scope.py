@@ -95,7 +95,9 @@ def _normalize(
     eps: float = 1e-12,
     out: Tensor | None = None,
 ) -> Tensor:
-    if p != 2 or out is not None or input.dtype not in (torch.float32, torch.float64):
+    exact = input.dtype in (torch.float32, torch.float64)
+    # the square of a smaller eps would be 0
+    if p != 2 or out is not None or not exact or eps**2 < torch.finfo(input.dtype).tiny:
         return func(input, p, dim, eps, out)
     squares = input.square().sum(dim, keepdim=True)
     return input / squares.clamp_min(eps**2).sqrt()
