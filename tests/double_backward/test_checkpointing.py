@@ -156,6 +156,44 @@ def test_repeated_blocks(arch, kinds, count):
     assert kinds is None or {type(block).__name__ for block in blocks} == kinds
 
 
+class Outputs(nn.Module):
+    """A network of blocks that give a map in a container."""
+
+    def __init__(self, container):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 5)
+        self.blocks = nn.ModuleList(Contained(8, container) for _ in range(2))
+
+    def forward(self, images):
+        x = self.stem(images)
+        for block in self.blocks:
+            x = block(x)[0]
+        return self.head(x.mean(dim=(2, 3)))
+
+
+class Contained(Block):
+    def __init__(self, width, container):
+        super().__init__(width)
+        self.container = container
+
+    def forward(self, x):
+        return self.container(super().forward(x))
+
+
+def test_a_tuple_of_one_tensor_is_as_good_as_a_tensor():
+    assert_same(*problem(Outputs(lambda x: (x,))))
+
+
+@pytest.mark.parametrize(
+    ("container", "kind"),
+    [(lambda x: (x, x), "tuple"), (lambda x: [x], "list"), (lambda x: {0: x}, "dict")],
+)
+def test_blocks_that_give_more_than_a_tensor_are_refused(container, kind):
+    _, ours, images, labels = problem(Outputs(container))
+    with pytest.raises(ValueError, match=f"Contained gives a {kind}: leave checkpoint out"):
+        step(ours, images, labels)
+
+
 def test_a_model_without_blocks_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     with pytest.raises(ValueError, match="Sequential has no repeated blocks to be checkpointed"):

@@ -51,8 +51,11 @@ def checkpointed(blocks: list[nn.Module]) -> Iterator[None]:
     """Checkpoint the blocks in forward passes inside; the blocks are the same afterwards.
 
     Buffers such as batch norm's statistics change only in the first pass of a block, and random
-    numbers are drawn once. A block that does not map one tensor to one tensor is left alone. So is
-    a block with a forward hook inside, since the hook would receive tensors without a graph.
+    numbers are drawn once. A block that takes anything but one tensor is left alone. So is a block
+    with a forward hook inside, since the hook would receive tensors without a graph.
+
+    Raises:
+        ValueError: in the forward pass, a block gives anything but one tensor.
     """
     blocks = [block for block in blocks if not _is_listened_to(block)]
     try:
@@ -114,7 +117,14 @@ class _Block(torch.autograd.Function):
     def forward(ctx, x, *rest):  # the weights, the block's own forward, and how to repeat it
         *weights, original, ctx.again = rest
         ctx.save_for_backward(x, *weights)
-        return original(x)
+        y = original(x)
+        only = y[0] if isinstance(y, tuple) and len(y) == 1 else y
+        if not isinstance(only, Tensor):
+            raise ValueError(
+                f"checkpoint needs blocks that give one tensor; {type(ctx.again.block).__name__} "
+                f"gives a {type(y).__name__}: leave checkpoint out (sib train --checkpoint)"
+            )
+        return y
 
     @staticmethod
     def backward(ctx, gy):
