@@ -147,3 +147,9 @@ def test_q_outside_zero_to_one_is_refused(q):
 def test_temperature_that_is_not_positive_is_refused(temperature):
     with pytest.raises(ValueError, match="temperature"):
         SF.soft_quantile(torch.rand(5), 0.5, temperature=temperature)
+
+
+@pytest.mark.parametrize("dim", [1, -2])
+def test_a_dimension_that_is_not_there_is_refused(dim):
+    with pytest.raises(ValueError, match=rf"dim must be an axis of values \(5,\); got {dim}"):
+        SF.soft_quantile(torch.rand(5), 0.5, dim=dim)

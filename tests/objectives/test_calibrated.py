@@ -206,3 +206,8 @@ def test_images_without_a_gradient_are_told():
 def test_weights_out_of_range_are_refused(name, weight):
     with pytest.raises(ValueError, match=f"{name} must be a finite number of at least 0"):
         CalibratedSpatialIB(**{name: weight})
+
+
+def test_the_name_of_a_stage_alone_is_not_taken_for_a_list():
+    with pytest.raises(ValueError, match=r"stages must be a list of names; got 'layer3'"):
+        CalibratedSpatialIB(stages="layer3")

@@ -27,7 +27,7 @@ def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 
         ``values`` with ``dim`` of size 1.
 
     Raises:
-        ValueError: ``q`` or ``temperature`` is out of range, or ``dim`` is empty.
+        ValueError: ``q``, ``temperature`` or ``dim`` is out of range, or ``dim`` is empty.
 
     Source: arXiv 2511.09239, published scripts.
 
@@ -37,6 +37,8 @@ def soft_quantile(values: Tensor, q: float, dim: int = -1, temperature: float = 
         80.0
     """
     checks.floating("values", values)
+    if values.ndim and not -values.ndim <= dim < values.ndim:
+        raise ValueError(f"dim must be an axis of values {checks.shape(values)}; got {dim}")
     if values.ndim == 0 or values.shape[dim] == 0:
         raise ValueError(f"values must have entries along dim; got shape {checks.shape(values)}")
     moved = at_least_float32(values).movedim(dim, -1)

@@ -124,6 +124,8 @@ class CalibratedSpatialIB(SpatialIBObjective):
         checks.at_least_zero("stage_weight", stage_weight)
         if not isinstance(area, (int, float)) or not 0 < area < 1:
             raise ValueError(f"area must lie between 0 and 1, both excluded; got {area!r}")
+        if isinstance(stages, str):
+            raise ValueError(f"stages must be a list of names; got {stages!r}: give [{stages!r}]")
         if weighting is None and balance:
             weighting = GradientBalancer(floor=balance_floor, steady_interval=steady_interval)
         super().__init__(weighting, guidance)
