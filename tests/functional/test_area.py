@@ -30,6 +30,12 @@ def test_a_centred_disc():
     assert torch.equal(disc, disc.flip(-1)) and torch.equal(disc, disc.mT)
 
 
+@pytest.mark.parametrize(("size", "nearest"), [((8, 8), 4), ((7, 8), 2), ((7, 7), 1)])
+def test_the_smallest_disc_is_the_pixels_nearest_to_the_centre(size, nearest):
+    disc = centred_disc(1e-6, size)
+    assert disc.sum() == nearest and disc[0, 0, size[0] // 2, size[1] // 2]
+
+
 @pytest.mark.parametrize("area", [0, 1, -0.1])
 def test_a_share_out_of_range_is_refused(area):
     with pytest.raises(ValueError, match="area must lie between 0 and 1"):

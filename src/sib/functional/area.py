@@ -95,6 +95,9 @@ def largest_area(maps: Tensor, area: float, size: tuple[int, int]) -> Tensor:
 def centred_disc(area: float, size: tuple[int, int]) -> Tensor:
     """The pixels nearest to the centre of an image: a guess that does not look at the image.
 
+    As in `largest_area`, pixels that are equally far from the centre are in the disc together. At
+    least the nearest ones are in it, which are four if both sides are even.
+
     Args:
         area: share of the pixels, in (0, 1).
         size: (H, W).
@@ -103,4 +106,6 @@ def centred_disc(area: float, size: tuple[int, int]) -> Tensor:
         (1, 1, H, W), bool.
     """
     y, x = (torch.arange(length, dtype=torch.float64) - (length - 1) / 2 for length in size)
-    return largest_area(-(y[:, None].square() + x.square())[None, None], area, size)
+    nearness = -(y[:, None].square() + x.square())[None, None]
+    disc = largest_area(nearness, area, size)
+    return disc if disc.any() else nearness == nearness.amax()
