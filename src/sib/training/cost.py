@@ -73,7 +73,7 @@ def cost_of(
         if not is_out_of_memory(error):
             raise
         size = config.micro_batch or len(labels)
-        fits = fitting_micro_batch(copy.deepcopy(task), images, labels, size, context, known)
+        fits = fitting_micro_batch(task, images, labels, size, context, known)
         raise InputError(f"--batch-size {config.batch_size}: {advice(size, fits)}") from None
     except ValueError as error:  # of a layer that gives no feature map, a model that takes no batch
         raise InputError(f"--arch {config.arch}: {error}") from None

@@ -1,5 +1,7 @@
 """What to do if a step does not fit into memory."""
 
+import sys
+import traceback
 from collections.abc import Callable
 
 import torch
@@ -34,7 +36,8 @@ def fitting_micro_batch(
 ) -> int | None:
     """The largest of size/2, size/4, … images at a time with which a step of this batch fits.
 
-    Takes such steps to find out; gradients and buffers are changed.
+    Takes such steps to find out; gradients and buffers are changed. What the step that did not fit
+    still holds is freed first: call this while its exception is handled.
 
     Args:
         task: the run's task.
@@ -47,6 +50,9 @@ def fitting_micro_batch(
     Returns:
         The micro-batch; None if not even one image fits.
     """
+    error = sys.exception()
+    if error is not None:  # its frames hold the graph of the step
+        traceback.clear_frames(error.__traceback__)
     while size > 1:
         size //= 2
         task.zero_grad(set_to_none=True)
