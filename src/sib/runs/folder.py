@@ -167,9 +167,16 @@ class RunFolder:
             )
 
     def mark_resumed(self, config: TrainConfig) -> None:
-        """Write the configuration, which may have changed, and remove the result."""
-        self.save_config(config)
-        (self.path / "result.json").unlink(missing_ok=True)
+        """Write the configuration, which may have changed, and remove the result.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        try:
+            self.save_config(config)
+            (self.path / "result.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"--out {self.path} cannot be written: {error.strerror}") from None
 
     def save_config(self, config: TrainConfig) -> None:
         """Write ``config.yaml``."""

@@ -119,7 +119,7 @@ def prepare(
     loader, batch = on_all_ranks(lambda: _first_batch(config, splits))
     if not distributed.is_main_process():  # the first process continues as if it were alone
         torch.manual_seed(distributed.rank_seed(config.seed))
-    steps = len(loader) * config.epochs - (state["step"] if state else 0)
+    steps = max(0, len(loader) * config.epochs - (state["step"] if state else 0))
     cost = cost_of(config, task, batch, steps, device)
     reporter.cost(cost, config, steps)
     if config.dry_run:

@@ -18,7 +18,7 @@ class Writer:
         run: the run folder.
 
     Raises:
-        TrainingFailed: a file of an epoch cannot be written; earlier files stay.
+        TrainingFailed: a file cannot be written; earlier files stay.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -52,12 +52,14 @@ class Writer:
     def drop_after(self, epoch: int) -> None:
         """Drop the lines of epochs that were logged but never saved."""
         if self.writes:
-            self.run.drop_after(epoch)
+            with self._one_sentence():
+                self.run.drop_after(epoch)
 
     def save_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json``."""
         if self.writes:
-            self.run.save_result(result)
+            with self._one_sentence():
+                self.run.save_result(result)
 
     @contextmanager
     def _one_sentence(self) -> Iterator[None]:
