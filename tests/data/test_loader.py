@@ -15,6 +15,7 @@ import torch
 from helpers.pictures import save, save_classes, square_mask
 from helpers.processes import Forked
 from sib.data import BadSample, Digits, JointTransform, Sample, collate, make_loader, open_data
+from sib.data.loader import first_batch
 from sib.data.reading import is_worker_crash
 from sib.data.sampler import KeySampler
 from sib.utils.errors import InputError, ReaderDied
@@ -253,6 +254,18 @@ def test_bad_images_are_left_out_and_named(workers):
     assert broken == BadSample("3.png is damaged", ("4.png is damaged",))
     first, _ = make_loader(source, **options)
     assert first == BadSample("1.png is damaged")
+    named = broken.as_batch()
+    assert named.skipped == ("3.png is damaged", "4.png is damaged")
+    assert named.names == [] and len(named.images) == len(named.labels) == 0
+
+
+def test_the_first_batch_is_one_that_has_an_image():
+    options = {"image_size": 4, "batch_size": 2, "train": False}
+    skipping = make_loader(Broken({0, 1, 2}), skip_bad=True, **options)
+    assert first_batch(skipping).names == ["3.png"]
+    for bad, skip in (({0, 1}, False), (set(range(5)), True)):
+        with pytest.raises(InputError, match=r"^0\.png is damaged$"):
+            first_batch(make_loader(Broken(bad), skip_bad=skip, **options))
 
 
 def test_a_dead_worker_is_told_from_other_errors():

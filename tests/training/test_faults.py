@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import resource
 import signal
+import weakref
+from dataclasses import replace
 from io import StringIO
 from multiprocessing.connection import wait
 
@@ -21,6 +23,7 @@ from helpers.processes import in_a_process
 from helpers.runs import Silent, tiny
 from sib.cli.console import ConsoleReporter
 from sib.config.train import InputConfig, ObjectiveConfig
+from sib.runs.folder import RunFolder
 from sib.training import TrainConfig, TrainingFailed, loop, memory, step, train
 from sib.training.memory import fitting_micro_batch
 from sib.training.splits import open_splits
@@ -152,7 +155,7 @@ def on_disk(tmp_path, **options):
         method="ce",
         workers=0,
         device="cpu",
-        input=InputConfig(cache="off"),
+        input=InputConfig(cache="off", validation_fraction=0.3),
         **(defaults | options),
     )
     return config, sorted(folder.rglob("*.png"))
@@ -185,6 +188,60 @@ def test_or_is_left_out_and_listed(tmp_path):
     assert (
         screen.getvalue().count(f"left out: 1 image that cannot be read, the first: {image}") == 1
     )
+
+
+class DamagingAll(Damaging):
+    """Damages several images after the first epoch."""
+
+    def epoch(self, record):
+        for path in self.image:
+            path.write_bytes(b"torn")
+
+
+def paths_of(source, images):
+    return [path for path in images if any(str(path).endswith(name) for name in source.names)]
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_left_out_as_well(tmp_path):
+    config, images = on_disk(tmp_path, on_bad_image="skip")
+    splits = open_splits(config)
+    count = len(splits.validation)
+    config = replace(config, batch_size=count - 1)  # so the last image has a batch of its own
+    last = splits.validation.names[-1]
+    damaged = [path for path in images if str(path).endswith(last)]
+    damaged += paths_of(splits.train, images)[2:]
+    train(config, DamagingAll(damaged))
+    first, second = records(tmp_path / "run")
+    assert first["validation"]["images"] == count and "left_out" not in first
+    assert second["validation"]["images"] == count - 1
+    assert len(second["left_out"]) == len(damaged) == len(set(second["left_out"]))
+
+
+def test_a_split_of_which_nothing_can_be_read_ends_the_run_in_a_sentence(tmp_path):
+    config, images = on_disk(tmp_path, on_bad_image="skip")
+    damaged = paths_of(open_splits(config).validation, images)
+    with pytest.raises(InputError, match="there is no image to measure on that can be read"):
+        train(config, DamagingAll(damaged))
+
+
+def test_a_result_that_cannot_be_written_is_told(tmp_path):
+    class Occupying(Silent):
+        def epoch(self, record):
+            (tmp_path / "run" / "result.json").mkdir(exist_ok=True)
+
+    with pytest.raises(TrainingFailed, match="run cannot be written: Is a directory; step 12 is"):
+        train(tiny(tmp_path / "run"), Occupying())
+    with pytest.raises(InputError, match=r"--out .*run cannot be written: Is a directory"):
+        RunFolder(tmp_path / "run").mark_resumed(tiny(tmp_path / "run"))
+
+
+def test_a_run_that_was_stopped_beyond_its_new_end_has_no_steps_left(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(tmp_path / "run", save_every_steps=2), Silent(stop_after=9))
+    reporter = Silent()
+    train(tiny(tmp_path / "run", epochs=1, resume=True), reporter)
+    ((cost, steps),) = reporter.costs
+    assert steps == 0 and cost.total == 0
 
 
 def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
@@ -237,3 +294,24 @@ def test_the_largest_micro_batch_that_fits_is_found(monkeypatch):
     context = lambda: torch.autocast("cpu", enabled=False)  # noqa: E731
     assert fitting_micro_batch(nn.Linear(1, 1), images, labels, 20, context) == 2
     assert tried == [10, 5, 2]
+
+
+def test_what_did_not_fit_is_freed_before_something_smaller_is_tried(monkeypatch):
+    """The frames of an exception hold the graph of the step that raised it."""
+    held = []
+
+    def accumulate(task, images, labels, size, foreground, step):
+        graph = torch.zeros(3, requires_grad=True) * 2
+        if held:
+            assert held[0]() is None
+        else:
+            held.append(weakref.ref(graph))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(memory, "accumulate", accumulate)
+    images, labels = torch.zeros(8, 3, 4, 4), torch.zeros(8, dtype=torch.int64)
+    context = lambda: torch.autocast("cpu", enabled=False)  # noqa: E731
+    try:
+        accumulate(None, images, labels, 8, None, 0)
+    except torch.OutOfMemoryError:
+        assert fitting_micro_batch(nn.Linear(1, 1), images, labels, 8, context) == 4

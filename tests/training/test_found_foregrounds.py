@@ -77,6 +77,35 @@ def test_quality_by_hand():
     }
 
 
+def test_quality_of_a_foreground_of_one_pixel():
+    """Its disc is the four pixels at the centre of the image."""
+    quality = ForegroundQuality()
+    found = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    found[..., 4, 4] = True
+    quality.add(found, found, torch.tensor([True]))
+    record = quality.record()
+    assert record is not None
+    assert (record["found"], record["disc"], record["even"]) == (1.0, 0.25, 1 / 64)
+
+
+class Torn(Squares):
+    """Its last image cannot be read, and has a batch of its own."""
+
+    def __getitem__(self, index):
+        if index == len(self) - 1:
+            raise InputError(f"{self.names[index]} is cut off")
+        return super().__getitem__(index)
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_left_out(monkeypatch):
+    monkeypatch.setattr(found_foreground, "BATCH", 4)
+    with pytest.raises(InputError, match="square 8 is cut off"):
+        find_foregrounds(Colours(), Torn(9), VIEW, AREA, layer="places")
+    skipping = VIEW._replace(skip_bad=True)
+    found = find_foregrounds(Colours(), Torn(9), skipping, AREA, layer="places")
+    assert found.names == Squares(8).names and len(found.maps) == 8
+
+
 class Constant(Colours):
     def __init__(self):
         super().__init__()

@@ -97,7 +97,7 @@ class Loader:
         workers: int,
         skip_bad: bool = False,
     ) -> None:
-        self._sampler = sampler
+        self._sampler, self.skip_bad = sampler, skip_bad
         self._loader = DataLoader(
             dataset,
             batch_sampler=sampler,
@@ -169,12 +169,15 @@ class KeyedDataset(Dataset[Any]):
 
 
 def first_batch(loader: "Loader") -> Batch:
-    """The first batch of a loader.
+    """The first batch of a loader; with ``skip_bad`` the first that has an image.
 
     Raises:
         InputError: an image of it cannot be read.
     """
-    batch = next(iter(loader))
+    batches = iter(loader)
+    batch = next(batches)
+    if isinstance(batch, BadSample) and loader.skip_bad:
+        batch = next((each for each in batches if not isinstance(each, BadSample)), batch)
     if isinstance(batch, BadSample):
         raise InputError(batch.message)
     return batch

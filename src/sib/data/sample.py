@@ -150,6 +150,17 @@ class BadSample(NamedTuple):
     others: tuple[str, ...] = ()
     """What was wrong with the other images of a batch in which there is nothing else."""
 
+    def as_batch(self) -> Batch:
+        """A batch without images, which names those that were left out."""
+        return Batch(
+            images=torch.empty(0, 3, 0, 0, dtype=torch.uint8),
+            labels=torch.empty(0, dtype=torch.int64),
+            foreground=torch.empty(0, 1, 0, 0, dtype=torch.bool),
+            annotated=torch.empty(0, dtype=torch.bool),
+            names=[],
+            skipped=(self.message, *self.others),
+        )
+
 
 def collate(
     samples: Sequence[tuple[str, Sample] | BadSample], skip_bad: bool = False, classes: int = 0

@@ -192,6 +192,8 @@ def _look(
     try:
         for batch in track(loader):
             if isinstance(batch, BadSample):
+                if view.skip_bad:
+                    continue
                 raise InputError(batch.message)
             kept.clear()
             with evaluation_mode(model), torch.no_grad():

@@ -200,6 +200,8 @@ class Training:
         batches = iter(batches)
         while True:
             batch = next(batches, None)
+            if isinstance(batch, BadSample) and self.config.on_bad_image == "skip":
+                batch = batch.as_batch()
             bad = batch.message if isinstance(batch, BadSample) else None
             asked = self.interrupt.number or 0
             more, failed, number = distributed.all_reduce_max(

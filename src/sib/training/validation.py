@@ -15,6 +15,7 @@ from sib.functional.label_kinds import MULTI, LabelKind, kind_of
 from sib.metrics import foreground_energy
 from sib.metrics.labels import LabelScores, label_scores
 from sib.models.mode import evaluation_mode
+from sib.utils.errors import InputError
 from sib.utils.normalization import Normalization
 
 
@@ -60,11 +61,16 @@ def measure(
 
     Returns:
         `Measurement`.
+
+    Raises:
+        InputError: there is no image.
     """
     sums = torch.zeros(7, dtype=torch.float64)
     kind, pairs = kind_of(model), []
     with evaluation_mode(model):
         for batch in batches:
+            if not batch.names:  # none of its images can be read
+                continue
             images = normalise(batch.images, device, normalization).requires_grad_()
             logits = kind.class_logits(model(images))
             R = decision_vjp(logits, images, kind=kind)
@@ -73,6 +79,8 @@ def measure(
             if kind is MULTI:
                 pairs.append((kind.probabilities(logits.float()).cpu(), batch.labels))
     images, correct, entropy, annotated, energy, known, share = distributed.all_reduce_sum(sums)
+    if not images:
+        raise InputError("there is no image to measure on that can be read")
     return Measurement(
         accuracy=(correct / images).item(),
         cross_entropy=(entropy / images).item(),
