@@ -1,16 +1,15 @@
 """Cross-entropy with smoothed labels and weighted classes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sib.config.fine_tuning import FineTuningConfig
+from sib.tasks.criterion import Criterion
 from sib.utils.errors import InputError
-
-Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def make_criterion(

@@ -47,7 +47,9 @@ class GradientRatios:
 
     Costs about one backward pass per term and micro-batch.
 
-    task: the task that holds the parameters. Its factor for steps without terms is divided out.
+    Args:
+        task: holds the parameters. The factor by which its terms count for steps without terms is
+            divided out.
     """
 
     def __init__(self, task: Task) -> None:
@@ -115,7 +117,7 @@ class TermMonitor:
                 f"that lasts, accuracy suffers: lower {self._advice}"
             )
         scale = record["reconstruction_scale"]
-        if scale < COLLAPSED * self.largest_scale or scale == 0 != self.largest_scale:
+        if scale < COLLAPSED * self.largest_scale:
             found["collapsed"] = (
                 f"R has collapsed: the mean of |R| is {scale:.1e}, after {self.largest_scale:.1e} "
                 "in an earlier epoch, so the terms see next to nothing; either the network is "

@@ -9,6 +9,7 @@ from torch import nn
 
 from sib.config.stored import stored_options
 from sib.config.train import TrainConfig
+from sib.data.locate import DIGITS
 from sib.models.build import build, build_from
 from sib.models.catalogue import check_known
 from sib.models.memory_format import choose_memory_format, set_memory_format
@@ -16,8 +17,6 @@ from sib.models.start import Start, read_start
 from sib.runs.archive import check_has_weights
 from sib.utils.errors import InputError
 from sib.utils.image_size import ImageSize, check_size, size_in_words
-
-DIGITS = "digits"
 
 
 def read_weights_of(config: TrainConfig) -> Start | None:
