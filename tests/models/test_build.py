@@ -74,6 +74,7 @@ def test_random_weights_follow_the_seed():
         (("timm/resnet10q", 3, 64), "timm has no model 'resnet10q', perhaps timm/resnet"),
         (("vit_b_32", 3, 100), "vit_b_32 does not take image_size 100"),
         (("densenet121", 3, 16), "densenet121 does not take image_size 16"),
+        (("timm/xcit_nano_12_p16_224", 3, 50), "timm/xcit_.* does not take image_size 50: .*patch"),
         (("resnet18", 0, 64), "num_classes must be at least 1; got 0"),
         (("resnet18", 3, 0), "image_size must be at least 2; got 0"),
         (("deeplabv3_resnet50", 3, 64), "'deeplabv3_resnet50' is unknown"),

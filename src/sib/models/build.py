@@ -156,9 +156,12 @@ def _from_timm(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     timm = import_timm()
     model: nn.Module
     try:
-        model = timm.create_model(name, num_classes=num_classes, img_size=image_size)
-    except TypeError:  # convolutional networks know no img_size
-        model = timm.create_model(name, num_classes=num_classes)
+        try:
+            model = timm.create_model(name, num_classes=num_classes, img_size=image_size)
+        except TypeError:  # convolutional networks know no img_size
+            model = timm.create_model(name, num_classes=num_classes)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise _refused_size(TIMM + name, image_size, error) from None
     return model
 
 
