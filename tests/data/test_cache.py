@@ -137,6 +137,7 @@ def test_a_sample_can_be_changed_without_changing_the_next(noisy_images, tmp_pat
         lambda folder: (folder / "foreground.npy").unlink(),
         lambda folder: (folder / "cache.json").write_text("{"),
         lambda folder: (folder / "cache.json").write_text('{"facts": {}, "files": {}}'),
+        lambda folder: (folder / "cache.json").write_text('{"files": {}}'),
         lambda folder: (folder / "cache.json").unlink(),
     ],
 )

@@ -197,12 +197,19 @@ class TestRecord:
             ("test,0,a,c", "more or fewer cells"),
             ("test,0,b,c,x.png", "label 0 has two names"),
             ("test,0,a,c,0.png", "listed twice"),
+            (f"test,[0],{'[' * 100_000},c,x.png", "is damaged: maximum recursion depth"),
         ],
     )
     def test_a_damaged_table(self, tmp_path, line, part):
         path = tmp_path / "images.csv"
         path.write_text(to_csv([ImageRow("test", 0, "a", "c", "0.png")]) + line + "\n")
         with pytest.raises(InputError, match=part):
+            read_rows(path)
+
+    def test_a_table_without_a_label(self, tmp_path):
+        path = tmp_path / "images.csv"
+        path.write_text(to_csv([ImageRow("test", (), "[]", "c", "0.png")]))
+        with pytest.raises(InputError, match="is damaged: no image has a label"):
             read_rows(path)
 
     def test_no_table(self, tmp_path):

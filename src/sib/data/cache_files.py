@@ -27,9 +27,9 @@ def is_whole(path: Path, facts: dict[str, Any]) -> bool:
     try:
         stored = json.loads((path / FACTS).read_text())
         sizes = {name: (path / name).stat().st_size for name in stored["files"]}
+        return bool(stored["facts"] == facts and sizes == stored["files"])
     except (OSError, ValueError, TypeError, KeyError):
         return False
-    return stored["facts"] == facts and sizes == stored["files"]
 
 
 def build_once(

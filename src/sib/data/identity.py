@@ -88,7 +88,7 @@ def read_rows(path: Path) -> list[ImageRow] | None:
         return None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, csv.Error) as error:
+    except (ValueError, csv.Error, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is damaged: {error}") from None
@@ -151,6 +151,8 @@ def _check_rows(rows: Sequence[ImageRow]) -> None:
         for label, name in _pairs(row):
             if names.setdefault(label, name) != name:
                 raise ValueError(f"label {label} has two names")
+    if not names:
+        raise ValueError("no image has a label")
     if len({row.name for row in rows}) < len(rows):
         raise ValueError("an image is listed twice")
 
