@@ -191,6 +191,14 @@ def test_a_micro_batch_below_one_is_refused():
         sib.accumulate(sib.SpatialIBTask(group_norm_net(), strong()), *batch(), 0)
 
 
+@pytest.mark.parametrize(
+    ("labels", "shape"), [(torch.arange(9) % 5, r"\(9,\)"), (torch.tensor(1), r"\(\)")]
+)
+def test_labels_of_another_batch_are_told_as_a_whole(labels, shape):
+    with pytest.raises(ValueError, match=rf"int64 of shape \(10,\), .* of shape {shape}"):
+        sib.accumulate(sib.SpatialIBTask(group_norm_net(), strong()), batch()[0], labels, 4)
+
+
 def test_a_bad_batch_is_told_before_any_gradient():
     task = sib.SpatialIBTask(group_norm_net(), strong())
     images, labels = batch()

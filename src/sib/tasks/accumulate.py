@@ -9,6 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sib.functional import checks
 from sib.objectives.parts import Terms
+from sib.tasks.checks import check_batch
 from sib.tasks.first_pass import Batches, FirstPass, first_pass
 from sib.tasks.output import StepOutput
 from sib.tasks.task import Task
@@ -74,6 +75,7 @@ def accumulate(
         out: StepOutput = task(images, labels, foreground, step=step)
         _finish(inner, out, watch, loss_scale)
         return out.detach()
+    check_batch(images, labels, values=False)  # the parts of a wrong shape would be named instead
     known = [None] * count if foreground is None else foreground.tensor_split(count)
     batches: Batches = list(
         zip(images.tensor_split(count), labels.tensor_split(count), known, strict=True)
