@@ -122,6 +122,19 @@ def test_a_single_logit_trains_with_every_objective(name):
     assert all(p.grad.isfinite().all() for p in task.model.parameters())
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_classes_of_a_single_logit_are_its_label_to_binary_cross_entropy(name):
+    images, foreground = batch()
+    labels = torch.tensor([0, 1, 1, 0])
+    found = []
+    for given in (labels, labels[:, None].float()):
+        task = sib.Task(network(1), OBJECTIVES[name](), nn.BCEWithLogitsLoss())
+        torch.manual_seed(3)
+        task.backward(task(images, given, foreground).loss)
+        found.append(gradients(task.model))
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize(
     ("labels", "outputs", "message"),
     [

@@ -63,11 +63,14 @@ def annotated(foreground: Tensor) -> Tensor:
 
 
 def hard_labels(labels: Tensor, method: str, kind: LabelKind) -> Tensor:
-    """The labels, or ValueError where they are soft: the method explains the classes of an image.
+    """The labels as `LabelKind.true_score` takes them, or ValueError where they are soft.
 
-    Several labels an image are soft where one is neither 0 nor 1.
+    The method explains the classes of an image. Several labels an image are soft where one is
+    neither 0 nor 1. The classes (B,) of a single logit are its label (B, 1) to binary
+    cross-entropy.
     """
     if kind is MULTI:
+        labels = labels[:, None] if labels.ndim == 1 else labels
         soft = not ((labels == 0) | (labels == 1)).all()
     else:
         soft = labels.is_floating_point()
