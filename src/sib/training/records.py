@@ -1,5 +1,6 @@
 """What a run records: of an epoch, of its best epoch, of its test, and beside its weights."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +13,20 @@ OPTIMISTIC = "the best epoch was chosen on the test split, so the test figure is
 
 
 def is_better(measured: Measurement, best: Mapping[str, float]) -> bool:
-    """Whether an epoch is better than the best so far: by accuracy or mAP, then by its loss."""
+    """Whether an epoch is better than the best so far: by accuracy or mAP, then by its loss.
+
+    NaN is worse than any number. The mAP is NaN if no image of the split has a label.
+    """
     if not best:
         return True
     accuracy = measured.labels.map_macro if measured.labels else measured.accuracy
     before = best.get("map_macro", best["accuracy"])
-    return (accuracy, -measured.cross_entropy) > (before, -best["cross_entropy"])
+    return _rank(accuracy, measured.cross_entropy) > _rank(before, best["cross_entropy"])
+
+
+def _rank(accuracy: float, loss: float) -> tuple[float, ...]:
+    """Larger for a better epoch."""
+    return tuple(-math.inf if math.isnan(value) else value for value in (accuracy, -loss))
 
 
 def best_words(measured: Measurement, best: Mapping[str, float]) -> str:
