@@ -50,7 +50,7 @@ def check_model(model: nn.Module) -> None:
 
 
 def check_graph(logits: Tensor) -> None:
-    """Raise if the graph of ``logits`` contains a step that cannot be differentiated twice.
+    """Raise if the graph of ``logits`` contains an operation without a second derivative.
 
     Raises:
         ValueError: fused attention or a compiled model was found; the message says what to change.

@@ -71,8 +71,8 @@ class SpatialIBObjective(Objective):
 
         Raises:
             ValueError: the shapes do not match, the images do not require a gradient, the batch is
-                too small for HSIC, the window is larger than the images, a step cannot be
-                differentiated twice, or ``cross_entropy`` is required and missing.
+                too small for HSIC, the window is larger than the images, an operation of the model
+                cannot be differentiated twice, or ``cross_entropy`` is required and missing.
         """
         step = self.step if step is None else step
         due = self.weights_are_due(step)
