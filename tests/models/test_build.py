@@ -7,6 +7,7 @@ from torch import nn
 import sib
 from helpers.processes import apart
 from sib.models import architectures, build
+from sib.models.build import head_names
 from sib.utils.errors import InputError
 
 PUBLISHED = ["resnet18", "resnet50", "densenet121", "vit_b_32"]
@@ -125,3 +126,9 @@ def scripted(num_classes):
 def test_a_scripted_network_is_refused():
     with pytest.raises(InputError, match=r"test_build:scripted is TorchScript, whose layers"):
         build(f"{__name__}:scripted", 2, 16)
+
+
+def test_a_head_of_another_name_for_two_classes_is_the_head():
+    """It ended in a KeyError."""
+    found = head_names("helpers.nets:another_head_for_two", 32)
+    assert found == {"logit.weight", "logit.bias", "head.weight", "head.bias"}

@@ -105,15 +105,16 @@ def _restart_head(model: nn.Module, new: list[str]) -> None:
 
 
 def head_names(name: str, image_size: ImageSize) -> set[str]:
-    """Names of the tensors whose shape depends on the number of classes.
+    """Names of the tensors whose shape, or presence, depends on the number of classes.
 
     The state of the random generator is not changed.
     """
     # shapes are enough, where building is known to read no value of a weight
     device = "cpu" if ":" in name or name.startswith(TIMM) else "meta"
     with torch.random.fork_rng(devices=[]), torch.device(device):
-        two, three = (_construct(name, count, image_size).state_dict() for count in (2, 3))
-    return {key for key in two if two[key].shape != three[key].shape}
+        states = [_construct(name, count, image_size).state_dict() for count in (2, 3)]
+    two, three = ({key: value.shape for key, value in state.items()} for state in states)
+    return {key for key in two | three if two.get(key) != three.get(key)}
 
 
 def build_random(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
