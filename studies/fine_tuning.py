@@ -137,9 +137,8 @@ def evaluation_figures(evaluation: dict[str, Any]) -> dict[str, float]:
 
 
 def per_image_figures(text: str, images: set[str] | None) -> dict[str, float]:
-    """Mean gains over the images of an evaluation.csv, and the energy of an even map.
-
-    Of a choice of images, the mean energies too.
+    """Means over the images of an evaluation.csv: gains, and the energy of an even map and of each
+    method that needs a gradient; of a choice of images, also the mean energies.
     """
     rows = list(csv.DictReader(io.StringIO(text)))
     rows = [row for row in rows if images is None or row["image"] in images]
@@ -151,8 +150,11 @@ def per_image_figures(text: str, images: set[str] | None) -> dict[str, float]:
         method = column.partition("/")[0]
         by_gradient = method not in GRADIENT_FREE
         energy = np.array([_number(row[column]) for row in rows])
+        mean = float(np.nanmean(energy))
+        if by_gradient:
+            found[f"energy of {method}"].append(mean)
         if images is not None:
-            found["energy" if by_gradient else method].append(float(np.nanmean(energy)))
+            found["energy" if by_gradient else method].append(mean)
         kind = "gain" if by_gradient else f"gain of {method}"
         found[kind].append(float(np.nanmean((energy - chance) / (1 - chance))))
     return {kind: float(np.mean(each)) for kind, each in found.items()} | {EVEN: even}
