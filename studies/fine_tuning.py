@@ -20,6 +20,7 @@ import io
 import json
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,9 @@ ENERGY = "energy_pointing_game"
 GRADIENT_FREE = ("occlusion", "rise")
 EVEN = "energy of an even map"
 MEASURES = {"insertion_area": "insertion", "deletion_area": "deletion"}
+
+Records = Sequence[tuple[str, bytes]]
+"""Names and contents of the files of an archive."""
 
 Runs = dict[str, dict[str, dict[str, float]]]
 """Figures of each setting, by seed or split."""
@@ -85,9 +89,15 @@ def main(
 
 
 def read_runs(*archives: Path) -> Runs:
-    """The figures of every evaluated run of one or several studies of the same data."""
+    """The figures of every evaluated run of one or several studies of the same data.
+
+    If a later study has a run of the same name as an earlier one, the setting of that run is called
+    `NAME_again` there.
+    """
     found: Runs = defaultdict(lambda: defaultdict(dict))
-    records = [each for archive in archives for each in read_archive(archive)]
+    records: Records = list(read_archive(archives[0]))
+    for archive in archives[1:]:
+        records = [*records, *_renamed(list(read_archive(archive)), records)]
     images = common_images(records) if len(archives) > 1 else None
     for name, content in sorted(records, key=lambda each: "audit" in each[0]):
         file = Path(name)
@@ -107,7 +117,20 @@ def read_runs(*archives: Path) -> Runs:
     return found
 
 
-def common_images(records: list[tuple[str, bytes]]) -> set[str]:
+def _renamed(records: Records, earlier: Records) -> Records:
+    runs, before = ({Path(name).parent.name for name, _ in each} for each in (records, earlier))
+    twice = {setting_and_repeat(run)[0] for run in runs & before if "-" in run}
+    found = []
+    for name, content in records:
+        run = Path(name).parent.name
+        if "-" in run and setting_and_repeat(run)[0] in twice:
+            setting, repeat = setting_and_repeat(run)
+            name = name.replace(f"/{run}/", f"/{setting}_again-{repeat}/")
+        found.append((name, content))
+    return found
+
+
+def common_images(records: Records) -> set[str]:
     """The images that the evaluations on the test split all cover."""
     found = [
         {row["image"] for row in csv.DictReader(io.StringIO(content.decode()))}
