@@ -20,7 +20,6 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,8 +36,8 @@ GRADIENT_FREE = ("occlusion", "rise")
 EVEN = "energy of an even map"
 MEASURES = {"insertion_area": "insertion", "deletion_area": "deletion"}
 
-Records = Sequence[tuple[str, bytes]]
-"""Names and contents of the files of an archive."""
+Records = list[tuple[Path, bytes]]
+"""The files of the runs in an archive, and their contents."""
 
 Runs = dict[str, dict[str, dict[str, float]]]
 """Figures of each setting, by seed or split."""
@@ -95,14 +94,11 @@ def read_runs(*archives: Path) -> Runs:
     `NAME_again` there.
     """
     found: Runs = defaultdict(lambda: defaultdict(dict))
-    records: Records = list(read_archive(archives[0]))
+    records = _of_runs(archives[0])
     for archive in archives[1:]:
-        records = [*records, *_renamed(list(read_archive(archive)), records)]
+        records += _renamed(_of_runs(archive), records)
     images = common_images(records) if len(archives) > 1 else None
-    for name, content in sorted(records, key=lambda each: "audit" in each[0]):
-        file = Path(name)
-        if file.parent.parent.name != "runs":  # evaluations on validation lie deeper
-            continue
+    for file, content in sorted(records, key=lambda each: "audit" in each[0].name):
         setting, repeat = setting_and_repeat(file.parent.name)
         figures = found[setting][repeat]
         if file.name == "evaluation.json" and images is None:
@@ -117,25 +113,31 @@ def read_runs(*archives: Path) -> Runs:
     return found
 
 
+def _of_runs(archive: Path) -> Records:
+    """The files of the runs; evaluations on validation lie deeper, and are left out."""
+    found = [(Path(name), content) for name, content in read_archive(archive)]
+    return [(file, content) for file, content in found if file.parent.parent.name == "runs"]
+
+
 def _renamed(records: Records, earlier: Records) -> Records:
-    runs, before = ({Path(name).parent.name for name, _ in each} for each in (records, earlier))
-    twice = {setting_and_repeat(run)[0] for run in runs & before if "-" in run}
+    """The records, with another name for the settings that have a run of the earlier records."""
+    runs, before = ({file.parent.name for file, _ in each} for each in (records, earlier))
+    twice = {setting_and_repeat(run)[0] for run in runs & before}
     found = []
-    for name, content in records:
-        run = Path(name).parent.name
-        if "-" in run and setting_and_repeat(run)[0] in twice:
-            setting, repeat = setting_and_repeat(run)
-            name = name.replace(f"/{run}/", f"/{setting}_again-{repeat}/")
-        found.append((name, content))
+    for file, content in records:
+        setting, repeat = setting_and_repeat(file.parent.name)
+        if setting in twice:
+            file = file.parent.with_name(f"{setting}_again-{repeat}") / file.name
+        found.append((file, content))
     return found
 
 
 def common_images(records: Records) -> set[str]:
-    """The images that the evaluations on the test split all cover."""
+    """The images that the evaluations all cover."""
     found = [
         {row["image"] for row in csv.DictReader(io.StringIO(content.decode()))}
-        for name, content in records
-        if Path(name).name == "evaluation.csv" and Path(name).parent.parent.name == "runs"
+        for file, content in records
+        if file.name == "evaluation.csv"
     ]
     return set.intersection(*found)
 

@@ -221,7 +221,7 @@ def test_absolute_paths_are_stripped():
         {
             "path": "/home/me/sets/ev",
             "given": "../ev",
-            "command": ["sib", "--data", "~/ev", "--out=/tmp/run", "a/b"],
+            "command": ["sib", "--data", "~/ev", "--out=/home/me/run", "a/b"],
             "number": 3,
             "nested": {"masks": None, "root": "/"},
         }
