@@ -4,9 +4,12 @@ import errno
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr, redirect_stdout
 from inspect import cleandoc
 from io import StringIO
+from types import FrameType
 from typing import Annotated, Any, Union
 
 from sib import __version__, distributed
@@ -34,6 +37,11 @@ signal, after saving.
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a quota, and a limit on the size of a file."""
+
+IMPORT_SECONDS = 5.0
+"""Time that a signal gives an import to end."""
+_STOP_BY: dict[int, float] = {}
+"""When a signal that came during an import ends the program at the latest."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -196,8 +204,27 @@ def _every_command() -> Any:
     ]
 
 
-def _stop(number: int, frame: object) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the program; an import under way ends first, since libraries catch what is raised there.
+
+    One that takes longer than `IMPORT_SECONDS` is not waited for.
+    """
+    if _is_importing(frame) and time.monotonic() < _STOP_BY.setdefault(
+        number, time.monotonic() + IMPORT_SECONDS
+    ):
+        again = threading.Timer(0.02, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
     raise StoppedAtOnce(number, "stopped; nothing more was written")
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _complain(sentence: str) -> None:
